@@ -1,0 +1,148 @@
+"""A synchronous, threaded client of Bybit's private contract streams: balances, orders, positions, user trades.
+
+A script:
+
+    import bybit_sync
+
+    client = bybit_sync.Client("KEY", "SECRET")
+    sub = client.subscribe_positions(print)  # returns once the exchange has confirmed it
+    ...
+    sub.close()
+    client.close()
+"""
+
+from __future__ import annotations
+
+from bybit_sync._version import __version__
+from bybit_sync.client import Client
+from bybit_sync.decoding import to_dict
+from bybit_sync.dialects import DIALECTS, V3, V5, Dialect
+from bybit_sync.enums import (
+    AccountType,
+    CancelType,
+    Category,
+    ColRes,
+    CreateType,
+    ExecType,
+    FeeType,
+    LastLiquidityInd,
+    MarketUnit,
+    OcoTriggerBy,
+    OpenEnum,
+    OrderStatus,
+    OrderType,
+    PlaceType,
+    PositionStatus,
+    RejectReason,
+    Side,
+    SlippageToleranceType,
+    SmpType,
+    StopOrderType,
+    SubFeeType,
+    TimeInForce,
+    TpslMode,
+    TriggerBy,
+)
+from bybit_sync.environments import ENVIRONMENTS, Environment
+from bybit_sync.errors import (
+    AuthenticationError,
+    BybitSyncError,
+    ClientClosed,
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectTimeout,
+    HandshakeRejected,
+    ProtocolError,
+    QueueOverflow,
+    Refused,
+    SubscriptionClosed,
+    SubscriptionRejected,
+    TLSError,
+)
+from bybit_sync.outlet import AnyEvent, EventQueue
+from bybit_sync.pacing import Backoff, ConnectLimit
+from bybit_sync.status import Health, State, StatusChange, SubscriptionHealth, SubscriptionState
+from bybit_sync.subscription import Subscription
+from bybit_sync.updates import (
+    BalanceUpdate,
+    CoinBalance,
+    Event,
+    ExtraFee,
+    Gap,
+    GapReason,
+    OrderUpdate,
+    PositionUpdate,
+    Stream,
+    UserTradeUpdate,
+)
+
+__all__ = [
+    "DIALECTS",
+    "ENVIRONMENTS",
+    "V3",
+    "V5",
+    "AccountType",
+    "AnyEvent",
+    "AuthenticationError",
+    "Backoff",
+    "BalanceUpdate",
+    "BybitSyncError",
+    "CancelType",
+    "Category",
+    "Client",
+    "ClientClosed",
+    "CoinBalance",
+    "ColRes",
+    "ConfigurationError",
+    "ConnectLimit",
+    "ConnectTimeout",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "CreateType",
+    "Dialect",
+    "Environment",
+    "Event",
+    "EventQueue",
+    "ExecType",
+    "ExtraFee",
+    "FeeType",
+    "Gap",
+    "GapReason",
+    "HandshakeRejected",
+    "Health",
+    "LastLiquidityInd",
+    "MarketUnit",
+    "OcoTriggerBy",
+    "OpenEnum",
+    "OrderStatus",
+    "OrderType",
+    "OrderUpdate",
+    "PlaceType",
+    "PositionStatus",
+    "PositionUpdate",
+    "ProtocolError",
+    "QueueOverflow",
+    "Refused",
+    "RejectReason",
+    "Side",
+    "SlippageToleranceType",
+    "SmpType",
+    "State",
+    "StatusChange",
+    "StopOrderType",
+    "Stream",
+    "SubFeeType",
+    "Subscription",
+    "SubscriptionClosed",
+    "SubscriptionHealth",
+    "SubscriptionRejected",
+    "SubscriptionState",
+    "TLSError",
+    "TimeInForce",
+    "TpslMode",
+    "TriggerBy",
+    "UserTradeUpdate",
+    "__version__",
+    "to_dict",
+]

@@ -1,0 +1,8 @@
+"""``python -m bybit_sync`` is ``bybit-sync``."""
+
+from __future__ import annotations
+
+from bybit_sync.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

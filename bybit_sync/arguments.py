@@ -1,0 +1,53 @@
+"""What an argument must be, and what is said when it is not. Each is an attrs validator too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from bybit_sync.errors import ConfigurationError
+
+__all__ = ["at_least", "name_of", "not_negative", "positive", "refuse", "whole"]
+
+
+def refuse(argument: str, value: object, remedy: str) -> ConfigurationError:
+    """Return the error for *argument*, which cannot be *value*; *remedy* says what it can be."""
+    return ConfigurationError(f"{argument}={value!r} cannot work: {remedy}")
+
+
+def name_of(argument: Any) -> str:
+    """Return the name of *argument*: itself, or that of an attrs attribute."""
+    return argument if isinstance(argument, str) else str(argument.name)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def positive(_owner: object, argument: Any, value: Any) -> None:
+    """Refuse what is not a number above 0."""
+    if not _is_number(value) or value <= 0:
+        raise refuse(name_of(argument), value, "give a number above 0")
+
+
+def not_negative(_owner: object, argument: Any, value: Any) -> None:
+    """Refuse what is not a number from 0 up."""
+    if not _is_number(value) or value < 0:
+        raise refuse(name_of(argument), value, "give a number from 0 up")
+
+
+def at_least(bound: float) -> Callable[[object, Any, Any], None]:
+    """Return a check that refuses what is not a number from *bound* up."""
+
+    def check(_owner: object, argument: Any, value: Any) -> None:
+        if not _is_number(value) or value < bound:
+            raise refuse(name_of(argument), value, f"give a number from {bound:g} up")
+
+    return check
+
+
+def whole(_owner: object, argument: Any, value: Any) -> None:
+    """Refuse what is not a whole number above 0."""
+    if type(value) is not int or value < 1:
+        raise refuse(name_of(argument), value, "give a whole number above 0")

@@ -1,0 +1,216 @@
+"""What lies between the connection and a slow consumer: a bounded buffer that never loses the fact of a loss."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final, Generic, TypeVar
+
+import attrs
+
+from bybit_sync.errors import QueueOverflow
+from bybit_sync.updates import Event, Gap, GapReason
+from bybit_sync.waiting import remaining
+
+__all__ = ["Buffer", "Overflow", "merge", "missed_by"]
+
+T = TypeVar("T")
+
+
+class Overflow(str, Enum):
+    """What happens to events that find the buffer full."""
+
+    DROP_OLDEST = "drop_oldest"
+    DROP_NEWEST = "drop_newest"
+    FAIL = "fail"
+
+
+# --- gaps ---
+
+_WEIGHT: Final = {GapReason.OVERFLOW: 0, GapReason.UNDECODABLE: 1, GapReason.DISCONNECTED: 2}
+
+
+def merge(first: Event[T], second: Event[T]) -> Event[T]:
+    """Return one gap for two that follow each other: both windows, all that is missing, the graver reason."""
+    a, b = first.gap, second.gap
+    assert a is not None
+    assert b is not None
+    graver, gap = (first, a) if _WEIGHT[a.reason] > _WEIGHT[b.reason] else (second, b)
+    missed = None if a.missed is None or b.missed is None else a.missed + b.missed
+    return attrs.evolve(graver, gap=attrs.evolve(gap, since=min(a.since, b.since), until=max(a.until, b.until), missed=missed))
+
+
+def missed_by(event: Event[T], count: int = 1, *, detail: str) -> Event[T]:
+    """Return the gap that stands for *event*, which found no place."""
+    at = _time_of(event)
+    gap = Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=count, detail=detail)
+    return Event(
+        stream=event.stream,
+        topic=event.topic,
+        gap=gap,
+        received_at=event.received_at,
+        received_ns=event.received_ns,
+        client=event.client,
+        epoch=event.epoch,
+    )
+
+
+def _time_of(event: Event[Any]) -> datetime:
+    return event.created_at or event.received_at
+
+
+# --- the buffer ---
+
+
+class Buffer(Generic[T]):
+    """Events from one thread, for any number of others, in order and numbered as they are taken.
+
+    Holds *maxsize* events with data. Gaps need no room: those that meet are merged, so they are never dropped.
+    """
+
+    def __init__(self, maxsize: int, overflow: Overflow) -> None:
+        self._maxsize = maxsize
+        self._overflow = overflow
+        self._items: deque[Event[T]] = deque()
+        # Reentrant, so that a signal handler may close what the code that it interrupts is just reading from.
+        self._lock = threading.RLock()
+        # Held while there is nothing to take. A consumer parks on it, a producer lets one go; that one wakes the next.
+        self._parked = threading.Lock()
+        self._parked.acquire()
+        self._sleepers = 0
+        self._open = True
+        self._ended: Event[T] | None = None
+        self.size = 0
+        """Events with data that wait."""
+        self.dropped = 0
+        self.index = 0
+        """The number of the event taken last."""
+        self.overflowing = False
+        """Whether the last event found the buffer full."""
+
+    # --- the producer's side: only the connection thread ---
+
+    def put(self, event: Event[T]) -> None:
+        """Add *event*, or what the overflow policy says. Raises `QueueOverflow` where that is to fail."""
+        with self._lock:
+            if not self._open:
+                return
+            if event.gap is not None:
+                self._add_gap(event)
+            elif self.size < self._maxsize:
+                self._items.append(event)
+                self.size += 1
+                self.overflowing = False
+            else:
+                self._add_to_full(event)
+        self._wake()
+
+    def _add_gap(self, event: Event[T]) -> None:
+        if self._items and self._items[-1].gap is not None:
+            event = merge(self._items.pop(), event)
+        self._items.append(event)
+
+    def _add_to_full(self, event: Event[T]) -> None:
+        if self._overflow is Overflow.FAIL:
+            raise QueueOverflow(
+                f"{self._maxsize} events of {event.stream.value} wait for their consumer and overflow='fail' allows no more: "
+                "consume faster, or raise maxsize="
+            )
+        self.overflowing = True
+        self.dropped += 1
+        detail = f"the consumer fell {self._maxsize} events behind"
+        if self._overflow is Overflow.DROP_NEWEST:
+            self._add_gap(missed_by(event, detail=detail))
+        else:
+            self._drop_oldest(detail)
+            self._items.append(event)
+
+    def _drop_oldest(self, detail: str) -> None:
+        items = self._items
+        before = items.popleft() if items[0].gap is not None else None
+        gap = missed_by(items.popleft(), detail=detail)
+        if before is not None:
+            gap = merge(before, gap)
+        if items and items[0].gap is not None:
+            gap = merge(gap, items.popleft())
+        items.appendleft(gap)
+
+    # --- the end ---
+
+    def close(self) -> None:
+        """Take nothing more in; what is buffered can still be taken. Any thread, signal handlers included."""
+        self._open = False
+        self._wake()
+
+    def end(self, last: Event[T]) -> None:
+        """Take nothing more in but *last*, which follows what is buffered."""
+        with self._lock:
+            if self._open:
+                self._open = False
+                self._items.append(last)
+        self._wake()
+
+    def discard(self) -> int:
+        """Forget what is buffered and return how many events with data that were."""
+        with self._lock:
+            self._open = False
+            lost, self.size = self.size, 0
+            self._items.clear()
+        self._wake()
+        return lost
+
+    # --- the consumers' side: any thread ---
+
+    def take(self, timeout: float | None = None) -> Event[T] | None:
+        """Return the next event; None at the end, and when *timeout* (in seconds; None: no limit) passes first."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            event = self._pop()
+            if event is not None or self.is_spent:
+                return event
+            if not self._wait(deadline):
+                return self._pop()
+
+    def _pop(self) -> Event[T] | None:
+        with self._lock:
+            if not self._items:
+                return None
+            event = self._items.popleft()
+            if event.gap is None:
+                self.size -= 1
+            self.index += 1
+            return event.numbered(self.index)
+
+    @property
+    def is_spent(self) -> bool:
+        """Say whether nothing is left and nothing can come."""
+        return not self._open and not self._items
+
+    def _wait(self, deadline: float | None) -> bool:
+        """Park until something happens; False when *deadline* has passed."""
+        left = remaining(deadline)
+        if left <= 0:
+            return False
+        # Announced before the last look, and looked under the producer's lock: either we see its event or it sees us.
+        with self._lock:
+            self._sleepers += 1
+            idle = not self._items and self._open
+        try:
+            if idle:
+                self._parked.acquire(timeout=left)
+        finally:
+            with self._lock:
+                self._sleepers -= 1
+        if self._items or not self._open:
+            self._wake()
+        return True
+
+    def _wake(self) -> None:
+        # Releasing an unlocked lock raises: somebody is on the way already.
+        if self._sleepers:
+            with contextlib.suppress(RuntimeError):
+                self._parked.release()

@@ -1,0 +1,279 @@
+"""The command line: ``bybit-sync``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import queue
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from bybit_sync import AnyEvent, Client, Stream, to_dict
+from bybit_sync._version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+__all__ = ["main"]
+
+Show = Callable[[AnyEvent], None]
+
+OK, MISSING, INTERRUPTED = 0, 1, 130
+EXTRAS = ("rich", "websockets")
+# How long the last pushes of a story may take to arrive.
+AFTERGLOW = 0.3
+ROWS_SHOWN = 5
+
+EXAMPLES = """\
+examples:
+  bybit-sync demo                       a simulated exchange and a real client, until Ctrl-C
+  bybit-sync demo --seconds 10          the same for ten seconds
+  bybit-sync demo --dialect v3          in the words of the V3 streams
+  bybit-sync demo --json | jq .stream   one JSON object per event and line
+
+exit codes: 0 done, 1 something is not installed, 2 wrong arguments, 130 Ctrl-C
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that *argv* (by default the process's own) names, and return the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has read enough. What Python still holds must not be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] not in EXTRAS:
+            raise
+        print(f"bybit-sync: {missing.name} is not installed: pip install 'bybit-sync[cli]'", file=sys.stderr)
+        return MISSING
+
+
+def _parser() -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="bybit-sync",
+        description="Bybit's private contract streams, from the command line.",
+        epilog=EXAMPLES,
+        formatter_class=formatter,
+    )
+    parser.add_argument("--version", action="version", version=f"bybit-sync {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    demo = commands.add_parser(
+        "demo",
+        help="show all four streams of a simulated account",
+        description="Start a simulated exchange in this process, run the real client against it over a real socket, and show\n"
+        "balances, orders, positions and user trades as they arrive. No account and no network needed.",
+        epilog=EXAMPLES,
+        formatter_class=formatter,
+    )
+    demo.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
+    demo.add_argument("--dialect", choices=("v3", "v5"), default="v5", help="which of the exchange's dialects (default: v5)")
+    demo.add_argument("--json", action="store_true", help="one JSON object per event and line")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError("it has to be more than 0")
+    return seconds
+
+
+# --- demo ---
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    """Show what a simulated account does, as the real client tells it."""
+    from bybit_sync.simulator import Exchange  # noqa: PLC0415 - comes with an extra
+    from bybit_sync.simulator.story import story  # noqa: PLC0415
+
+    end = None if arguments.seconds is None else time.monotonic() + arguments.seconds
+    with Exchange() as exchange:
+        account = exchange.account("DEMO-KEY", "DEMO-SECRET", balances={"USDT": 10_000})
+        with (
+            Client("DEMO-KEY", "DEMO-SECRET", environment=exchange.url, dialect=arguments.dialect, name="demo") as client,
+            _view(arguments) as show,
+        ):
+            inbox: queue.Queue[AnyEvent] = queue.Queue()
+            for subscribe in (
+                client.subscribe_orders,
+                client.subscribe_user_trades,
+                client.subscribe_positions,
+                client.subscribe_balances,
+            ):
+                subscribe(inbox)
+            for pause in story(account):
+                pause_end = time.monotonic() + pause
+                _show_until(pause_end if end is None else min(pause_end, end), inbox, show)
+                if end is not None and time.monotonic() >= end:
+                    break
+            _show_until(time.monotonic() + AFTERGLOW, inbox, show)
+    return OK
+
+
+def _show_until(deadline: float, inbox: queue.Queue[AnyEvent], show: Show) -> None:
+    """Show what arrives until *deadline* (``time.monotonic()``)."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            show(inbox.get(timeout=max(0.0, deadline - time.monotonic())))
+
+
+# --- three ways to show ---
+
+
+@contextlib.contextmanager
+def _view(arguments: argparse.Namespace) -> Iterator[Show]:
+    """Choose by what is asked for and what is there: JSON, tables on a terminal, else lines."""
+    if arguments.json:
+        yield _show_json
+    elif sys.stdout.isatty():
+        with _tables(f"simulated exchange, {arguments.dialect}; Ctrl-C ends") as show:
+            yield show
+    else:
+        yield _show_lines
+
+
+def _show_json(event: AnyEvent) -> None:
+    """Print one object on one line, numbers as texts."""
+    whole = to_dict(event)
+    told = {key: whole[key] for key in ("stream", "topic", "created_at", "data")}
+    gap = whole["gap"] and {key: whole["gap"][key] for key in ("reason", "since", "until", "missed", "detail")}
+    print(json.dumps({**told, "gap": gap}), flush=True)
+
+
+def _show_lines(event: AnyEvent) -> None:
+    """Print a line per row."""
+    moment = f"{event.created_at or event.received_at:%H:%M:%S.%f}"[:-3]
+    for line in [f"gap: {event.gap}"] if event.gap else [_line(event.stream, row) for row in _rows(event)]:
+        print(f"{moment} {event.stream.value:<11} {line}", flush=True)
+
+
+def _line(stream: Stream, row: Any) -> str:
+    (_, first), *others = _COLUMNS[stream]
+    return " ".join([first(row), *(f"{header}={cell(row)}" for header, cell in others)])
+
+
+@contextlib.contextmanager
+def _tables(title: str) -> Iterator[Show]:
+    """Keep four tables on the terminal up to date."""
+    from rich.live import Live  # noqa: PLC0415 - comes with an extra
+
+    shown: dict[Stream, dict[str, Any]] = {stream: {} for stream in _COLUMNS}
+    with Live(auto_refresh=False) as live:
+
+        def show(event: AnyEvent) -> None:
+            for row in _rows(event):
+                _keep(shown[event.stream], _KEYS[event.stream](row), row)
+            live.update(_screen(title, shown), refresh=True)
+
+        yield show
+
+
+def _keep(rows: dict[str, Any], key: str, row: Any) -> None:
+    """Put *row* last, and let the oldest go."""
+    rows.pop(key, None)
+    rows[key] = row
+    while len(rows) > ROWS_SHOWN:
+        del rows[next(iter(rows))]
+
+
+def _screen(title: str, shown: Mapping[Stream, Mapping[str, Any]]) -> RenderableType:
+    from rich.console import Group  # noqa: PLC0415
+
+    return Group(*(_table(stream, shown[stream].values()) for stream in _COLUMNS), f"[dim]{title}[/dim]")
+
+
+def _table(stream: Stream, rows: Iterable[Any]) -> Table:
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title=stream.value.replace("_", " "), title_justify="left", title_style="bold", expand=True, min_width=72)
+    for header, _ in _COLUMNS[stream]:
+        table.add_column(header, justify="right" if header in _NUMBERS else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_coloured(header, cell(row)) for header, cell in _COLUMNS[stream]))
+    return table
+
+
+def _coloured(header: str, text: str) -> str:
+    """Return *text* in rich's markup: green for bought and gained, red for sold and lost."""
+    if header in ("unrealised", "realised") and text not in ("-", "0"):
+        colour = "red" if text.startswith("-") else "green"
+        return f"[{colour}]{text}[/{colour}]"
+    colour = _SIDE_COLOURS.get(text, "")
+    return f"[{colour}]{text}[/{colour}]" if colour else text
+
+
+# --- what is shown of each stream ---
+
+
+def _rows(event: AnyEvent) -> Iterable[Any]:
+    """Return what is shown as a row: of a balance, each coin."""
+    return [row for update in event for row in getattr(update, "coins", (update,))]
+
+
+def _cell(name: str, missing: str = "-") -> Callable[[Any], str]:
+    """Return how an attribute is shown: numbers plainly, words as they are."""
+
+    def cell(row: Any) -> str:
+        value = getattr(row, name)
+        if value is None:
+            return missing
+        return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+    return cell
+
+
+_COLUMNS: Mapping[Stream, Sequence[tuple[str, Callable[[Any], str]]]] = {
+    Stream.POSITIONS: (
+        ("symbol", _cell("symbol")),
+        ("side", _cell("side", "flat")),
+        ("size", _cell("size")),
+        ("entry", _cell("entry_price")),
+        ("unrealised", _cell("unrealised_pnl")),
+        ("realised", _cell("cum_realised_pnl")),
+    ),
+    Stream.ORDERS: (
+        ("symbol", _cell("symbol")),
+        ("side", _cell("side")),
+        ("qty", _cell("qty")),
+        ("price", _cell("price")),
+        ("filled", _cell("cum_exec_qty")),
+        ("status", _cell("order_status")),
+    ),
+    Stream.USER_TRADES: (
+        ("symbol", _cell("symbol")),
+        ("side", _cell("side")),
+        ("qty", _cell("exec_qty")),
+        ("price", _cell("exec_price")),
+        ("fee", _cell("exec_fee")),
+        ("closed", _cell("closed_size")),
+    ),
+    Stream.BALANCES: (
+        ("coin", _cell("coin")),
+        ("wallet", _cell("wallet_balance")),
+        ("equity", _cell("equity")),
+        ("unrealised", _cell("unrealised_pnl")),
+        ("realised", _cell("cum_realised_pnl")),
+    ),
+}
+_KEYS: Mapping[Stream, Callable[[Any], str]] = {
+    Stream.POSITIONS: lambda row: f"{row.symbol} {row.position_idx}",
+    Stream.ORDERS: _cell("order_id"),
+    Stream.USER_TRADES: _cell("exec_id"),
+    Stream.BALANCES: _cell("coin"),
+}
+_NUMBERS = ("size", "entry", "unrealised", "realised", "qty", "price", "filled", "fee", "closed", "wallet", "equity")
+_SIDE_COLOURS = {"Buy": "green", "Sell": "red"}

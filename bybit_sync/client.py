@@ -1,0 +1,502 @@
+"""The front door: four ``subscribe_*``, `close`, `wait`, `health`."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import os
+import ssl
+import sys
+import time
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeGuard, TypeVar
+
+import attrs
+
+from bybit_sync.arguments import not_negative, positive, refuse, whole
+from bybit_sync.buffer import Buffer, Overflow
+from bybit_sync.connection import Connection, Settings
+from bybit_sync.dialects import DIALECTS, Dialect
+from bybit_sync.environments import ENVIRONMENTS, Environment
+from bybit_sync.errors import ConfigurationError, ConnectTimeout
+from bybit_sync.logs import ClientLog
+from bybit_sync.messages import Credentials, hmac_signer
+from bybit_sync.outlet import EventQueue, Outlet
+from bybit_sync.pacing import Backoff, ConnectLimit
+from bybit_sync.protocol import Terms
+from bybit_sync.proxy import Proxy
+from bybit_sync.status import Health, State, StatusChange
+from bybit_sync.subscription import Subscription
+from bybit_sync.timings import Timings
+from bybit_sync.updates import BalanceUpdate, Event, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Client"]
+
+T = TypeVar("T")
+Sink = Callable[[Event[T]], object] | EventQueue[Event[T]] | None
+
+CATEGORIES: Final = ("linear", "inverse", "option")
+# Whoever gets an error from `subscribe_*` finds nothing left of it; the connection's thread needs a moment for that.
+_WITHDRAWAL: Final = 1.0
+_numbers: Final = itertools.count(1)
+
+
+class Client:
+    """A client of one account's private contract streams.
+
+    Constructing it checks the arguments and does nothing else. The first ``subscribe_*`` connects; once something was
+    confirmed, the connection is kept and renewed until `close`. Every method may be called from any thread, callbacks
+    included. It is a context manager that closes itself.
+
+    Args:
+        api_key: The key, made on Bybit's site.
+        api_secret: Its secret, for HMAC; None only together with *signer*.
+        environment: A name (mainnet, testnet, demo, tr, kz, ge, id, jp, eu, ae), or a base URL ``wss://host[:port]``;
+            ``ws://`` for loopback addresses.
+        dialect: "v5", or "v3" for recordings, gateways and the simulator (Bybit switched V3 off in January 2025).
+        categories: Out of linear, inverse and option, each a topic of its own; None for the all-in-one topics, which bring
+            spot and spread rows too. V5 only; the wallet has none.
+        name: Stands in events, thread names, logs and `repr`; "bybit-1", "bybit-2", … by default.
+        signer: Called on a thread of its own with the text to sign, returns the signature as text.
+        on_status: Called with every `StatusChange`, in order, on a thread of its own.
+        on_error: Called with what a callback raised, its event and its subscription, on the callback's thread.
+        connect_timeout: Seconds for one attempt: names, proxy, TCP, TLS, upgrade.
+        request_timeout: Seconds for an answer to a login or a subscribe.
+        ping_interval: Seconds between pings.
+        pong_timeout: Seconds of silence beyond *ping_interval* after which the connection is dead.
+        auth_window: Seconds that a login's expiry lies ahead of our clock.
+        backoff: How the pauses between attempts grow.
+        connect_limit: How often this process dials the host, over all clients; the strictest holds. By default 20 at once and
+            80 more in 300 seconds; loopback addresses are then exempt.
+        proxy: "http://user:password@host:port", "socks5h://…", "env" for what the environment says; None for none.
+        ssl_context: Instead of the system's certificates.
+        max_message_bytes: A longer message ends the connection.
+
+    Raises:
+        ConfigurationError: an argument cannot work; the text names it and the remedy.
+
+    https://bybit-exchange.github.io/docs/v5/ws/connect
+
+    """
+
+    # Tests scale these; they are no part of the public contract.
+    _timings: ClassVar[Timings] = Timings()
+
+    def __init__(
+        self,
+        api_key: str,
+        api_secret: str | None = None,
+        *,
+        environment: Environment | str = "mainnet",
+        dialect: Dialect | str = "v5",
+        categories: Collection[str] | None = ("linear", "inverse"),
+        name: str | None = None,
+        signer: Callable[[str], str] | None = None,
+        on_status: Callable[[StatusChange], object] | None = None,
+        on_error: Callable[[BaseException, Event[Any], Subscription[Any]], object] | None = None,
+        connect_timeout: float = 10.0,
+        request_timeout: float = 10.0,
+        ping_interval: float = 5.0,
+        pong_timeout: float = 5.0,
+        auth_window: float = 10.0,
+        backoff: Backoff = Backoff(),  # noqa: B008 - frozen
+        connect_limit: ConnectLimit | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        max_message_bytes: int = 4 * 2**20,
+    ) -> None:
+        times = {
+            "connect_timeout": connect_timeout,
+            "request_timeout": request_timeout,
+            "ping_interval": ping_interval,
+            "pong_timeout": pong_timeout,
+            "auth_window": auth_window,
+        }
+        for argument, value in times.items():
+            positive(self, argument, value)
+        whole(self, "max_message_bytes", max_message_bytes)
+        credentials = _credentials(api_key, api_secret, signer)
+        place = Environment.find(environment)
+        spoken = _dialect(dialect)
+        called = _name(name)
+        self._log = ClientLog(called)
+        timings = attrs.evolve(self._timings, **times)  # type: ignore[arg-type]  # all of these are floats
+        terms = Terms(
+            dialect=spoken,
+            categories=_categories(categories),
+            timings=timings,
+            client=called,
+            environment=_place_text(place),
+            log=self._log,
+            redact=credentials.redact,
+            hint=_other_environments(place),
+            notice=getattr(spoken, "notice", "") if place.name in ENVIRONMENTS else "",
+        )
+        settings = Settings(
+            name=called,
+            environment=place,
+            terms=terms,
+            timings=timings,
+            credentials=credentials,
+            patient_signer=signer is not None,
+            on_status=_callable("on_status", on_status),
+            on_error=_callable("on_error", on_error),
+            backoff=_instance("backoff", backoff, Backoff),
+            connect_limit=_instance("connect_limit", connect_limit, ConnectLimit, type(None)),
+            proxy=Proxy.parse(proxy),
+            ssl_context=_instance("ssl_context", ssl_context, ssl.SSLContext, type(None)),
+            max_message_bytes=max_message_bytes,
+        )
+        self._settings = settings
+        self._connection = Connection(settings, self._log)
+        self._thread_numbers = itertools.count(1)
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Client:
+        """Return a client with what the environment says, *overrides* winning over it.
+
+        Reads BYBIT_API_KEY, BYBIT_API_SECRET, BYBIT_ENVIRONMENT and BYBIT_NAME. Raises `ConfigurationError` when the key is
+        missing, and for whatever `Client` does.
+        """
+        arguments = {**_from_environment(os.environ), **overrides}
+        if "api_key" not in arguments:
+            raise ConfigurationError("BYBIT_API_KEY is not set: export it, or call Client(api_key, api_secret)")
+        return cls(**arguments)
+
+    # --- the streams ---
+
+    def subscribe_balances(
+        self,
+        sink: Callable[[Event[BalanceUpdate]], object] | EventQueue[Event[BalanceUpdate]] | None = None,
+        *,
+        maxsize: int = 10_000,
+        overflow: str | None = None,
+        timeout: float | None = 30.0,
+        wait: bool = True,
+    ) -> Subscription[BalanceUpdate]:
+        """Subscribe to the account's balances: a row per account with the coins that changed.
+
+        Pushed when an order, fill, transfer, funding or loan changes a balance; a change of unrealised PnL alone is not.
+        Arguments, threads and errors: `subscribe_positions`.
+
+        https://bybit-exchange.github.io/docs/v5/websocket/private/wallet
+        """
+        return self._subscribe(Stream.BALANCES, sink, _Wishes(maxsize, overflow, timeout, wait))
+
+    def subscribe_orders(
+        self,
+        sink: Callable[[Event[OrderUpdate]], object] | EventQueue[Event[OrderUpdate]] | None = None,
+        *,
+        maxsize: int = 10_000,
+        overflow: str | None = None,
+        timeout: float | None = 30.0,
+        wait: bool = True,
+    ) -> Subscription[OrderUpdate]:
+        """Subscribe to the account's orders: a full row for every change of one.
+
+        Arguments, threads and errors: `subscribe_positions`.
+
+        https://bybit-exchange.github.io/docs/v5/websocket/private/order
+        """
+        return self._subscribe(Stream.ORDERS, sink, _Wishes(maxsize, overflow, timeout, wait))
+
+    def subscribe_positions(
+        self,
+        sink: Callable[[Event[PositionUpdate]], object] | EventQueue[Event[PositionUpdate]] | None = None,
+        *,
+        maxsize: int = 10_000,
+        overflow: str | None = None,
+        timeout: float | None = 30.0,
+        wait: bool = True,
+    ) -> Subscription[PositionUpdate]:
+        """Subscribe to the account's positions: a full row for every change of one, and for every order action on its symbol.
+
+        Returns when the exchange has confirmed it. No snapshot is sent: read REST once afterwards.
+
+        Args:
+            sink: A callable gets one event at a time on a thread of its own; a queue is put to on the connection thread
+                (anything with ``put_nowait``); without one, use ``get()`` or iterate.
+            maxsize: How many events our buffer holds for a slow consumer; does not apply to your queue.
+            overflow: "drop_oldest" (our default), "drop_newest" (your queue's default) or "fail".
+            timeout: Seconds to wait for the confirmation; None for as long as it takes.
+            wait: False returns at once: the wish stands, and a refusal comes in band, as a gap with the reason ENDED.
+
+        Raises:
+            ConnectTimeout: not confirmed within *timeout*; chained to the last failure.
+            AuthenticationError: the login is refused.
+            SubscriptionRejected: a topic is refused.
+            TLSError: the server cannot prove who it is.
+            HandshakeRejected: the server answers the upgrade with 3xx, 401, 403, 404 or 451.
+            ConfigurationError: an argument cannot work.
+            ClientClosed: the client is closed, or belongs to the process that forked this one.
+
+        https://bybit-exchange.github.io/docs/v5/websocket/private/position
+
+        """
+        return self._subscribe(Stream.POSITIONS, sink, _Wishes(maxsize, overflow, timeout, wait))
+
+    def subscribe_user_trades(
+        self,
+        sink: Callable[[Event[UserTradeUpdate]], object] | EventQueue[Event[UserTradeUpdate]] | None = None,
+        *,
+        maxsize: int = 10_000,
+        overflow: str | None = None,
+        timeout: float | None = 30.0,
+        wait: bool = True,
+    ) -> Subscription[UserTradeUpdate]:
+        """Subscribe to the account's executions: a row per fill, and per funding, settlement or liquidation.
+
+        Arguments, threads and errors: `subscribe_positions`.
+
+        https://bybit-exchange.github.io/docs/v5/websocket/private/execution
+        """
+        return self._subscribe(Stream.USER_TRADES, sink, _Wishes(maxsize, overflow, timeout, wait))
+
+    def _subscribe(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> Subscription[T]:
+        deadline = None if wishes.timeout is None else time.monotonic() + wishes.timeout
+        subscription = self._make(stream, sink, wishes)
+        subscription.awaited = wishes.wait
+        try:
+            subscription.start(f"{self.name}-{stream.value}-{next(self._thread_numbers)}")
+            self._connection.admit(subscription)
+            if wishes.wait:
+                self._wait_settled(subscription, deadline, wishes)
+        except BaseException as error:
+            # Ctrl-C included: whatever is raised, nothing stays half-subscribed.
+            subscription.withdraw(error)
+            self._connection.wait_for_withdrawal(time.monotonic() + _WITHDRAWAL)
+            raise
+        subscription.awaited = False
+        return subscription
+
+    def _make(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> Subscription[T]:
+        terms = self._settings.terms
+        topics = tuple(channel.topic for channel in terms.dialect.channels(stream, terms.categories))
+        if not _is_queue(sink):
+            way = Buffer[T](wishes.maxsize, wishes.policy(Overflow.DROP_OLDEST))
+            return Subscription(self._connection, stream, topics, way, _callable("sink", sink), keep_alive=self)
+        policy = wishes.policy(Overflow.DROP_NEWEST)
+        if policy is Overflow.DROP_OLDEST:
+            raise refuse("overflow", policy.value, "nothing can be taken back out of your queue; use 'drop_newest' or 'fail'")
+        return Subscription(self._connection, stream, topics, Outlet[T](sink, policy), None, keep_alive=self)
+
+    def _wait_settled(self, subscription: Subscription[Any], deadline: float | None, wishes: _Wishes) -> None:
+        if not subscription.wait_settled(deadline):
+            last = self._connection.last_error
+            why = f"; the last failure: {last}" if last is not None else ""
+            who, stream = self._settings.terms.environment, subscription.stream.value
+            raise ConnectTimeout(f"{who} did not confirm {stream} within {wishes.timeout:g} s{why}") from last
+        if subscription.error is not None:
+            raise subscription.error.with_traceback(None)
+        if subscription.is_closed:
+            self._connection.check_open()
+
+    # --- the client as a whole ---
+
+    @property
+    def name(self) -> str:
+        """The name in events, thread names and logs."""
+        return self._settings.name
+
+    @property
+    def state(self) -> State:
+        """What the client is doing at this moment."""
+        return self._connection.situation.state
+
+    def health(self) -> Health:
+        """Return an immutable picture of connection and subscriptions at this moment."""
+        self._connection.check_process()
+        return self._connection.health()
+
+    def reconnect(self) -> None:
+        """Drop the connection and dial again; a gap is told. Raises `ClientClosed`, and what the client failed with."""
+        self._connection.reconnect()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the client is closed: True; False when *timeout* (in seconds) passes first.
+
+        Raises what the client failed with, and what its last subscription ended with. Ctrl-C interrupts it.
+        """
+        connection = self._connection
+        connection.check_process()
+        self._wait_for(lambda: self.state is State.CLOSED or connection.situation.error is not None, timeout)
+        if self.state is not State.CLOSED and connection.situation.error is not None:
+            raise connection.situation.error.with_traceback(None)
+        return self.state is State.CLOSED
+
+    def wait_live(self, timeout: float | None = None) -> bool:
+        """Wait until the client is LIVE: True; False when *timeout* (in seconds) passes first.
+
+        Raises what the client failed with, and `ClientClosed` when it is closed meanwhile.
+        """
+        final = (State.LIVE, State.FAILED, State.CLOSED)
+        self._wait_for(lambda: self.state in final, timeout)
+        if self.state in (State.FAILED, State.CLOSED):
+            self._connection.check_open()
+        return self.state is State.LIVE
+
+    def _wait_for(self, wanted: Callable[[], bool], timeout: float | None) -> None:
+        if timeout is not None:
+            not_negative(self, "timeout", timeout)
+        self._connection.check_process()
+        self._connection.situation.wait(wanted, None if timeout is None else time.monotonic() + timeout)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """End every subscription and the connection within *timeout* seconds; 0 never waits.
+
+        What is buffered is delivered first. Returns False if a callback still ran at the end: what is undelivered is then
+        discarded, and no further call starts. Inside a callback of this client it does not wait. Idempotent.
+        """
+        not_negative(self, "timeout", timeout)
+        self._connection.check_process()
+        deadline = time.monotonic() + timeout
+        subscriptions = tuple(self._connection.roster)
+        self._connection.close()
+        for subscription in subscriptions:
+            subscription.shut()
+        ended = self._connection.wait_ended(deadline)
+        # Every one of them is waited for, not only those before the first that is late.
+        done = [subscription.wait_done(deadline) for subscription in subscriptions]
+        return ended and all(done)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        connection = getattr(self, "_connection", None)
+        if connection is not None and connection.is_open:
+            connection.close()
+            if not sys.is_finalizing():
+                warnings.warn(
+                    f"unclosed {self!r}: call close(), or use it in a with statement",
+                    ResourceWarning,
+                    source=self,
+                    stacklevel=2,
+                )
+
+    def __repr__(self) -> str:
+        streams = ", ".join(sorted({s.stream.value for s in self._connection.roster})) or "no stream"
+        place, dialect = self._settings.environment.name, self._settings.terms.dialect.name
+        return f"<Client {self.name}: {place} {dialect}, {self.state.value}, {streams}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Client cannot be pickled or copied: it owns a connection and threads of this process")
+
+
+# --- what the arguments must be ---
+
+
+@attrs.frozen
+class _Wishes:
+    """How somebody subscribes."""
+
+    maxsize: int = attrs.field(validator=whole)
+    overflow: str | None
+    timeout: float | None = attrs.field(validator=attrs.validators.optional(not_negative))
+    wait: bool
+
+    def policy(self, default: Overflow) -> Overflow:
+        if self.overflow is None:
+            return default
+        try:
+            return Overflow(self.overflow)
+        except ValueError:
+            raise refuse("overflow", self.overflow, f"use one of {', '.join(o.value for o in Overflow)}") from None
+
+
+def _credentials(api_key: object, api_secret: object, signer: object) -> Credentials:
+    key = _secret("api_key", api_key)
+    if signer is None:
+        if api_secret is None:
+            raise ConfigurationError("api_secret is missing: give the key's secret, or signer= for another kind of key")
+        return Credentials(key, hmac_signer(_secret("api_secret", api_secret)))
+    if api_secret is not None:
+        raise ConfigurationError("api_secret and signer are both given: give the one that the key was made with")
+    return Credentials(key, _callable("signer", signer))
+
+
+def _secret(argument: str, value: object) -> str:
+    # Never with the value: it may be the true one with a line break behind it.
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{argument} is empty or no text: copy it from Bybit's site")
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ConfigurationError(f"{argument} holds a space, a line break or another character that no key has: copy it again")
+    return value
+
+
+def _dialect(value: object) -> Dialect:
+    if isinstance(value, Dialect):
+        return value
+    if not isinstance(value, str) or value not in DIALECTS:
+        raise refuse("dialect", value, f"use one of {', '.join(DIALECTS)}")
+    return DIALECTS[value]
+
+
+def _categories(value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    remedy = f"give a collection out of {', '.join(CATEGORIES)}, or None for the all-in-one topics"
+    if isinstance(value, str) or not isinstance(value, Collection) or not value:
+        raise refuse("categories", value, remedy)
+    if any(c not in CATEGORIES for c in value):
+        raise refuse("categories", value, remedy)
+    return tuple(c for c in CATEGORIES if c in value)
+
+
+def _name(value: object) -> str:
+    if value is None:
+        return f"bybit-{next(_numbers)}"
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise refuse("name", value, "give a printable text, or None")
+    return value
+
+
+def _callable(argument: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if not callable(value):
+        raise refuse(argument, value, "give something that can be called")
+    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004
+        raise refuse(argument, value, "this library runs threads and awaits nothing; give a plain function")
+    return value
+
+
+def _instance(argument: str, value: T, *kinds: type) -> T:
+    if not isinstance(value, kinds):
+        raise refuse(argument, value, f"give a {kinds[0].__name__}")
+    return value
+
+
+def _is_queue(sink: Sink[T]) -> TypeGuard[EventQueue[Event[T]]]:
+    if not hasattr(sink, "put_nowait"):
+        return False
+    if any(kind.__module__ == "asyncio.queues" for kind in type(sink).__mro__):
+        raise refuse("sink", sink, "an asyncio queue is not made for threads; use queue.Queue")
+    return True
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    names = {
+        "api_key": "BYBIT_API_KEY",
+        "api_secret": "BYBIT_API_SECRET",
+        "environment": "BYBIT_ENVIRONMENT",
+        "name": "BYBIT_NAME",
+    }
+    return {argument: environ[variable] for argument, variable in names.items() if environ.get(variable)}
+
+
+def _place_text(place: Environment) -> str:
+    return f"{place.name} ({place.host})" if place.name in ENVIRONMENTS else place.name
+
+
+def _other_environments(place: Environment) -> str:
+    others = ", ".join(name for name in ENVIRONMENTS if name != place.name)
+    return f"The key may belong to another environment: {others}."

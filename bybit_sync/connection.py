@@ -1,0 +1,589 @@
+"""The thread that keeps a session going: connect, converse, back off, come back.
+
+One thread owns the socket, the session and the roster. Others leave a command and ring the bell.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from ssl import SSLContext
+from typing import Any, Final
+
+from attrs import define, frozen
+
+from bybit_sync.bell import Bell
+from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.environments import Environment
+from bybit_sync.errors import (
+    ClientClosed,
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ProtocolError,
+    Refused,
+)
+from bybit_sync.logs import ClientLog
+from bybit_sync.messages import Credentials
+from bybit_sync.pacing import Backoff, ConnectLimit, Patience, judge, turnstile
+from bybit_sync.protocol import Confirmed, Live, LoggedIn, News, Rejected, Session, Terms
+from bybit_sync.proxy import Proxy
+from bybit_sync.roster import Roster
+from bybit_sync.signing import Clerk
+from bybit_sync.status import Health, Notifier, Situation, State, StatusChange
+from bybit_sync.subscription import CallbackThread, Subscription, due
+from bybit_sync.timings import Timings
+from bybit_sync.transport import Transport, open_websocket
+from bybit_sync.updates import Event
+from bybit_sync.waiting import wait_for
+
+__all__ = ["Connection", "Settings"]
+
+# What ends an attempt or a connection. Anything else is a bug of ours and ends the client.
+ENDINGS: Final = (ConnectionFailed, Refused, ProtocolError, ConfigurationError)
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What a client was made with."""
+
+    name: str
+    environment: Environment
+    terms: Terms
+    timings: Timings
+    credentials: Credentials
+    patient_signer: bool
+    on_status: Callable[[StatusChange], object] | None
+    on_error: Callable[[BaseException, Event[Any], Subscription[Any]], object] | None
+    backoff: Backoff
+    connect_limit: ConnectLimit | None
+    proxy: Proxy | None
+    ssl_context: SSLContext | None
+    max_message_bytes: int
+
+
+class _Stop(Exception):
+    """Nothing is left to connect for."""
+
+
+@define
+class _Outage:
+    """The time since the client was LIVE, or since it first tried to be."""
+
+    since: float
+    told: int = 0
+
+
+class Connection:
+    """Everything of a client that is not its front door."""
+
+    def __init__(self, settings: Settings, log: ClientLog) -> None:
+        self.name = settings.name
+        self.log = log
+        self.situation = Situation(Moment.now().utc)
+        self.last_error: BaseException | None = None
+        self._settings = settings
+        self._times = settings.timings
+        self._process = os.getpid()
+        # Held to start the thread and by the thread to end: a command is never left to a thread that is just ending.
+        # Reentrant, so that a signal handler may subscribe while the code that it interrupts does.
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+        self._ended.set()
+        self._bell: Bell | None = None
+        self._commands: deque[Callable[[], None]] = deque()
+        self._closing = False
+        self._notifier = Notifier(settings.on_status, self._start_helper, log) if settings.on_status else None
+        # From here on: only the connection thread; others may look.
+        self.roster = Roster(self._subscription_ended)
+        self._clerk = Clerk(settings.credentials, name=settings.name, patient=settings.patient_signer)
+        self._patience = Patience(settings.backoff, settings.timings)
+        self._clock: ExchangeClock | None = None
+        self._session: Session | None = None
+        self._transport: Transport | None = None
+        self._epoch = 0
+        self._reconnects = 0
+        self._ever_confirmed = False
+        self._connected_at: datetime | None = None
+        self._live_since: float | None = None
+        self._was_live = False
+        self._outage: _Outage | None = None
+        self._drop_wanted = False
+
+    # --- any thread ---
+
+    def check_process(self) -> None:
+        """Raise `ClientClosed` in a process that was forked from the client's."""
+        if os.getpid() != self._process:
+            raise ClientClosed(f"{self.name} belongs to the process that forked this one: make clients after the fork")
+
+    def admit(self, subscription: Subscription[Any]) -> None:
+        """Have *subscription* served. Raises `ClientClosed`, and what the client failed with."""
+        with self._lock:
+            self.check_open()
+            if self._thread is None:
+                self._start()
+            self._commands.append(lambda: self._admit(subscription))
+        self._ring()
+
+    def release(self, subscription: Subscription[Any]) -> None:
+        """Deliver nothing more to *subscription*. Takes no lock."""
+        self._command(lambda: self._release(subscription))
+
+    def reconnect(self) -> None:
+        """Drop the connection, if there is one, and dial again."""
+        self.check_open()
+        self._command(self._drop)
+
+    def close(self) -> None:
+        """End the thread soon, and with it everything. Waits for nothing; safe in a signal handler."""
+        self._closing = True
+        self._ring()
+        if self._thread is None:
+            self._change(State.CLOSED)
+
+    def wait_ended(self, deadline: float) -> bool:
+        """Wait until the thread has ended; False when *deadline* passes first."""
+        return self.is_inside() or wait_for(self._ended, deadline)
+
+    def wait_for_withdrawal(self, deadline: float) -> None:
+        """Wait until every command so far is obeyed, and until the thread has ended if it has nothing left to do."""
+        if threading.current_thread() is self._thread:
+            return
+        obeyed, idle = threading.Event(), threading.Event()
+
+        def look() -> None:
+            if not self._ever_confirmed and not self.roster:
+                idle.set()
+            obeyed.set()
+
+        with self._lock:
+            if self._thread is None:
+                return
+            self._command(look)
+        if wait_for(obeyed, deadline) and idle.is_set():
+            wait_for(self._ended, deadline)
+
+    def is_inside(self) -> bool:
+        """Say whether this is a thread that runs a user's code for this client."""
+        return getattr(threading.current_thread(), "owner", None) is self or threading.current_thread() is self._thread
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether a thread runs that nobody asked to end."""
+        return self._thread is not None and not self._closing
+
+    @property
+    def is_closing(self) -> bool:
+        """Say whether `close` was called."""
+        return self._closing
+
+    def report_error(self, error: BaseException, event: Event[Any], subscription: Subscription[Any]) -> None:
+        """Hand what a callback raised to the user, on the callback's thread."""
+        if self._settings.on_error is not None:
+            try:
+                self._settings.on_error(error, event, subscription)
+            except BaseException as raised:
+                self.log.error("on_error raised", exc_info=raised)  # noqa: TRY400 - its log never raises, `exception` may
+
+    def health(self) -> Health:
+        """Return the state at this moment."""
+        now = Moment.now()
+        transport, session, clock = self._transport, self._session, self._clock
+        return Health(
+            state=self.situation.state,
+            since=self.situation.since,
+            connected_at=self._connected_at,
+            epoch=self._epoch,
+            reconnects=self._reconnects,
+            last_error=self.last_error,
+            last_frame_age=(now.ns - transport.last_data_ns) * 1e-9 if transport else None,
+            ping_rtt=session.ping_rtt if session else None,
+            clock_offset=clock.offset if clock else None,
+            fresh_as_of=session.fresh_as_of if session else None,
+            subscriptions=tuple(s.health(clock, now) for s in self.roster),
+        )
+
+    def check_open(self) -> None:
+        """Raise `ClientClosed` when it is closed or not ours, and what it failed with when it failed."""
+        self.check_process()
+        if self._closing:
+            raise ClientClosed(f"{self.name} is closed: make a new client")
+        if self.situation.state is State.FAILED and self.situation.error is not None:
+            raise self.situation.error.with_traceback(None)
+
+    def _command(self, command: Callable[[], None]) -> None:
+        self._commands.append(command)
+        self._ring()
+
+    def _ring(self) -> None:
+        bell = self._bell
+        if bell is not None:
+            bell.ring()
+
+    def _start(self) -> None:
+        # Under the lock. The bell first: it must be there to be rung before the thread looks for commands.
+        bell = self._bell = Bell()
+        self._thread = threading.Thread(target=self._run, args=(bell,), name=f"{self.name}-connection", daemon=True)
+        self._ended.clear()
+        try:
+            self._thread.start()
+        except BaseException:
+            self._retire(bell)
+            raise
+
+    def _start_helper(self, target: Callable[[], None], what: str) -> None:
+        CallbackThread(self, f"{self.name}-{what}", target).start()
+
+    # --- the thread ---
+
+    def _run(self, bell: Bell) -> None:
+        limited = self._limited_turnstile()
+        if limited is not None:
+            limited.join(self, self._settings.connect_limit or ConnectLimit())
+        try:
+            self._serve_until_nothing_is_left(bell)
+        finally:
+            if limited is not None:
+                limited.leave(self)
+            if self._bell is bell:
+                self._retire(bell)
+
+    def _serve_until_nothing_is_left(self, bell: Bell) -> None:
+        while True:
+            try:
+                self._serve(bell)
+            except BaseException as bug:  # noqa: BLE001 - never a silently dead thread
+                self._fail(bug, bug=True)
+            self._linger(bell)
+            # Under the lock, or a command left between the look and the end would wait for ever.
+            with self._lock:
+                if self._commands and not self._closing and self.situation.state is not State.FAILED:
+                    continue
+                self._finish()
+                self._retire(bell)
+                return
+
+    def _retire(self, bell: Bell) -> None:
+        self._thread = self._bell = None
+        bell.close()
+        # After the thread is gone from view: `close` looks at it after it asked, so one of us says so.
+        if self._closing:
+            self._change(State.CLOSED)
+        self._ended.set()
+
+    def _serve(self, bell: Bell) -> None:
+        while self._has_reason():
+            error = self._attempt(bell)
+            if error is not None and not self._closing:
+                self._recover(error, bell)
+
+    def _has_reason(self) -> bool:
+        self._obey()
+        return not self._closing and self.situation.state is not State.FAILED and (self._ever_confirmed or bool(self.roster))
+
+    def _attempt(self, bell: Bell) -> Exception | None:
+        """Connect and converse; return what ended it, None when there was no reason to go on."""
+        try:
+            self._change(State.CONNECTING)
+            self._take_turn(bell)
+            self._transport = self._open(bell)
+            try:
+                self._converse(self._transport, bell)
+            finally:
+                transport, self._transport = self._transport, None
+                transport.close()
+        except _Stop:
+            return None
+        except ENDINGS as error:
+            return error
+        raise AssertionError("a conversation ends by an exception")
+
+    def _open(self, bell: Bell) -> Transport:
+        settings = self._settings
+        return open_websocket(
+            settings.environment,
+            settings.terms.dialect.path,
+            deadline=time.monotonic() + self._times.connect_timeout,
+            bell=bell,
+            on_bell=self._stop_without_reason,
+            proxy=settings.proxy,
+            ssl_context=settings.ssl_context,
+            max_message_bytes=settings.max_message_bytes,
+        )
+
+    def _stop_without_reason(self) -> None:
+        if not self._has_reason():
+            raise _Stop
+
+    def _limited_turnstile(self) -> Any:
+        environment = self._settings.environment
+        if environment.is_loopback and self._settings.connect_limit is None:
+            return None
+        return turnstile(environment.host, time.monotonic)
+
+    def _take_turn(self, bell: Bell) -> None:
+        limited = self._limited_turnstile()
+        if limited is not None and (wait := limited.turn()):
+            self.log.info("waiting %.1f s for the connect limit", wait)
+            self._rest(wait, bell)
+            self._stop_without_reason()
+
+    def _converse(self, transport: Transport, bell: Bell) -> None:
+        now = Moment.now()
+        clock = self._clock = self._clock or ExchangeClock(now)
+        self._drop_wanted = False
+        session = Session(self._settings.terms, epoch=self._epoch + 1, clock=clock, wanted=self.roster.wanted(), now=now)
+        self._session = session
+        try:
+            while True:
+                self._send(session, transport, bell)
+                transport.wait(self._next_due(session, transport) - time.monotonic())
+                self._listen(session, transport)
+                bell.silence()
+                self._stop_without_reason()
+                self._check_time(session, transport)
+        except ENDINGS as error:
+            reason = session.ending(error)
+            self.roster.lose(session.complete_until(), reason)
+            raise reason from reason.__cause__
+        finally:
+            self._session = None
+
+    def _send(self, session: Session, transport: Transport, bell: Bell) -> None:
+        for request in session.requests():
+            deadline = time.monotonic() + self._times.request_timeout
+            transport.send(self._clerk.write(request, deadline=deadline, bell=bell, on_bell=self._stop_without_reason))
+
+    def _listen(self, session: Session, transport: Transport) -> None:
+        now = Moment.now()
+        for frame in transport.receive():
+            for news in session.receive(frame, now):
+                self._pass_on(news, session, now)
+        session.heard(transport.last_data_ns)
+
+    def _next_due(self, session: Session, transport: Transport) -> float:
+        due_at = session.next_deadline()
+        if transport.frame_since is not None:
+            due_at = min(due_at, transport.frame_since + self._times.frame)
+        if not self.roster.settle_debts():
+            due_at = min(due_at, time.monotonic() + self._times.offer_again)
+        return due_at
+
+    def _check_time(self, session: Session, transport: Transport) -> None:
+        # After listening: what lies ready is read before anything is judged, however long this thread was held up.
+        if self._drop_wanted:
+            raise ConnectionLost("reconnect() was called")
+        now = Moment.now()
+        began = transport.frame_since
+        if began is not None and now.seconds - began > self._times.frame:
+            raise ConnectionLost(f"the exchange stalled inside a frame for {now.seconds - began:.0f} s")
+        session.tick(now)
+        for subscription in self.roster:
+            subscription.remind(now.seconds, self._times.callback_reminders)
+
+    # --- what the session says ---
+
+    def _pass_on(self, news: News, session: Session, now: Moment) -> None:
+        if isinstance(news, Event):
+            self.roster.deliver(news, now)
+        elif isinstance(news, Confirmed):
+            self._ever_confirmed = True
+            self.roster.confirm(news.stream, news.at, now, session.epoch)
+        elif isinstance(news, LoggedIn):
+            self._epoch = session.epoch
+            self._connected_at = now.utc
+            self._patience.accepted()
+        elif isinstance(news, Live):
+            self._became_live(now)
+        else:
+            self._rejected(news, now)
+
+    def _became_live(self, now: Moment) -> None:
+        outage, self._outage = self._outage, None
+        self._live_since = now.seconds
+        downtime = None
+        if self._was_live and outage is not None:
+            downtime = now.seconds - outage.since
+            self._reconnects += 1
+        if outage is not None and outage.told:
+            self.log.info("live after %.1f s", now.seconds - outage.since)
+        self._was_live = True
+        self._change(State.LIVE, downtime=downtime)
+
+    def _rejected(self, news: Rejected, now: Moment) -> None:
+        self._explain(news.error)
+        for subscription in tuple(self.roster):
+            if subscription.stream is news.stream:
+                self._end(subscription, news.error, now)
+
+    # --- the ends of subscriptions ---
+
+    def _end(self, subscription: Subscription[Any], error: BaseException, now: Moment) -> None:
+        at = self._clock.at(now) if self._clock else now.utc
+        self.roster.end(subscription, error, at, now, self._epoch)
+
+    def _subscription_ended(self, subscription: Subscription[Any], error: BaseException) -> None:
+        if not self.roster.has(subscription.stream) and self._session is not None:
+            self._unwant(self._session, subscription)
+        if not subscription.awaited:
+            if not self.roster:
+                self.situation.tell(error)
+            self.log.error("the subscription to %s has ended: %s", subscription.stream.value, error)
+            self._tell(self.situation.state, self.situation.state, error=error, subscription=subscription)
+
+    def _unwant(self, session: Session, subscription: Subscription[Any]) -> None:
+        now = Moment.now()
+        for news in session.unwant(subscription.stream):
+            self._pass_on(news, session, now)
+
+    # --- commands ---
+
+    def _obey(self) -> None:
+        while self._commands:
+            self._commands.popleft()()
+
+    def _admit(self, subscription: Subscription[Any]) -> None:
+        if subscription.is_closed:
+            return
+        self.situation.tell(None)
+        self.roster.add(subscription)
+        session, now = self._session, Moment.now()
+        if session is None:
+            return
+        if session.is_confirmed(subscription.stream) and self._clock is not None:
+            self.roster.confirm_one(subscription, self._clock.at(now), now, session.epoch)
+        else:
+            session.want(subscription.stream, now)
+
+    def _release(self, subscription: Subscription[Any]) -> None:
+        self.roster.remove(subscription)
+        if not self.roster.has(subscription.stream) and self._session is not None:
+            self._unwant(self._session, subscription)
+
+    def _drop(self) -> None:
+        self._drop_wanted = True
+
+    # --- after a failure ---
+
+    def _recover(self, error: Exception, bell: Bell) -> None:
+        self._explain(error)
+        self.last_error = error
+        self._connected_at = None
+        now = time.monotonic()
+        live_for = now - self._live_since if self._live_since is not None else 0.0
+        self._live_since = None
+        self._outage = self._outage or _Outage(now)
+        if judge(error, self._times).hopeless and not self._ever_confirmed:
+            self._dismiss(error)
+            return
+        chance = random.random()  # noqa: S311 - it spreads clients, it keeps no secret
+        pause = self._patience.after(error, chance, proven=live_for >= self._times.proven)
+        if pause is None:
+            self._fail(error, bug=False)
+            return
+        self._complain(error, pause)
+        self._change(State.BACKING_OFF, error=error)
+        self._rest(pause, bell)
+
+    def _complain(self, error: Exception, pause: float) -> None:
+        failure = judge(error, self._times)
+        outage = self._outage
+        if failure.loud and (failure.last or self._patience.is_news(error)):
+            self.log.error("%s; next attempt in %.1f s", error, pause)
+        elif outage is not None and not outage.told:
+            self.log.warning("%s; next attempt in %.1f s", error, pause)
+        else:
+            self.log.debug("%s; next attempt in %.1f s", error, pause)
+            return
+        if outage is not None:
+            outage.told = max(outage.told, 1)
+
+    def _remind(self) -> None:
+        outage, now = self._outage, time.monotonic()
+        if outage is not None and outage.told and now - outage.since >= due(outage.told - 1, self._times.outage_reminders):
+            outage.told += 1
+            self.log.warning("not live for %.0f s: %s", now - outage.since, self.last_error)
+
+    def _rest(self, seconds: float, bell: Bell) -> None:
+        until = time.monotonic() + seconds
+        self._drop_wanted = False
+        while self._has_reason() and not self._drop_wanted and (left := until - time.monotonic()) > 0:
+            self._remind()
+            bell.wait(min(left, 60.0) if self.roster.settle_debts() else min(left, self._times.offer_again))
+
+    def _dismiss(self, error: Exception) -> None:
+        """End everything that waits on a client that never was LIVE, so that it is IDLE again."""
+        self._outage = None
+        self._end_all(error)
+
+    def _fail(self, error: BaseException, *, bug: bool) -> None:
+        """End the client for good, and tell it everywhere."""
+        self.last_error = error
+        self._session = None
+        level = self.log.critical if bug else self.log.error
+        level("the client has failed and ended: %s", error or type(error).__name__, exc_info=error if bug else None)
+        self.situation.tell(error)
+        self._change(State.FAILED, error=error)
+        self._end_all(error)
+
+    def _end_all(self, error: BaseException) -> None:
+        now = Moment.now()
+        for subscription in tuple(self.roster):
+            self._end(subscription, error, now)
+
+    def _linger(self, bell: Bell) -> None:
+        """Stay until every queue took its last word, unless there is something better to do."""
+        while not self._closing and not self.roster.settle_debts() and not self._commands:
+            bell.wait(self._times.offer_again)
+
+    def _finish(self) -> None:
+        """Close what is open, or say that nothing is."""
+        self._obey()
+        if self._closing:
+            for subscription in tuple(self.roster):
+                subscription.shut()
+                self.roster.remove(subscription)
+            self._change(State.CLOSED)
+        elif self.situation.state is State.FAILED and self.last_error is not None:
+            self._end_all(self.last_error)
+        else:
+            self._change(State.IDLE, error=self.last_error)
+        self._connected_at = None
+
+    def _explain(self, error: Exception) -> None:
+        """Add to *error* what an old dialect's user must know."""
+        notice = self._settings.terms.notice
+        if notice and notice not in str(error):
+            error.args = (f"{error} {notice}",)
+            if isinstance(error, Refused):
+                error.remedy = f"{error.remedy} {notice}"
+
+    # --- telling ---
+
+    def _change(self, state: State, *, error: BaseException | None = None, downtime: float | None = None) -> None:
+        previous = self.situation.change(state, Moment.now().utc)
+        if previous is not None:
+            self.log.debug("%s -> %s", previous.value, state.value)
+            self._tell(previous, state, error=error, downtime=downtime)
+
+    def _tell(
+        self,
+        previous: State,
+        state: State,
+        *,
+        error: BaseException | None = None,
+        downtime: float | None = None,
+        subscription: Subscription[Any] | None = None,
+    ) -> None:
+        if self._notifier is not None:
+            at = Moment.now().utc
+            self._notifier.post(
+                StatusChange(previous=previous, state=state, at=at, error=error, downtime=downtime, subscription=subscription)
+            )

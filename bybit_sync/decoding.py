@@ -1,0 +1,598 @@
+"""From JSON to updates: exact, open, and one bad row at a time.
+
+A row is read twice at most. A function written for its class reads it in a few microseconds and does not explain itself; when
+it fails, cattrs' own detailed validation reads the row again, slowly, and its errors become a text with the path to the field.
+Both use the same *leaves*, one for each kind of value.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from decimal import Context, Decimal, InvalidOperation
+from types import MappingProxyType
+from typing import Any, NamedTuple, get_args
+
+import attrs
+from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
+from cattrs.gen import make_dict_structure_fn, override
+
+from bybit_sync.enums import LastLiquidityInd, OpenEnum, quoted
+from bybit_sync.updates import (
+    NOTHING,
+    BalanceUpdate,
+    CoinBalance,
+    ExtraFee,
+    OrderUpdate,
+    PositionUpdate,
+    UserTradeUpdate,
+    draft_class,
+)
+
+try:
+    import msgspec
+except ImportError:  # the extra ``speed`` is not installed
+    msgspec = None  # type: ignore[assignment]
+
+__all__ = ["Decoded", "Decoder", "Unreadable", "moment", "parse", "to_dict"]
+
+_LOG = logging.getLogger(__name__)
+
+_DIGITS = 64  # of a number as written, and the largest exponent
+_WHOLE = 2**63  # where whole numbers end
+_SHORT = 10  # characters: longer numbers hardly come twice
+_REMEMBERED = 1_024  # texts, in each cache
+_NAMES = 1_000  # unknown keys that are logged
+_DESCRIBED = 100  # bad rows of one message that are told in words
+_LOOK = 100  # characters of a value that are told
+_PLAIN = 1_000  # digits that a number may get in plain notation
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_ABSENT: Any = object()
+
+
+class Unreadable(ValueError):
+    """Something that no update can be read from; *detail* says why, without a character of its content."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class Misfit(ValueError):
+    """A value that its attribute cannot hold; the text goes behind the value: "is not a number"."""
+
+
+class Decoded(NamedTuple):
+    """What became of the rows of one push: the *updates* that could be read, and one text for each row that could not."""
+
+    updates: tuple[Any, ...]
+    faults: tuple[str, ...]
+
+
+# --- JSON ---------------------------------------------------------------------------------------------------------------------
+
+
+def _bare(text: str) -> Decimal | float:
+    """Return a number that stands in JSON without quotes, exactly.
+
+    What is too large even for a Decimal becomes a float, which no attribute takes: that costs one row, not the message.
+    """
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return float(text)
+
+
+_JSON = json.JSONDecoder(parse_float=_bare)
+_scan_once: Callable[[str, int], tuple[Any, int]] = _JSON.scan_once  # type: ignore[attr-defined]
+
+
+def read_json(frame: bytes | str) -> Any:
+    """Read a JSON text with the standard library; see `parse`."""
+    try:
+        text = frame if isinstance(frame, str) else frame.decode()
+        try:
+            value, end = _scan_once(text, 0)
+        except StopIteration:
+            end = -1
+        # White space around the value, and what is no JSON at all, is for the decoder, which costs more and says what is wrong.
+        return value if end == len(text) else _JSON.decode(text)
+    except (ValueError, RecursionError) as error:
+        detail = _complaint(error)
+    # Outside of the except clause, because the error that it caught holds the whole frame.
+    raise Unreadable(detail)
+
+
+def _complaint(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8: a wrong byte at {error.start}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: wrong at character {error.pos}"
+    return "nested too deeply" if isinstance(error, RecursionError) else "a whole number with too many digits"
+
+
+def read_msgspec(frame: bytes | str) -> Any:
+    """Read a JSON text with msgspec; see `parse`."""
+    try:
+        return _quick_json(frame)
+    except (ValueError, RecursionError):
+        return read_json(frame)
+
+
+if msgspec is None:
+    parse = read_json
+else:
+    _quick_json = msgspec.json.Decoder(float_hook=_bare).decode
+    parse = read_msgspec
+
+
+# --- Leaves: one for each kind of value --------------------------------------------------------------------------------------
+#
+# Each returns what its attribute holds, None for "", or raises Misfit; each looks at exact types, because True is an int.
+
+_unusual = re.compile(r"[^0-9.-]").search
+_WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASCII)
+# Not the thread's own context, which may let nonsense pass as NaN. It rounds nothing: no more digits than these get to it.
+_EXACT = Context(prec=_DIGITS, traps=[InvalidOperation])
+
+# Texts that come again and again. Only texts are keys, because True, 1 and Decimal(1) would find the same entry.
+_numbers: dict[str, Decimal | None] = {"": None}
+_times: dict[str, datetime | None] = {"": None}
+
+
+def _remember(cache: dict[str, Any], text: str, value: object) -> None:
+    """Keep *value* for the next time; a full cache starts anew, so that a flood of texts costs time, not memory."""
+    if len(cache) >= _REMEMBERED:
+        cache.clear()
+        cache[""] = None
+    cache[text] = value
+
+
+def _number(value: Any) -> Decimal | None:
+    """Read a number with the digits it was written with: a text, or a bare number that never was a float."""
+    text = str(value) if value.__class__ in (int, Decimal) else value
+    if text.__class__ is not str:
+        raise Misfit("is not a number")
+    if not text:
+        return None
+    if _unusual(text) or len(text) > _DIGITS:
+        _check_written(text)
+    try:
+        number = _EXACT.create_decimal(text)
+    except InvalidOperation:
+        raise Misfit("is not a number") from None
+    if len(text) <= _SHORT:
+        _remember(_numbers, text, number)
+    return number
+
+
+def _check_written(text: str) -> None:
+    """Raise unless *text* is a number of at most 64 digits, with an exponent of at most 64 either way."""
+    written = _WRITTEN.fullmatch(text)
+    if written is None:
+        raise Misfit("is not a number")
+    digits, exponent = written[1].replace(".", ""), written[2] or "0"
+    if len(digits) > _DIGITS or len(exponent) > len(str(_DIGITS)) or int(exponent) > _DIGITS:
+        raise Misfit(f"is a number of more than {_DIGITS} digits, or with an exponent beyond {_DIGITS}")
+
+
+def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
+    """Read an object of numbers; one that is "" is not there."""
+    if value == "":
+        return NOTHING
+    if value.__class__ is not dict:
+        raise Misfit("is not an object")
+    numbers = {}
+    for name, text in value.items():
+        try:
+            numbers[name] = _number(text)
+        except Misfit as misfit:
+            raise Misfit(f"holds {quoted(name)}: {_offending(text)} {misfit}") from None
+    return MappingProxyType({name: number for name, number in numbers.items() if number is not None})
+
+
+def _time(value: Any) -> datetime | None:
+    """Read milliseconds since 1970, as a text of digits or a whole number; 0 says "never"."""
+    milliseconds = int(value) if _is_digits(value) else 0 if value == "" else value
+    if milliseconds.__class__ is not int or milliseconds < 0:
+        raise Misfit("is not a time in milliseconds")
+    try:
+        time = _EPOCH + timedelta(0, 0, 0, milliseconds) if milliseconds else None
+    except OverflowError:
+        raise Misfit("is not a time before the year 10000") from None
+    if value.__class__ is str:
+        _remember(_times, value, time)
+    return time
+
+
+def moment(ms: object) -> datetime | None:
+    """Return the time of an envelope, aware and in UTC, from milliseconds since 1970: a whole number or a text of digits.
+
+    None for None, "" and 0. Raises `ValueError` for what is no time.
+    """
+    return None if ms is None else _time(ms)
+
+
+def _is_digits(value: Any) -> bool:
+    """Tell whether *value* is a text of digits that `int` takes, and takes quickly."""
+    return value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= len(str(_WHOLE))
+
+
+def _whole(value: Any) -> int | None:
+    if value.__class__ is int and -_WHOLE < value < _WHOLE:
+        return value
+    if value == "":
+        return None
+    raise Misfit("is not a whole number of 64 bits")
+
+
+def _sequence(value: Any) -> int | None:
+    """Read a cross sequence, which the exchange also writes as a text; -1 says "never traded"."""
+    number = -1 if value == "-1" else int(value) if _is_digits(value) else value
+    return None if number == -1 else _whole(number)
+
+
+def _text(value: Any) -> str | None:
+    if value.__class__ is str:
+        return value or None
+    raise Misfit("is not a text")
+
+
+def _flag(value: Any) -> bool | None:
+    if value is True or value is False:
+        return value
+    if value is _ABSENT:
+        return None
+    raise Misfit("is not true or false")
+
+
+def _number_flag(value: Any) -> bool | None:
+    if value.__class__ is int and value in (0, 1):
+        return value == 1
+    if value == "":
+        return None
+    raise Misfit("is not 0 or 1")
+
+
+def _text_flag(value: Any) -> bool | None:
+    if value.__class__ is str and value in ("", "0", "1"):
+        return value == "1" if value else None
+    raise Misfit('is not "0" or "1"')
+
+
+def _word(vocabulary: type[OpenEnum], words: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Return the leaf of *vocabulary*, whose known spellings are *words*."""
+
+    def read(value: Any) -> Any:
+        if value.__class__ is not str:
+            raise Misfit("is not a text")
+        return words[value] if value in words else vocabulary(value)
+
+    return read
+
+
+def _maker(words: Mapping[str, bool | None]) -> Callable[[Any], bool | None]:
+    """Return the leaf that reads V5's flag and V3's *words* for the same thing.
+
+    A new word is logged, once, and says nothing: losing a trade over it would be worse than not knowing who was the maker.
+    """
+
+    def read(value: Any) -> bool | None:
+        if value.__class__ is not str:
+            return _flag(value)
+        if value not in words:
+            LastLiquidityInd(value)
+        return words.get(value)
+
+    return read
+
+
+# --- Rows ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Leaf(NamedTuple):
+    """How one kind of value is read.
+
+    *read* looks at everything. *quick* is the source of an expression over ``{x}`` for values that need no such look; it calls
+    ``read_{x}`` for all others, and may use ``known_{x}``, which is *known*. *blank* stands for a missing key.
+    """
+
+    read: Callable[[Any], Any]
+    quick: str = "read_{x}({x})"
+    known: Any = None
+    blank: Any = ""
+
+
+_BY_TEXT = "known_{x}[{x}] if {x} in known_{x} else read_{x}({x})"
+_IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_WHOLE} < {{x}} < {_WHOLE} else read_{{x}}({{x}})"
+_IF_COUNT = f"{{x}} if {{x}}.__class__ is int and 0 <= {{x}} < {_WHOLE} else read_{{x}}({{x}})"
+_IF_TEXT = "{x} if {x}.__class__ is str and {x} else read_{x}({x})"
+_IF_FLAG = "{x} if {x} is True or {x} is False else read_{x}({x})"
+
+_LEAVES: Mapping[Any, _Leaf] = {
+    Decimal: _Leaf(_number, _BY_TEXT, _numbers),
+    datetime: _Leaf(_time, _BY_TEXT, _times),
+    int: _Leaf(_whole, _IF_WHOLE),
+    str: _Leaf(_text, _IF_TEXT),
+    bool: _Leaf(_flag, _IF_FLAG, blank=_ABSENT),
+    "sequence": _Leaf(_sequence, _IF_COUNT),
+    "number flag": _Leaf(_number_flag),
+    "text flag": _Leaf(_text_flag),
+    "numbers by name": _Leaf(_numbers_by_name),
+}
+
+
+def _required(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return *read* for an attribute that must not be None."""
+
+    def read_required(value: Any) -> Any:
+        result = read(value)
+        if result is None:
+            raise Misfit("names nothing, and the row cannot do without")
+        return result
+
+    return read_required
+
+
+def _write_reader(cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[str, str]) -> Callable[[Any], Any]:
+    """Write the function that makes a *cls* out of a row as fast as Python can.
+
+    *leaves* are by JSON key; *aliases* maps a further JSON key to one of these. It neither checks nor explains: whatever it
+    raises, the row has to be read thoroughly. For a class of two attributes and one alias it is ::
+
+        def read(row):
+            tpsl_mode, size, tpSlMode, *unknown = (BLANK | row).values()
+            if tpsl_mode is ABSENT:
+                tpsl_mode = tpSlMode
+            draft = Draft()
+            draft.tpsl_mode = known_tpsl_mode[tpsl_mode] if tpsl_mode in known_tpsl_mode else read_tpsl_mode(tpsl_mode)
+            draft.size = known_size[size] if size in known_size else read_size(size)
+            draft.extra = extra_of(row) if unknown else NOTHING
+            draft.wire = MappingProxyType(row)
+            draft.__class__ = Update
+            return draft
+
+    BLANK holds every key once, with what stands for its absence: merged with the row it has all values in a known order, and
+    behind them those of keys that nobody knows.
+    """
+    names = {field.metadata["key"]: field.name for field in _sent(cls)}
+    blank = {key: _ABSENT if key in aliases.values() else leaf.blank for key, leaf in leaves.items()}
+    blank |= {alias: leaves[key].blank for alias, key in aliases.items()}
+    lines = [
+        "def read(row):",
+        f"    {', '.join(names.get(key, key) for key in blank)}, *unknown = (BLANK | row).values()",
+        *(f"    if {names[key]} is ABSENT:\n        {names[key]} = {alias}" for alias, key in aliases.items()),
+        "    draft = Draft()",
+        *(f"    draft.{name} = {leaves[key].quick.format(x=name)}" for key, name in names.items()),
+        "    draft.extra = extra_of(row) if unknown else NOTHING",
+        "    draft.wire = MappingProxyType(row)",
+        "    draft.__class__ = Update",
+        "    return draft",
+    ]
+    scope = {
+        "ABSENT": _ABSENT,
+        "BLANK": blank,
+        "Draft": draft_class(cls),
+        "MappingProxyType": MappingProxyType,
+        "NOTHING": NOTHING,
+        "Update": cls,
+        "extra_of": lambda row: _extra(row, blank),
+        **{f"read_{name}": leaves[key].read for key, name in names.items()},
+        **{f"known_{name}": leaves[key].known for key, name in names.items()},
+    }
+    exec("\n".join(lines), scope)  # noqa: S102 - every name in it is ours
+    return scope["read"]  # type: ignore[no-any-return]
+
+
+def _sent(cls: type[Any]) -> list[attrs.Attribute[Any]]:
+    """Return the attributes of *cls* that the exchange sends."""
+    return [field for field in attrs.fields(cls) if "key" in field.metadata]
+
+
+_unknown_keys: set[str] = set()
+
+
+def _extra(row: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what *row* holds under keys that are not *known*."""
+    extra = {key: value for key, value in row.items() if key not in known}
+    if _LOG.isEnabledFor(logging.DEBUG):
+        for name in {quoted(key) for key in extra} - _unknown_keys:
+            if len(_unknown_keys) < _NAMES:
+                _unknown_keys.add(name)
+                _LOG.debug("a new key of the exchange, %s; it is delivered in extra", name)
+    return MappingProxyType(extra)
+
+
+class Decoder:
+    """Reads rows of the exchange into updates, through one cattrs converter.
+
+    *renames* maps a JSON key to the one whose attribute it shares; *words* maps, for a vocabulary, spellings to what they mean.
+    """
+
+    def __init__(self, renames: Mapping[str, str], words: Mapping[type[OpenEnum], Mapping[str, Any]]) -> None:
+        self.converter = Converter()
+        self._renames = renames
+        self._words = words
+        self._quick: dict[type[Any], Callable[[Any], Any]] = {}
+        for cls in (ExtraFee, CoinBalance, BalanceUpdate, OrderUpdate, PositionUpdate, UserTradeUpdate):
+            self._learn(cls)
+
+    def rows(self, cls: type[Any], data: Any) -> Decoded:
+        """Read the rows of one push as *cls*; a row that cannot be read costs only itself.
+
+        Raises `Unreadable` when *data* is not a list.
+        """
+        if data.__class__ is not list:
+            raise Unreadable(f"data is not a list of rows but {_kind(data)}")
+        read = self._quick[cls]
+        updates: list[Any] = []
+        faults: list[str] = []
+        for row in data:
+            try:
+                updates.append(read(row))
+            except Exception:  # noqa: BLE001 - whatever is wrong with a row, it costs that row
+                self._read_again(cls, row, len(updates) + len(faults), updates, faults)
+        return Decoded(tuple(updates), tuple(faults))
+
+    def _read_again(self, cls: type[Any], row: object, index: int, updates: list[Any], faults: list[str]) -> None:
+        """Read *row* thoroughly, to say what is wrong with it."""
+        if len(faults) >= _DESCRIBED:
+            faults.append("further rows are not described")
+            return
+        try:
+            updates.append(self.converter.structure(row, cls))
+        except Exception as error:  # noqa: BLE001 - as above
+            faults.append(_fault(error, row, f"data[{index}]", self._renames))
+
+    def _learn(self, cls: type[Any]) -> None:
+        attrs.resolve_types(cls)
+        leaves = {field.metadata["key"]: self._leaf(field) for field in _sent(cls)}
+        aliases = {alias: key for alias, key in self._renames.items() if key in leaves}
+        quick = self._quick[cls] = _write_reader(cls, leaves, aliases)
+        thorough = _thorough_reader(cls, leaves, aliases, self.converter)
+
+        def structure(row: Any, _: object) -> Any:
+            try:
+                return quick(row)
+            except Exception:  # noqa: BLE001 - it does not explain itself
+                return thorough(row)
+
+        self.converter.register_structure_hook(cls, structure)
+
+    def _leaf(self, field: attrs.Attribute[Any]) -> _Leaf:
+        leaf = self._kind_of_leaf(field)
+        return leaf if field.default is not attrs.NOTHING else leaf._replace(read=_required(leaf.read))
+
+    def _kind_of_leaf(self, field: attrs.Attribute[Any]) -> _Leaf:
+        """Return the leaf for what *field*'s metadata and type say."""
+        kind = field.metadata.get("kind")
+        if "rows" in field.metadata:
+            return self._row_leaf(field.metadata["rows"])
+        if kind == "maker":
+            return _Leaf(_maker(self._words[LastLiquidityInd]), _IF_FLAG, blank=_ABSENT)
+        held = next(iter(get_args(field.type)), field.type)  # "X | None" holds an X
+        if isinstance(held, type) and issubclass(held, OpenEnum):
+            known = {member.value: member for member in held} | dict(self._words.get(held, {})) | {"": None, "UNKNOWN": None}
+            return _Leaf(_word(held, known), _BY_TEXT, known)
+        return _LEAVES[kind or held]
+
+    def _row_leaf(self, cls: type[Any]) -> _Leaf:
+        """Return the leaf for a list of rows inside a row."""
+        quick, converter = self._quick[cls], self.converter
+
+        def read(value: Any) -> Any:
+            if value == "":
+                return ()
+            if value.__class__ is not list:
+                raise Misfit("is not a list")
+            return converter.structure(value, tuple[cls, ...])  # type: ignore[valid-type]
+
+        return _Leaf(read, "tuple([known_{x}(row) for row in {x}]) if {x}.__class__ is list else read_{x}({x})", quick)
+
+
+def _thorough_reader(
+    cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[str, str], converter: Converter
+) -> Callable[[Any], Any]:
+    """Return the function that makes a *cls* out of a row with cattrs' detailed validation, whose errors explain themselves."""
+    fields: dict[str, Any] = {"extra": override(omit=True), "wire": override(omit=True)}
+    for field in _sent(cls):
+        key = field.metadata["key"]
+        fields[field.name] = override(rename=key, struct_hook=_cattrs_hook(leaves[key].read))
+    stock = make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=True, **fields)
+
+    def read(row: Any) -> Any:
+        if row.__class__ is not dict:
+            raise Misfit("is not an object")
+        old = {alias: key for alias, key in aliases.items() if alias in row and key not in row}
+        update = stock({old.get(key) or key: value for key, value in row.items()}, cls)
+        return attrs.evolve(update, extra=_extra(row, {**leaves, **aliases}), wire=row)
+
+    return read
+
+
+def _cattrs_hook(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda value, _: read(value)
+
+
+# --- What was wrong, in words -------------------------------------------------------------------------------------------------
+
+
+def _fault(error: BaseException, value: Any, path: str, renames: Mapping[str, str]) -> str:
+    """Return the *path* to the first thing that is wrong with *value*, what stands there, and why it cannot be read."""
+    others = 0
+    while isinstance(error, BaseValidationError):
+        others += len(error.exceptions) - 1
+        cls, error = error.cl, error.exceptions[0]
+        step = _step(error, cls, value, renames)
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+        value = value[step] if isinstance(step, int) else value.get(step, _ABSENT)
+    why = str(error) if isinstance(error, Misfit) else f"cannot be read: {type(error).__name__}"
+    fault = f"{path} is missing" if value is _ABSENT else f"{path}: {_offending(value)} {why}"
+    return f"{fault} (and {others} more)" if others else fault
+
+
+def _step(error: BaseException, cls: Any, value: Any, renames: Mapping[str, str]) -> int | str:
+    """Return the index or the JSON key, as it is spelled in *value*, that cattrs' note on *error* is about."""
+    for note in error.__notes__:
+        if isinstance(note, IterableValidationNote):
+            return int(note.index)
+        if isinstance(note, AttributeValidationNote):
+            key: str = getattr(attrs.fields(cls), note.name).metadata["key"]
+            spellings = [alias for alias, name in renames.items() if name == key and alias in value]
+            return spellings[0] if spellings and key not in value else key
+    raise error  # cattrs notes every error
+
+
+def _offending(value: Any) -> str:
+    """Return *value* for a log line: quoted if it is a text, cut at 100 characters, a container by its kind only."""
+    if isinstance(value, str):
+        return quoted(value)
+    return str(value)[:_LOOK] if type(value) in (int, float, Decimal) else _kind(value)
+
+
+def _kind(value: object) -> str:
+    """Return the kind of a JSON value, in JSON's words."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    kinds = {type(None): "null", dict: "an object", list: "a list", str: "a text"}
+    return kinds.get(type(value), "a number")
+
+
+# --- Back to plain values -----------------------------------------------------------------------------------------------------
+
+
+def to_dict(record: Any) -> dict[str, Any]:
+    """Return an update, an event or a gap as values that `json.dumps` takes and that lose nothing.
+
+    Numbers become text in plain notation, times ISO 8601, words their text, an error its class and message. What the exchange
+    sent, `wire` of an update and `raw` of an event, is left out: the other attributes say the same.
+    """
+    names = [field.name for field in attrs.fields(type(record)) if field.name not in ("wire", "raw")]
+    return {name: _plain(getattr(record, name)) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if attrs.has(type(value)):
+        return to_dict(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(held) for key, held in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(held) for held in value]
+    return _plain_text(value)
+
+
+def _plain_text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    # A number of an unknown key may have any exponent: in plain notation it could be longer than memory.
+    if isinstance(value, Decimal) and abs(value.adjusted()) <= _PLAIN:
+        return f"{value:f}"
+    return str(value)

@@ -1,0 +1,138 @@
+"""The two ways Bybit spells its private streams, as data: V5, and V3 for contracts, which it switched off in January 2025.
+
+A dialect says where to connect, what the topics are called, and what a row of each is. Both are read into the same update
+classes, by one decoder that knows every spelling of either:
+
+* `RENAMES`: one meaning under two keys is one attribute;
+* `WORDS`: one meaning under two words is one member, and a word that says "none" is None;
+* `contract_account`: V3's wallet, a flat list of coins, is one account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from bybit_sync.decoding import Decoded, Decoder
+from bybit_sync.enums import AccountType, Category, LastLiquidityInd, OpenEnum, Side, TimeInForce
+from bybit_sync.updates import BalanceUpdate, CoinBalance, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
+
+__all__ = ["DIALECTS", "RENAMES", "V3", "V5", "WORDS", "Channel", "Dialect", "contract_account"]
+
+RENAMES: Mapping[str, str] = {
+    "tpSlMode": "tpslMode",  # V3
+    "mmrSysUpdateTime": "mmrSysUpdatedTime",  # V3, and V5's classic accounts
+    "lastLiquidityInd": "isMaker",  # V3
+}
+
+WORDS: Mapping[type[OpenEnum], Mapping[str, Any]] = {
+    # A flat position: "None" in V3 and in classic accounts, "" in unified ones.
+    Side: {"None": None},
+    TimeInForce: {
+        "GoodTillCancel": TimeInForce.GTC,
+        "ImmediateOrCancel": TimeInForce.IOC,
+        "FillOrKill": TimeInForce.FOK,
+        "FillOrKlii": TimeInForce.FOK,  # so in V3's documentation
+    },
+    # Was this side of the trade the maker?
+    LastLiquidityInd: {
+        "AddedLiquidity": True,
+        "AddLiquidity": True,  # so in V3's documentation
+        "MAKER": True,
+        "RemovedLiquidity": False,
+        "RemoveLiquidity": False,
+        "TAKER": False,
+        "UNKNOWN": None,  # funding
+        "": None,
+    },
+}
+
+_DECODER = Decoder(RENAMES, WORDS)
+
+
+def contract_account(coins: tuple[CoinBalance, ...]) -> tuple[BalanceUpdate, ...]:
+    """Gather the flat rows of V3's wallet into the one account that they are about; no rows, no account."""
+    return (BalanceUpdate(account_type=AccountType.CONTRACT, coins=coins),) if coins else ()
+
+
+@attrs.frozen
+class _Feed:
+    """How a dialect spells one stream: its topic, what a row is, and what becomes of the rows of one push."""
+
+    topic: str
+    row: type[Any]
+    by_category: bool = False
+    gather: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = None
+
+
+@attrs.frozen
+class Channel:
+    """One topic as it is subscribed to.
+
+    *category* is what the topic says about its rows; None when it says nothing.
+    """
+
+    topic: str
+    stream: Stream
+    category: str | None
+    _feed: _Feed = attrs.field(repr=False)
+
+    def decode(self, data: object) -> Decoded:
+        """Read the rows of one push.
+
+        Raises `Unreadable` when *data* is not a list; a row that cannot be read costs only itself.
+        """
+        decoded = _DECODER.rows(self._feed.row, data)
+        if self.category is not None:
+            return decoded._replace(updates=tuple([self._categorised(update) for update in decoded.updates]))
+        return decoded if self._feed.gather is None else decoded._replace(updates=self._feed.gather(decoded.updates))
+
+    def _categorised(self, update: Any) -> Any:
+        """Return *update* with the topic's category, if the row did not tell its own."""
+        return update if update.category is not None else attrs.evolve(update, category=Category(self.category))
+
+
+@attrs.frozen
+class Dialect:
+    """One way of spelling the private streams.
+
+    *name* is what `Client(dialect=...)` takes, *path* is appended to the base URL of the environment.
+    """
+
+    name: str
+    path: str
+    _feeds: Mapping[Stream, _Feed] = attrs.field(repr=False, hash=False)
+
+    def channels(self, stream: Stream, categories: tuple[str, ...] | None) -> tuple[Channel, ...]:
+        """Return the topics that *stream* consists of; *categories* is ignored where the dialect does not divide it."""
+        feed = self._feeds[stream]
+        if not feed.by_category or categories is None:
+            return (Channel(feed.topic, stream, None, feed),)
+        return tuple(Channel(f"{feed.topic}.{category}", stream, category, feed) for category in categories)
+
+
+V5 = Dialect(
+    "v5",
+    "/v5/private",
+    {
+        Stream.BALANCES: _Feed("wallet", BalanceUpdate),
+        Stream.ORDERS: _Feed("order", OrderUpdate, by_category=True),
+        Stream.POSITIONS: _Feed("position", PositionUpdate, by_category=True),
+        Stream.USER_TRADES: _Feed("execution", UserTradeUpdate, by_category=True),
+    },
+)
+
+V3 = Dialect(
+    "v3",
+    "/contract/private/v3",
+    {
+        Stream.BALANCES: _Feed("user.wallet.contractAccount", CoinBalance, gather=contract_account),
+        Stream.ORDERS: _Feed("user.order.contractAccount", OrderUpdate),
+        Stream.POSITIONS: _Feed("user.position.contractAccount", PositionUpdate),
+        Stream.USER_TRADES: _Feed("user.execution.contractAccount", UserTradeUpdate),
+    },
+)
+
+DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (V5, V3)}

@@ -1,0 +1,298 @@
+"""From an environment to a connected (TLS) wire: names, addresses, proxy, one deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import ipaddress
+import logging
+import os
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable
+from itertools import zip_longest
+from typing import Any
+
+from bybit_sync.bell import Bell
+from bybit_sync.environments import Environment
+from bybit_sync.errors import ConnectionFailed, TLSError
+from bybit_sync.proxy import Proxy
+from bybit_sync.wire import Watch, Wire, bare, reason_of
+
+__all__ = ["dial"]
+
+_Address = tuple[int, tuple[Any, ...]]  # a family, and what its sockets connect to
+
+_RESOLVE_SECONDS = 5.0
+_CONNECT_SECONDS = 5.0
+_STAGGER_SECONDS = 0.25
+
+_log = logging.getLogger(__name__)
+
+
+def dial(
+    environment: Environment,
+    *,
+    deadline: float,
+    bell: Bell,
+    on_bell: Callable[[], None],
+    proxy: Proxy | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    log: logging.Logger | logging.LoggerAdapter[logging.Logger] = _log,
+) -> Wire:
+    """Return a wire to *environment*, connected and with TLS done.
+
+    Ends by *deadline*, a moment of `time.monotonic`, whatever the network does. Each time the *bell* rings meanwhile, it is
+    silenced and *on_bell* called, which may raise to abandon the attempt; then, as after every failure, nothing stays open.
+    Without *proxy* and *ssl_context*: directly, and with the system's certificates. Warnings go to *log*.
+
+    Raises `TLSError` when the server cannot prove who it is, `HandshakeRejected` when the proxy refuses, `ConfigurationError`
+    when the proxy cannot serve, and `ConnectionFailed` for all else. Only the connection thread.
+    """
+    route = None if proxy is None else proxy.route(environment)
+    target = f"{environment.host}:{environment.port}"
+    watch = Watch(target if route is None else f"{target} through {route}", deadline=deadline, bell=bell, on_bell=on_bell)
+    first = environment if route is None else route
+    wire = Wire(_connect(first.host, first.port, watch, only_loopback=not environment.tls), watch)
+    try:
+        if route is not None:
+            route.tunnel(wire, environment, lambda host: [address[0] for _, address in _resolve(host, 0, watch)])
+        if environment.tls:
+            _secure(wire, environment.host, ssl_context, log)
+    except BaseException:
+        wire.release()
+        raise
+    return wire
+
+
+# -- names
+
+
+class _Lookup(threading.Thread):
+    """One question to the resolver, which cannot be interrupted: a thread of its own, abandoned when it takes too long."""
+
+    running: dict[tuple[int, str], _Lookup] = {}  # noqa: RUF012 shared by all on purpose: one per process and host
+
+    def __init__(self, host: str) -> None:
+        super().__init__(name=f"{threading.current_thread().name}-resolver", daemon=True)
+        # With the process, because a forked child inherits the table but not the threads.
+        self.key = (os.getpid(), host)
+        self.host = host
+        self.answer: list[_Address] | Exception | None = None
+        self.waiting: set[Bell] = set()
+
+    @classmethod
+    def join_or_start(cls, host: str, bell: Bell) -> _Lookup:
+        """Return the lookup of *host* that is under way, or begin one; *bell* rings when it has its answer."""
+        fresh = cls(host)
+        lookup = cls.running.setdefault(fresh.key, fresh)  # one atomic step: of two clients one wins
+        lookup.waiting.add(bell)
+        if lookup is fresh:
+            try:
+                lookup.start()
+            except RuntimeError as error:  # the system has no thread left
+                lookup.conclude(bare(error))
+        return lookup
+
+    def run(self) -> None:
+        """Ask, and tell all who wait."""
+        try:
+            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
+            self.conclude([(info[0], info[4]) for info in found])
+        except Exception as error:  # noqa: BLE001 a UnicodeError, for one, is what a strange name brings
+            self.conclude(bare(error))
+
+    def conclude(self, answer: list[_Address] | Exception) -> None:
+        """Publish *answer*; the next attempt asks anew."""
+        self.answer = answer
+        self.running.pop(self.key, None)
+        # Who came before the answer was set is in the set by now, who came after sees the answer.
+        for bell in list(self.waiting):
+            bell.ring()
+
+
+def _resolve(host: str, port: int, watch: Watch) -> list[_Address]:
+    with contextlib.suppress(OSError):  # a literal needs no resolver
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        return [(info[0], info[4]) for info in found]
+    watch.phase = f"resolving {host}"
+    lookup = _Lookup.join_or_start(host, watch.bell)
+    give_up = time.monotonic() + _RESOLVE_SECONDS
+    while lookup.answer is None:
+        if time.monotonic() >= give_up:
+            raise watch.failed(f"the resolver gave no answer within {_RESOLVE_SECONDS:g} s; check this machine's DNS")
+        watch.wait({}, give_up)
+    if isinstance(lookup.answer, Exception):
+        raise watch.failed(_unresolved(host, lookup.answer))
+    return [(family, (address[0], port, *address[2:])) for family, address in lookup.answer]
+
+
+def _unresolved(host: str, error: Exception) -> str:
+    why = reason_of(error) if isinstance(error, OSError) else str(error)
+    hint = "; is the name right, and does this machine's DNS work?" if isinstance(error, socket.gaierror) else ""
+    return f"the name {host!r} was not resolved: {why}{hint}"
+
+
+# -- addresses
+
+
+def _connect(host: str, port: int, watch: Watch, *, only_loopback: bool) -> socket.socket:
+    addresses = _resolve(host, port, watch)
+    if only_loopback and not all(_is_loopback(address[0]) for _, address in addresses):
+        # A hosts file or a DNS answer can send "localhost" anywhere, and without TLS nothing else would stop the login.
+        raise watch.failed(f"{host} is not this machine, and without TLS nothing may leave it")
+    watch.phase = "connecting"
+    return _Race(addresses, watch).run()
+
+
+def _interleaved(addresses: Iterable[_Address]) -> list[_Address]:
+    """Return *addresses*, first of the resolver's favourite family and then alternating, each once."""
+    families: dict[int, list[_Address]] = {}
+    for address in dict.fromkeys(addresses):
+        families.setdefault(address[0], []).append(address)
+    return [address for rank in zip_longest(*families.values()) for address in rank if address is not None]
+
+
+class _Race:
+    """Connection attempts to several addresses, each begun 250 ms after the one before or as soon as that has failed."""
+
+    def __init__(self, addresses: Iterable[_Address], watch: Watch) -> None:
+        self._waiting = _interleaved(addresses)
+        self._running: dict[socket.socket, float] = {}  # until when each may take
+        self._watch = watch
+        self._next = 0.0
+        self._failures: list[str] = []
+
+    def run(self) -> socket.socket:
+        """Return the first socket that connects; raises when none does."""
+        try:
+            while self._waiting or self._running:
+                self._begin_due()
+                for sock in self._watch.wait(dict.fromkeys(self._running, selectors.EVENT_WRITE), self._next_moment()):
+                    if self._has_connected(sock):
+                        return sock
+                self._drop_overdue()
+        finally:
+            for sock in self._running:
+                sock.close()
+        raise self._watch.failed("; ".join(dict.fromkeys(self._failures)) or "the name has no address")
+
+    def _begin_due(self) -> None:
+        while self._waiting and (time.monotonic() >= self._next or not self._running):
+            self._next = time.monotonic() + _STAGGER_SECONDS
+            self._begin(*self._waiting.pop(0))
+
+    def _begin(self, family: int, address: tuple[Any, ...]) -> None:
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptor left, or a family that this machine does not speak
+            self._fail(reason_of(error))
+            return
+        self._running[sock] = time.monotonic() + _CONNECT_SECONDS
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect(address)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._give_up(sock, reason_of(error))
+
+    def _has_connected(self, sock: socket.socket) -> bool:
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._give_up(sock, reason_of(OSError(code, os.strerror(code))))
+            return False
+        del self._running[sock]
+        return True
+
+    def _drop_overdue(self) -> None:
+        now = time.monotonic()
+        for sock in [sock for sock, until in self._running.items() if now >= until]:
+            self._give_up(sock, f"no answer within {_CONNECT_SECONDS:g} s")
+
+    def _give_up(self, sock: socket.socket, why: str) -> None:
+        del self._running[sock]
+        sock.close()
+        self._fail(why)
+
+    def _fail(self, why: str) -> None:
+        self._failures.append(why)
+        self._next = 0.0  # the next address need not wait
+
+    def _next_moment(self) -> float | None:
+        moments = list(self._running.values())
+        if self._waiting:
+            moments.append(self._next)
+        return min(moments, default=0.0)
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
+# -- TLS
+
+# OpenSSL's names of what no further attempt will mend: the two sides have no protocol version in common.
+_VERSION_REASONS = {"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE", "WRONG_SSL_VERSION"}
+
+_ALLOWED_VERSIONS = {"TLSv1.2", "TLSv1.3"}
+
+_NAMES_ITSELF_OTHERWISE = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+_EXPIRED = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+
+_TRUST_HINT = "If you know and trust its authority, pass an ssl_context that has loaded it"
+_CLOCK_HINT = "Check this machine's clock; else only the server's owner can mend it"
+_NAME_HINT = "Something else answers at this address: check `environment`, proxy and DNS"
+
+
+@functools.cache
+def _default_context() -> ssl.SSLContext:
+    """Return the process's one context; loading the certificates takes long."""
+    # Not ssl.create_default_context(): that one writes the session keys to wherever SSLKEYLOGFILE says.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_default_certs()
+    return context
+
+
+def _secure(
+    wire: Wire, host: str, context: ssl.SSLContext | None, log: logging.Logger | logging.LoggerAdapter[logging.Logger]
+) -> None:
+    watch, watch.phase = wire.watch, "shaking hands for TLS"
+    context = context or _default_context()
+    if context.verify_mode == ssl.CERT_NONE or not context.check_hostname:
+        log.warning("%s: the ssl_context does not verify the server; whoever answers gets the login", watch.peer)
+    try:
+        version = wire.start_tls(context, host)
+    except ssl.SSLError as error:
+        failure = _untrusted(wire, host, error)
+    else:
+        if version in _ALLOWED_VERSIONS:
+            return
+        failure = TLSError(f"{watch.peer}: the server speaks {version}; TLS 1.2 is the least. Only its owner can mend it")
+    raise failure
+
+
+def _untrusted(wire: Wire, host: str, error: ssl.SSLError) -> ConnectionFailed:
+    peer = wire.watch.peer
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return TLSError(f"{peer}: {_distrust(wire, host, error)}. Nothing was sent")
+    if error.reason in _VERSION_REASONS:
+        return TLSError(f"{peer}: no TLS version in common ({error.reason}); TLS 1.2 is the least. Nothing was sent")
+    if not wire.speaks_tls:
+        return wire.watch.failed("the server does not speak TLS (not TLS at all); is this the right port?")
+    if isinstance(error, ssl.SSLEOFError):
+        return wire.watch.failed("the peer closed the connection")
+    return wire.watch.failed(f"the TLS handshake failed: {reason_of(error)}")
+
+
+def _distrust(wire: Wire, host: str, error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code in _NAMES_ITSELF_OTHERWISE:
+        names = ", ".join(wire.peer_names()) or "other names"
+        return f"the certificate is for {names}, not for {host}. {_NAME_HINT}"
+    hint = _CLOCK_HINT if error.verify_code in _EXPIRED else _TRUST_HINT
+    return f"the certificate cannot be trusted: {error.verify_message}. {hint}"

@@ -1,0 +1,425 @@
+"""The exchange's vocabularies, open to new words.
+
+Each member is its text: it compares equal to it, hashes like it, prints as it. A text that is not written here becomes a member
+too, because the exchange adds one every few months and an order must not be lost over a new word.
+
+The words are those of https://bybit-exchange.github.io/docs/v5/enum, those that only V3 knew, and those seen on the wire.
+The placeholders ``""`` and ``UNKNOWN`` are no words: an attribute is None instead.
+"""
+
+# ruff: noqa: S105 - PASS_THROUGH is no password
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "AccountType",
+    "CancelType",
+    "Category",
+    "ColRes",
+    "CreateType",
+    "ExecType",
+    "FeeType",
+    "LastLiquidityInd",
+    "MarketUnit",
+    "OcoTriggerBy",
+    "OpenEnum",
+    "OrderStatus",
+    "OrderType",
+    "PlaceType",
+    "PositionStatus",
+    "RejectReason",
+    "Side",
+    "SlippageToleranceType",
+    "SmpType",
+    "StopOrderType",
+    "SubFeeType",
+    "TimeInForce",
+    "TpslMode",
+    "TriggerBy",
+]
+
+_LOG = logging.getLogger(__name__)
+_STRANGERS = 1_000  # unknown texts that are kept for each vocabulary
+_LONGEST = 100  # characters of a text that are kept or shown
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+OpenEnumT = TypeVar("OpenEnumT", bound="OpenEnum")
+
+
+def upper_snake(text: str) -> str:
+    """Return the member name of *text*: ``PartiallyFilled`` is ``PARTIALLY_FILLED``."""
+    return _WORDS.sub("_", text).upper()
+
+
+def quoted(text: str) -> str:
+    """Return *text* in quotes and fit for a log line: control characters escaped, cut at 100 characters."""
+    return ascii(text[:_LONGEST]) + ("..." if len(text) > _LONGEST else "")
+
+
+class TextEnum(str, Enum):
+    """A word that prints as itself, in every version of Python."""
+
+    def __str__(self) -> str:
+        """Return the exchange's text."""
+        return str.__str__(self)
+
+    def __format__(self, spec: str) -> str:
+        """Format the exchange's text."""
+        return str.__format__(self, spec)
+
+    def __repr__(self) -> str:
+        """Return the call that makes it, on one line whatever the text holds."""
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+class OpenEnum(TextEnum):
+    """A vocabulary that grows: an unknown text becomes a member that carries it.
+
+    At most 1,000 unknown texts of a vocabulary are kept, and logged once each; a further one is a new object each time, so
+    compare unknown members with ``==``.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        stranger = str.__new__(cls, value)
+        stranger._name_ = upper_snake(value)
+        stranger._value_ = value
+        return _welcome(cls, stranger)
+
+
+_kept: dict[type[OpenEnum], dict[str, Any]] = {}
+_lock = threading.Lock()
+
+
+def _welcome(vocabulary: type[OpenEnumT], stranger: OpenEnumT) -> OpenEnumT:
+    """Return the member that is kept for *stranger*'s text, *stranger* itself when none is."""
+    text = stranger.value
+    key = text[:_LONGEST]
+    with _lock:
+        kept = _kept.setdefault(vocabulary, {})
+        new = key not in kept and len(kept) < _STRANGERS
+        if new:
+            # What is too long to keep is still logged only once, by its beginning.
+            kept[key] = stranger if key == text else None
+        known: OpenEnumT | None = kept.get(text)
+    if new:
+        _LOG.warning("%s: a new word of the exchange, %s; it is delivered as it is", vocabulary.__name__, quoted(text))
+    return known or stranger
+
+
+class Category(OpenEnum):
+    """The product that a row is about."""
+
+    LINEAR = "linear"
+    INVERSE = "inverse"
+    SPOT = "spot"
+    OPTION = "option"
+
+
+class Side(OpenEnum):
+    """Which way: a position's Buy is long, Sell is short; an order's and a trade's are this account's own."""
+
+    BUY = "Buy"
+    SELL = "Sell"
+
+
+class OrderType(OpenEnum):
+    """How an order is priced; for a conditional order, after it is triggered."""
+
+    MARKET = "Market"
+    LIMIT = "Limit"
+
+
+class OrderStatus(OpenEnum):
+    """Where an order stands; in derivatives a CANCELLED order may have been filled in part."""
+
+    CREATED = "Created"
+    NEW = "New"
+    REJECTED = "Rejected"
+    PARTIALLY_FILLED = "PartiallyFilled"
+    PARTIALLY_FILLED_CANCELED = "PartiallyFilledCanceled"
+    FILLED = "Filled"
+    PENDING_CANCEL = "PendingCancel"
+    CANCELLED = "Cancelled"
+    UNTRIGGERED = "Untriggered"
+    TRIGGERED = "Triggered"
+    DEACTIVATED = "Deactivated"
+    ACTIVE = "Active"
+
+
+class TimeInForce(OpenEnum):
+    """How long an order stands."""
+
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+    POST_ONLY = "PostOnly"
+    RPI = "RPI"
+
+
+class StopOrderType(OpenEnum):
+    """What kind of conditional order it is or was."""
+
+    TAKE_PROFIT = "TakeProfit"
+    STOP_LOSS = "StopLoss"
+    TRAILING_STOP = "TrailingStop"
+    STOP = "Stop"
+    PARTIAL_TAKE_PROFIT = "PartialTakeProfit"
+    PARTIAL_STOP_LOSS = "PartialStopLoss"
+    TPSL_ORDER = "tpslOrder"
+    MM_RATE_CLOSE = "MmRateClose"
+    OCO_ORDER = "OcoOrder"
+    BIDIRECTIONAL_TPSL_ORDER = "BidirectionalTpslOrder"
+    TRAILING_PROFIT = "TrailingProfit"
+
+
+class TriggerBy(OpenEnum):
+    """The price that triggers."""
+
+    LAST_PRICE = "LastPrice"
+    INDEX_PRICE = "IndexPrice"
+    MARK_PRICE = "MarkPrice"
+
+
+class ExecType(OpenEnum):
+    """What made an execution; not all of them are trades."""
+
+    TRADE = "Trade"
+    ADL_TRADE = "AdlTrade"
+    FUNDING = "Funding"
+    BUST_TRADE = "BustTrade"
+    SETTLE = "Settle"
+    DELIVERY = "Delivery"
+    BLOCK_TRADE = "BlockTrade"
+    MOVE_POSITION = "MovePosition"
+    FUTURE_SPREAD = "FutureSpread"
+    CORPORATE_ACTION = "CorporateAction"
+
+
+class LastLiquidityInd(OpenEnum):
+    """V3's maker or taker; read into ``is_maker``."""
+
+    ADDED_LIQUIDITY = "AddedLiquidity"
+    REMOVED_LIQUIDITY = "RemovedLiquidity"
+    MAKER = "MAKER"
+    TAKER = "TAKER"
+
+
+class PositionStatus(OpenEnum):
+    """Whether the exchange is closing a position."""
+
+    NORMAL = "Normal"
+    LIQ = "Liq"
+    ADL = "Adl"
+    INACTIVE = "Inactive"
+
+
+class TpslMode(OpenEnum):
+    """Whether take profit and stop loss close the whole position."""
+
+    FULL = "Full"
+    PARTIAL = "Partial"
+
+
+class SmpType(OpenEnum):
+    """What self-match prevention cancels."""
+
+    NONE = "None"
+    CANCEL_MAKER = "CancelMaker"
+    CANCEL_TAKER = "CancelTaker"
+    CANCEL_BOTH = "CancelBoth"
+
+
+class AccountType(OpenEnum):
+    """The kind of account."""
+
+    UNIFIED = "UNIFIED"
+    CONTRACT = "CONTRACT"
+    SPOT = "SPOT"
+    FUND = "FUND"
+    OPTION = "OPTION"
+    INVESTMENT = "INVESTMENT"
+
+
+class SlippageToleranceType(OpenEnum):
+    """The unit of a market order's slippage tolerance."""
+
+    TICK_SIZE = "TickSize"
+    PERCENT = "Percent"
+
+
+class OcoTriggerBy(OpenEnum):
+    """Which leg of a spot one-cancels-the-other order was triggered."""
+
+    OCO_TRIGGER_BY_UNKNOWN = "OcoTriggerByUnknown"
+    OCO_TRIGGER_BY_TP = "OcoTriggerByTp"
+    OCO_TRIGGER_BY_SL = "OcoTriggerBySl"
+
+
+class PlaceType(OpenEnum):
+    """Whether an option order was placed by volatility or by price."""
+
+    IV = "iv"
+    PRICE = "price"
+
+
+class MarketUnit(OpenEnum):
+    """The unit of a spot market order's quantity."""
+
+    BASE_COIN = "baseCoin"
+    QUOTE_COIN = "quoteCoin"
+
+
+class FeeType(OpenEnum):
+    """Which tax an extra fee is."""
+
+    TAX = "TAX"
+    CFX = "CFX"
+    WHT = "WHT"
+    GST = "GST"
+    VAT = "VAT"
+
+
+class SubFeeType(OpenEnum):
+    """Which country's tax an extra fee is."""
+
+    TAX_PNN = "TAX_PNN"
+    TAX_PPH = "TAX_PPH"
+    CFX_FIEE = "CFX_FIEE"
+    AUT_WITHHOLDING_TAX = "AUT_WITHHOLDING_TAX"
+    IND_GST = "IND_GST"
+    ARE_VAT = "ARE_VAT"
+
+
+class CancelType(OpenEnum):
+    """Who or what cancelled an order."""
+
+    CANCEL_BY_USER = "CancelByUser"
+    CANCEL_BY_REDUCE_ONLY = "CancelByReduceOnly"
+    CANCEL_BY_PREPARE_LIQ = "CancelByPrepareLiq"
+    CANCEL_ALL_BEFORE_LIQ = "CancelAllBeforeLiq"
+    CANCEL_BY_PREPARE_ADL = "CancelByPrepareAdl"
+    CANCEL_ALL_BEFORE_ADL = "CancelAllBeforeAdl"
+    CANCEL_BY_ADMIN = "CancelByAdmin"
+    CANCEL_BY_TP_SL_TS_CLEAR = "CancelByTpSlTsClear"
+    CANCEL_BY_PZ_SIDE_CH = "CancelByPzSideCh"
+    CANCEL_BY_SETTLE = "CancelBySettle"
+    CANCEL_BY_CANNOT_AFFORD_ORDER_COST = "CancelByCannotAffordOrderCost"
+    CANCEL_BY_PM_TRIAL_MM_OVER_EQUITY = "CancelByPmTrialMmOverEquity"
+    CANCEL_BY_ACCOUNT_BLOCKING = "CancelByAccountBlocking"
+    CANCEL_BY_DELIVERY = "CancelByDelivery"
+    CANCEL_BY_MMP_TRIGGERED = "CancelByMmpTriggered"
+    CANCEL_BY_CROSS_SELF_MUCH = "CancelByCrossSelfMuch"
+    CANCEL_BY_CROSS_REACH_MAX_TRADE_NUM = "CancelByCrossReachMaxTradeNum"
+    CANCEL_BY_DCP = "CancelByDCP"
+    CANCEL_BY_SMP = "CancelBySmp"
+    CANCEL_BY_REBALANCE = "CancelByRebalance"
+    CANCEL_BY_OCO_TP_CANCELED_BY_SL_TRIGGERED = "CancelByOCOTpCanceledBySlTriggered"
+    CANCEL_BY_OCO_SL_CANCELED_BY_TP_TRIGGERED = "CancelByOCOSlCanceledByTpTriggered"
+
+
+class RejectReason(OpenEnum):
+    """Why an order was refused or ended; EC_NO_ERROR says that nothing was wrong."""
+
+    EC_NO_ERROR = "EC_NoError"
+    EC_OTHERS = "EC_Others"
+    EC_UNKNOWN_MESSAGE_TYPE = "EC_UnknownMessageType"
+    EC_MISSING_CL_ORD_ID = "EC_MissingClOrdID"
+    EC_MISSING_ORIG_CL_ORD_ID = "EC_MissingOrigClOrdID"
+    EC_CL_ORD_ID_ORIG_CL_ORD_ID_ARE_THE_SAME = "EC_ClOrdIDOrigClOrdIDAreTheSame"
+    EC_DUPLICATED_CL_ORD_ID = "EC_DuplicatedClOrdID"
+    EC_ORIG_CL_ORD_ID_DOES_NOT_EXIST = "EC_OrigClOrdIDDoesNotExist"
+    EC_TOO_LATE_TO_CANCEL = "EC_TooLateToCancel"
+    EC_UNKNOWN_ORDER_TYPE = "EC_UnknownOrderType"
+    EC_UNKNOWN_SIDE = "EC_UnknownSide"
+    EC_UNKNOWN_TIME_IN_FORCE = "EC_UnknownTimeInForce"
+    EC_WRONGLY_ROUTED = "EC_WronglyRouted"
+    EC_MARKET_ORDER_PRICE_IS_NOT_ZERO = "EC_MarketOrderPriceIsNotZero"
+    EC_LIMIT_ORDER_INVALID_PRICE = "EC_LimitOrderInvalidPrice"
+    EC_NO_ENOUGH_QTY_TO_FILL = "EC_NoEnoughQtyToFill"
+    EC_NO_IMMEDIATE_QTY_TO_FILL = "EC_NoImmediateQtyToFill"
+    EC_PER_CANCEL_REQUEST = "EC_PerCancelRequest"
+    EC_MARKET_ORDER_CANNOT_BE_POST_ONLY = "EC_MarketOrderCannotBePostOnly"
+    EC_POST_ONLY_WILL_TAKE_LIQUIDITY = "EC_PostOnlyWillTakeLiquidity"
+    EC_CANCEL_REPLACE_ORDER = "EC_CancelReplaceOrder"
+    EC_INVALID_SYMBOL_STATUS = "EC_InvalidSymbolStatus"
+    EC_CANCEL_FOR_NO_FULL_FILL = "EC_CancelForNoFullFill"
+    EC_IN_CALL_AUCTION_STATUS = "EC_InCallAuctionStatus"
+    EC_BY_SELF_MATCH = "EC_BySelfMatch"
+    EC_QTY_CANNOT_BE_ZERO = "EC_QtyCannotBeZero"
+    EC_MARKET_ORDER_NO_SUPPORT_TIF = "EC_MarketOrderNoSupportTIF"
+    EC_REACH_MAX_TRADE_NUM = "EC_ReachMaxTradeNum"
+    EC_INVALID_PRICE_SCALE = "EC_InvalidPriceScale"
+    EC_BIT_INDEX_INVALID = "EC_BitIndexInvalid"
+    EC_STOP_BY_SELF_MATCH = "EC_StopBySelfMatch"
+    EC_INVALID_SMP_TYPE = "EC_InvalidSmpType"
+    EC_CANCEL_BY_MMP = "EC_CancelByMMP"
+    EC_INVALID_USER_TYPE = "EC_InvalidUserType"
+    EC_INVALID_MIRROR_OID = "EC_InvalidMirrorOid"
+    EC_INVALID_MIRROR_UID = "EC_InvalidMirrorUid"
+    EC_EC_INVALID_QTY = "EC_EcInvalidQty"
+    EC_INVALID_AMOUNT = "EC_InvalidAmount"
+    EC_LOAD_ORDER_CANCEL = "EC_LoadOrderCancel"
+    EC_MARKET_QUOTE_NO_SUPP_SELL = "EC_MarketQuoteNoSuppSell"
+    EC_DISORDER_ORDER_ID = "EC_DisorderOrderID"
+    EC_INVALID_BASE_VALUE = "EC_InvalidBaseValue"
+    EC_LOAD_ORDER_CAN_MATCH = "EC_LoadOrderCanMatch"
+    EC_SECURITY_STATUS_FAIL = "EC_SecurityStatusFail"
+    EC_REACH_RISK_PRICE_LIMIT = "EC_ReachRiskPriceLimit"
+    EC_ORDER_NOT_EXIST = "EC_OrderNotExist"
+    EC_CANCEL_BY_ORDER_VALUE_ZERO = "EC_CancelByOrderValueZero"
+    EC_CANCEL_BY_MATCH_VALUE_ZERO = "EC_CancelByMatchValueZero"
+    EC_REACH_MARKET_PRICE_LIMIT = "EC_ReachMarketPriceLimit"
+
+
+class CreateType(OpenEnum):
+    """What created an order (V5, futures)."""
+
+    CREATE_BY_USER = "CreateByUser"
+    CREATE_BY_FUTURE_SPREAD = "CreateByFutureSpread"
+    CREATE_BY_ADMIN_CLOSING = "CreateByAdminClosing"
+    CREATE_BY_SETTLE = "CreateBySettle"
+    CREATE_BY_STOP_ORDER = "CreateByStopOrder"
+    CREATE_BY_TAKE_PROFIT = "CreateByTakeProfit"
+    CREATE_BY_PARTIAL_TAKE_PROFIT = "CreateByPartialTakeProfit"
+    CREATE_BY_STOP_LOSS = "CreateByStopLoss"
+    CREATE_BY_PARTIAL_STOP_LOSS = "CreateByPartialStopLoss"
+    CREATE_BY_TRAILING_STOP = "CreateByTrailingStop"
+    CREATE_BY_TRAILING_PROFIT = "CreateByTrailingProfit"
+    CREATE_BY_LIQ = "CreateByLiq"
+    CREATE_BY_TAKE_OVER_PASS_THROUGH = "CreateByTakeOver_PassThrough"
+    CREATE_BY_ADL_PASS_THROUGH = "CreateByAdl_PassThrough"
+    CREATE_BY_BLOCK_PASS_THROUGH = "CreateByBlock_PassThrough"
+    CREATE_BY_BLOCK_TRADE_MOVE_POSITION_PASS_THROUGH = "CreateByBlockTradeMovePosition_PassThrough"
+    CREATE_BY_CHASE_ORDER = "CreateByChaseOrder"
+    CREATE_BY_F_GRID_BOT = "CreateByFGridBot"
+    CLOSE_BY_F_GRID_BOT = "CloseByFGridBot"
+    CREATE_BY_TWAP = "CreateByTWAP"
+    CREATE_BY_TV_SIGNAL = "CreateByTVSignal"
+    CREATE_BY_MM_RATE_CLOSE = "CreateByMmRateClose"
+    CREATE_BY_MARTINGALE_BOT = "CreateByMartingaleBot"
+    CLOSE_BY_MARTINGALE_BOT = "CloseByMartingaleBot"
+    CREATE_BY_ICE_BERG = "CreateByIceBerg"
+    CREATE_BY_ARBITRAGE = "CreateByArbitrage"
+    CREATE_BY_DDH = "CreateByDdh"
+    CREATE_BY_BBO_ORDER = "CreateByBboOrder"
+    CREATE_BY_CLOSING = "CreateByClosing"
+
+
+class ColRes(OpenEnum):
+    """Whether the exchange restricts a coin as collateral; its texts are numbers, so these names are ours."""
+
+    UNKNOWN = "-1"
+    OFF = "0"
+    NEAR_LIMIT = "1"
+    RESTRICTED = "2"

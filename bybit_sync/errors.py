@@ -1,0 +1,127 @@
+"""Everything that can go wrong, as one family.
+
+Each error says what happened, whose fault it is and what to do. None of them carries the key, the secret, a signature or an
+account id.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AuthenticationError",
+    "BybitSyncError",
+    "ClientClosed",
+    "ConfigurationError",
+    "ConnectTimeout",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "HandshakeRejected",
+    "ProtocolError",
+    "QueueOverflow",
+    "Refused",
+    "SubscriptionClosed",
+    "SubscriptionRejected",
+    "TLSError",
+]
+
+
+class BybitSyncError(Exception):
+    """The base of every error that this library raises on purpose."""
+
+
+class ConfigurationError(BybitSyncError, ValueError):
+    """An argument cannot work; the message names it and the remedy."""
+
+
+class ConnectionFailed(BybitSyncError, ConnectionError):
+    """The exchange could not be reached, or was lost; usually worth another try."""
+
+
+class ConnectTimeout(ConnectionFailed, TimeoutError):
+    """The exchange did not confirm within ``subscribe_*``'s timeout; the last failure is ``__cause__``."""
+
+
+class TLSError(ConnectionFailed):
+    """The server could not prove who it is, or speaks no acceptable TLS; nothing secret was sent."""
+
+
+class HandshakeRejected(ConnectionFailed):
+    """The server answered the WebSocket upgrade with something other than 101.
+
+    *status* is the HTTP status, *retry_after* the seconds that a ``Retry-After`` header asks for (None without one).
+    """
+
+    def __init__(self, message: str = "", *, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class ConnectionLost(ConnectionFailed):
+    """An established connection ended.
+
+    *code* is the WebSocket close code (None when the peer sent no close frame), *reason* its text, "" without one.
+    """
+
+    def __init__(self, message: str = "", *, code: int | None = None, reason: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+class Refused(BybitSyncError):
+    """The exchange said no.
+
+    *text* is what it said, in its own words; *remedy* is what to do about it.
+    """
+
+    def __init__(self, message: str = "", *, text: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.text = text
+        self.remedy = remedy
+
+
+class AuthenticationError(Refused):
+    """The exchange refused the login.
+
+    *clock_offset* is the exchange's clock minus ours in seconds, None when it was not measured. *transient* says that it is
+    refused only for now, *retry_after* for how many seconds at least.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        text: str = "",
+        remedy: str = "",
+        clock_offset: float | None = None,
+        transient: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, text=text, remedy=remedy)
+        self.clock_offset = clock_offset
+        self.transient = transient
+        self.retry_after = retry_after
+
+
+class SubscriptionRejected(Refused):
+    """The exchange refused *topic*; the other streams are not touched."""
+
+    def __init__(self, message: str = "", *, text: str = "", remedy: str = "", topic: str = "") -> None:
+        super().__init__(message, text=text, remedy=remedy)
+        self.topic = topic
+
+
+class ProtocolError(BybitSyncError):
+    """The exchange sent something that its documentation does not allow."""
+
+
+class QueueOverflow(BybitSyncError):
+    """A consumer was too slow, and its subscription was told to fail rather than to drop."""
+
+
+class ClientClosed(BybitSyncError):
+    """The client was closed, or belongs to the process that forked this one; make a new one."""
+
+
+class SubscriptionClosed(BybitSyncError):
+    """The subscription has ended, and everything that it received has been taken."""

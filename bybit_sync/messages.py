@@ -1,0 +1,210 @@
+"""What crosses the wire: reading answers, pongs and pushes; writing logins, subscribes, unsubscribes and pings.
+
+https://bybit-exchange.github.io/docs/v5/ws/connect
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple, NoReturn
+
+from attrs import frozen
+
+from bybit_sync.decoding import moment
+
+__all__ = ["Answer", "Credentials", "Pong", "Push", "Request", "Stranger", "hmac_signer", "read", "write"]
+
+
+class Push(NamedTuple):
+    """Rows for a topic."""
+
+    topic: str
+    data: object
+    id: str | None
+    created_at: datetime | None
+
+
+@frozen
+class Answer:
+    """The exchange's yes or no to a request."""
+
+    op: str
+    success: bool
+    text: str = ""
+    code: int | None = None
+    req_id: str | None = None
+    topic: str | None = None
+    """The topic that the text names, when it names one."""
+
+
+@frozen
+class Pong:
+    """The answer to a ping: *at* is the exchange's clock, None when it did not say."""
+
+    at: datetime | None
+
+
+@frozen
+class Stranger:
+    """An object that is none of these; *shape* describes it without its content."""
+
+    shape: str
+
+
+@frozen
+class Request:
+    """Something to be sent. A login's argument is when it expires, in ms; key and signature are added by `write`."""
+
+    op: Literal["auth", "subscribe", "unsubscribe", "ping"]
+    argument: str | int | None = None
+    req_id: str | None = None
+
+
+# --- reading ---
+
+
+def read(message: Mapping[str, Any]) -> Push | Answer | Pong | Stranger:
+    """Say what *message*, a JSON object, is."""
+    topic = message.get("topic")
+    if type(topic) is str:
+        return _push(topic, message)
+    op = _TYPES.get(_text(message.get("type"))) or _text(message.get("op"))
+    if op == "pong" or (op == "ping" and message.get("ret_msg") == "pong"):
+        return Pong(_pong_time(message))
+    if op in _ANSWERED:
+        return _answer(op, message)
+    return Stranger(_shape(message))
+
+
+_ANSWERED: Final = frozenset({"auth", "subscribe", "unsubscribe"})
+_TYPES: Final = {"AUTH_RESP": "auth", "COMMAND_RESP": "subscribe"}
+_NAMED_TOPIC: Final = re.compile(r"topic:\s*([\w.]+)")
+
+
+def _push(topic: str, message: Mapping[str, Any]) -> Push:
+    identity = message.get("id")
+    created = message.get("creationTime", message.get("ts"))
+    return Push(topic, message.get("data"), identity if type(identity) is str else None, _envelope_time(created))
+
+
+def _envelope_time(value: object) -> datetime | None:
+    # The rows are what matters: an envelope whose time is nonsense is delivered without one.
+    try:
+        return moment(value)
+    except ValueError:
+        return None
+
+
+def _pong_time(message: Mapping[str, Any]) -> datetime | None:
+    times = message.get("args") or message.get("data")
+    return _envelope_time(times[0]) if isinstance(times, list) and times else None
+
+
+def _answer(op: str, message: Mapping[str, Any]) -> Answer:
+    code = message.get("retCode", message.get("ret_code"))
+    success = message.get("success")
+    text = _text(message.get("ret_msg")) or _text(message.get("retMsg"))
+    named = _NAMED_TOPIC.search(text)
+    return Answer(
+        op=op,
+        success=success is True or (success is None and type(code) is int and code == 0),
+        text=text,
+        code=code if type(code) is int else None,
+        req_id=_text(message.get("req_id")) or _text(message.get("reqId")) or None,
+        topic=named[1] if named else _listed_topic(message.get("data")),
+    )
+
+
+def _listed_topic(data: object) -> str | None:
+    topics = [t for t in (*_list(data, "failTopics"), *_list(data, "successTopics")) if type(t) is str]
+    return topics[0] if len(topics) == 1 else None
+
+
+def _list(data: object, key: str) -> list[object]:
+    value = data.get(key) if isinstance(data, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return value if type(value) is str else ""
+
+
+def _shape(message: Mapping[str, Any]) -> str:
+    op = f" with op {_text(message['op'])[:40]!r}" if "op" in message else ""
+    return f"an object{op} with the keys {', '.join(sorted(ascii(k)[1:-1][:40] for k in message)[:10]) or '(none)'}"
+
+
+# --- writing ---
+
+
+def write(request: Request, credentials: Credentials) -> str:
+    """Return *request* as it goes over the wire."""
+    message: dict[str, object] = {"op": request.op}
+    if request.req_id is not None:
+        message = {"req_id": request.req_id, **message}
+    if request.op == "auth":
+        return credentials.login(message, request.argument)
+    if request.argument is not None:
+        message["args"] = [request.argument]
+    return json.dumps(message)
+
+
+class Credentials:
+    """A key and the means to sign with it, shown to nobody.
+
+    Both live in closures of closures: no attribute, repr, pickle, copy or captured local of ours holds them.
+    """
+
+    __slots__ = ("_login", "_redact")
+
+    def __init__(self, api_key: str, sign: Callable[[str], str]) -> None:
+        key = _seal(api_key)
+        # What was signed last, for `redact`: an exchange that refuses a login may echo it.
+        signature = _seal("")
+
+        def login(message: dict[str, object], expires: object) -> str:
+            nonlocal signature
+            signature = _seal(sign(f"GET/realtime{expires}"))
+            return json.dumps({**message, "args": [key(), expires, signature()]})
+
+        def redact(text: str) -> str:
+            text = text.replace(key(), "***")
+            return text.replace(signature(), "***") if signature() else text
+
+        self._login = login
+        self._redact = redact
+
+    def login(self, message: dict[str, object], expires: object) -> str:
+        """Return *message* completed to a login that expires at *expires*, in ms. Runs the signer."""
+        return self._login(message, expires)
+
+    def redact(self, text: str) -> str:
+        """Return *text* without the key and the last signature."""
+        return self._redact(text)
+
+    def __repr__(self) -> str:
+        return "<Credentials>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("credentials are not pickled or copied")
+
+
+def _seal(secret: str) -> Callable[[], str]:
+    return lambda: secret
+
+
+def hmac_signer(api_secret: str) -> Callable[[str], str]:
+    """Return a signer with *api_secret*, which then lives in its closure only."""
+    key = hmac.new(api_secret.encode(), digestmod=hashlib.sha256)
+
+    def sign(text: str) -> str:
+        signature = key.copy()
+        signature.update(text.encode())
+        return signature.hexdigest()
+
+    return sign

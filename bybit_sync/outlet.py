@@ -1,0 +1,103 @@
+"""The way into a queue that is not ours: only ever put to, never waited for."""
+
+from __future__ import annotations
+
+import queue
+from typing import Any, Generic, Protocol, TypeVar
+
+from bybit_sync.buffer import Overflow, merge, missed_by
+from bybit_sync.errors import QueueOverflow
+from bybit_sync.updates import BalanceUpdate, Event, OrderUpdate, PositionUpdate, UserTradeUpdate
+
+__all__ = ["AnyEvent", "EventQueue", "Outlet"]
+
+AnyEvent = Event[BalanceUpdate] | Event[OrderUpdate] | Event[PositionUpdate] | Event[UserTradeUpdate]
+"""An event of any stream, for a queue that serves several."""
+
+T = TypeVar("T")
+E_contra = TypeVar("E_contra", contravariant=True)
+
+
+class EventQueue(Protocol[E_contra]):
+    """Anything with ``put_nowait``, such as a ``queue.Queue``; full means ``queue.Full``."""
+
+    def put_nowait(self, item: E_contra, /) -> object:
+        """Take *item* at once, or raise ``queue.Full``."""
+
+
+class Outlet(Generic[T]):
+    """Hands events to a user's queue, in order and numbered. Only the connection thread.
+
+    What a full queue misses becomes one gap, which is owed until it fits.
+    """
+
+    def __init__(self, sink: EventQueue[Event[T]], overflow: Overflow) -> None:
+        self._sink = sink
+        self._overflow = overflow
+        self._owed: list[Event[T]] = []
+        self._open = True
+        self.dropped = 0
+        self.index = 0
+        self.overflowing = False
+
+    @property
+    def size(self) -> int:
+        """How many events wait for room: gaps only."""
+        return len(self._owed)
+
+    def put(self, event: Event[T]) -> None:
+        """Put *event*, or remember that it did not fit. Raises `QueueOverflow`, and whatever the queue raises."""
+        if not self._open:
+            return
+        if self.offer() and self._fits(event):
+            self.overflowing = False
+        elif event.gap is not None:
+            self._owe(event)
+        else:
+            self._miss(event)
+
+    def _miss(self, event: Event[T]) -> None:
+        if self._overflow is Overflow.FAIL:
+            raise QueueOverflow(
+                f"the queue given for {event.stream.value} is full and overflow='fail' drops nothing: consume faster"
+            )
+        self.overflowing = True
+        self.dropped += 1
+        self._owe(missed_by(event, detail="the queue was full"))
+
+    def _owe(self, gap: Event[T]) -> None:
+        self._owed = [merge(self._owed[0], gap) if self._owed else gap]
+
+    def _fits(self, event: Event[T]) -> bool:
+        try:
+            self._sink.put_nowait(event.numbered(self.index + 1))
+        except queue.Full:
+            return False
+        self.index += 1
+        return True
+
+    def offer(self) -> bool:
+        """Offer again what is owed; say whether nothing is owed any more."""
+        while self._owed and self._fits(self._owed[0]):
+            del self._owed[0]
+        return not self._owed
+
+    def end(self, last: Event[T]) -> None:
+        """Take nothing more in but *last*, which is owed until it fits."""
+        if self._open:
+            self._open = False
+            self._owed.append(last)
+
+    def close(self) -> None:
+        """Take nothing more in. Any thread."""
+        self._open = False
+
+    def discard(self) -> int:
+        """Owe nothing any more."""
+        self._open = False
+        self._owed = []
+        return 0
+
+    def take(self, timeout: float | None = None) -> Any:
+        """Not from here: the queue is the user's."""
+        raise NotImplementedError

@@ -1,0 +1,186 @@
+"""When to try again: what a failure is worth, the backoff, and the limit on connections.
+
+Bybit allows 500 connections in five minutes per address and domain, and bans addresses that reconnect in bursts:
+https://bybit-exchange.github.io/docs/v5/ws/connect
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from http import HTTPStatus
+
+from attrs import Factory, define, field, frozen
+
+from bybit_sync.arguments import at_least, positive, whole
+from bybit_sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    HandshakeRejected,
+    ProtocolError,
+    TLSError,
+)
+from bybit_sync.timings import Timings
+
+__all__ = ["Backoff", "ConnectLimit", "Failure", "Patience", "Turnstile", "judge", "turnstile"]
+
+
+@frozen
+class Backoff:
+    """How the pause between attempts grows: at most *initial* · *factor*ⁿ and *maximum* seconds, at least half of that.
+
+    *n* counts the failures since the last connection that stayed LIVE for 30 seconds. Chance spreads clients that were
+    dropped together.
+    """
+
+    initial: float = field(default=0.25, validator=positive)
+    factor: float = field(default=2.0, validator=at_least(1))
+    maximum: float = field(default=5.0, validator=positive)
+
+    def delay(self, failures: int, chance: float) -> float:
+        """Return the pause in seconds after *failures*, *chance* being drawn from [0, 1)."""
+        # factor ** 1000 would overflow a float long after it stopped to matter.
+        ceiling = min(self.maximum, self.initial * self.factor ** min(failures, 100))
+        return ceiling * (1 + chance) / 2
+
+
+@frozen
+class ConnectLimit:
+    """How often a host may be dialled: *burst* times at once, then *refill* times per *period* seconds."""
+
+    refill: float = field(default=80, validator=positive)
+    period: float = field(default=300.0, validator=positive)
+    burst: int = field(default=20, validator=whole)
+
+
+# --- what a failure is worth ---
+
+
+@frozen
+class Failure:
+    """What follows from one kind of failure."""
+
+    hopeless: bool = False
+    """Raised at once from a client that never was LIVE: another try cannot mend it."""
+    pauses: tuple[float, ...] = (0.0,)
+    """At least so many seconds before the next attempts; the last one stays."""
+    last: bool = False
+    """When the pauses are used up, the client fails."""
+    loud: bool = False
+    """Told as an ERROR, once."""
+
+
+def judge(error: Exception, times: Timings) -> Failure:
+    """Return what follows from *error*, the end of an attempt or of a connection."""
+    match error:
+        case AuthenticationError():
+            return _of_login(error, times)
+        case HandshakeRejected():
+            return _of_status(error, times)
+        case TLSError() | ConfigurationError():
+            return Failure(hopeless=True, pauses=(times.distrust,), loud=True)
+        case ConnectionLost(code=1013):
+            return Failure(pauses=(times.busy,))
+        case ConnectionFailed() | ProtocolError():
+            return Failure()
+    return Failure(hopeless=True, last=True, pauses=(), loud=True)
+
+
+def _of_login(error: AuthenticationError, times: Timings) -> Failure:
+    if error.transient:
+        return Failure(pauses=(error.retry_after or times.busy,))
+    return Failure(hopeless=True, pauses=times.refused, last=True, loud=True)
+
+
+def _of_status(error: HandshakeRejected, times: Timings) -> Failure:
+    match error.status:
+        case HTTPStatus.FORBIDDEN:
+            return Failure(hopeless=True, pauses=times.forbidden, loud=True)
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            wait = times.crowded if error.retry_after is None else max(times.busy, min(error.retry_after, times.longest_wait))
+            return Failure(pauses=(wait,))
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.NOT_FOUND | HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
+            return Failure(hopeless=True, pauses=(times.distrust,), loud=True)
+    redirected = HTTPStatus.MULTIPLE_CHOICES <= error.status < HTTPStatus.BAD_REQUEST
+    return Failure(hopeless=True, pauses=(times.distrust,), loud=True) if redirected else Failure()
+
+
+@define
+class Patience:
+    """How long to wait this time, from the failures so far."""
+
+    backoff: Backoff
+    times: Timings
+    failures: int = 0
+    _streaks: dict[Failure, int] = Factory(dict)
+
+    def after(self, error: Exception, chance: float, *, proven: bool) -> float | None:
+        """Return the pause before the next attempt in seconds; None for no further attempt.
+
+        *chance* is drawn from [0, 1); *proven* says that *error* ended a connection that had stayed LIVE long enough to
+        forgive the failures before it.
+        """
+        failure = judge(error, self.times)
+        streak = self._streaks[failure] = self._streaks.get(failure, 0) + 1
+        if failure.last and streak > len(failure.pauses):
+            return None
+        self.failures = 0 if proven else self.failures + 1
+        pause = self.backoff.delay(self.failures, chance)
+        return max(pause, failure.pauses[min(streak, len(failure.pauses)) - 1])
+
+    def is_news(self, error: Exception) -> bool:
+        """Say whether *error*, the last failure, is the first of its kind since the exchange let us in."""
+        return self._streaks.get(judge(error, self.times)) == 1
+
+    def accepted(self) -> None:
+        """Forget refused logins and banned addresses: the exchange let us in."""
+        self._streaks.clear()
+
+
+# --- the limit on connections ---
+
+
+class Turnstile:
+    """Lets a host be dialled as often as the strictest of the limits that its users set. Any thread."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._limits: weakref.WeakKeyDictionary[object, ConnectLimit] = weakref.WeakKeyDictionary()
+        self._taken_at = now()
+        # Turns taken beyond what has been refilled since; above a limit's burst the next one has to wait.
+        self._used = 0.0
+
+    def join(self, user: object, limit: ConnectLimit) -> None:
+        """Let *limit* hold as long as *user* lives or until it leaves."""
+        with self._lock:
+            self._limits[user] = limit
+
+    def leave(self, user: object) -> None:
+        """Let the limit that *user* brought hold no longer."""
+        with self._lock:
+            self._limits.pop(user, None)
+
+    def turn(self) -> float:
+        """Take the next turn and return how many seconds it is away."""
+        with self._lock:
+            limits = list(self._limits.values()) or [ConnectLimit()]
+            rate = min(limit.refill / limit.period for limit in limits)
+            burst = min(limit.burst for limit in limits)
+            now = self._now()
+            self._used = max(0.0, self._used - (now - self._taken_at) * rate) + 1
+            self._taken_at = now
+            return max(0.0, (self._used - burst) / rate)
+
+
+_turnstiles: dict[str, Turnstile] = {}
+_turnstiles_lock = threading.Lock()
+
+
+def turnstile(host: str, now: Callable[[], float]) -> Turnstile:
+    """Return the one turnstile of this process before *host*."""
+    with _turnstiles_lock:
+        return _turnstiles.setdefault(host, Turnstile(now))

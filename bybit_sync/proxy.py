@@ -1,0 +1,196 @@
+"""The way through a proxy: HTTP CONNECT by ourselves, SOCKS through python-socks."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import ipaddress
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import attrs
+
+from bybit_sync.environments import Environment
+from bybit_sync.errors import ConfigurationError, HandshakeRejected
+from bybit_sync.wire import Wire, bare, printable
+
+__all__ = ["Proxy", "Route"]
+
+_REMEDY = 'Use "http://user:password@host:port", "socks5h://…", "socks5://…", "socks4://…", "env" or None'
+_SOCKS_REMEDY = "SOCKS needs python-socks: pip install 'bybit-sync[socks]'"
+
+
+@attrs.frozen
+class _Kind:
+    """One way to ask a proxy for a tunnel: its usual port, its name in python-socks, and who resolves the exchange's name."""
+
+    port: int
+    socks: str | None = None
+    resolves: bool = True
+
+
+_KINDS = {
+    "http": _Kind(80),
+    "socks5h": _Kind(1080, "SOCKS5"),
+    "socks5": _Kind(1080, "SOCKS5", resolves=False),
+    "socks4a": _Kind(1080, "SOCKS4"),
+    "socks4": _Kind(1080, "SOCKS4", resolves=False),
+}
+
+
+class Proxy:
+    """What the user said about proxies: one address, or to look into the environment variables at each attempt."""
+
+    def __init__(self, route: Route | None) -> None:
+        self._route = route
+
+    def __repr__(self) -> str:
+        return f"<Proxy {self._route or 'as the environment variables say'}>"
+
+    @classmethod
+    def parse(cls, text: str | None) -> Proxy | None:
+        """Return what *text* says: None for None, else a proxy's URL or "env".
+
+        Raises `ConfigurationError`, whose text holds no credentials.
+        """
+        if text is None:
+            return None
+        return cls(None if text == "env" else Route.parse(text, "proxy"))
+
+    def route(self, environment: Environment) -> Route | None:
+        """Return the proxy to go through to *environment*, None to go directly.
+
+        Raises `ConfigurationError` for an environment variable that cannot be read, and rather than send an unencrypted login
+        to another machine.
+        """
+        route = self._route or _route_from_variables(environment)
+        if route is not None and not environment.tls and not route.is_loopback:
+            raise ConfigurationError(
+                f"proxy={route} is on another machine, and {environment.url} is unencrypted, so that it would read the login. "
+                f"Go directly (proxy=None, or no_proxy={environment.host} in the environment) or use wss://"
+            )
+        return route
+
+
+@attrs.frozen(repr=False, eq=False)
+class Route:
+    """One proxy: its kind, host and port; the credentials are in a closure that no rendering opens."""
+
+    scheme: str
+    host: str
+    port: int
+    credentials: Callable[[], tuple[str, str] | None]
+
+    def __repr__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str, source: str) -> Route:
+        """Return the proxy that *text*, a URL, describes; errors name *source*, the argument or variable that said so."""
+        try:
+            url = urlsplit(text)
+            kind, host, port = _KINDS[url.scheme], url.hostname or "", url.port
+        except (KeyError, ValueError, TypeError, AttributeError):
+            raise ConfigurationError(f"{source} is no proxy's URL that we understand. {_REMEDY}") from None
+        if not _is_plain(url, host, text):
+            raise ConfigurationError(f"{source} must be a URL with a host and nothing after the port. {_REMEDY}")
+        if kind.socks and importlib.util.find_spec("python_socks") is None:
+            raise ConfigurationError(f"{source} names a {url.scheme}:// proxy. {_SOCKS_REMEDY}")
+        given = None if url.username is None else (unquote(url.username), unquote(url.password or ""))
+        return cls(url.scheme, host, port or kind.port, lambda: given)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the proxy is on this machine."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def tunnel(self, wire: Wire, environment: Environment, resolve: Callable[[str], Iterable[str]]) -> None:
+        """Have the proxy at the other end of *wire* connect it with *environment*; *resolve* is for kinds that do not.
+
+        Raises `HandshakeRejected` with the status that an HTTP proxy refused with, `ConnectionFailed` for other failures.
+        """
+        kind = _KINDS[self.scheme]
+        host = environment.host if kind.resolves else _address(kind, resolve(environment.host))
+        wire.watch.phase = "asking the proxy"
+        if kind.socks is None:
+            self._connect_http(wire, host, environment.port)
+        else:
+            self._connect_socks(wire, kind.socks, host, environment.port)
+
+    def _connect_http(self, wire: Wire, host: str, port: int) -> None:
+        wire.sendall(self._http_request(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
+        head = wire.read_head()
+        if not 200 <= head.status < 300:  # noqa: PLR2004
+            raise HandshakeRejected(
+                f"{wire.watch.peer}: the proxy refused with {head.status} {head.phrase}. {_hint(head.status)}",
+                status=head.status,
+            )
+        if head.rest:
+            raise wire.watch.failed(f"the proxy sent more than its answer: {printable(head.rest, 80)!r}")
+
+    def _http_request(self, authority: str) -> bytes:
+        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+        if (given := self.credentials()) is not None:
+            lines.append(f"Proxy-Authorization: Basic {base64.b64encode(':'.join(given).encode()).decode()}")
+        return "\r\n".join([*lines, "", ""]).encode()
+
+    def _connect_socks(self, wire: Wire, name: str, host: str, port: int) -> None:
+        try:
+            self._ask_socks(wire, name, host, port)
+        except BaseException as error:  # noqa: BLE001 its frames hold the password, so that nothing may pass as it is
+            failure = wire.failure or wire.watch.failed(f"the proxy refused: {printable(str(error))}")
+        else:
+            return
+        raise bare(failure)
+
+    def _ask_socks(self, wire: Wire, name: str, host: str, port: int) -> None:
+        from python_socks import ProxyType  # noqa: PLC0415 an extra, and only for those who use it
+        from python_socks.sync import Proxy as SocksProxy  # noqa: PLC0415
+
+        user, password = self.credentials() or (None, None)
+        before: Any = _Connected(wire)
+        SocksProxy(ProxyType[name], self.host, self.port, user, password, rdns=True, forward=before).connect(host, port)
+
+
+class _Connected:
+    """What python-socks takes for a proxy before the proxy: it hands out the wire that is connected already."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def connect(self, **_: object) -> Wire:
+        return self._wire
+
+
+def _is_plain(url: SplitResult, host: str, text: str) -> bool:
+    return bool(host) and url.path in ("", "/") and not url.query and not url.fragment and text.isascii() and text.isprintable()
+
+
+def _address(kind: _Kind, addresses: Iterable[str]) -> str:
+    """Return the first of *addresses* that a proxy of this *kind* understands: SOCKS4 knows IPv4 only."""
+    found = list(addresses)
+    return next((address for address in found if kind.socks != "SOCKS4" or ":" not in address), found[0])
+
+
+def _hint(status: int) -> str:
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return "Check user and password in the proxy's URL"
+    return "Ask the proxy's owner whether it lets connections through to this host and port"
+
+
+def _route_from_variables(environment: Environment) -> Route | None:
+    from urllib import request  # noqa: PLC0415 slow to import, seldom needed
+
+    found = request.getproxies_environment()
+    if request.proxy_bypass_environment(environment.host, found):  # type: ignore[attr-defined]
+        return None
+    for name in ("https" if environment.tls else "http", "all"):
+        if text := found.get(name):
+            return Route.parse(text if "://" in text else f"http://{text}", f"{name}_proxy in the environment")
+    return None

@@ -1,0 +1,97 @@
+"""What the exchange means when it says no, and what to do about it, as a table.
+
+V5's private socket sends texts and no codes, so the text decides, and a code where there is one.
+https://bybit-exchange.github.io/docs/v5/error
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from enum import Enum
+from typing import Final
+
+from attrs import field, frozen
+
+__all__ = ["REFUSALS", "Meaning", "Refusal", "understand"]
+
+
+class Meaning(Enum):
+    """What kind of no it is."""
+
+    CLOCK = "the login was signed for another time"
+    CROWDED = "too many, or too often"
+    BUSY = "not now"
+    PLAIN = "no"
+
+
+@frozen
+class Refusal:
+    """One line of the table: *pattern* is searched in the text, in lower case; *codes* are the exchange's numbers for it."""
+
+    meaning: Meaning
+    pattern: re.Pattern[str] = field(converter=re.compile)
+    remedy: str
+    codes: Collection[int] = ()
+
+
+# The first line that fits holds. A pattern that finds nothing ("(?!)") is reached by its codes only.
+REFUSALS: Final = (
+    Refusal(
+        Meaning.PLAIN,
+        r"key.*(expired|revoked|disabled|deleted)",
+        "The API key is no longer valid: make a new one on Bybit's site.",
+        (33004,),
+    ),
+    Refusal(
+        Meaning.CROWDED,
+        r"too many|rate limit|too frequent|frequency|exceeded.*limit",
+        "Fewer sessions or logins for this account; it is tried again after a pause.",
+        (10006, 10429, 20003),
+    ),
+    Refusal(
+        Meaning.BUSY,
+        r"busy|restart|try again|timeout|unavailable|maintenance|internal|server error|system error",
+        "Nothing to do: it is tried again.",
+        (-1, 10000, 10016, 10019),
+    ),
+    Refusal(
+        Meaning.CLOCK,
+        r"params? error|expire|timestamp|recv_window",
+        "Set this machine's clock (NTP), or raise auth_window=; if the clock is right, the key or the secret is not.",
+        (10001, 10002),
+    ),
+    Refusal(
+        Meaning.PLAIN,
+        r"sign",
+        "Check that the secret belongs to this key (for an RSA key give signer=).",
+        (10004,),
+    ),
+    Refusal(
+        Meaning.PLAIN,
+        r"permission|denied|not allowed|forbidden",
+        "Give the key read permission for contracts and account on Bybit's site.",
+        (10005,),
+    ),
+    Refusal(
+        Meaning.PLAIN,
+        r"\bip\b|address|whitelist",
+        "Add this machine's public address to the key's list on Bybit's site.",
+        (10010,),
+    ),
+    Refusal(
+        Meaning.PLAIN,
+        r"key",
+        "Check the key, and that it was made in this environment: a key works only where it was made.",
+        (10003, 10009),
+    ),
+    Refusal(Meaning.PLAIN, r"", "Check key, secret, permissions and environment."),
+)
+
+
+def understand(text: str, code: int | None = None) -> Refusal:
+    """Return the line of the table that *text* and *code* fall under; text comes first, for codes have two meanings."""
+    lowered = text.lower()
+    by_text = next(r for r in REFUSALS if r.pattern.search(lowered))
+    by_code = next((r for r in REFUSALS if code in r.codes), None)
+    return by_code if by_text is REFUSALS[-1] and by_code else by_text

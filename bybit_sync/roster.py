@@ -1,0 +1,98 @@
+"""Who receives which stream, and what each of them is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from bybit_sync.clock import Moment
+from bybit_sync.status import SubscriptionState
+from bybit_sync.subscription import Subscription
+from bybit_sync.updates import Event, Stream
+
+__all__ = ["Roster"]
+
+Subscriptions = tuple[Subscription[Any], ...]
+
+
+class Roster:
+    """The open subscriptions of a client by stream. Changed by the connection thread only; may be read from any."""
+
+    def __init__(self, ended: Callable[[Subscription[Any], BaseException], None]) -> None:
+        self._ended = ended
+        # Tuples, replaced as a whole: another thread that reads one never sees half a change.
+        self._streams: dict[Stream, Subscriptions] = dict.fromkeys(Stream, ())
+        # Ended ones whose queue had no room for the last word.
+        self._debtors: list[Subscription[Any]] = []
+
+    def __iter__(self) -> Iterator[Subscription[Any]]:
+        return (subscription for stream in Stream for subscription in self._streams[stream])
+
+    def __bool__(self) -> bool:
+        return any(self._streams.values())
+
+    def wanted(self) -> dict[Stream, bool]:
+        """Return the streams that are subscribed to, and of each whether somebody received it before."""
+        return {
+            stream: any(s.state is not SubscriptionState.PENDING for s in subscriptions)
+            for stream, subscriptions in self._streams.items()
+            if subscriptions
+        }
+
+    def has(self, stream: Stream) -> bool:
+        """Say whether anybody subscribes to *stream*."""
+        return bool(self._streams[stream])
+
+    def add(self, subscription: Subscription[Any]) -> None:
+        """Enter *subscription*."""
+        self._streams[subscription.stream] += (subscription,)
+
+    def remove(self, subscription: Subscription[Any]) -> None:
+        """Strike *subscription* off, if it is there."""
+        self._streams[subscription.stream] = tuple(s for s in self._streams[subscription.stream] if s is not subscription)
+
+    def deliver(self, event: Event[Any], now: Moment) -> None:
+        """Pass *event* to all that receive its stream."""
+        for subscription in self._streams[event.stream]:
+            try:
+                subscription.deliver(event)
+            except BaseException as error:  # noqa: BLE001 - a queue may raise anything, and costs itself only
+                self.end(subscription, error, event.created_at or event.received_at, now, event.epoch)
+
+    def confirm(self, stream: Stream, at: datetime, now: Moment, epoch: int) -> None:
+        """Tell all that receive *stream* that it is subscribed."""
+        for subscription in self._streams[stream]:
+            self.confirm_one(subscription, at, now, epoch)
+
+    def confirm_one(self, subscription: Subscription[Any], at: datetime, now: Moment, epoch: int) -> None:
+        """Tell *subscription* that its stream is subscribed."""
+        try:
+            subscription.confirm(at, now, epoch)
+        except BaseException as error:  # noqa: BLE001 - as in `deliver`
+            self.end(subscription, error, at, now, epoch)
+
+    def lose(self, complete_until: datetime | None, error: BaseException) -> None:
+        """Tell all that the connection is gone."""
+        for subscription in self:
+            subscription.lose(complete_until, error)
+
+    def end(self, subscription: Subscription[Any], error: BaseException, at: datetime, now: Moment, epoch: int) -> None:
+        """End *subscription* with *error*."""
+        self.remove(subscription)
+        subscription.end(error, at, now, epoch)
+        self._debtors.append(subscription)
+        self._ended(subscription, error)
+
+    def settle_debts(self) -> bool:
+        """Offer full queues what they are owed; say whether nothing is owed any more."""
+        self._debtors = [s for s in self._debtors if not _settled(s)]
+        owing = [s for s in self if s.has_queue and not _settled(s)]
+        return not self._debtors and not owing
+
+
+def _settled(subscription: Subscription[Any]) -> bool:
+    try:
+        return subscription.settle_debts()
+    except BaseException:  # noqa: BLE001 - its queue is beyond repair: it was told by its error, its state and `on_status`
+        return True

@@ -1,0 +1,70 @@
+"""Signing logins, also with a signer that takes its time: it may ask a key store or a person."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from bybit_sync.bell import Bell
+from bybit_sync.errors import AuthenticationError
+from bybit_sync.messages import Credentials, Request, write
+
+__all__ = ["Clerk"]
+
+
+class Clerk:
+    """Writes requests, with the login's signature where one is needed. Only the connection thread.
+
+    A signer of the user's runs on a throw-away thread, at most one at a time; ours runs in place.
+    """
+
+    def __init__(self, credentials: Credentials, *, name: str, patient: bool) -> None:
+        self._credentials = credentials
+        self._name = name
+        self._patient = patient
+        self._helper: threading.Thread | None = None
+
+    def write(self, request: Request, *, deadline: float, bell: Bell, on_bell: Callable[[], None]) -> str:
+        """Return *request* as it goes over the wire.
+
+        Raises `AuthenticationError` when the signer fails or is not done by *deadline*, and whatever *on_bell* raises.
+        """
+        if request.op != "auth" or not self._patient:
+            return write(request, self._credentials)
+        if self._helper is not None and self._helper.is_alive():
+            raise _failed("it still has not answered an earlier login")
+        outcome: list[Callable[[], str]] = []
+        self._helper = threading.Thread(
+            target=self._sign, args=(request, outcome, bell), name=f"{self._name}-signer", daemon=True
+        )
+        self._helper.start()
+        while not outcome:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise _failed("it did not answer in time")
+            bell.wait(left)
+            on_bell()
+        return outcome[0]()
+
+    # The helper's thread. The text is handed over in a closure, so that no frame that can fail holds it.
+    def _sign(self, request: Request, outcome: list[Callable[[], str]], bell: Bell) -> None:
+        outcome.append(self._outcome(request))
+        bell.ring()
+
+    def _outcome(self, request: Request) -> Callable[[], str]:
+        try:
+            text = write(request, self._credentials)
+        except BaseException as error:  # noqa: BLE001 - whatever it raises belongs to the login
+            failure = _failed(f"it raised {type(error).__name__}: {error}")
+            return lambda: _raise(failure)
+        return lambda: text
+
+
+def _raise(error: Exception) -> str:
+    raise error
+
+
+def _failed(what: str) -> AuthenticationError:
+    remedy = "Look into signer=: it gets the text to sign and returns the signature as text."
+    return AuthenticationError(f"the login could not be signed: {what}. {remedy}", remedy=remedy)

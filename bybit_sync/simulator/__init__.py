@@ -1,0 +1,25 @@
+"""An exchange in a box: Bybit's private streams on loopback, to develop and test against.
+
+```python
+from bybit_sync.simulator import Exchange
+
+with Exchange() as exchange:
+    account = exchange.account("KEY", "SECRET")
+    client = bybit_sync.Client("KEY", "SECRET", environment=exchange.url)
+    orders = client.subscribe_orders()
+    order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+    account.fill(order, qty="0.2", price="19999.5")  # execution, order, position and wallet pushes that add up
+    exchange.outage(seconds=3)  # and the ways to fail
+```
+
+It needs the extra ``simulator``, and nothing in the library imports it.
+"""
+
+from __future__ import annotations
+
+from bybit_sync.simulator.account import Account
+from bybit_sync.simulator.connection import Connection
+from bybit_sync.simulator.exchange import Exchange
+from bybit_sync.simulator.ledger import Coin, Order, Position
+
+__all__ = ["Account", "Coin", "Connection", "Exchange", "Order", "Position"]

@@ -1,0 +1,49 @@
+"""When the exchange answers: at once, late, or when it is told to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+__all__ = ["Answers"]
+
+
+class Answers:
+    """Answers that can be held back or slowed down, each kind (``auth``, ``subscribe``, …) by itself."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held_kinds: frozenset[str] = frozenset()
+        self._held: list[Callable[[], None]] = []
+        self._delays: dict[str, float] = {}
+
+    def hold(self, *kinds: str) -> None:
+        """Keep answers of *kinds* until they are released."""
+        with self._lock:
+            self._held_kinds |= frozenset(kinds)
+
+    def release(self, *, discard: bool = False) -> None:
+        """Send what was held, in order, or lose it; hold nothing any more."""
+        with self._lock:
+            held, self._held, self._held_kinds = self._held, [], frozenset()
+        for send in held:
+            if not discard:
+                send()
+
+    def delay(self, seconds: float, *kinds: str) -> None:
+        """Answer *kinds* after *seconds*."""
+        with self._lock:
+            self._delays.update(dict.fromkeys(kinds, seconds))
+
+    def delay_of(self, kind: str) -> float:
+        """Return how long an answer of *kind* takes."""
+        with self._lock:
+            return self._delays.get(kind, 0.0)
+
+    def give(self, kind: str, send: Callable[[], None]) -> None:
+        """Call *send*, now or when it is released."""
+        with self._lock:
+            if kind in self._held_kinds:
+                self._held.append(send)
+                return
+        send()

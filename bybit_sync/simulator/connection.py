@@ -1,0 +1,175 @@
+"""One client, as the exchange sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection
+
+from bybit_sync.simulator.conversation import Conversation, read
+from bybit_sync.simulator.gateways import Gateway, Topic
+
+if TYPE_CHECKING:
+    from bybit_sync.simulator.account import Account
+    from bybit_sync.simulator.answers import Answers
+
+__all__ = ["Connection", "Wire", "dump"]
+
+
+class Wire(ServerConnection):
+    """A server's end of a WebSocket that can also end as networks end.
+
+    *over* is set from the moment that either side ended it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.over = threading.Event()
+        super().__init__(*args, **kwargs)
+
+    def cut(self, *, reset: bool = False) -> None:
+        """End the TCP connection without a close frame: with a FIN, or with a RST."""
+        self.over.set()
+        with contextlib.suppress(OSError):
+            if reset:
+                # Closed first and by us: whoever is woken by close_socket() would send a FIN before.
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.socket.close()
+                self.close_socket()
+            else:
+                # Unlike close(), it also wakes a sender whose client reads nothing.
+                self.socket.shutdown(socket.SHUT_RDWR)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Write *data* to the TCP connection as it is."""
+        with self.protocol_mutex:
+            self.socket.sendall(data)
+
+
+class Connection:
+    """One client, as the exchange sees it.
+
+    * *gateway*: whose rules it talks by (``gateway.name`` is "v5" or "v3");
+    * *account*: who logged in, None before;
+    * *epoch*: which login of this account it was: 1, 2, …; 0 before;
+    * *received*: every request, oldest first, as what its JSON said (a text that is no JSON as it is).
+    """
+
+    def __init__(self, wire: Wire, conversation: Conversation, answers: Answers, *, idle_limit: float) -> None:
+        self.gateway: Gateway = conversation.gateway
+        self.account: Account | None = None
+        self.epoch = 0
+        self.received: list[Any] = []
+        self._wire = wire
+        self._conversation = conversation
+        self._answers = answers
+        self._idle_limit = idle_limit
+        self._active_at = time.monotonic()
+        self._frozen: list[str | bytes] | None = None
+        # What is subscribed and what is sent change together: no push slips in between a topic and the answer that confirms it.
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        """Return the dialect, the state and what is subscribed; never the key."""
+        state = "open" if self.is_open else "closed"
+        return f"<Connection {self.gateway.name}, {state}, login {self.epoch}, topics {list(self.topics)}>"
+
+    @property
+    def is_open(self) -> bool:
+        """False from the moment that either side ended it."""
+        return not self._wire.over.is_set()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Names of the topics that are subscribed now, in the order in which they were."""
+        return tuple(topic.name for topic in self._conversation.topics)
+
+    def send_raw(self, message: str | bytes) -> None:
+        """Send *message* as it is: a text as one text message, bytes as one binary message."""
+        with self._lock, contextlib.suppress(ConnectionClosed):
+            if self._frozen is None:
+                self._wire.send(message)
+            else:
+                self._frozen.append(message)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Write *data* into the TCP connection, framing and all: half a frame, a lying length, garbage."""
+        with self._lock, contextlib.suppress(OSError):
+            self._wire.send_bytes(data)
+
+    def freeze(self) -> None:
+        """Fall silent while TCP stays up: what would be sent waits until :meth:`thaw`."""
+        with self._lock:
+            self._frozen = self._frozen or []
+
+    def thaw(self) -> None:
+        """Send what waited, in order, and go on as usual."""
+        with self._lock:
+            waiting, self._frozen = self._frozen or [], None
+            for message in waiting:
+                self.send_raw(message)
+
+    def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
+        """End this connection as networks do: TCP just ends (FIN), or with *reset* breaks (RST).
+
+        With *code* a close frame with *reason* says goodbye first.
+        """
+        self._wire.over.set()
+        if code is not None:
+            self._wire.close(code, reason)
+        else:
+            self._wire.cut(reset=reset)
+
+    def converse(self, account_of: Callable[[str], Account], now: Callable[[], int], changed: Callable[[], None]) -> None:
+        """Answer what the client asks until the connection ends. Only the connection's own thread."""
+        for frame in self._frames():
+            request = read(frame)
+            self.received.append(request)
+            changed()
+            if self._wire.over.wait(self._answers.delay_of(_kind(request))):
+                break
+            self._answer(request, account_of, now())
+            changed()
+
+    def push(self, message_for: Callable[[Topic], str | None]) -> None:
+        """Send what *message_for* makes of each subscribed topic; None is nothing."""
+        with self._lock:
+            for message in map(message_for, self._conversation.topics):
+                if message is not None:
+                    self._active_at = time.monotonic()
+                    self.send_raw(message)
+
+    def _frames(self) -> Iterator[str | bytes]:
+        """Yield what the client sends until the connection is over, or has been idle for too long."""
+        with contextlib.suppress(ConnectionClosed):
+            while (left := self._active_at + self._idle_limit - time.monotonic()) > 0:
+                with contextlib.suppress(TimeoutError):
+                    frame = self._wire.recv(left)
+                    self._active_at = time.monotonic()
+                    yield frame
+            self._wire.cut()
+        self._wire.over.set()
+
+    def _answer(self, request: object, account_of: Callable[[str], Account], now: int) -> None:
+        with self._lock:
+            answer = dump(self._conversation.answer(request, now))
+            if self.account is None and self._conversation.key is not None:
+                self.account = account_of(self._conversation.key)
+                self.epoch = self.account.count_login()
+            self._answers.give(_kind(request), lambda: self.send_raw(answer))
+
+
+def dump(message: object) -> str:
+    """Return *message* as the exchange writes JSON: without a space."""
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+
+
+def _kind(request: object) -> str:
+    return str(request.get("op", "")) if isinstance(request, dict) else ""

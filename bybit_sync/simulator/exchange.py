@@ -1,0 +1,283 @@
+"""The exchange: its accounts, its clients, and what goes wrong between them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection
+
+from bybit_sync.simulator.account import KINDS, Account, Number
+from bybit_sync.simulator.answers import Answers
+from bybit_sync.simulator.connection import Connection, Wire
+from bybit_sync.simulator.conversation import REFUSALS, Conversation
+from bybit_sync.simulator.gateways import GATEWAYS
+from bybit_sync.simulator.listener import Listener
+from bybit_sync.simulator.refusals import Refusals
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Exchange"]
+
+T = TypeVar("T")
+_STARTING_BALANCES: Mapping[str, Number] = MappingProxyType({"USDT": "10000", "BTC": "1", "ETH": "10"})
+_LOOK_AGAIN = 0.02
+_VERDICTS = ("auth", "subscribe", "unsubscribe")
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+_log = logging.getLogger("bybit_sync.simulator")
+
+
+class Exchange:
+    """A Bybit private stream on loopback, in both dialects, that misbehaves on command.
+
+    It lives between ``with`` and its end (or :meth:`start` and :meth:`close`), on daemon threads of its own. Every method may
+    be called from any thread.
+
+    * *host*, *port*: where it listens; port 0 takes a free one;
+    * *clock_offset*: seconds by which the exchange's clock is ahead of this machine's; may be set at any time;
+    * *idle_limit*: seconds after which a connection without pings and pushes is cut; ``?max_active_time=`` overrules it.
+    """
+
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, clock_offset: float = 0.0, idle_limit: float = 600.0) -> None:
+        self.clock_offset = clock_offset
+        self._address = (host, port)
+        self._idle_limit = idle_limit
+        self._accounts: dict[str, Account] = {}
+        self._connections: list[Connection] = []
+        self._refused: Refusals[str] = Refusals()
+        self._refused_upgrades: Refusals[tuple[int, Mapping[str, str], str]] = Refusals()
+        self._answers = Answers()
+        self._changed = threading.Condition()
+        self._listener: Listener | None = None
+        self._listening = threading.RLock()
+        self._healer: threading.Timer | None = None
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return the address and how many clients there are."""
+        where = self.url if self._listener else "not started"
+        return f"<Exchange {where}, {len(self.connections)} connections>"
+
+    # --- living ---
+
+    def start(self) -> Self:
+        """Take the port and listen; returns the exchange itself."""
+        with self._listening:
+            if self._listener is None:
+                self._listener = Listener(*self._address, admit=self._admit, converse=self._converse)
+            self._listener.listen()
+        return self
+
+    def close(self) -> None:
+        """Cut everybody off and give the port back; no thread and no socket is left."""
+        self._call_healer_off()
+        with self._listening:
+            if self._listener is not None:
+                self._listener.close()
+                self._listener = None
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a path: what a client takes as its environment."""
+        listener = self._running()
+        host = f"[{listener.host}]" if ":" in listener.host else listener.host
+        return f"ws://{host}:{listener.port}"
+
+    @property
+    def accepted(self) -> int:
+        """How many TCP connections were accepted since the start."""
+        return self._running().accepted
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """The live connections, in the order in which they came."""
+        with self._changed:
+            return tuple(connection for connection in self._connections if connection.is_open)
+
+    def now(self) -> int:
+        """Return the exchange's clock, in ms."""
+        return int((time.time() + self.clock_offset) * 1000)
+
+    def account(
+        self, key: str, secret: str, *, kind: str = "UNIFIED", balances: Mapping[str, Number] = _STARTING_BALANCES
+    ) -> Account:
+        """Open an account: *key* and *secret* log in; *balances* is what it has, coin by coin.
+
+        *kind* is "UNIFIED", or "CONTRACT" for a classic one as V5 shows it; V3 shows every account as a classic one.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind: {kind!r} is none of {', '.join(KINDS)}")
+        with self._changed:
+            if key in self._accounts:
+                raise ValueError(f"key: there is an account with it already; {self._accounts[key]}")
+            uid = str(10_000_001 + len(self._accounts))
+            self._accounts[key] = Account(
+                key,
+                secret,
+                kind=kind,
+                uid=uid,
+                balances=balances,
+                connections=lambda: self.connections,
+                now=self.now,
+            )
+            return self._accounts[key]
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:
+        """Wait until *predicate* is true and return what it returned; ``TimeoutError`` after *timeout* seconds.
+
+        It is asked again whenever a connection comes or goes, a request arrives or was dealt with, and from time to time, so
+        that it may look at anything; it should only look.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while not (result := predicate()):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(f"not within {timeout} s; connections: {list(self.connections)}")
+                self._changed.wait(min(left, _LOOK_AGAIN))
+        return result
+
+    # --- going wrong ---
+
+    def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
+        """End every connection, as :meth:`Connection.drop` does; clients may come back at once."""
+        for connection in self.connections:
+            connection.drop(code=code, reason=reason, reset=reset)
+
+    def stop_listening(self) -> None:
+        """End every connection and refuse new ones (ECONNREFUSED) until :meth:`listen`."""
+        self._call_healer_off()
+        with self._listening:
+            self._running().fall_silent()
+
+    def listen(self) -> None:
+        """Let clients in again."""
+        self._call_healer_off()
+        with self._listening:
+            self._running().listen()
+
+    def outage(self, seconds: float) -> None:
+        """Stop listening, and listen again after *seconds*; returns at once."""
+        self.stop_listening()
+        with self._listening:
+            self._healer = threading.Timer(seconds, self._heal)
+            self._healer.daemon = True
+            self._healer.start()
+
+    def refuse_upgrade(
+        self, status: int, *, headers: Mapping[str, str] = _NO_HEADERS, body: str = "", times: int | None = None
+    ) -> None:
+        """Answer the upgrade with HTTP *status*, the next *times* or until :meth:`accept_all`."""
+        self._refused_upgrades.order("upgrade", (status, headers, body), times)
+
+    def refuse_login(self, text: str = REFUSALS["parameters"], *, times: int | None = None) -> None:
+        """Answer every login with *text*, the next *times* or until :meth:`accept_all`."""
+        self._refused.order(("login", ""), text, times)
+
+    def refuse_topic(self, topic: str, text: str = REFUSALS["unknown topic"], *, times: int | None = None) -> None:
+        """Refuse *topic* with *text* (``{topic}`` in it is replaced), the next *times* or until :meth:`accept_all`."""
+        self._refused.order(("topic", topic), text, times)
+
+    def accept_all(self) -> None:
+        """Take back every ``refuse_…``."""
+        self._refused.lift()
+        self._refused_upgrades.lift()
+
+    def hold_acks(self, *operations: str) -> None:
+        """Keep the answers to *operations* back until :meth:`release_acks`; what was asked for takes effect nevertheless.
+
+        Without an argument: ``auth``, ``subscribe`` and ``unsubscribe``. ``hold_acks("ping")`` lets no pong out.
+        """
+        self._answers.hold(*(operations or _VERDICTS))
+
+    def release_acks(self, *, discard: bool = False) -> None:
+        """Send what was held back, in order, or lose it; hold nothing any more."""
+        self._answers.release(discard=discard)
+
+    def delay_answers(self, seconds: float, *operations: str) -> None:
+        """Deal with *operations* (as in :meth:`hold_acks`) only after *seconds*; 0 is at once again."""
+        self._answers.delay(seconds, *(operations or _VERDICTS))
+
+    # --- one connection ---
+
+    def _admit(self, wire: ServerConnection, request: Request) -> Response | None:
+        refusal = self._refused_upgrades.take("upgrade")
+        if refusal is not None:
+            status, headers, body = refusal
+            response = wire.respond(status, body)
+            response.headers.update(headers)
+            return response
+        if urlsplit(request.path).path not in GATEWAYS:
+            return wire.respond(404, "Not Found\n")
+        return None
+
+    def _converse(self, wire: Wire) -> None:
+        assert wire.request is not None
+        target = urlsplit(wire.request.path)
+        number = self._running().accepted
+        conversation = Conversation(GATEWAYS[target.path], self._secret_of, self._refused, f"sim{number:017d}-{number:x}")
+        connection = Connection(wire, conversation, self._answers, idle_limit=_idle_limit(target.query, self._idle_limit))
+        with self._changed:
+            self._connections.append(connection)
+            self._changed.notify_all()
+        try:
+            connection.converse(self._accounts.__getitem__, self.now, self._notify)
+        except Exception:  # noqa: BLE001 - the thread ends here, and must not end silently
+            _log.critical("a bug in the simulated exchange", exc_info=True)
+        finally:
+            with self._changed:
+                self._connections.remove(connection)
+                self._changed.notify_all()
+
+    def _secret_of(self, key: str) -> str | None:
+        account = self._accounts.get(key)
+        return account.secret if account else None
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    # --- where it listens ---
+
+    def _running(self) -> Listener:
+        if self._listener is None:
+            raise RuntimeError("the exchange is not running: use it in a with statement, or call start()")
+        return self._listener
+
+    def _heal(self) -> None:
+        with self._listening:
+            # Whoever listened, stopped or closed meanwhile has called us off, perhaps a moment too late for the timer.
+            if self._healer is threading.current_thread():
+                self._running().listen()
+
+    def _call_healer_off(self) -> None:
+        with self._listening:
+            healer, self._healer = self._healer, None
+        # Outside the lock, for which it may be waiting.
+        if healer is not None:
+            healer.cancel()
+            healer.join()
+
+
+def _idle_limit(query: str, default: float) -> float:
+    """Return the seconds that ``max_active_time`` asks for: ``30s``, ``1m``."""
+    text = parse_qs(query).get("max_active_time", [""])[-1]
+    unit = {"s": 1.0, "m": 60.0}.get(text[-1:])
+    return float(text[:-1]) * unit if unit and text[:-1].isdigit() else default

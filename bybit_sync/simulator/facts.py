@@ -1,0 +1,193 @@
+"""What there is to say about an order, a fill, a position and a balance: facts for :mod:`rows` to print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from bybit_sync.simulator.instruments import rounded
+from bybit_sync.simulator.ledger import TAKER_FEE, ZERO, Coin, Execution, Ledger, Order, Position
+
+__all__ = ["execution_facts", "order_facts", "position_facts", "text", "wallet_facts"]
+
+Row = Mapping[str, Any]
+_DOLLARS = ("USDT", "USDC")
+# What a coin is taken to be worth until the mark price of a contract on it is set. It does not follow trades: the totals of an
+# account should change by what it gains and pays.
+_USUAL_PRICES: Mapping[str, Decimal] = {"BTC": Decimal(60_000), "ETH": Decimal(3_000)}
+_RATE_STEP = Decimal("0.0001")
+
+
+def text(number: Decimal) -> str:
+    """Return *number* as the exchange prints it: plain, and without zeros that say nothing."""
+    if not number:
+        return "0"  # and not what Decimal makes of -0E-8
+    plain = format(number, "f")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def order_facts(order: Order) -> Row:
+    """Return what a row of the order stream says."""
+    coin = order.instrument.settle_coin
+    return {
+        "category": order.instrument.category,
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderLinkId": order.order_link_id,
+        "side": order.side,
+        "positionIdx": order.position_idx,
+        "orderStatus": order.status,
+        "cancelType": order.cancel_type,
+        "rejectReason": order.reject_reason,
+        "timeInForce": order.time_in_force,
+        "price": text(order.price),
+        "qty": text(order.qty),
+        "avgPrice": text(order.average_price) if order.cum_qty else "",
+        "leavesQty": text(order.leaves_qty),
+        "leavesValue": text(order.leaves_value),
+        "cumExecQty": text(order.cum_qty),
+        "cumExecValue": text(order.cum_value),
+        "cumExecFee": text(order.cum_fee),
+        "cumFeeDetail": {coin: text(order.cum_fee)} if order.cum_qty else {},
+        "closedPnl": text(order.closed_pnl),
+        "orderType": order.order_type,
+        "lastPriceOnCreated": text(order.mark_on_created) if order.mark_on_created else "",
+        "reduceOnly": order.reduce_only,
+        "createdTime": str(order.created),
+        "updatedTime": str(order.updated),
+        # V3 only.
+        "lastExecQty": text(order.last_qty),
+        "lastExecPrice": text(order.last_price),
+    }
+
+
+def execution_facts(execution: Execution) -> Row:
+    """Return what a row of the execution stream says."""
+    order = execution.order
+    return {
+        "category": order.instrument.category,
+        "symbol": order.symbol,
+        "closedSize": text(execution.closed_size),
+        "execFee": text(execution.fee),
+        "execId": execution.exec_id,
+        "execPrice": text(execution.price),
+        "execQty": text(execution.qty),
+        "execValue": text(execution.value),
+        "feeRate": text(execution.fee_rate),
+        "markPrice": text(execution.mark_price),
+        "leavesQty": text(order.leaves_qty),
+        "orderId": order.order_id,
+        "orderLinkId": order.order_link_id,
+        "orderPrice": text(order.price),
+        "orderQty": text(order.qty),
+        "orderType": order.order_type,
+        "side": order.side,
+        "execTime": str(execution.time),
+        "isMaker": execution.is_maker,
+        "seq": execution.seq,
+        "execPnl": text(execution.gain),
+        "feeCurrency": order.instrument.settle_coin,
+    }
+
+
+def position_facts(ledger: Ledger, position: Position) -> Row:
+    """Return what a row of the position stream says."""
+    mark = ledger.mark(position.symbol)
+    margin, maintenance = text(ledger.margin(position)), text(ledger.maintenance(position))
+    return {
+        "positionIdx": position.position_idx,
+        "symbol": position.symbol,
+        "category": position.instrument.category,
+        "side": position.side,
+        "size": text(position.size),
+        "entryPrice": text(position.entry_price),
+        "leverage": text(position.leverage),
+        "breakEvenPrice": text(_break_even(position)) if position.size else "",
+        "positionValue": text(position.value),
+        "markPrice": text(mark),
+        "positionIM": margin,
+        "positionIMByMp": margin,
+        "positionMM": maintenance,
+        "positionMMByMp": maintenance,
+        "unrealisedPnl": text(position.unrealised(mark)),
+        "curRealisedPnl": text(position.current),
+        "cumRealisedPnl": text(position.realised),
+        "createdTime": str(position.created),
+        "updatedTime": str(position.updated),
+        "openTime": position.open_since if position.size else 0,
+        "adlRankIndicator": 2 if position.size else 0,
+        "seq": "-1" if position.seq is None else position.seq,
+        # A classic account and V3 only.
+        "heldMargin": margin,
+        "occClosingFee": text(_closing_fee(position)),
+    }
+
+
+def wallet_facts(ledger: Ledger, coins: Sequence[str], kind: str) -> Row:
+    """Return what a row of the wallet stream says: the totals of the account, and *coins* only."""
+    every = [ledger.coin(name) for name in {**ledger.balances, **dict.fromkeys(coins)}]
+    worth = {coin.name: _usd_price(ledger, coin.name) for coin in every}
+
+    def total(amount: str) -> Decimal:
+        return rounded(sum((getattr(coin, amount) * worth[coin.name] for coin in every), ZERO))
+
+    equity, margin, maintenance = total("equity"), total("position_margin") + total("order_margin"), total("maintenance_margin")
+    return {
+        "accountType": kind,
+        "accountIMRate": _rate(margin, equity),
+        "accountIMRateByMp": _rate(margin, equity),
+        "accountMMRate": _rate(maintenance, equity),
+        "accountMMRateByMp": _rate(maintenance, equity),
+        "totalEquity": text(equity),
+        "totalWalletBalance": text(total("wallet")),
+        "totalMarginBalance": text(equity),
+        "totalAvailableBalance": text(max(ZERO, equity - margin)),
+        "totalPerpUPL": text(total("unrealised")),
+        "totalInitialMargin": text(margin),
+        "totalInitialMarginByMp": text(margin),
+        "totalMaintenanceMargin": text(maintenance),
+        "totalMaintenanceMarginByMp": text(maintenance),
+        "coin": [_coin_facts(coin, worth[coin.name]) for coin in every if coin.name in coins],
+    }
+
+
+def _coin_facts(coin: Coin, usd_price: Decimal) -> Row:
+    return {
+        "coin": coin.name,
+        "equity": text(coin.equity),
+        "usdValue": text(rounded(coin.equity * usd_price)),
+        "walletBalance": text(coin.wallet),
+        "totalOrderIM": text(coin.order_margin),
+        "totalPositionIM": text(coin.position_margin),
+        "totalPositionMM": text(coin.maintenance_margin),
+        "unrealisedPnl": text(coin.unrealised),
+        "cumRealisedPnl": text(coin.realised),
+        # A classic account and V3 only.
+        "freeBalance": text(coin.free),
+    }
+
+
+def _usd_price(ledger: Ledger, coin: str) -> Decimal:
+    if coin in _DOLLARS:
+        return Decimal(1)
+    symbols = [f"{coin}{quote}" for quote in ("USDT", "USD", "PERP")]
+    set_marks = [ledger.marks[symbol] for symbol in symbols if symbol in ledger.marks]
+    return (set_marks or [_USUAL_PRICES.get(coin, ledger.mark(symbols[1]))])[0]
+
+
+def _rate(part: Decimal, whole: Decimal) -> str:
+    return text((part / whole).quantize(_RATE_STEP)) if whole > 0 else "0"
+
+
+def _closing_fee(position: Position) -> Decimal:
+    return rounded(position.value * TAKER_FEE)
+
+
+def _break_even(position: Position) -> Decimal:
+    """Return the price at which closing would leave nothing gained and nothing lost since the position was opened."""
+    # direction * (value at that price - entry value) - fee rate * value at that price + what was realised so far = 0
+    direction = position.instrument.direction(position.side)
+    value = (direction * position.value - position.current) / (direction - TAKER_FEE)
+    return position.instrument.price(position.size, Fraction(value)) if value > 0 else ZERO

@@ -1,0 +1,74 @@
+"""Where a private socket is reached and which topics it knows: the two dialects, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import attrs
+
+__all__ = ["GATEWAYS", "STREAMS", "V3", "V5", "Gateway", "Topic"]
+
+# A stream's public name, and the word that the wire has for it.
+STREAMS: Mapping[str, str] = MappingProxyType(
+    {"balances": "wallet", "orders": "order", "positions": "position", "user_trades": "execution"}
+)
+
+
+@attrs.frozen
+class Topic:
+    """One thing to subscribe to: *stream* in the wire's word, *category* None when it brings every category."""
+
+    name: str
+    stream: str
+    category: str | None = None
+    has_categories: bool = False
+
+    @property
+    def is_all_in_one(self) -> bool:
+        """Whether this is the all-in-one topic of a stream that also has categorised ones."""
+        return self.has_categories and self.category is None
+
+
+@attrs.frozen
+class Gateway:
+    """One private socket: its path and its topics."""
+
+    name: str
+    path: str
+    topics: Mapping[str, Topic]
+
+    def topics_of(self, stream: str) -> tuple[Topic, ...]:
+        """Return the topics that carry *stream*."""
+        return tuple(topic for topic in self.topics.values() if topic.stream == stream)
+
+
+def _categorised(stream: str, *categories: str) -> list[Topic]:
+    one = Topic(stream, stream, has_categories=True)
+    return [one, *(Topic(f"{stream}.{category}", stream, category, has_categories=True) for category in categories)]
+
+
+def _named(topics: list[Topic]) -> Mapping[str, Topic]:
+    return MappingProxyType({topic.name: topic for topic in topics})
+
+
+V5 = Gateway(
+    "v5",
+    "/v5/private",
+    _named(
+        [
+            *_categorised("position", "linear", "inverse", "option"),
+            *_categorised("order", "spot", "linear", "inverse", "option"),
+            *_categorised("execution", "spot", "linear", "inverse", "option"),
+            *_categorised("execution.fast", "spot", "linear", "inverse", "option"),
+            Topic("wallet", "wallet"),
+            Topic("greeks", "greeks"),
+        ]
+    ),
+)
+V3 = Gateway(
+    "v3",
+    "/contract/private/v3",
+    _named([Topic(f"user.{stream}.contractAccount", stream) for stream in STREAMS.values()]),
+)
+GATEWAYS: Mapping[str, Gateway] = MappingProxyType({gateway.path: gateway for gateway in (V5, V3)})

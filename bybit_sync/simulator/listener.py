@@ -1,0 +1,116 @@
+"""Where clients arrive: the listening socket, its threads, and its absence."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+from websockets.http11 import Request, Response
+from websockets.sync.server import Server, ServerConnection, serve
+
+from bybit_sync.simulator.connection import Wire
+
+__all__ = ["Listener"]
+
+SEND_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 1.0
+
+# websockets would tell every login, signature included, to whoever listens to logging.
+_silent = logging.getLogger("bybit_sync.simulator.websockets")
+_silent.setLevel(logging.CRITICAL + 1)
+
+
+class Listener:
+    """A port that is ours from the constructor to :meth:`close`, and answers between :meth:`listen` and :meth:`fall_silent`.
+
+    *admit* may turn down an upgrade with a response; *converse* runs on a thread of each connection's own until it is over.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        admit: Callable[[ServerConnection, Request], Response | None],
+        converse: Callable[[Wire], None],
+    ) -> None:
+        self.accepted = 0
+        self._admit = admit
+        self._converse = converse
+        self._lock = threading.Lock()
+        self._wires: dict[Wire, threading.Thread] = {}
+        self._server: Server | None = None
+        self._thread: threading.Thread | None = None
+        self._socket = _bound(host, port)
+        self.host, self.port = self._socket.getsockname()[:2]
+
+    def listen(self) -> None:
+        """Let clients in; nothing when they are."""
+        if self._server is not None:
+            return
+        self._socket.listen(128)
+        self._server = serve(
+            self._handle,
+            sock=self._socket,
+            process_request=self._admit,
+            create_connection=cast("type[ServerConnection]", self._accept),
+            compression=None,
+            ping_interval=None,
+            close_timeout=CLOSE_TIMEOUT,
+            max_size=None,
+            logger=_silent,
+        )
+        self._thread = threading.Thread(target=self._server.serve_forever, name="exchange-listener", daemon=True)
+        self._thread.start()
+
+    def fall_silent(self) -> None:
+        """Cut everybody off and refuse whoever comes; returns when no connection and no thread is left."""
+        with self._lock:
+            server, self._server, wires = self._server, None, dict(self._wires)
+        if server is None or self._thread is None:
+            return
+        for wire in wires:
+            wire.cut()
+        server.shutdown()
+        for thread in (self._thread, *wires.values()):
+            thread.join()
+        # Bound but not listening: the port refuses, and nobody else can take it, not even a client by connecting to itself.
+        self._socket = _bound(self.host, self.port)
+
+    def close(self) -> None:
+        """Fall silent, and give the port back."""
+        self.fall_silent()
+        self._socket.close()
+
+    def _accept(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Wire:
+        """Make a wire of a connection that was just accepted. Only that connection's thread."""
+        with self._lock:
+            if self._server is None:
+                raise ConnectionAbortedError("accepted while falling silent")
+            sock.settimeout(SEND_TIMEOUT)
+            wire = Wire(sock, *args, **kwargs)
+            self._wires = {known: thread for known, thread in self._wires.items() if thread.is_alive()}
+            self._wires[wire] = threading.current_thread()
+            self.accepted += 1
+            return wire
+
+    def _handle(self, wire: ServerConnection) -> None:
+        assert isinstance(wire, Wire)
+        threading.current_thread().name = f"exchange-connection-{self.accepted}"
+        self._converse(wire)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a socket that holds the port without listening."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,203 @@
+"""What a client tells about itself: `State`, `StatusChange`, `Health`."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from bybit_sync.enums import TextEnum
+from bybit_sync.updates import Stream
+from bybit_sync.waiting import remaining
+
+if TYPE_CHECKING:
+    import logging
+
+    from bybit_sync.subscription import Subscription
+
+__all__ = ["Health", "Notifier", "Situation", "State", "StatusChange", "SubscriptionHealth", "SubscriptionState"]
+
+
+class State(TextEnum):
+    """What a client is doing."""
+
+    IDLE = "IDLE"
+    """Nothing was subscribed yet, or nothing that could be confirmed."""
+    CONNECTING = "CONNECTING"
+    """Dialling, logging in or subscribing."""
+    LIVE = "LIVE"
+    """Logged in, and every topic wanted at login is confirmed."""
+    BACKING_OFF = "BACKING_OFF"
+    """Waiting before the next attempt."""
+    FAILED = "FAILED"
+    """Ended by an error that trying again cannot mend. Final: make a new client."""
+    CLOSED = "CLOSED"
+    """Ended by `close`. Final."""
+
+
+class SubscriptionState(TextEnum):
+    """What a subscription is doing."""
+
+    PENDING = "PENDING"
+    """Asked for, never confirmed yet."""
+    LIVE = "LIVE"
+    """Confirmed by the exchange: it receives."""
+    STALE = "STALE"
+    """Was LIVE, and is not confirmed again yet: updates may be missing, and a gap will say so."""
+    CLOSED = "CLOSED"
+    """Ended, by `close` or by its `error`."""
+
+
+@frozen(kw_only=True)
+class StatusChange:
+    """One step of a client from *previous* to *state*, *at* our UTC time.
+
+    *error* is the reason, None for a good one. *downtime* is the seconds since the client was last LIVE, only on the return
+    to LIVE. *subscription* is the one that ended by itself; the state then stays what it was.
+    """
+
+    previous: State
+    state: State
+    at: datetime
+    error: BaseException | None = None
+    downtime: float | None = None
+    subscription: Subscription[Any] | None = None
+
+
+@frozen(kw_only=True)
+class SubscriptionHealth:
+    """The state of one subscription, at the time of asking.
+
+    *delivered* counts the events handed over (gaps included), *queued* those that wait, *dropped* those that found the
+    buffer full, *undecodable* the rows (and whole frames) that could not be read, *handler_errors* the exceptions of the
+    callback. *last_push_age* is the seconds since the last push was read, *last_push_lag* the seconds it was under way by the
+    exchange's clock; both None before the first one (and the lag when the push carried no time).
+    """
+
+    stream: Stream
+    state: SubscriptionState
+    delivered: int
+    queued: int
+    dropped: int
+    undecodable: int
+    handler_errors: int
+    last_push_age: float | None
+    last_push_lag: float | None
+
+
+@frozen(kw_only=True)
+class Health:
+    """The state of a client, at the time of asking.
+
+    *since* is when the state began and *connected_at* when the present connection was accepted, both our UTC time, None
+    without one. *epoch* numbers the logins, *reconnects* counts the returns to LIVE. Ages and *ping_rtt* are seconds, None
+    before the first frame or pong of a connection. *clock_offset* is the exchange's clock minus ours, in seconds.
+    *fresh_as_of* is the exchange's time in the last pong: all that the gateway wrote to this connection before it has been
+    read. None before the first pong.
+    """
+
+    state: State
+    since: datetime
+    connected_at: datetime | None
+    epoch: int
+    reconnects: int
+    last_error: BaseException | None
+    last_frame_age: float | None
+    ping_rtt: float | None
+    clock_offset: float | None
+    fresh_as_of: datetime | None
+    subscriptions: tuple[SubscriptionHealth, ...]
+
+
+class Situation:
+    """The state of a client, to be read and waited for from any thread."""
+
+    def __init__(self, now: datetime) -> None:
+        # Reentrant: `close` in a signal handler may set it while the interrupted call waits for it.
+        self._changed = threading.Condition(threading.RLock())
+        self.state = State.IDLE
+        self.since = now
+        self.error: BaseException | None = None
+        """What the client failed with, or its last subscription ended with; None while there is hope."""
+
+    def change(self, state: State, at: datetime) -> State | None:
+        """Set *state* and return the one before; None when it is the same, or when that one was final."""
+        with self._changed:
+            previous = self.state
+            if previous in (state, State.CLOSED, State.FAILED):
+                return None
+            self.state, self.since = state, at
+            self._changed.notify_all()
+            return previous
+
+    def tell(self, error: BaseException | None) -> None:
+        """Set *error*."""
+        with self._changed:
+            self.error = error
+            self._changed.notify_all()
+
+    def wait(self, wanted: Callable[[], bool], deadline: float | None) -> bool:
+        """Wait until *wanted* holds; False when *deadline* passes first."""
+        while not wanted():
+            left = remaining(deadline)
+            if left <= 0:
+                return False
+            with self._changed:
+                # Looked at once more under the lock: a change in between would otherwise be waited for in vain.
+                if not wanted():
+                    self._changed.wait(left)
+        return True
+
+
+class Notifier:
+    """Calls *on_status* with each change, in order, on a thread that lives while there are changes."""
+
+    def __init__(
+        self,
+        on_status: Callable[[StatusChange], object],
+        start: Callable[[Callable[[], None], str], None],
+        log: logging.LoggerAdapter[logging.Logger],
+    ) -> None:
+        self._on_status = on_status
+        self._start = start
+        self._log = log
+        self._changes: queue.SimpleQueue[StatusChange] = queue.SimpleQueue()
+        # Reentrant: `close` in a signal handler may post while the interrupted call does.
+        self._lock = threading.RLock()
+        self._running = False
+
+    def post(self, change: StatusChange) -> None:
+        """Have *on_status* called with *change*. Any thread."""
+        self._changes.put(change)
+        with self._lock:
+            start, self._running = not self._running, True
+        if start:
+            self._begin()
+
+    def _begin(self) -> None:
+        try:
+            self._start(self._run, "status")
+        except RuntimeError as error:
+            # No thread can be started now. The change stays in line for the next one.
+            self._running = False
+            self._log.error("on_status cannot be called: %s", error)
+
+    def _run(self) -> None:
+        while (change := self._next()) is not None:
+            try:
+                self._on_status(change)
+            except BaseException as error:  # noqa: BLE001 - nothing that it raises ends the thread
+                self._log.error("on_status raised", exc_info=error)
+
+    def _next(self) -> StatusChange | None:
+        # Under the lock, or a change posted between the look and the end would wait for the next one.
+        with self._lock:
+            try:
+                return self._changes.get_nowait()
+            except queue.Empty:
+                self._running = False
+                return None

@@ -1,0 +1,363 @@
+"""One subscriber's end of a stream: a callback, a queue or an iterator, until closed."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
+
+from bybit_sync.arguments import not_negative
+from bybit_sync.buffer import Buffer
+from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.errors import ConfigurationError, SubscriptionClosed
+from bybit_sync.logs import ClientLog
+from bybit_sync.outlet import Outlet
+from bybit_sync.status import SubscriptionHealth, SubscriptionState
+from bybit_sync.updates import Event, Gap, GapReason, Stream
+from bybit_sync.waiting import wait_for
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["CallbackThread", "Owner", "Subscription", "due"]
+
+T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """What a subscription needs of its client's connection."""
+
+    name: str
+    log: ClientLog
+
+    def check_process(self) -> None:
+        """Raise `ClientClosed` in a process that was forked from the client's."""
+
+    def release(self, subscription: Subscription[Any]) -> None:
+        """Deliver nothing more to *subscription*. Any thread; takes no lock."""
+
+    def report_error(self, error: BaseException, event: Event[Any], subscription: Subscription[Any]) -> None:
+        """Tell what a callback raised."""
+
+
+class CallbackThread(threading.Thread):
+    """A thread that runs a user's code for *owner*: from there, closing does not wait."""
+
+    def __init__(self, owner: object, name: str, target: Callable[[], None]) -> None:
+        super().__init__(name=name, target=target, daemon=True)
+        self.owner = owner
+
+
+class Subscription(Generic[T]):
+    """A subscription to one stream, made by ``client.subscribe_*``.
+
+    Without a sink it is the queue itself: take events with `get` or by iterating. It is a context manager that closes itself.
+    Every method may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        owner: Owner,
+        stream: Stream,
+        topics: tuple[str, ...],
+        way: Buffer[T] | Outlet[T],
+        callback: Callable[[Event[T]], object] | None,
+        keep_alive: object,
+    ) -> None:
+        self.stream = stream
+        """Which of the four."""
+        self.topics = topics
+        """The names that it is subscribed to on the wire."""
+        self.error: BaseException | None = None
+        """Why it ended, None while it has not and after `close`."""
+        self._owner = owner
+        self._way = way
+        self._callback = callback
+        # An open subscription keeps its client from being collected; a closed one does not.
+        self._keep_alive: object | None = keep_alive
+        # Reentrant: `close` may run in a signal handler that interrupts any of these methods.
+        self._lock = threading.RLock()
+        self.awaited = False
+        """Whether `subscribe_*` still waits for it: its failure is then raised there, not told in band."""
+        self._state = SubscriptionState.PENDING
+        self._settled = threading.Event()
+        self._done = threading.Event()
+        self._thread: CallbackThread | None = None
+        self._abandoned = False
+        self._busy_since: float | None = None
+        self._reminders = 0
+        # The exchange's time up to which nothing is missing, and why something may be since.
+        self._complete_until: datetime | None = None
+        self._lost: BaseException | None = None
+        self._undecodable = 0
+        self._handler_errors = 0
+        self._last: tuple[int, datetime, datetime | None] | None = None
+
+    # --- for users ---
+
+    @property
+    def state(self) -> SubscriptionState:
+        """PENDING, LIVE, STALE or CLOSED."""
+        return self._state
+
+    def get(self, timeout: float | None = None) -> Event[T]:
+        """Return the next event, waiting up to *timeout* seconds for it (None: without limit).
+
+        Raises:
+            queue.Empty: nothing came in time.
+            SubscriptionClosed: `close` was called and all that was buffered has been taken.
+            BybitSyncError: the error that the subscription ended with, after its ENDED event.
+            ConfigurationError: the subscription has a sink, or *timeout* is no number from 0 up.
+            ClientClosed: this process was forked from the client's.
+
+        """
+        self._owner.check_process()
+        if timeout is not None:
+            not_negative(self, "timeout", timeout)
+        event = self._readable().take(timeout)
+        if event is not None:
+            return event
+        if not self._readable().is_spent:
+            raise queue.Empty
+        raise self._end()
+
+    def __iter__(self) -> Iterator[Event[T]]:
+        self._readable()
+        return self
+
+    def __next__(self) -> Event[T]:
+        try:
+            return self.get()
+        except SubscriptionClosed:
+            raise StopIteration from None
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """End the subscription: nothing more is taken in, what is buffered is still delivered.
+
+        Waits up to *timeout* seconds for the callback to have run; 0 never waits. Returns False if it still ran then: what is
+        undelivered is discarded and no further call starts. Inside a callback of the same client it does not wait, and
+        discards what is buffered for the callback's own subscription. Never hold a lock that your callback takes.
+        """
+        not_negative(self, "timeout", timeout)
+        self._owner.check_process()
+        self._leave()
+        return self.wait_done(time.monotonic() + timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Subscription {self.stream.value} of {self._owner.name}: {self._state.value}, "
+            f"{self._way.index} delivered, {self._way.size} queued, {self._way.dropped} dropped>"
+        )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Subscription cannot be pickled or copied: it belongs to a thread of this process")
+
+    # --- for the client ---
+
+    def start(self, name: str) -> None:
+        """Start the callback's thread, if there is a callback. Raises what starting a thread raises."""
+        if self._callback is not None:
+            self._thread = CallbackThread(self._owner, name, self._run)
+            self._thread.start()
+        else:
+            self._done.set()
+
+    def wait_settled(self, deadline: float | None) -> bool:
+        """Wait until it is confirmed or has ended; False when *deadline* passes first."""
+        return wait_for(self._settled, deadline)
+
+    @property
+    def is_closed(self) -> bool:
+        """Say whether it has ended."""
+        return self._state is SubscriptionState.CLOSED
+
+    def shut(self) -> None:
+        """Take nothing more in; what is buffered is still delivered."""
+        with self._lock:
+            self._state = SubscriptionState.CLOSED
+        self._way.close()
+        self._settled.set()
+        self._keep_alive = None
+
+    def withdraw(self, error: BaseException) -> None:
+        """End it with *error* as if it had never been."""
+        self.error = error
+        self._leave()
+        self._way.discard()
+
+    def _leave(self) -> None:
+        if not self.is_closed:
+            self.shut()
+            self._owner.release(self)
+
+    def wait_done(self, deadline: float) -> bool:
+        """Wait until nothing more is delivered; False when a callback still runs at *deadline*: then discard the rest."""
+        if getattr(threading.current_thread(), "owner", None) is self._owner:
+            if threading.current_thread() is self._thread:
+                self._abandon()
+            return self._done.is_set()
+        if self._thread is None or wait_for(self._done, deadline):
+            return True
+        return self._abandon()
+
+    def _abandon(self) -> bool:
+        # Said before asking whether a call runs; the thread says that it runs before asking this. One of us sees the other.
+        self._abandoned = True
+        lost = self._way.discard()
+        if lost:
+            self._owner.log.warning("%s closed with %d events undelivered", self.stream.value, lost)
+        return not lost and self._busy_since is None
+
+    def _readable(self) -> Buffer[T]:
+        if self._callback is not None or isinstance(self._way, Outlet):
+            raise ConfigurationError("this subscription delivers to its sink; subscribe without one to use get() or to iterate")
+        return self._way
+
+    def _end(self) -> BaseException:
+        if self.error is not None:
+            return self.error.with_traceback(None)
+        return SubscriptionClosed(f"the subscription to {self.stream.value} is closed, and all that it received has been taken")
+
+    # --- only the connection thread ---
+
+    def deliver(self, event: Event[T]) -> None:
+        """Pass *event* on. Raises what the sink raises: the subscription has to end with it."""
+        overflowing = self._way.overflowing
+        if event.gap is None:
+            self._last = (event.received_ns, event.received_at, event.created_at)
+        elif event.gap.reason is GapReason.UNDECODABLE:
+            self._undecodable += event.gap.missed or 1
+        self._way.put(event)
+        if self._way.overflowing and not overflowing:
+            self._owner.log.warning("%s: the consumer is too slow, events are dropped", self.stream.value)
+
+    def confirm(self, at: datetime, now: Moment, epoch: int) -> None:
+        """Count as subscribed from *at* (exchange time) on, and tell the gap before it if there is one."""
+        with self._lock:
+            if self._state is SubscriptionState.CLOSED:
+                return
+            stale, self._state = self._state is SubscriptionState.STALE, SubscriptionState.LIVE
+        since, self._complete_until = self._complete_until or at, at
+        if stale:
+            detail = f"the connection was lost: {self._lost}"
+            self.deliver(self._gap(GapReason.DISCONNECTED, min(since, at), at, detail, self._lost, now, epoch))
+        self._settled.set()
+
+    def lose(self, complete_until: datetime | None, error: BaseException) -> None:
+        """Count as stale: nothing is known after *complete_until* (exchange time), because of *error*."""
+        with self._lock:
+            if self._state is not SubscriptionState.LIVE:
+                return
+            self._state = SubscriptionState.STALE
+        if complete_until is not None and self._complete_until is not None:
+            self._complete_until = max(complete_until, self._complete_until)
+        self._lost = error
+
+    def end(self, error: BaseException, at: datetime, now: Moment, epoch: int) -> None:
+        """End with *error*, told in band after all that is buffered, or by the `subscribe_*` that still waits."""
+        with self._lock:
+            if self._state is SubscriptionState.CLOSED:
+                return
+            unborn = self.awaited and self._state is SubscriptionState.PENDING
+            self._state = SubscriptionState.CLOSED
+            self.error = error
+        since = min(self._complete_until or at, at)
+        if unborn:
+            self._way.discard()
+        else:
+            self._way.end(self._gap(GapReason.ENDED, since, at, str(error), error, now, epoch))
+        self._keep_alive = None
+        self._settled.set()
+
+    def _gap(
+        self,
+        reason: GapReason,
+        since: datetime,
+        until: datetime,
+        detail: str,
+        error: BaseException | None,
+        now: Moment,
+        epoch: int,
+    ) -> Event[T]:
+        gap = Gap(reason=reason, since=since, until=until, missed=None, detail=detail, error=error)
+        return Event(
+            stream=self.stream,
+            topic=", ".join(self.topics),
+            gap=gap,
+            received_at=now.utc,
+            received_ns=now.ns,
+            client=self._owner.name,
+            epoch=epoch,
+        )
+
+    @property
+    def has_queue(self) -> bool:
+        """Say whether it delivers to a queue of the user's."""
+        return isinstance(self._way, Outlet)
+
+    def settle_debts(self) -> bool:
+        """Offer the user's queue what it is owed; say whether nothing is owed any more."""
+        return self._way.offer() if isinstance(self._way, Outlet) else True
+
+    def remind(self, seconds: float, reminders: tuple[float, ...]) -> None:
+        """Warn when the callback has been running for long; *seconds* is the monotonic time."""
+        since = self._busy_since
+        if since is None:
+            self._reminders = 0
+        elif seconds - since >= due(self._reminders, reminders):
+            self._reminders += 1
+            self._owner.log.warning("the callback of %s has been running for %.0f s", self.stream.value, seconds - since)
+
+    def health(self, clock: ExchangeClock | None, now: Moment) -> SubscriptionHealth:
+        """Return its part of the client's health."""
+        last = self._last
+        offset = (clock.offset if clock is not None else None) or 0.0
+        return SubscriptionHealth(
+            stream=self.stream,
+            state=self._state,
+            delivered=self._way.index,
+            queued=self._way.size,
+            dropped=self._way.dropped,
+            undecodable=self._undecodable,
+            handler_errors=self._handler_errors,
+            last_push_age=(now.ns - last[0]) * 1e-9 if last else None,
+            last_push_lag=(last[1] - last[2]).total_seconds() + offset if last and last[2] else None,
+        )
+
+    # --- only the callback's thread ---
+
+    def _run(self) -> None:
+        assert self._callback is not None
+        while (event := self._way.take()) is not None:
+            self._busy_since = time.monotonic()
+            if self._abandoned:
+                break
+            try:
+                self._callback(event)
+            except BaseException as error:  # noqa: BLE001 - nothing that a callback raises ends its stream
+                self._raised(error, event)
+            self._busy_since = None
+        self._busy_since = None
+        self._done.set()
+
+    def _raised(self, error: BaseException, event: Event[T]) -> None:
+        self._handler_errors += 1
+        level = self._owner.log.error if isinstance(error, Exception) else self._owner.log.critical
+        level("the callback of %s raised; the next event is delivered all the same", self.stream.value, exc_info=error)
+        self._owner.report_error(error, event, self)
+
+
+def due(told: int, reminders: tuple[float, ...]) -> float:
+    """Return after how many seconds the next reminder is due when *told* were given: the last one repeats."""
+    extra = max(0, told - len(reminders) + 1)
+    return reminders[min(told, len(reminders) - 1)] + extra * reminders[-1]

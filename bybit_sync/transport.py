@@ -1,0 +1,417 @@
+"""A websocket read without waiting and woken from another thread; the only file that knows websocket-client."""
+
+from __future__ import annotations
+
+import logging
+import math
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import websocket
+from websocket import ABNF
+
+from bybit_sync.bell import Bell
+from bybit_sync.dialing import dial
+from bybit_sync.environments import Environment
+from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError
+from bybit_sync.proxy import Proxy
+from bybit_sync.wire import Head, Watch, Wire, bare, printable
+
+__all__ = ["Transport", "open_websocket"]
+
+_WRITE_SECONDS = 5.0
+# A flood must not keep the caller from its clock: at most so much is read before it has its turn again.
+_CHUNKS_A_ROUND = 4
+_ODD_FRAMES_A_CHUNK = 1_000
+_MOST_FRAGMENTS = 65_536
+
+# A frame's first two bytes (RFC 6455, section 5.2).
+_SHORTEST_FRAME = 2
+_PLAIN_TEXT = 0x81  # FIN and the opcode of text, no other bit
+_CONTROL_BIT = 0x08
+_MASK_BIT = 0x80
+_LONGEST_CONTROL = 125
+_SIZE_IN_TWO_BYTES = 126
+
+_NORMAL, _PROTOCOL, _NOT_UTF8, _TOO_BIG = 1000, 1002, 1007, 1009  # close codes (section 7.4)
+
+# websocket-client keeps one cookie jar per process, by host name. Under a name that no cookie can be for, it stays out of use.
+_NOWHERE = "ws://bybit-sync.invalid"
+
+_log = logging.getLogger(__name__)
+
+
+def open_websocket(
+    environment: Environment,
+    path: str,
+    *,
+    deadline: float,
+    bell: Bell,
+    on_bell: Callable[[], None],
+    proxy: Proxy | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    max_message_bytes: int,
+    log: logging.Logger | logging.LoggerAdapter[logging.Logger] = _log,
+) -> Transport:
+    """Return an open websocket to *path* at *environment*: `bybit_sync.dialing.dial`, then the upgrade, all by *deadline*.
+
+    *on_bell* is also called later, when the *bell* rings while `Transport.send` waits; it must not send.
+    Raises what `dial` raises, and `HandshakeRejected` when the server answers the upgrade with another status than 101.
+    Only the connection thread.
+    """
+    wire = dial(environment, deadline=deadline, bell=bell, on_bell=on_bell, proxy=proxy, ssl_context=ssl_context, log=log)
+    try:
+        link = _Link(wire)
+        _upgrade(link, environment, path)
+        return Transport(wire, link, max_message_bytes=max_message_bytes, on_bell=on_bell)
+    except BaseException:
+        wire.release()
+        raise
+
+
+class _Link:
+    """The socket that websocket-client is given: it writes to the wire, and reads only what lies here already."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        # Typed as what it may be: the library's types come and go between its minors.
+        self.client: Any = websocket.WebSocket(skip_utf8_validation=True, fire_cont_frame=True, enable_multithread=False)
+        self.head: Head | None = None
+        self.failure: BaseException | None = None
+        self._ready = b""
+        self._at = 0
+
+    def read_frame(self, frame: bytes) -> Any:
+        """Return what websocket-client makes of *frame*, a whole one."""
+        self._ready, self._at = frame, 0
+        return self.client.recv_frame()
+
+    def recv(self, size: int) -> bytes:
+        """Return the next *size* bytes; first of all those of the answer to the upgrade."""
+        if self.head is None:
+            self._ready = self._answer()
+        data = self._ready[self._at : self._at + size]
+        self._at += size
+        return data
+
+    def send(self, data: bytes) -> int:
+        """Write all of *data*."""
+        self.failure = self.wire.write(data)
+        if self.failure is not None:
+            raise self.failure
+        return len(data)
+
+    def gettimeout(self) -> None:
+        """Return None: nothing here waits."""
+
+    def close(self) -> None:
+        """Leave the wire to its owner."""
+
+    def _answer(self) -> bytes:
+        try:
+            self.head = head = self.wire.read_head()
+            return _checked(self.wire, head)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+
+# -- the upgrade
+
+
+def _upgrade(link: _Link, environment: Environment, path: str) -> None:
+    wire = link.wire
+    wire.watch.phase = "upgrading to a WebSocket"
+    try:
+        link.client.connect(_NOWHERE + path, socket=link, host=environment.authority, suppress_origin=True, redirect_limit=0)
+    except BaseException as error:  # noqa: BLE001 of whatever type: junk from a server takes strange ways through a library
+        raise link.failure or wire.watch.failed(f"the answer opens no WebSocket: {printable(str(error))}") from None
+
+
+def _checked(wire: Wire, head: Head) -> bytes:
+    """Return of *head* what websocket-client is to check, and no cookie among it; raises for what it would let pass."""
+    if head.status != 101:  # noqa: PLR2004
+        raise _rejected(wire, head)
+    for name in ("sec-websocket-extensions", "sec-websocket-protocol"):
+        if name in head.headers:
+            raise wire.watch.failed(f"the server chose {printable(head.headers[name], 80)!r}, which was not offered")
+    lines = [f"{name}: {head.headers.get(name, '')}" for name in ("upgrade", "connection", "sec-websocket-accept")]
+    return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode()
+
+
+def _rejected(wire: Wire, head: Head) -> HandshakeRejected:
+    body = printable(head.rest or wire.read() or b"")  # what came with the head; nothing is worth waiting for
+    text = f"{wire.watch.peer} answered {head.status} {head.phrase} instead of opening a WebSocket. {_remedy(head.status)}"
+    return HandshakeRejected(
+        f"{text}. It said: {body}" if body else text,
+        status=head.status,
+        retry_after=_retry_after(head.headers.get("retry-after", "")),
+    )
+
+
+_REMEDIES = {
+    401: "Check `environment`: no login is sent before the WebSocket is open",
+    403: "Bybit bans an address for minutes after too many connections, and refuses some regions: wait, or use the right site",
+    404: "Check `environment` and `dialect`: nothing is served at this path",
+    429: "Too many connections from this address: wait",
+    451: "The site is not offered in this region: use `environment` for the right one",
+}
+
+
+def _remedy(status: int) -> str:
+    if 300 <= status < 400:  # noqa: PLR2004
+        return "Redirects are not followed; check `environment`"
+    return _REMEDIES.get(status, "The fault is the server's, and usually passes")
+
+
+def _retry_after(text: str) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for, None when it cannot be read."""
+    if text.isdecimal() and text.isascii():
+        return float(text)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 slow to import, seldom needed
+
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+# -- the conversation
+
+
+class Transport:
+    """An open websocket that belongs to one thread."""
+
+    def __init__(self, wire: Wire, link: _Link, *, max_message_bytes: int, on_bell: Callable[[], None]) -> None:
+        self.last_data_ns = time.monotonic_ns()
+        """`time.monotonic_ns` at the last byte of a data frame, at first of the opening; control frames do not count."""
+        self.frame_since: float | None = None
+        """`time.monotonic` when the message began that is still incomplete; None between messages."""
+        self._wire = wire
+        self._link = link
+        self._max = max_message_bytes
+        self._on_bell = on_bell
+        self._rang = False
+        peer, bell = wire.watch.peer, wire.watch.bell
+        wire.watch = Watch(peer, deadline=math.inf, bell=bell, on_bell=self._mind_bell, error=ConnectionLost)
+        wire.watch.phase = "connected"
+        self._ahead = link.head.rest if link.head else b""  # read, and not looked at yet
+        self._held = bytearray()  # the beginning of a frame
+        self._needed = 0  # how much of it must be there before another look is worth it
+        self._opcode = 0
+        self._fragments: list[bytes] = []
+        self._fragment_bytes = 0
+        self._broken: BaseException | None = None  # why nothing can be sent any more
+        self._over: Exception | None = None  # why nothing is read any more
+        self._said_goodbye = False
+
+    def __repr__(self) -> str:
+        return f"<Transport {self._wire.watch.peer}{' over' if self._over or self._broken or self._said_goodbye else ''}>"
+
+    # -- reading
+
+    def wait(self, timeout: float | None) -> None:
+        """Return when bytes lie ready, the bell rings, or *timeout* seconds have passed (None: never)."""
+        if not (self._ahead or self._broken or self._over):
+            self._wire.wait(timeout)
+
+    def receive(self) -> Iterator[bytes]:
+        """Yield every whole message, text or binary, that lies ready, in order; never waits. Answers protocol pings itself.
+
+        When the connection is over, what came before is yielded first. Then it raises `ConnectionLost`, or `ProtocolError` for
+        what a WebSocket must not carry; either way the connection is of no more use.
+        """
+        for _ in range(_CHUNKS_A_ROUND):
+            if self._over is not None:
+                raise self._over
+            chunk, self._ahead = self._ahead or self._wire.read(), b""
+            if chunk is None:
+                break
+            if not chunk:
+                raise self._broken or self._wire.watch.failed("the peer closed the connection without a close frame")
+            yield from self._messages(chunk)
+            if self._ahead:
+                return
+        # Only now: what the peer had sent before it stopped taking from us has been delivered.
+        if self._broken is not None:
+            raise self._broken
+
+    def _messages(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the messages that end in *chunk*."""
+        data = self._gathered(chunk)
+        if data is None:
+            return
+        now, at, end, odd = time.monotonic_ns(), 0, len(data), 0
+        try:
+            while end - at >= _SHORTEST_FRAME and odd < _ODD_FRAMES_A_CHUNK:
+                start, stop = self._span(data, at)
+                if stop > end:
+                    break
+                first, at = at, stop
+                if data[first] == _PLAIN_TEXT and not self._fragments:
+                    self.last_data_ns = now
+                    message: bytes | None = self._utf8(data[start:stop])
+                else:
+                    odd += 1
+                    message = self._read_odd(data[first:stop])
+                if message is not None:
+                    self.frame_since = None
+                    yield message
+            if odd < _ODD_FRAMES_A_CHUNK:
+                self._hold(data[at:])
+                at = end
+        finally:
+            self._ahead = data[at:]
+
+    def _gathered(self, chunk: bytes) -> bytes | None:
+        """Return *chunk* behind what was held, None while that is less than a frame."""
+        if not self._held:
+            return chunk
+        self._held += chunk
+        if len(self._held) < self._needed:
+            self._note_progress()
+            return None
+        data = bytes(self._held)
+        self._held.clear()
+        return data
+
+    def _hold(self, rest: bytes) -> None:
+        """Keep *rest*, the beginning of a frame, until the frame is whole: a trickle is not copied again at every byte."""
+        self._held += rest
+        self._needed = self._span(rest, 0)[1] if len(rest) >= _SHORTEST_FRAME else _SHORTEST_FRAME
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        inside_data = bool(self._held) and self._held[0] & _CONTROL_BIT == 0
+        if inside_data:
+            self.last_data_ns = time.monotonic_ns()
+        if (inside_data or self._fragments) and self.frame_since is None:
+            self.frame_since = time.monotonic()
+
+    def _span(self, data: bytes, at: int) -> tuple[int, int]:
+        """Return where the payload of the frame at *at* starts and stops; beyond the data when that is less than the frame."""
+        size = data[at + 1]
+        start = at + 2
+        if size > _LONGEST_CONTROL:
+            if size & _MASK_BIT:
+                raise self._refusal(_PROTOCOL, "the server masked a frame, as only a client may")
+            start += 2 if size == _SIZE_IN_TWO_BYTES else 8
+            size = int.from_bytes(data[at + 2 : start], "big")
+            if size > self._max - self._fragment_bytes:
+                raise self._refusal(
+                    _TOO_BIG, f"a message of {size + self._fragment_bytes} bytes; max_message_bytes is {self._max}"
+                )
+        return start, start + size
+
+    def _utf8(self, message: bytes) -> bytes:
+        """Return *message* when it is UTF-8, which websocket-client takes a thousand times as long to tell."""
+        if not message.isascii():
+            try:
+                message.decode()
+            except UnicodeDecodeError as error:
+                raise self._refusal(_NOT_UTF8, f"a text is not UTF-8 (byte {error.start})") from None
+        return message
+
+    # -- reading what is rare: control frames, binary messages, fragments, errors
+
+    def _read_odd(self, frame: bytes) -> bytes | None:
+        """Return the message that *frame*, a whole one, completes."""
+        try:
+            parsed = self._link.read_frame(frame)
+        except Exception as error:  # noqa: BLE001 whatever websocket-client makes of a frame that must not be
+            why = printable(str(bare(error)))
+            raise self._refusal(_PROTOCOL, f"a frame breaks the WebSocket protocol: {why}") from None
+        if not parsed.opcode & _CONTROL_BIT:
+            return self._assemble(parsed)
+        self._control(parsed)
+        return None
+
+    def _control(self, frame: Any) -> None:
+        if not frame.fin or len(frame.data) > _LONGEST_CONTROL:
+            raise self._refusal(_PROTOCOL, "a control frame was fragmented or too long")
+        if frame.opcode == ABNF.OPCODE_PING:
+            self._write(ABNF.OPCODE_PONG, frame.data)
+        elif frame.opcode == ABNF.OPCODE_CLOSE:
+            raise self._closed_by(frame.data)
+
+    def _closed_by(self, data: bytes) -> ConnectionLost:
+        code = int.from_bytes(data[:2], "big") if data else None
+        reason = printable(self._utf8(data[2:]))
+        self._say_goodbye(code or _NORMAL)
+        said = f"{code} {reason}".strip() if code else "no code"
+        self._over = ConnectionLost(
+            f"{self._wire.watch.peer}: the server closed the connection ({said})", code=code, reason=reason
+        )
+        return self._over
+
+    def _assemble(self, frame: Any) -> bytes | None:
+        if (frame.opcode == ABNF.OPCODE_CONT) != bool(self._fragments):
+            raise self._refusal(_PROTOCOL, "a fragment is out of order")
+        self.last_data_ns = time.monotonic_ns()
+        self._opcode = frame.opcode or self._opcode
+        self._fragments.append(frame.data)
+        self._fragment_bytes += len(frame.data)
+        if self._fragment_bytes > self._max or len(self._fragments) > _MOST_FRAGMENTS:
+            raise self._refusal(_TOO_BIG, f"a message in {len(self._fragments)} fragments; max_message_bytes is {self._max}")
+        return self._joined() if frame.fin else None
+
+    def _joined(self) -> bytes:
+        message = b"".join(self._fragments)
+        self._fragments, self._fragment_bytes = [], 0
+        return self._utf8(message) if self._opcode == ABNF.OPCODE_TEXT else message
+
+    def _refusal(self, code: int, why: str) -> ProtocolError:
+        self._say_goodbye(code)
+        self._over = ProtocolError(f"{self._wire.watch.peer}: {why}. The connection was closed with code {code}")
+        return self._over
+
+    # -- writing
+
+    def send(self, text: str, *, within: float = _WRITE_SECONDS) -> None:
+        """Send *text* as one message, *within* so many seconds.
+
+        Raises `ConnectionLost` when it is not taken in time or the connection is gone, and what *on_bell* raises. Nothing can
+        be sent afterwards, as half a frame may be out; what the peer had sent is still to be had from `receive`.
+        """
+        failure = self._write(ABNF.OPCODE_TEXT, text, within)
+        # It may be a login, and a traceback keeps the locals of each frame that it passes.
+        del text
+        if failure is not None:
+            raise failure
+
+    def _write(self, opcode: int, payload: str | bytes, within: float = _WRITE_SECONDS) -> BaseException | None:
+        if self._broken is not None:
+            return self._broken
+        watch = self._wire.watch
+        watch.deadline, watch.phase = time.monotonic() + within, "sending"
+        # Not by WebSocket.send, which prints it when somebody turned websocket.enableTrace on.
+        self._broken = self._wire.write(ABNF.create_frame(payload, opcode).format())
+        watch.deadline, watch.phase = math.inf, "connected"
+        if self._rang:
+            self._rang = False
+            watch.bell.ring()
+        return self._broken
+
+    def _mind_bell(self) -> None:
+        # The ring was for the caller's own wait; it is rung again when the write is done.
+        self._rang = True
+        self._on_bell()
+
+    # -- the end
+
+    def close(self, code: int = _NORMAL) -> None:
+        """Say goodbye with *code* if that needs no waiting, and give the descriptor back. Idempotent."""
+        self._say_goodbye(code)
+        self._wire.close()
+
+    def release(self) -> None:
+        """Give the descriptor back without a word: in a forked child the connection is still the parent's."""
+        self._said_goodbye = True
+        self._wire.release()
+
+    def _say_goodbye(self, code: int) -> None:
+        if not self._said_goodbye and self._broken is None:
+            self._wire.write_now(ABNF.create_frame(code.to_bytes(2, "big"), ABNF.OPCODE_CLOSE).format())
+        self._said_goodbye = True

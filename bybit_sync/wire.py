@@ -1,0 +1,331 @@
+"""The one thing through which a connection's bytes pass, plain or TLS; every wait on it minds a deadline and a bell."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+import attrs
+
+from bybit_sync.bell import Bell
+from bybit_sync.errors import ConnectionFailed
+
+__all__ = ["Head", "Watch", "Wire", "bare", "printable", "reason_of"]
+
+_T = TypeVar("_T")
+_E = TypeVar("_E", bound=BaseException)
+
+_CHUNK = 65536
+_RECORD = 16384  # the most that one TLS record holds
+_HEAD_LIMIT = 65536
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: ([^\r\n]*))?")
+_TLS_RECORD_TYPES = frozenset(b"\x14\x15\x16\x17")
+
+# poll and select need no descriptor of their own, so waiting works when the process has none left.
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+
+
+def bare(error: _E) -> _E:
+    """Return *error* without the frames that it went through: their locals may hold a login."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
+
+
+def printable(text: bytes | str, limit: int = 200) -> str:
+    """Return at most *limit* bytes or characters of a peer's *text*, with everything escaped that a terminal would obey."""
+    text = text[:limit]
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def reason_of(error: OSError) -> str:
+    """Return what went wrong in the system's words."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason or str(error)
+    text, name = error.strerror or str(error), errno.errorcode.get(error.errno or 0)
+    return f"{text} ({name})" if name else text
+
+
+class Watch:
+    """How long a peer may keep us waiting, and the bell that is minded meanwhile.
+
+    *peer* and `phase` say in errors for whom and what we waited. *deadline* is a moment of `time.monotonic`. Each time the
+    *bell* rings it is silenced and *on_bell* called, which may raise to abandon the wait. Failures are raised as *error*.
+    """
+
+    def __init__(
+        self,
+        peer: str,
+        *,
+        deadline: float,
+        bell: Bell,
+        on_bell: Callable[[], None],
+        error: type[ConnectionFailed] = ConnectionFailed,
+    ) -> None:
+        self.peer = peer
+        self.phase = "connecting"
+        self.deadline = deadline
+        self.bell = bell
+        self._on_bell = on_bell
+        self._error = error
+
+    def wait(self, wanted: Mapping[socket.socket, int], until: float | None = None) -> set[socket.socket]:
+        """Wait until one of *wanted* (sockets with selector events) is ready, the bell rang or *until* came; return the ready.
+
+        Raises the error of `failed` at the deadline, and whatever *on_bell* raises.
+        """
+        moment = self.deadline if until is None else min(self.deadline, until)
+        with _Selector() as selector:
+            selector.register(self.bell, selectors.EVENT_READ)
+            for sock, events in wanted.items():
+                selector.register(sock, events)
+            ready = {key.fileobj for key, _ in selector.select(max(0.0, moment - time.monotonic()))}
+        if self.bell in ready:
+            self.bell.silence()
+            self._on_bell()
+        # Even when something is ready: a peer that drips, or a bell that never stops, must not outlive the deadline.
+        if time.monotonic() >= self.deadline:
+            raise self.failed("no answer in time")
+        return {sock for sock in wanted if sock in ready}
+
+    def failed(self, why: str) -> ConnectionFailed:
+        """Return the error that says *why* it failed, with whom and in which phase."""
+        return self._error(f"{self.peer}: {why} (while {self.phase})")
+
+
+@attrs.frozen
+class Head:
+    """The status line and headers of an HTTP answer, and the bytes that came with them."""
+
+    status: int
+    phrase: str
+    headers: Mapping[str, str]
+    rest: bytes
+
+
+class Wire:
+    """A connected socket, plain or TLS, that belongs to one thread.
+
+    `read` never waits; all else waits as long as `watch` allows. `failure` is what `recv` or `sendall` raised last: the
+    library that it was raised through may have made anything of it.
+    """
+
+    def __init__(self, sock: socket.socket, watch: Watch) -> None:
+        self.watch = watch
+        self.failure: BaseException | None = None
+        self._sock = sock
+        self._tls: ssl.SSLObject | None = None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._first_byte = b""
+        self._selector = _Selector()
+        self._selector.register(sock, selectors.EVENT_READ)
+        self._selector.register(watch.bell, selectors.EVENT_READ)
+
+    # -- reading
+
+    def wait(self, timeout: float | None) -> None:
+        """Return when bytes lie ready, the bell rings (it is left ringing), or *timeout* seconds have passed."""
+        # select is blind to what OpenSSL was already given.
+        if self._tls is None or not (self._incoming.pending or self._tls.pending()):
+            self._selector.select(timeout)
+
+    def read(self) -> bytes | None:
+        """Return what lies ready, at most 64 KiB: None when that is nothing, b"" when the peer has closed. Never waits."""
+        if self._tls is None:
+            return self._take()
+        try:
+            while True:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    return self._tls.read(_RECORD)
+                if not self._feed():
+                    return None
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""
+        except ssl.SSLError as error:
+            raise self.watch.failed(f"the TLS stream broke: {reason_of(error)}") from None
+
+    def read_head(self) -> Head:
+        """Return the HTTP head that the peer sends next, and what came with it.
+
+        Raises the error of `Watch.failed` when it is no HTTP, too long, or does not come.
+        """
+        data = bytearray()
+        while (end := data.find(b"\r\n\r\n")) < 0:
+            if not data.startswith(b"HTTP/"[: len(data)]):
+                raise self.watch.failed(f"the answer is not HTTP: {printable(bytes(data), 80)!r}")
+            if len(data) > _HEAD_LIMIT:
+                raise self.watch.failed(f"the answer's headers are longer than {_HEAD_LIMIT} bytes")
+            data += self._next_bytes()
+        head = _parse_head(bytes(data[:end]), bytes(data[end + 4 :]))
+        if isinstance(head, str):
+            raise self.watch.failed(head)
+        return head
+
+    def _next_bytes(self) -> bytes:
+        while (data := self.read()) is None:
+            self.watch.wait({self._sock: selectors.EVENT_READ})
+        if not data:
+            raise self.watch.failed("the peer closed the connection")
+        return data
+
+    def _take(self, size: int = _CHUNK) -> bytes | None:
+        try:
+            return self._sock.recv(size)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise self.watch.failed(reason_of(error)) from None
+
+    # -- writing
+
+    def write(self, data: bytes) -> BaseException | None:
+        """Write all of *data*; return None, or what went wrong.
+
+        It is returned, not raised, because the frames that an exception passes keep what they were writing.
+        """
+        try:
+            if self._tls is None:
+                self._push(data)
+            else:
+                self._encrypt(self._tls, data)
+        except BaseException as error:  # noqa: BLE001 the caller raises it, from a frame that holds nothing
+            return bare(error)
+        return None
+
+    def write_now(self, data: bytes) -> None:
+        """Write *data* if the system takes it at once; else, or when the connection is gone, leave it."""
+        with contextlib.suppress(OSError):
+            if self._tls is not None:
+                self._tls.write(data)
+                data = self._outgoing.read()
+            self._sock.send(data)
+
+    def _flush_now(self) -> None:
+        with contextlib.suppress(OSError):
+            self._sock.send(self._outgoing.read())
+
+    def _encrypt(self, tls: ssl.SSLObject, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._converse(partial(tls.write, view)) :]
+
+    def _push(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self._sock.send(view) :]
+            except BlockingIOError:
+                self.watch.wait({self._sock: selectors.EVENT_WRITE})
+            except OSError as error:
+                raise self.watch.failed(reason_of(error)) from None
+
+    # -- TLS
+
+    def start_tls(self, context: ssl.SSLContext, host: str) -> str | None:
+        """Shake hands with *host* and speak TLS from now on; return its version. Raises what `ssl` raises."""
+        # OpenSSL works on memory, the socket stays ours: large reads, and no wait hidden inside a call.
+        tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._tls = tls
+        try:
+            self._converse(tls.do_handshake)
+        except ssl.SSLError:
+            self._flush_now()  # OpenSSL left an alert that tells the peer why
+            raise
+        return tls.version()
+
+    def peer_names(self) -> list[str]:
+        """Return the names in the certificate that the peer showed, also when it was refused; [] when they cannot be told."""
+        # The public get_unverified_chain() begins with Python 3.13 and hands out bytes that nothing here can read.
+        with contextlib.suppress(AttributeError, IndexError, KeyError, TypeError):
+            leaf = self._tls._sslobj.get_unverified_chain()[0]  # type: ignore[union-attr]  # noqa: SLF001
+            return [name for _, name in leaf.get_info()["subjectAltName"]]
+        return []
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether what the peer sent first looks like TLS (true as long as it sent nothing)."""
+        return not self._first_byte or self._first_byte[0] in _TLS_RECORD_TYPES
+
+    def _converse(self, step: Callable[[], _T]) -> _T:
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                self._push(self._outgoing.read())
+                while not self._feed():
+                    self.watch.wait({self._sock: selectors.EVENT_READ})
+            else:
+                self._push(self._outgoing.read())
+                return result
+
+    def _feed(self) -> bool:
+        data = self._take()
+        if data is None:
+            return False
+        if data:
+            self._first_byte = self._first_byte or data[:1]
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+        return True
+
+    # -- as a socket, for a library that expects one
+
+    def recv(self, size: int) -> bytes:
+        """Return what lies ready, at most *size* bytes, after waiting for it; b"" when the peer has closed. Not inside TLS."""
+        try:
+            while (data := self._take(size)) is None:
+                self.watch.wait({self._sock: selectors.EVENT_READ})
+        except BaseException as error:
+            self.failure = error
+            raise
+        return data
+
+    def sendall(self, data: bytes) -> None:
+        """Write all of *data*, or raise."""
+        self.failure = self.write(data)
+        del data
+        if self.failure is not None:
+            raise self.failure
+
+    # -- the end
+
+    def close(self) -> None:
+        """Take leave of the peer as far as that needs no waiting, and give the descriptor back. Idempotent."""
+        if self._sock.fileno() >= 0 and self._tls is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._tls.unwrap()
+            self._flush_now()
+        self.release()
+
+    def release(self) -> None:
+        """Give the descriptor back without a word to the peer: in a forked child it is still the parent's connection."""
+        self._selector.close()
+        self._sock.close()
+
+
+def _parse_head(head: bytes, rest: bytes) -> Head | str:
+    """Return the parsed *head*, or what is wrong with it."""
+    line, *lines = head.split(b"\r\n")
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        return f"the answer is not HTTP: {printable(line, 80)!r}"
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not name.strip() or not line.isascii():
+            return f"the answer has a header that is none: {printable(line, 80)!r}"
+        key = name.decode("ascii").strip().lower()
+        text = value.decode("ascii").strip()
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return Head(int(match[1]), printable(match[2] or b"", 80), headers, rest)

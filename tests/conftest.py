@@ -1,0 +1,99 @@
+"""What the tests share: an exchange, an account, clients that leave nothing behind."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from bybit_sync import Backoff, Client
+from bybit_sync.simulator import Account, Exchange
+from bybit_sync.timings import Timings
+
+KEY, SECRET = "test-key-c4n4ry", "test-secret-c4n4ry"
+
+# Every wait of the house, thirty times as fast.
+FAST = Timings().scaled(1 / 30)
+
+
+class FastClient(Client):
+    """A client whose inner times are scaled; what is an argument of `Client` is given as one."""
+
+    _timings = FAST
+
+
+FAST_ARGUMENTS: dict[str, Any] = {
+    "connect_timeout": 2.0,
+    "request_timeout": 2.0,
+    "ping_interval": 0.5,
+    "pong_timeout": 0.5,
+    "backoff": Backoff(initial=0.02, factor=2.0, maximum=0.2),
+}
+
+
+def threads_of(client: Client) -> list[str]:
+    """Return the names of the threads that *client* has."""
+    return [t.name for t in threading.enumerate() if t.name.startswith(client.name + "-")]
+
+
+def open_descriptors() -> int:
+    """Return how many descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture
+def exchange() -> Iterator[Exchange]:
+    """An exchange that listens."""
+    with Exchange() as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def account(exchange: Exchange) -> Account:
+    """Its account, with the key that `make_client` uses."""
+    return exchange.account(KEY, SECRET)
+
+
+@pytest.fixture
+def make_client(exchange: Exchange) -> Iterator[Callable[..., Client]]:
+    """Make clients of the exchange, fast ones, that are closed at the end."""
+    made: list[Client] = []
+
+    def make(key: str = KEY, secret: str | None = SECRET, **arguments: Any) -> Client:
+        client = FastClient(key, secret, **{"environment": exchange.url, **FAST_ARGUMENTS, **arguments})
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        assert client.close(), f"{client!r} did not end: {threads_of(client)}"
+        assert not threads_of(client)
+
+
+@pytest.fixture
+def client(make_client: Callable[..., Client], account: Account) -> Client:
+    """A client of the account."""
+    return make_client()
+
+
+@pytest.fixture(params=["v5", "v3"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Each dialect."""
+    return str(request.param)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The library's log, down to DEBUG."""
+    with caplog.at_level(logging.DEBUG, logger="bybit_sync"):
+        yield caplog
+
+
+def evolved(times: Timings, **changes: Any) -> Timings:
+    """Return *times* with *changes*."""
+    return attrs.evolve(times, **changes)

@@ -1,0 +1,399 @@
+"""TLS: who may answer, what is told about whom may not, and where the handshake ends."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from bybit_sync import dialing
+from bybit_sync.bell import Bell
+from bybit_sync.dialing import dial
+from bybit_sync.environments import Environment
+from bybit_sync.errors import ConnectionFailed, TLSError
+from tests.peers import TEXT, Line, Peer, closed_port, frame, opened, read_messages, switching
+
+AUTHORITY = trustme.CA()
+NOW = datetime.now(timezone.utc)
+
+
+def server_context(*names: str, **options: Any) -> ssl.SSLContext:
+    """Return a server's context with a certificate for *names*."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert(*names, **options).configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusting() -> ssl.SSLContext:
+    """A client's context that trusts the authority of these tests."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    AUTHORITY.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def bell() -> Iterator[Bell]:
+    """A bell that nobody rings, unless the test does."""
+    bell = Bell()
+    yield bell
+    bell.close()
+
+
+def waits(line: Line) -> None:
+    """Say nothing."""
+    line.wait_for_end()
+
+
+def failure(url: str, bell: Bell, *, within: float = 10.0, **options: Any) -> ConnectionFailed:
+    """Return the error with which a dial of *url* ends."""
+    options.setdefault("on_bell", lambda: None)
+    with pytest.raises(ConnectionFailed) as caught:
+        dial(Environment.find(url), deadline=time.monotonic() + within, bell=bell, **options)
+    return caught.value
+
+
+def test_expired_certificate_is_told_as_such(bell: Bell, trusting: ssl.SSLContext) -> None:
+    """A certificate past its dates is no trust, and the error says so (row 14)."""
+    context = server_context("127.0.0.1", not_before=NOW - timedelta(days=9), not_after=NOW - timedelta(days=1))
+    with Peer(waits, context=context) as peer:
+        error = failure(peer.url, bell, ssl_context=trusting)
+    assert isinstance(error, TLSError)
+    assert "expired" in str(error)
+    assert "clock" in str(error)
+
+
+def test_certificate_that_is_not_valid_yet(bell: Bell, trusting: ssl.SSLContext) -> None:
+    """A certificate of tomorrow, or a clock of yesterday, is told as such (row 14)."""
+    context = server_context("127.0.0.1", not_before=NOW + timedelta(days=1), not_after=NOW + timedelta(days=9))
+    with Peer(waits, context=context) as peer:
+        error = failure(peer.url, bell, ssl_context=trusting)
+    assert isinstance(error, TLSError)
+    assert "not yet valid" in str(error)
+    assert "clock" in str(error)
+
+
+def test_certificate_for_another_name_is_told_with_both(bell: Bell, trusting: ssl.SSLContext) -> None:
+    """A certificate for other names is no trust; the error tells them and the one that was dialled (row 15)."""
+    with Peer(waits, context=server_context("impostor.example", "192.0.2.7")) as peer:
+        error = failure(f"wss://localhost:{peer.port}", bell, ssl_context=trusting)
+    assert isinstance(error, TLSError)
+    assert "is for impostor.example, 192.0.2.7, not for localhost" in str(error)
+
+
+def test_certificate_for_another_address_is_told_with_both(bell: Bell, trusting: ssl.SSLContext) -> None:
+    """The same for an address as for a name (row 15)."""
+    with Peer(waits, context=server_context("impostor.example")) as peer:
+        error = failure(peer.url, bell, ssl_context=trusting)
+    assert isinstance(error, TLSError)
+    assert "is for impostor.example, not for 127.0.0.1" in str(error)
+
+
+def test_unknown_authority_is_told_with_the_remedy(bell: Bell) -> None:
+    """A certificate of an authority that nobody knows is no trust; the error names ssl_context (row 16)."""
+    with Peer(waits, context=server_context("127.0.0.1")) as peer:
+        error = failure(peer.url, bell)
+    assert isinstance(error, TLSError)
+    assert "self-signed" in str(error).replace("self signed", "self-signed") or "issuer" in str(error)
+    assert "ssl_context" in str(error)
+
+
+def test_server_that_is_refused_is_told_why(bell: Bell) -> None:
+    """The server gets the alert, so that its log says what is wrong, and nothing else (rows 14 to 16, 158)."""
+    told: list[str] = []
+
+    def script(line: Line) -> None:
+        server = server_context("127.0.0.1")
+        try:
+            server.wrap_socket(line.sock, server_side=True)
+        except ssl.SSLError as error:
+            told.append(error.reason)
+
+    with Peer(script) as peer:
+        failure(peer.url.replace("ws:", "wss:"), bell)
+    assert told == ["TLSV1_ALERT_UNKNOWN_CA"]
+
+
+def test_name_is_sent_to_the_server_and_an_address_is_not(bell: Bell, trusting: ssl.SSLContext) -> None:
+    """SNI carries the host's name; for a literal address it is left out (row 9)."""
+    names: list[str | None] = []
+    context = server_context("127.0.0.1", "localhost")
+    context.sni_callback = lambda _, name, __: names.append(name)
+    with Peer(waits, context=context) as peer:
+        for url in (f"wss://localhost:{peer.port}", peer.url):
+            wire = dial(
+                Environment.find(url),
+                deadline=time.monotonic() + 5,
+                bell=bell,
+                on_bell=lambda: None,
+                ssl_context=trusting,
+            )
+            wire.close()
+    assert names == ["localhost", None]
+
+
+@pytest.mark.parametrize("how", ["no verification", "no names"])
+def test_context_that_does_not_verify_is_warned_about_each_time(
+    bell: Bell, caplog: pytest.LogCaptureFixture, trusting: ssl.SSLContext, how: str
+) -> None:
+    """Who switches verification off gets what he asked for, and a WARNING at every connect (row 17)."""
+    trusting.check_hostname = False
+    if how == "no verification":
+        trusting.verify_mode = ssl.CERT_NONE
+    with Peer(waits, context=server_context("impostor.example")) as peer:
+        for count in (1, 2):
+            dial(
+                Environment.find(peer.url),
+                deadline=time.monotonic() + 5,
+                bell=bell,
+                on_bell=lambda: None,
+                ssl_context=trusting,
+                log=logging.getLogger("bybit_sync.mine"),
+            ).close()
+            assert [(r.name, r.levelname) for r in caplog.records] == [("bybit_sync.mine", "WARNING")] * count
+
+
+def test_verifying_context_is_not_warned_about(
+    bell: Bell, caplog: pytest.LogCaptureFixture, trusting: ssl.SSLContext
+) -> None:
+    """A proper context is used without a word."""
+    with Peer(waits, context=server_context("127.0.0.1")) as peer:
+        dial(
+            Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None, ssl_context=trusting
+        ).close()
+    assert not caplog.records
+
+
+def plain_http(line: Line) -> None:
+    """Answer as web servers do to what is no HTTP."""
+    line.sock.recv(100)
+    line.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    line.wait_for_end()
+
+
+def test_server_without_tls_is_told_as_such(bell: Bell) -> None:
+    """Plain HTTP on the port is "not TLS", at once, and worth another try (row 18)."""
+    before = time.monotonic()
+    with Peer(plain_http) as peer:
+        error = failure(peer.url.replace("ws:", "wss:"), bell)
+    assert not isinstance(error, TLSError)
+    assert "not TLS" in str(error)
+    assert time.monotonic() - before < 5
+
+
+def hello_then(then: Callable[[Line], object]) -> Callable[[Line], None]:
+    """Return a script that reads the client's hello and does *then*."""
+
+    def script(line: Line) -> None:
+        line.sock.recv(4096)
+        then(line)
+
+    return script
+
+
+def test_stalled_handshake_ends_at_the_deadline(bell: Bell) -> None:
+    """A server that reads our hello and says nothing is cut at the deadline, which names the phase (row 19)."""
+    before = time.monotonic()
+    with Peer(hello_then(waits)) as peer:
+        error = failure(peer.url.replace("ws:", "wss:"), bell, within=0.4)
+    assert "no answer in time (while shaking hands for TLS)" in str(error)
+    assert time.monotonic() - before < 3
+
+
+@pytest.mark.parametrize("leave", [lambda line: line.sock.close(), lambda line: line.reset()], ids=["FIN", "RST"])
+def test_connection_that_ends_in_the_handshake(bell: Bell, leave: Callable[[Line], object]) -> None:
+    """A connection that ends in mid-handshake is worth another try (row 20)."""
+    with Peer(hello_then(leave)) as peer:
+        error = failure(peer.url.replace("ws:", "wss:"), bell)
+    assert not isinstance(error, TLSError)
+    assert "(while shaking hands for TLS)" in str(error)
+
+
+def test_bell_abandons_the_handshake(bell: Bell) -> None:
+    """A ring during the handshake is answered at once (row 129)."""
+
+    class Abandoned(Exception):
+        pass
+
+    def abandon() -> None:
+        raise Abandoned
+
+    with Peer(hello_then(waits)) as peer:
+        threading.Timer(0.1, bell.ring).start()
+        with pytest.raises(Abandoned):
+            place = Environment.find(peer.url.replace("ws:", "wss:"))
+            dial(place, deadline=time.monotonic() + 9, bell=bell, on_bell=abandon)
+
+
+def old_tls(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Return *context*, made to speak TLS 1.1 only."""
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning):
+        context.minimum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.warns(DeprecationWarning):
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    return context
+
+
+def test_server_with_old_tls_only_is_refused(bell: Bell) -> None:
+    """TLS 1.2 is the least; a server without it is nothing that another try mends (row 22)."""
+    with Peer(waits, context=old_tls(server_context("127.0.0.1"))) as peer:
+        error = failure(peer.url, bell)
+    assert isinstance(error, TLSError)
+    assert "TLS 1.2" in str(error)
+
+
+def test_old_tls_is_refused_even_by_a_lax_context(bell: Bell, trusting: ssl.SSLContext) -> None:
+    """A context that would speak less does not lower the bar (row 22)."""
+    with Peer(waits, context=old_tls(server_context("127.0.0.1"))) as peer:
+        error = failure(peer.url, bell, ssl_context=old_tls(trusting))
+    assert isinstance(error, TLSError)
+    assert "TLSv1.1" in str(error)
+
+
+@pytest.fixture
+def fresh_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Make the default context anew, from a system store that holds the authority of these tests."""
+    store = tmp_path / "authorities.pem"
+    AUTHORITY.cert_pem.write_to_path(str(store))
+    monkeypatch.setenv("SSL_CERT_FILE", str(store))
+    dialing._default_context.cache_clear()
+    yield tmp_path
+    dialing._default_context.cache_clear()
+
+
+def test_default_context_trusts_what_the_system_trusts(bell: Bell, fresh_default: Path) -> None:
+    """Without a context the system's authorities are trusted, names are checked, and the context is made once."""
+    with Peer(waits, context=server_context("127.0.0.1")) as peer:
+        opened_to = Environment.find(peer.url)
+        dial(opened_to, deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
+        assert isinstance(failure(f"wss://localhost:{peer.port}", bell), TLSError)
+    assert dialing._default_context.cache_info().misses == 1
+
+
+def test_environment_variables_have_no_say(bell: Bell, fresh_default: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No session keys are written for SSLKEYLOGFILE, and websocket-client's variable adds no trust (row 26)."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(fresh_default / "keys"))
+    monkeypatch.setenv("WEBSOCKET_CLIENT_CA_BUNDLE", str(fresh_default / "authorities.pem"))
+    with Peer(waits, context=server_context("127.0.0.1")) as peer:
+        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
+        assert not (fresh_default / "keys").exists()
+        monkeypatch.setenv("SSL_CERT_FILE", str(fresh_default / "nothing"))
+        dialing._default_context.cache_clear()
+        assert isinstance(failure(peer.url, bell), TLSError)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_both_versions_carry_a_conversation(bell: Bell, trusting: ssl.SSLContext, version: ssl.TLSVersion) -> None:
+    """TLS 1.2 and 1.3, with their session tickets, carry data both ways (row 23)."""
+    context = server_context("127.0.0.1")
+    context.minimum_version = context.maximum_version = version
+
+    def script(line: Line) -> None:
+        line.upgrade()
+        while True:
+            opcode, text = line.read_frame()
+            line.send(frame(text, opcode))
+
+    with Peer(script, context=context) as peer:
+        transport = opened(peer, bell=bell, ssl_context=trusting)
+        for number in range(100):
+            transport.send(str(number))
+            assert read_messages(transport, 1) == [str(number).encode()]
+        transport.close()
+
+
+def test_leaving_is_announced(bell: Bell, trusting: ssl.SSLContext) -> None:
+    """Closing sends a close_notify, so that the server can tell it from a cut line."""
+    heard: list[bytes] = []
+
+    def script(line: Line) -> None:
+        assert isinstance(line.sock, ssl.SSLSocket)
+        line.sock.suppress_ragged_eofs = False
+        heard.append(line.sock.recv(100))
+
+    with Peer(script, context=server_context("127.0.0.1")) as peer:
+        place = Environment.find(peer.url)
+        dial(place, deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None, ssl_context=trusting).close()
+    assert heard == [b""]
+
+
+class OpenSSLServer:
+    """The command ``openssl s_server``, which does on demand what Python's `ssl` cannot."""
+
+    def __init__(self, folder: Path) -> None:
+        certificate = AUTHORITY.issue_cert("127.0.0.1")
+        path = folder / "server.pem"
+        path.write_bytes(certificate.private_key_and_cert_chain_pem.bytes())
+        self.port = closed_port()
+        self._process = subprocess.Popen(
+            ["openssl", "s_server", "-accept", str(self.port), "-cert", str(path), "-naccept", "1"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        self.read_until(b"ACCEPT")
+
+    def read_until(self, mark: bytes) -> bytes:
+        """Return what it prints up to *mark*."""
+        assert self._process.stdout is not None
+        data = b""
+        while mark not in data:
+            data += self._process.stdout.read(1) or pytest.fail(f"it ended: {data!r}")
+        return data
+
+    def type(self, data: bytes) -> None:
+        """Type *data*: a command at the beginning of a line, or what is sent."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(data)
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the command openssl")
+def test_key_update_in_mid_stream_is_invisible(bell: Bell, trusting: ssl.SSLContext, tmp_path: Path) -> None:
+    """A server that changes its keys, and asks us to, disturbs neither direction (row 23)."""
+    server = OpenSSLServer(tmp_path)
+
+    def serve() -> None:
+        head = server.read_until(b"\r\n\r\n").decode("latin-1")
+        server.type(switching(head[head.index("GET ") : -4]))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        place = Environment.find(f"wss://127.0.0.1:{server.port}")
+        transport = opened_at(place, bell, trusting)
+        thread.join()
+        for command in (b"K\n", b"k\n", b"K\n"):
+            server.type(command)
+            server.read_until(b"SSL_do_handshake -> 1")
+            server.type(frame("news", TEXT))
+            assert read_messages(transport, 1) == [b"news"]
+            transport.send("x")
+        transport.close()
+        server.read_until(b"DONE") if False else None
+    finally:
+        server.close()
+
+
+def opened_at(place: Environment, bell: Bell, context: ssl.SSLContext) -> Any:
+    """Return an open websocket to *place*."""
+
+    class Elsewhere:
+        url = place.url
+
+    return opened(Elsewhere(), bell=bell, ssl_context=context)  # type: ignore[arg-type]
