@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
-from datetime import datetime
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.updates import Event, Gap, GapReason
-from bybit_sync.waiting import remaining
+from bybit_sync.waiting import Parking
 
 __all__ = ["Buffer", "Overflow", "merge", "missed_by"]
 
@@ -44,23 +42,18 @@ def merge(first: Event[T], second: Event[T]) -> Event[T]:
     return attrs.evolve(graver, gap=attrs.evolve(gap, since=min(a.since, b.since), until=max(a.until, b.until), missed=missed))
 
 
-def missed_by(event: Event[T], count: int = 1, *, detail: str) -> Event[T]:
+def missed_by(event: Event[T], *, detail: str) -> Event[T]:
     """Return the gap that stands for *event*, which found no place."""
-    at = _time_of(event)
-    gap = Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=count, detail=detail)
+    at = event.created_at or event.received_at
     return Event(
         stream=event.stream,
         topic=event.topic,
-        gap=gap,
+        gap=Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=1, detail=detail),
         received_at=event.received_at,
         received_ns=event.received_ns,
         client=event.client,
         epoch=event.epoch,
     )
-
-
-def _time_of(event: Event[Any]) -> datetime:
-    return event.created_at or event.received_at
 
 
 # --- the buffer ---
@@ -78,19 +71,15 @@ class Buffer(Generic[T]):
         self._items: deque[Event[T]] = deque()
         # Reentrant, so that a signal handler may close what the code that it interrupts is just reading from.
         self._lock = threading.RLock()
-        # Held while there is nothing to take. A consumer parks on it, a producer lets one go; that one wakes the next.
-        self._parked = threading.Lock()
-        self._parked.acquire()
-        self._sleepers = 0
+        self._parking = Parking()
         self._open = True
-        self._ended: Event[T] | None = None
         self.size = 0
         """Events with data that wait."""
         self.dropped = 0
         self.index = 0
         """The number of the event taken last."""
         self.overflowing = False
-        """Whether the last event found the buffer full."""
+        """Whether events were dropped since the buffer was last less than half full."""
 
     # --- the producer's side: only the connection thread ---
 
@@ -102,12 +91,17 @@ class Buffer(Generic[T]):
             if event.gap is not None:
                 self._add_gap(event)
             elif self.size < self._maxsize:
-                self._items.append(event)
-                self.size += 1
-                self.overflowing = False
+                self._add(event)
             else:
                 self._add_to_full(event)
-        self._wake()
+        self._parking.wake()
+
+    def _add(self, event: Event[T]) -> None:
+        # Not with the first event that fits: a consumer that is always behind is one story, not thousands.
+        if self.size <= self._maxsize // 2:
+            self.overflowing = False
+        self._items.append(event)
+        self.size += 1
 
     def _add_gap(self, event: Event[T]) -> None:
         if self._items and self._items[-1].gap is not None:
@@ -144,7 +138,7 @@ class Buffer(Generic[T]):
     def close(self) -> None:
         """Take nothing more in; what is buffered can still be taken. Any thread, signal handlers included."""
         self._open = False
-        self._wake()
+        self._parking.wake()
 
     def end(self, last: Event[T]) -> None:
         """Take nothing more in but *last*, which follows what is buffered."""
@@ -152,7 +146,7 @@ class Buffer(Generic[T]):
             if self._open:
                 self._open = False
                 self._items.append(last)
-        self._wake()
+        self._parking.wake()
 
     def discard(self) -> int:
         """Forget what is buffered and return how many events with data that were."""
@@ -160,7 +154,7 @@ class Buffer(Generic[T]):
             self._open = False
             lost, self.size = self.size, 0
             self._items.clear()
-        self._wake()
+        self._parking.wake()
         return lost
 
     # --- the consumers' side: any thread ---
@@ -168,49 +162,26 @@ class Buffer(Generic[T]):
     def take(self, timeout: float | None = None) -> Event[T] | None:
         """Return the next event; None at the end, and when *timeout* (in seconds; None: no limit) passes first."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            event = self._pop()
-            if event is not None or self.is_spent:
-                return event
-            if not self._wait(deadline):
-                return self._pop()
+        while (event := self._pop()) is None and not self.is_spent:
+            if not self._parking.wait(self._is_worth_a_look, deadline):
+                return None
+        return event
 
     def _pop(self) -> Event[T] | None:
         with self._lock:
             if not self._items:
                 return None
+            # Counted before it is taken: Ctrl-C in between leaves a hole in the numbers, never a loss without one.
+            self.index += 1
             event = self._items.popleft()
             if event.gap is None:
                 self.size -= 1
-            self.index += 1
             return event.numbered(self.index)
+
+    def _is_worth_a_look(self) -> bool:
+        return bool(self._items) or not self._open
 
     @property
     def is_spent(self) -> bool:
         """Say whether nothing is left and nothing can come."""
         return not self._open and not self._items
-
-    def _wait(self, deadline: float | None) -> bool:
-        """Park until something happens; False when *deadline* has passed."""
-        left = remaining(deadline)
-        if left <= 0:
-            return False
-        # Announced before the last look, and looked under the producer's lock: either we see its event or it sees us.
-        with self._lock:
-            self._sleepers += 1
-            idle = not self._items and self._open
-        try:
-            if idle:
-                self._parked.acquire(timeout=left)
-        finally:
-            with self._lock:
-                self._sleepers -= 1
-        if self._items or not self._open:
-            self._wake()
-        return True
-
-    def _wake(self) -> None:
-        # Releasing an unlocked lock raises: somebody is on the way already.
-        if self._sleepers:
-            with contextlib.suppress(RuntimeError):
-                self._parked.release()

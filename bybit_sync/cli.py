@@ -29,7 +29,6 @@ OK, MISSING, INTERRUPTED = 0, 1, 130
 EXTRAS = ("rich", "websockets")
 # How long the last pushes of a story may take to arrive.
 AFTERGLOW = 0.3
-ROWS_SHOWN = 5
 
 EXAMPLES = """\
 examples:
@@ -175,33 +174,33 @@ def _tables(title: str) -> Iterator[Show]:
     with Live(auto_refresh=False) as live:
 
         def show(event: AnyEvent) -> None:
+            rows, most = shown[event.stream], _ROWS_SHOWN[event.stream]
             for row in _rows(event):
-                _keep(shown[event.stream], _KEYS[event.stream](row), row)
+                # What changed last stands last, and the oldest goes.
+                rows.pop(key := _KEYS[event.stream](row), None)
+                rows[key] = row
+            shown[event.stream] = dict(list(rows.items())[-most:])
             live.update(_screen(title, shown), refresh=True)
 
         yield show
 
 
-def _keep(rows: dict[str, Any], key: str, row: Any) -> None:
-    """Put *row* last, and let the oldest go."""
-    rows.pop(key, None)
-    rows[key] = row
-    while len(rows) > ROWS_SHOWN:
-        del rows[next(iter(rows))]
-
-
 def _screen(title: str, shown: Mapping[Stream, Mapping[str, Any]]) -> RenderableType:
     from rich.console import Group  # noqa: PLC0415
 
-    return Group(*(_table(stream, shown[stream].values()) for stream in _COLUMNS), f"[dim]{title}[/dim]")
+    tables = [part for stream in _COLUMNS for part in (_table(stream, shown[stream].values()), "")]
+    return Group(*tables, f"[dim]{title}[/dim]")
 
 
 def _table(stream: Stream, rows: Iterable[Any]) -> Table:
+    """Return one stream as a table without lines, narrow enough that four of them fit on 80 by 24."""
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(title=stream.value.replace("_", " "), title_justify="left", title_style="bold", expand=True, min_width=72)
-    for header, _ in _COLUMNS[stream]:
-        table.add_column(header, justify="right" if header in _NUMBERS else "left", no_wrap=True)
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    (_, _), *columns = _COLUMNS[stream]
+    table.add_column(f"[bold]{stream.value.replace('_', ' ')}[/bold]", width=11, no_wrap=True)
+    for header, _ in columns:
+        table.add_column(header, justify="left" if header in _WORDS else "right", min_width=11, no_wrap=True)
     for row in rows:
         table.add_row(*(_coloured(header, cell(row)) for header, cell in _COLUMNS[stream]))
     return table
@@ -275,5 +274,6 @@ _KEYS: Mapping[Stream, Callable[[Any], str]] = {
     Stream.USER_TRADES: _cell("exec_id"),
     Stream.BALANCES: _cell("coin"),
 }
-_NUMBERS = ("size", "entry", "unrealised", "realised", "qty", "price", "filled", "fee", "closed", "wallet", "equity")
+_ROWS_SHOWN = {Stream.POSITIONS: 2, Stream.ORDERS: 4, Stream.USER_TRADES: 4, Stream.BALANCES: 2}
+_WORDS = ("side", "status")
 _SIDE_COLOURS = {"Buy": "green", "Sell": "red"}

@@ -33,21 +33,36 @@ class Moment(NamedTuple):
 class ExchangeClock:
     """The exchange's clock, as far as it is known.
 
-    Until a pong was read it is taken to be ours. Afterwards it runs on from that pong on the monotonic clock, so that
+    Until an answer told it is taken to be ours. Afterwards it runs on from that answer on the monotonic clock, so that
     setting our wall clock does not move it.
     """
 
     def __init__(self, now: Moment) -> None:
-        self._anchor = now
         self.offset: float | None = None
+        """The exchange's clock minus ours, in seconds; None before it was measured."""
+        self._anchor = now
+        self._slack = 0
 
     def learn(self, told: datetime, *, sent: Moment, received: Moment) -> None:
-        """Take *told*, the exchange's time in an answer, as the middle between *sent* and *received*."""
-        half = timedelta(microseconds=(received.ns - sent.ns) / 2000)
-        self._anchor = Moment(received.ns, told + half)
-        self.offset = (told + half - received.utc).total_seconds()
+        """Take *told*, the exchange's time in an answer, as the middle between *sent* and *received*.
+
+        What is known is kept when it fits and is the more exact: an answer that was long under way, or lay here while this
+        process was stopped, only says between which two instants it was written.
+        """
+        slack = received.ns - sent.ns
+        fits = self.offset is not None and self.at(sent) <= told <= self.at(received)
+        if not fits or slack < self._slack:
+            self._anchor = Moment(received.ns, told + _nanoseconds(slack / 2))
+            self._slack = slack
+        self.offset = (self._run_on(received) - received.utc).total_seconds()
 
     def at(self, moment: Moment) -> datetime:
-        """Return what the exchange's clock shows at *moment*."""
-        base = self._anchor if self.offset is not None else moment
-        return base.utc + timedelta(microseconds=(moment.ns - base.ns) / 1000)
+        """Return what the exchange's clock shows, or showed, at *moment*."""
+        return moment.utc if self.offset is None else self._run_on(moment)
+
+    def _run_on(self, moment: Moment) -> datetime:
+        return self._anchor.utc + _nanoseconds(moment.ns - self._anchor.ns)
+
+
+def _nanoseconds(ns: float) -> timedelta:
+    return timedelta(microseconds=ns / 1000)

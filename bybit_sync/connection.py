@@ -5,10 +5,12 @@ One thread owns the socket, the session and the roster. Others leave a command a
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
@@ -65,6 +67,10 @@ class Settings:
     proxy: Proxy | None
     ssl_context: SSLContext | None
     max_message_bytes: int
+
+
+# The connections that have a thread.
+_running: Final[weakref.WeakSet[Connection]] = weakref.WeakSet()
 
 
 class _Stop(Exception):
@@ -177,12 +183,20 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """Say whether a thread runs that nobody asked to end."""
-        return self._thread is not None and not self._closing
+        return self._thread is not None and not self._closing and os.getpid() == self._process
 
     @property
     def is_closing(self) -> bool:
         """Say whether `close` was called."""
         return self._closing
+
+    def abandon(self) -> None:
+        """In a forked child: give the descriptors back without a word; connection and threads are the parent's."""
+        transport, bell = self._transport, self._bell
+        if transport is not None:
+            transport.release()
+        if bell is not None:
+            bell.close()
 
     def report_error(self, error: BaseException, event: Event[Any], subscription: Subscription[Any]) -> None:
         """Hand what a callback raised to the user, on the callback's thread."""
@@ -230,6 +244,7 @@ class Connection:
     def _start(self) -> None:
         # Under the lock. The bell first: it must be there to be rung before the thread looks for commands.
         bell = self._bell = Bell()
+        _running.add(self)
         self._thread = threading.Thread(target=self._run, args=(bell,), name=f"{self.name}-connection", daemon=True)
         self._ended.clear()
         try:
@@ -272,6 +287,7 @@ class Connection:
 
     def _retire(self, bell: Bell) -> None:
         self._thread = self._bell = None
+        _running.discard(self)
         bell.close()
         # After the thread is gone from view: `close` looks at it after it asked, so one of us says so.
         if self._closing:
@@ -587,3 +603,28 @@ class Connection:
             self._notifier.post(
                 StatusChange(previous=previous, state=state, at=at, error=error, downtime=downtime, subscription=subscription)
             )
+
+
+# --- the ends of the process ---
+
+# A script that ends without closing still says goodbye, if that takes no longer than this.
+_GOODBYE: Final = 1.0
+
+
+def _say_goodbye() -> None:
+    deadline = time.monotonic() + _GOODBYE
+    connections = [connection for connection in _running if connection.is_open]
+    for connection in connections:
+        connection.close()
+    for connection in connections:
+        connection.wait_ended(deadline)
+
+
+def _leave_to_the_parent() -> None:
+    for connection in list(_running):
+        connection.abandon()
+
+
+atexit.register(_say_goodbye)
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_leave_to_the_parent)

@@ -43,7 +43,7 @@ _LOG = logging.getLogger(__name__)
 
 _DIGITS = 64  # of a number as written, and the largest exponent
 _WHOLE = 2**63  # where whole numbers end
-_SHORT = 10  # characters: longer numbers hardly come twice
+_LONG = 70  # characters of a number that is remembered
 _REMEMBERED = 1_024  # texts, in each cache
 _NAMES = 1_000  # unknown keys that are logged
 _DESCRIBED = 100  # bad rows of one message that are told in words
@@ -139,13 +139,13 @@ _WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASC
 # Not the thread's own context, which may let nonsense pass as NaN. It rounds nothing: no more digits than these get to it.
 _EXACT = Context(prec=_DIGITS, traps=[InvalidOperation])
 
-# Texts that come again and again. Only texts are keys, because True, 1 and Decimal(1) would find the same entry.
+# Texts that come again and again. Only texts are keys, because True, 1 and Decimal(1) would find the same entry. A full cache
+# starts anew, so that a flood of texts costs time, not memory.
 _numbers: dict[str, Decimal | None] = {"": None}
 _times: dict[str, datetime | None] = {"": None}
 
 
 def _remember(cache: dict[str, Any], text: str, value: object) -> None:
-    """Keep *value* for the next time; a full cache starts anew, so that a flood of texts costs time, not memory."""
     if len(cache) >= _REMEMBERED:
         cache.clear()
         cache[""] = None
@@ -153,21 +153,26 @@ def _remember(cache: dict[str, Any], text: str, value: object) -> None:
 
 
 def _number(value: Any) -> Decimal | None:
-    """Read a number with the digits it was written with: a text, or a bare number that never was a float."""
-    text = str(value) if value.__class__ in (int, Decimal) else value
-    if text.__class__ is not str:
-        raise Misfit("is not a number")
-    if not text:
-        return None
+    """Read a number with the digits it was written with."""
+    text = value if value.__class__ is str else _bare_text(value)
     if _unusual(text) or len(text) > _DIGITS:
         _check_written(text)
     try:
         number = _EXACT.create_decimal(text)
     except InvalidOperation:
-        raise Misfit("is not a number") from None
-    if len(text) <= _SHORT:
+        if text:
+            raise Misfit("is not a number") from None
+        return None
+    if len(text) <= _LONG:
         _remember(_numbers, text, number)
     return number
+
+
+def _bare_text(value: object) -> str:
+    """Return a number that stood in JSON without quotes as it was written; `parse` made no float of it."""
+    if value.__class__ in (int, Decimal):
+        return str(value)
+    raise Misfit("is not a number")
 
 
 def _check_written(text: str) -> None:
@@ -197,7 +202,7 @@ def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
 
 def _time(value: Any) -> datetime | None:
     """Read milliseconds since 1970, as a text of digits or a whole number; 0 says "never"."""
-    milliseconds = int(value) if _is_digits(value) else 0 if value == "" else value
+    milliseconds = int(value) if _is_digits(value) else value or 0
     if milliseconds.__class__ is not int or milliseconds < 0:
         raise Misfit("is not a time in milliseconds")
     try:

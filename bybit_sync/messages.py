@@ -17,7 +17,7 @@ from attrs import frozen
 
 from bybit_sync.decoding import moment
 
-__all__ = ["Answer", "Credentials", "Pong", "Push", "Request", "Stranger", "hmac_signer", "read", "write"]
+__all__ = ["Answer", "Credentials", "Pong", "Push", "Request", "Stranger", "hmac_signer", "printable", "read", "write"]
 
 
 class Push(NamedTuple):
@@ -34,12 +34,13 @@ class Answer:
     """The exchange's yes or no to a request."""
 
     op: str
+    """The request's; "command" where the answer does not say whether that was a subscribe or an unsubscribe."""
     success: bool
     text: str = ""
     code: int | None = None
     req_id: str | None = None
     topic: str | None = None
-    """The topic that the text names, when it names one."""
+    """The topic that the answer names, when it names one."""
 
 
 @frozen
@@ -54,6 +55,7 @@ class Stranger:
     """An object that is none of these; *shape* describes it without its content."""
 
     shape: str
+    may_hold_rows: bool
 
 
 @frozen
@@ -71,19 +73,20 @@ class Request:
 def read(message: Mapping[str, Any]) -> Push | Answer | Pong | Stranger:
     """Say what *message*, a JSON object, is."""
     topic = message.get("topic")
-    if type(topic) is str:
+    if type(topic) is str and "op" not in message:
         return _push(topic, message)
     op = _TYPES.get(_text(message.get("type"))) or _text(message.get("op"))
-    if op == "pong" or (op == "ping" and message.get("ret_msg") == "pong"):
-        return Pong(_pong_time(message))
     if op in _ANSWERED:
         return _answer(op, message)
-    return Stranger(_shape(message))
+    if op == "pong" or (op == "ping" and message.get("ret_msg") == "pong"):
+        return Pong(_pong_time(message))
+    return Stranger(_shape(message), may_hold_rows="op" not in message or "data" in message)
 
 
-_ANSWERED: Final = frozenset({"auth", "subscribe", "unsubscribe"})
-_TYPES: Final = {"AUTH_RESP": "auth", "COMMAND_RESP": "subscribe"}
-_NAMED_TOPIC: Final = re.compile(r"topic:\s*([\w.]+)")
+_ANSWERED: Final = frozenset({"auth", "subscribe", "unsubscribe", "command"})
+# Gateways of unified accounts in V3 answer without an op.
+_TYPES: Final = {"AUTH_RESP": "auth", "COMMAND_RESP": "command"}
+_NAMED_TOPIC: Final = re.compile(r"topic:\s*(\w+(?:\.\w+)*)")
 
 
 def _push(topic: str, message: Mapping[str, Any]) -> Push:
@@ -107,27 +110,29 @@ def _pong_time(message: Mapping[str, Any]) -> datetime | None:
 
 def _answer(op: str, message: Mapping[str, Any]) -> Answer:
     code = message.get("retCode", message.get("ret_code"))
-    success = message.get("success")
     text = _text(message.get("ret_msg")) or _text(message.get("retMsg"))
+    data = message.get("data")
+    failed, succeeded = _topics(data, "failTopics"), _topics(data, "successTopics")
+    listed = failed + succeeded
     named = _NAMED_TOPIC.search(text)
     return Answer(
         op=op,
-        success=success is True or (success is None and type(code) is int and code == 0),
+        success=_is_yes(message, code) and not failed,
         text=text,
         code=code if type(code) is int else None,
         req_id=_text(message.get("req_id")) or _text(message.get("reqId")) or None,
-        topic=named[1] if named else _listed_topic(message.get("data")),
+        topic=named[1] if named else listed[0] if len(listed) == 1 else None,
     )
 
 
-def _listed_topic(data: object) -> str | None:
-    topics = [t for t in (*_list(data, "failTopics"), *_list(data, "successTopics")) if type(t) is str]
-    return topics[0] if len(topics) == 1 else None
+def _is_yes(message: Mapping[str, Any], code: object) -> bool:
+    # The private socket says it with a flag, the trade socket with a number. Nothing else is a yes.
+    return message["success"] is True if "success" in message else type(code) is int and code == 0
 
 
-def _list(data: object, key: str) -> list[object]:
+def _topics(data: object, key: str) -> list[str]:
     value = data.get(key) if isinstance(data, dict) else None
-    return value if isinstance(value, list) else []
+    return [topic for topic in value if type(topic) is str] if isinstance(value, list) else []
 
 
 def _text(value: object) -> str:
@@ -135,8 +140,13 @@ def _text(value: object) -> str:
 
 
 def _shape(message: Mapping[str, Any]) -> str:
-    op = f" with op {_text(message['op'])[:40]!r}" if "op" in message else ""
-    return f"an object{op} with the keys {', '.join(sorted(ascii(k)[1:-1][:40] for k in message)[:10]) or '(none)'}"
+    op = f" with the op '{printable(_text(message['op']), 40)}'" if "op" in message else ""
+    return f"an object{op} with the keys {', '.join(printable(key, 40) for key in sorted(message)[:10]) or '(none)'}"
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """Return at most *limit* characters of the exchange's *text*, with everything escaped that a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:limit])
 
 
 # --- writing ---

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import queue
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from bybit_sync.buffer import Overflow, merge, missed_by
 from bybit_sync.errors import QueueOverflow
-from bybit_sync.updates import BalanceUpdate, Event, OrderUpdate, PositionUpdate, UserTradeUpdate
+from bybit_sync.updates import AnyEvent, Event
 
 __all__ = ["AnyEvent", "EventQueue", "Outlet"]
 
-AnyEvent = Event[BalanceUpdate] | Event[OrderUpdate] | Event[PositionUpdate] | Event[UserTradeUpdate]
-"""An event of any stream, for a queue that serves several."""
-
 T = TypeVar("T")
 E_contra = TypeVar("E_contra", contravariant=True)
+
+# An overflow is over when nothing was dropped for this long. A queue that is full most of the time takes an event now and
+# then: each of these would otherwise begin a new story, and a new warning.
+CALM_NS: Final = 60 * 10**9
 
 
 class EventQueue(Protocol[E_contra]):
@@ -34,11 +35,15 @@ class Outlet(Generic[T]):
     def __init__(self, sink: EventQueue[Event[T]], overflow: Overflow) -> None:
         self._sink = sink
         self._overflow = overflow
-        self._owed: list[Event[T]] = []
+        # Replaced, never changed: another thread may discard it while this one offers it.
+        self._owed: tuple[Event[T], ...] = ()
         self._open = True
         self.dropped = 0
         self.index = 0
+        """The number of the event put last."""
         self.overflowing = False
+        """Whether events were dropped within the last minute."""
+        self._missed_ns = 0
 
     @property
     def size(self) -> int:
@@ -49,9 +54,11 @@ class Outlet(Generic[T]):
         """Put *event*, or remember that it did not fit. Raises `QueueOverflow`, and whatever the queue raises."""
         if not self._open:
             return
-        if self.offer() and self._fits(event):
+        if event.received_ns - self._missed_ns > CALM_NS:
             self.overflowing = False
-        elif event.gap is not None:
+        if self.offer() and self._fits(event):
+            return
+        if event.gap is not None:
             self._owe(event)
         else:
             self._miss(event)
@@ -62,11 +69,12 @@ class Outlet(Generic[T]):
                 f"the queue given for {event.stream.value} is full and overflow='fail' drops nothing: consume faster"
             )
         self.overflowing = True
+        self._missed_ns = event.received_ns
         self.dropped += 1
         self._owe(missed_by(event, detail="the queue was full"))
 
     def _owe(self, gap: Event[T]) -> None:
-        self._owed = [merge(self._owed[0], gap) if self._owed else gap]
+        self._owed = (merge(self._owed[0], gap) if self._owed else gap,)
 
     def _fits(self, event: Event[T]) -> bool:
         try:
@@ -78,24 +86,26 @@ class Outlet(Generic[T]):
 
     def offer(self) -> bool:
         """Offer again what is owed; say whether nothing is owed any more."""
-        while self._owed and self._fits(self._owed[0]):
-            del self._owed[0]
-        return not self._owed
+        while owed := self._owed:
+            if not self._fits(owed[0]):
+                return False
+            self._owed = owed[1:]
+        return True
 
     def end(self, last: Event[T]) -> None:
         """Take nothing more in but *last*, which is owed until it fits."""
         if self._open:
             self._open = False
-            self._owed.append(last)
+            self._owed += (last,)
 
     def close(self) -> None:
         """Take nothing more in. Any thread."""
         self._open = False
 
     def discard(self) -> int:
-        """Owe nothing any more."""
+        """Owe nothing any more. Any thread."""
         self._open = False
-        self._owed = []
+        self._owed = ()
         return 0
 
     def take(self, timeout: float | None = None) -> Any:

@@ -6,6 +6,7 @@ https://bybit-exchange.github.io/docs/v5/ws/connect
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -42,8 +43,10 @@ class Backoff:
 
     def delay(self, failures: int, chance: float) -> float:
         """Return the pause in seconds after *failures*, *chance* being drawn from [0, 1)."""
-        # factor ** 1000 would overflow a float long after it stopped to matter.
-        ceiling = min(self.maximum, self.initial * self.factor ** min(failures, 100))
+        try:
+            ceiling = min(self.maximum, self.initial * self.factor**failures)
+        except OverflowError:  # of the power, long after it stopped to matter
+            ceiling = self.maximum
         return ceiling * (1 + chance) / 2
 
 
@@ -76,8 +79,10 @@ class Failure:
 def judge(error: Exception, times: Timings) -> Failure:
     """Return what follows from *error*, the end of an attempt or of a connection."""
     match error:
+        case AuthenticationError(transient=True):
+            return Failure(pauses=(times.busy,))
         case AuthenticationError():
-            return _of_login(error, times)
+            return Failure(hopeless=True, pauses=times.refused, last=True, loud=True)
         case HandshakeRejected():
             return _of_status(error, times)
         case TLSError() | ConfigurationError():
@@ -86,13 +91,7 @@ def judge(error: Exception, times: Timings) -> Failure:
             return Failure(pauses=(times.busy,))
         case ConnectionFailed() | ProtocolError():
             return Failure()
-    return Failure(hopeless=True, last=True, pauses=(), loud=True)
-
-
-def _of_login(error: AuthenticationError, times: Timings) -> Failure:
-    if error.transient:
-        return Failure(pauses=(error.retry_after or times.busy,))
-    return Failure(hopeless=True, pauses=times.refused, last=True, loud=True)
+    return Failure(hopeless=True, pauses=(), last=True, loud=True)
 
 
 def _of_status(error: HandshakeRejected, times: Timings) -> Failure:
@@ -100,12 +99,17 @@ def _of_status(error: HandshakeRejected, times: Timings) -> Failure:
         case HTTPStatus.FORBIDDEN:
             return Failure(hopeless=True, pauses=times.forbidden, loud=True)
         case HTTPStatus.TOO_MANY_REQUESTS:
-            wait = times.crowded if error.retry_after is None else max(times.busy, min(error.retry_after, times.longest_wait))
-            return Failure(pauses=(wait,))
+            return Failure(pauses=(times.crowded if error.retry_after is None else times.busy,))
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.NOT_FOUND | HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
             return Failure(hopeless=True, pauses=(times.distrust,), loud=True)
     redirected = HTTPStatus.MULTIPLE_CHOICES <= error.status < HTTPStatus.BAD_REQUEST
     return Failure(hopeless=True, pauses=(times.distrust,), loud=True) if redirected else Failure()
+
+
+def _asked_for(error: Exception, times: Timings) -> float:
+    """Return how many seconds the exchange itself asks for, within reason."""
+    asked: float | None = getattr(error, "retry_after", None)
+    return min(asked or 0.0, times.longest_wait)
 
 
 @define
@@ -115,6 +119,7 @@ class Patience:
     backoff: Backoff
     times: Timings
     failures: int = 0
+    """Since the last connection that stayed LIVE long enough."""
     _streaks: dict[Failure, int] = Factory(dict)
 
     def after(self, error: Exception, chance: float, *, proven: bool) -> float | None:
@@ -129,7 +134,7 @@ class Patience:
             return None
         self.failures = 0 if proven else self.failures + 1
         pause = self.backoff.delay(self.failures, chance)
-        return max(pause, failure.pauses[min(streak, len(failure.pauses)) - 1])
+        return max(pause, failure.pauses[min(streak, len(failure.pauses)) - 1], _asked_for(error, self.times))
 
     def is_news(self, error: Exception) -> bool:
         """Say whether *error*, the last failure, is the first of its kind since the exchange let us in."""
@@ -176,11 +181,10 @@ class Turnstile:
             return max(0.0, (self._used - burst) / rate)
 
 
-_turnstiles: dict[str, Turnstile] = {}
-_turnstiles_lock = threading.Lock()
+_turnstiles: dict[tuple[int, str], Turnstile] = {}
 
 
 def turnstile(host: str, now: Callable[[], float]) -> Turnstile:
     """Return the one turnstile of this process before *host*."""
-    with _turnstiles_lock:
-        return _turnstiles.setdefault(host, Turnstile(now))
+    # By process: a fork may happen while another thread is inside, and its lock would stay locked in the child for ever.
+    return _turnstiles.setdefault((os.getpid(), host), Turnstile(now))

@@ -1,6 +1,6 @@
 """What the exchange means when it says no, and what to do about it, as a table.
 
-V5's private socket sends texts and no codes, so the text decides, and a code where there is one.
+V5's private socket sends texts and no codes, so the text decides, and a code where the text says nothing.
 https://bybit-exchange.github.io/docs/v5/error
 """
 
@@ -35,7 +35,10 @@ class Refusal:
     codes: Collection[int] = ()
 
 
-# The first line that fits holds. A pattern that finds nothing ("(?!)") is reached by its codes only.
+_CHECK_SECRET: Final = "Check that the secret belongs to this key (for an RSA key give signer=)."
+_CHECK_KEY: Final = "Check the key, and that it was made in this environment: a key works only where it was made."
+
+# The first line that fits holds.
 REFUSALS: Final = (
     Refusal(
         Meaning.PLAIN,
@@ -47,8 +50,11 @@ REFUSALS: Final = (
         Meaning.CROWDED,
         r"too many|rate limit|too frequent|frequency|exceeded.*limit",
         "Fewer sessions or logins for this account; it is tried again after a pause.",
-        (10006, 10429, 20003),
+        (10006, 10018, 10429, 20003),
     ),
+    # Before those that are tried again for ever: "the key is invalid, please try again" must not be.
+    Refusal(Meaning.PLAIN, r"invalid.*sign|sign.*invalid|verify", _CHECK_SECRET, (10004,)),
+    Refusal(Meaning.PLAIN, r"invalid.*key|key.*invalid", _CHECK_KEY, (10003,)),
     Refusal(
         Meaning.BUSY,
         r"busy|restart|try again|timeout|unavailable|maintenance|internal|server error|system error",
@@ -61,12 +67,7 @@ REFUSALS: Final = (
         "Set this machine's clock (NTP), or raise auth_window=; if the clock is right, the key or the secret is not.",
         (10001, 10002),
     ),
-    Refusal(
-        Meaning.PLAIN,
-        r"sign",
-        "Check that the secret belongs to this key (for an RSA key give signer=).",
-        (10004,),
-    ),
+    Refusal(Meaning.PLAIN, r"sign", _CHECK_SECRET),
     Refusal(
         Meaning.PLAIN,
         r"permission|denied|not allowed|forbidden",
@@ -77,14 +78,9 @@ REFUSALS: Final = (
         Meaning.PLAIN,
         r"\bip\b|address|whitelist",
         "Add this machine's public address to the key's list on Bybit's site.",
-        (10010,),
+        (10009, 10010),
     ),
-    Refusal(
-        Meaning.PLAIN,
-        r"key",
-        "Check the key, and that it was made in this environment: a key works only where it was made.",
-        (10003, 10009),
-    ),
+    Refusal(Meaning.PLAIN, r"key", _CHECK_KEY),
     Refusal(Meaning.PLAIN, r"", "Check key, secret, permissions and environment."),
 )
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from bybit_sync.enums import TextEnum
 from bybit_sync.updates import Stream
-from bybit_sync.waiting import remaining
+from bybit_sync.waiting import Parking
 
 if TYPE_CHECKING:
     import logging
@@ -117,8 +117,9 @@ class Situation:
     """The state of a client, to be read and waited for from any thread."""
 
     def __init__(self, now: datetime) -> None:
-        # Reentrant: `close` in a signal handler may set it while the interrupted call waits for it.
-        self._changed = threading.Condition(threading.RLock())
+        # Reentrant: `close` in a signal handler may change it while the interrupted call does.
+        self._lock = threading.RLock()
+        self._parking = Parking()
         self.state = State.IDLE
         self.since = now
         self.error: BaseException | None = None
@@ -126,31 +127,22 @@ class Situation:
 
     def change(self, state: State, at: datetime) -> State | None:
         """Set *state* and return the one before; None when it is the same, or when that one was final."""
-        with self._changed:
+        with self._lock:
             previous = self.state
             if previous in (state, State.CLOSED, State.FAILED):
                 return None
             self.state, self.since = state, at
-            self._changed.notify_all()
-            return previous
+        self._parking.wake()
+        return previous
 
     def tell(self, error: BaseException | None) -> None:
         """Set *error*."""
-        with self._changed:
-            self.error = error
-            self._changed.notify_all()
+        self.error = error
+        self._parking.wake()
 
     def wait(self, wanted: Callable[[], bool], deadline: float | None) -> bool:
-        """Wait until *wanted* holds; False when *deadline* passes first."""
-        while not wanted():
-            left = remaining(deadline)
-            if left <= 0:
-                return False
-            with self._changed:
-                # Looked at once more under the lock: a change in between would otherwise be waited for in vain.
-                if not wanted():
-                    self._changed.wait(left)
-        return True
+        """Wait until *wanted*, which looks at this, holds; False when *deadline* passes first."""
+        return self._parking.wait(wanted, deadline)
 
 
 class Notifier:

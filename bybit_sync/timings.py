@@ -5,7 +5,7 @@ The first group are arguments of `Client`; the rest are rules of the house, here
 
 from __future__ import annotations
 
-from attrs import asdict, field, frozen
+from attrs import evolve, field, fields, frozen
 
 __all__ = ["Timings"]
 
@@ -23,8 +23,6 @@ class Timings:
     auth_window: float = field(default=10.0, metadata={"unscaled": True})
     """How far ahead of our clock a login expires: compared with clocks, not waited for."""
 
-    write: float = 5.0
-    """A message is written within this, or the connection is dead: half a frame may be out."""
     frame: float = 20.0
     """A message that began to arrive is complete within this."""
     proven: float = 30.0
@@ -56,8 +54,8 @@ class Timings:
 
     def scaled(self, factor: float) -> Timings:
         """Return the same rules at another speed: every time that is waited for, times *factor*."""
-        unscaled = {a.name for a in self.__attrs_attrs__ if a.metadata.get("unscaled")}
-        return Timings(**{k: v if k in unscaled else _scale(v, factor) for k, v in asdict(self).items()})
+        waited_for = [a.name for a in fields(Timings) if not a.metadata.get("unscaled")]
+        return evolve(self, **{name: _scale(getattr(self, name), factor) for name in waited_for})
 
 
 def _scale(value: float | tuple[float, ...], factor: float) -> float | tuple[float, ...]:

@@ -1,13 +1,15 @@
-"""Waiting with a deadline, so that Ctrl-C is seen."""
+"""Waiting with a deadline, so that Ctrl-C is seen, for what other threads and signal handlers bring about."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
-__all__ = ["remaining", "wait_for"]
+__all__ = ["Flag", "Parking", "remaining", "wait_for"]
 
 # How long a lock is waited for at a stretch: Windows sees Ctrl-C only in between.
 SLICE: Final = 0.2 if sys.platform == "win32" else threading.TIMEOUT_MAX
@@ -18,7 +20,77 @@ def remaining(deadline: float | None) -> float:
     return SLICE if deadline is None else max(0.0, min(SLICE, deadline - time.monotonic()))
 
 
-def wait_for(event: threading.Event, deadline: float | None) -> bool:
+class Parking:
+    """Where threads wait until something holds; whoever may have made it hold wakes them.
+
+    Unlike a `threading.Condition` it has no lock of its own: a signal handler may wake the code that it interrupts, at any
+    place in it.
+    """
+
+    def __init__(self) -> None:
+        self._parked: set[threading.Lock] = set()
+
+    def wait(self, wanted: Callable[[], bool], deadline: float | None) -> bool:
+        """Wait until *wanted* holds; False when *deadline* passes first."""
+        while not wanted():
+            left = remaining(deadline)
+            if left <= 0:
+                return False
+            self._park(wanted, left)
+        return True
+
+    def _park(self, wanted: Callable[[], bool], seconds: float) -> None:
+        place = threading.Lock()
+        place.acquire()
+        try:
+            # Announced before the last look: either we see what was changed, or who changed it sees us.
+            self._parked.add(place)
+            if not wanted():
+                place.acquire(timeout=seconds)
+        finally:
+            self._parked.discard(place)
+
+    def wake(self) -> None:
+        """Have all who wait look again. Any thread, signal handlers included; never blocks."""
+        # Adding, discarding and copying a set of locks is one step each, as far as other threads can see.
+        for place in self._parked.copy():
+            # Releasing an unlocked lock raises: somebody else woke this one.
+            with contextlib.suppress(RuntimeError):
+                place.release()
+
+
+class Flag:
+    """A `threading.Event` that a signal handler may set while the code that it interrupts waits for it or sets it."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._parking = Parking()
+
+    def is_set(self) -> bool:
+        """Say whether it is set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Set it, and wake all who wait for it."""
+        self._is_set = True
+        self._parking.wake()
+
+    def clear(self) -> None:
+        """Take it back."""
+        self._is_set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set; False when *timeout* (in seconds; None: no limit) passes first."""
+        return self._parking.wait(self.is_set, None if timeout is None else time.monotonic() + timeout)
+
+
+class _Waitable(Protocol):
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+def wait_for(event: _Waitable, deadline: float | None) -> bool:
     """Wait until *event* is set; False when *deadline* passes first. Takes no lock when there is nothing to wait for."""
     while not event.is_set():
         left = remaining(deadline)

@@ -203,11 +203,11 @@ class Peer:
             sock.close()
 
 
-def opened(peer: Peer, **options: Any) -> Transport:
-    """Return an open websocket to *peer*."""
+def opened(url: str, **options: Any) -> Transport:
+    """Return an open websocket to *url*, a base URL."""
     given: dict[str, Any] = {"on_bell": lambda: None, "max_message_bytes": 4 * 2**20, **options}
     given.setdefault("deadline", time.monotonic() + PATIENCE)
-    return open_websocket(Environment.find(peer.url), "/v5/private", **given)
+    return open_websocket(Environment.find(url), "/v5/private", **given)
 
 
 def read_messages(transport: Transport, count: int) -> list[bytes]:

@@ -62,7 +62,7 @@ def test_ipv6_literal(bell: Bell) -> None:
     """An IPv6 literal works, and stands in brackets in the Host header (row 9)."""
     requests: list[str] = []
     with Peer(lambda line: requests.append(line.upgrade()), host="::1") as peer:
-        opened(peer, bell=bell).close()
+        opened(peer.url, bell=bell).close()
     assert f"Host: [::1]:{peer.port}" in requests[0].split("\r\n")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import shutil
 import ssl
+import struct
 import subprocess
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +25,7 @@ from bybit_sync.bell import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed, TLSError
-from tests.peers import TEXT, Line, Peer, closed_port, frame, opened, read_messages, switching
+from tests.peers import Line, Peer, closed_port, frame, opened, read_messages, switching
 
 AUTHORITY = trustme.CA()
 NOW = datetime.now(timezone.utc)
@@ -306,7 +310,7 @@ def test_both_versions_carry_a_conversation(bell: Bell, trusting: ssl.SSLContext
             line.send(frame(text, opcode))
 
     with Peer(script, context=context) as peer:
-        transport = opened(peer, bell=bell, ssl_context=trusting)
+        transport = opened(peer.url, bell=bell, ssl_context=trusting)
         for number in range(100):
             transport.send(str(number))
             assert read_messages(transport, 1) == [str(number).encode()]
@@ -353,9 +357,13 @@ class OpenSSLServer:
         return data
 
     def type(self, data: bytes) -> None:
-        """Type *data*: a command at the beginning of a line, or what is sent."""
+        """Type *data*, a command or what is sent, and wait until it was taken: what comes together is one or the other."""
         assert self._process.stdin is not None
         self._process.stdin.write(data)
+        until = time.monotonic() + 5
+        while struct.unpack("i", fcntl.ioctl(self._process.stdin, termios.FIONREAD, bytes(4)))[0]:
+            assert time.monotonic() < until
+            time.sleep(0.001)
 
     def close(self) -> None:
         """End it."""
@@ -375,25 +383,15 @@ def test_key_update_in_mid_stream_is_invisible(bell: Bell, trusting: ssl.SSLCont
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        place = Environment.find(f"wss://127.0.0.1:{server.port}")
-        transport = opened_at(place, bell, trusting)
-        thread.join()
-        for command in (b"K\n", b"k\n", b"K\n"):
-            server.type(command)
-            server.read_until(b"SSL_do_handshake -> 1")
-            server.type(frame("news", TEXT))
-            assert read_messages(transport, 1) == [b"news"]
-            transport.send("x")
-        transport.close()
-        server.read_until(b"DONE") if False else None
+        with contextlib.closing(opened(f"wss://127.0.0.1:{server.port}", bell=bell, ssl_context=trusting)) as transport:
+            thread.join()
+            for command in (b"K\n", b"k\n", b"K\n"):
+                server.type(command)
+                server.type(frame("news"))
+                assert read_messages(transport, 1) == [b"news"]
+                transport.send("x")
+            # A server that could not read us any more would have closed the connection.
+            server.type(frame("and on"))
+            assert read_messages(transport, 1) == [b"and on"]
     finally:
         server.close()
-
-
-def opened_at(place: Environment, bell: Bell, context: ssl.SSLContext) -> Any:
-    """Return an open websocket to *place*."""
-
-    class Elsewhere:
-        url = place.url
-
-    return opened(Elsewhere(), bell=bell, ssl_context=context)  # type: ignore[arg-type]

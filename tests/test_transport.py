@@ -59,7 +59,7 @@ class Net:
 
     def open(self, peer: Peer, **options: Any) -> Transport:
         """Return a transport to *peer* that is closed when the test ends."""
-        transport = opened(peer, **{"bell": self.bell, "ssl_context": self.client, **options})
+        transport = opened(peer.url, **{"bell": self.bell, "ssl_context": self.client, **options})
         self._transports.append(transport)
         return transport
 

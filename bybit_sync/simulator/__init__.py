@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from bybit_sync.simulator.account import Account
 from bybit_sync.simulator.connection import Connection
+from bybit_sync.simulator.demo import demo_client
 from bybit_sync.simulator.exchange import Exchange
 from bybit_sync.simulator.ledger import Coin, Order, Position
 
-__all__ = ["Account", "Coin", "Connection", "Exchange", "Order", "Position"]
+__all__ = ["Account", "Coin", "Connection", "Exchange", "Order", "Position", "demo_client"]

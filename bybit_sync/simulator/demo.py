@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from typing import Any
 
 from bybit_sync.client import Client
@@ -17,26 +18,28 @@ KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
 PATIENCE = 60.0
 
 
-def demo_client(*, steps: int = 12, **options: Any) -> Client:
+def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -> Client:
     """Return a client of a simulated exchange of its own, whose account trades once something is subscribed.
 
-    Everything but the exchange is real: *options* are those of `bybit_sync.Client`. After *steps*, a few seconds, the client is
-    closed, so that whatever waits for it ends: iteration, ``client.wait()``.
+    Everything but the exchange is real: *options* are those of `bybit_sync.Client`. After step *drop_at* the connection is
+    cut, so that a gap is seen. After *steps*, a few seconds, the client is closed, so that whatever waits for it ends:
+    iteration, ``client.wait()``.
     """
     exchange = Exchange().start()
     account = exchange.account(KEY, SECRET, balances={"USDT": 10_000})
     client = Client(KEY, SECRET, environment=exchange.url, **options)
-    threading.Thread(target=_tell, args=(exchange, account, client, steps), name="exchange-story", daemon=True).start()
+    threading.Thread(target=_tell, args=(exchange, account, client, steps, drop_at), name="exchange-story", daemon=True).start()
     return client
 
 
-def _tell(exchange: Exchange, account: Account, client: Client, steps: int) -> None:
-    """Tell the story from the first subscription on, and end the client when everything has been read."""
-    over = threading.Event()
+def _tell(exchange: Exchange, account: Account, client: Client, steps: int, drop_at: int | None) -> None:
+    """Tell the story from the first subscription on, and end the client when it has been read."""
     try:
         exchange.wait_for(lambda: any(connection.topics for connection in account.connections), PATIENCE)
-        for pause in itertools.islice(story(account), steps):
-            over.wait(pause)
+        for step, pause in enumerate(itertools.islice(story(account), steps), start=1):
+            time.sleep(pause)
+            if step == drop_at:
+                exchange.drop()
     finally:
         client.close()
         exchange.close()

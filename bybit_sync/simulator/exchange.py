@@ -242,6 +242,7 @@ class Exchange:
         except Exception:  # noqa: BLE001 - the thread ends here, and must not end silently
             _log.critical("a bug in the simulated exchange", exc_info=True)
         finally:
+            wire.over.set()
             with self._changed:
                 self._connections.remove(connection)
                 self._changed.notify_all()

@@ -1,0 +1,31 @@
+"""One queue for all streams of two accounts, read by workers of a threaded system. Keys: environment, or --simulate."""
+
+import os
+import queue
+import sys
+import threading
+
+from bybit_sync import AnyEvent, Client
+
+inbox: queue.Queue[AnyEvent] = queue.Queue()
+
+
+def work() -> None:
+    """Print what comes, each in one piece. Events leave the queue in order; two workers may finish out of order."""
+    while event := inbox.get():
+        print(f"{event.client} {event.stream} {event.gap or [update.key for update in event]}\n", end="")
+
+
+if "--simulate" in sys.argv:
+    from bybit_sync.simulator import demo_client
+
+    clients = [demo_client(name="main"), demo_client(name="hedge")]
+else:
+    clients = [Client.from_env(name="main"), Client(os.environ["KEY_2"], os.environ["SECRET_2"], name="hedge")]
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+for c in clients:
+    for subscribe in (c.subscribe_orders, c.subscribe_user_trades, c.subscribe_positions, c.subscribe_balances):
+        subscribe(inbox)
+while not all(client.wait(timeout=1.0) for client in clients):
+    print("the main loop does what it always did")
