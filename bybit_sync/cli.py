@@ -52,10 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read has read enough. What Python still holds must not be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] not in EXTRAS:
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRAS:
             raise
-        print(f"bybit-sync: {missing.name} is not installed: pip install 'bybit-sync[cli]'", file=sys.stderr)
+        print(f"bybit-sync: {missing} is not installed: pip install 'bybit-sync[cli]'", file=sys.stderr)
         return MISSING
 
 
@@ -99,7 +100,6 @@ def _demo(arguments: argparse.Namespace) -> int:
     from bybit_sync.simulator import Exchange  # noqa: PLC0415 - comes with an extra
     from bybit_sync.simulator.story import story  # noqa: PLC0415
 
-    end = None if arguments.seconds is None else time.monotonic() + arguments.seconds
     with Exchange() as exchange:
         account = exchange.account("DEMO-KEY", "DEMO-SECRET", balances={"USDT": 10_000})
         with (
@@ -114,10 +114,10 @@ def _demo(arguments: argparse.Namespace) -> int:
                 client.subscribe_balances,
             ):
                 subscribe(inbox)
+            end = time.monotonic() + (arguments.seconds or math.inf)
             for pause in story(account):
-                pause_end = time.monotonic() + pause
-                _show_until(pause_end if end is None else min(pause_end, end), inbox, show)
-                if end is not None and time.monotonic() >= end:
+                _show_until(min(time.monotonic() + pause, end), inbox, show)
+                if time.monotonic() >= end:
                     break
             _show_until(time.monotonic() + AFTERGLOW, inbox, show)
     return OK

@@ -17,7 +17,7 @@ from datetime import datetime
 from ssl import SSLContext
 from typing import Any, Final
 
-from attrs import define, frozen
+from attrs import frozen
 
 from bybit_sync.bell import Bell
 from bybit_sync.clock import ExchangeClock, Moment
@@ -32,13 +32,14 @@ from bybit_sync.errors import (
 )
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials
+from bybit_sync.outage import Outage
 from bybit_sync.pacing import Backoff, ConnectLimit, Patience, judge, turnstile
 from bybit_sync.protocol import Confirmed, Live, LoggedIn, News, Rejected, Session, Terms
 from bybit_sync.proxy import Proxy
 from bybit_sync.roster import Roster
 from bybit_sync.signing import Clerk
 from bybit_sync.status import Health, Notifier, Situation, State, StatusChange
-from bybit_sync.subscription import CallbackThread, Subscription, due
+from bybit_sync.subscription import CallbackThread, Subscription
 from bybit_sync.timings import Timings
 from bybit_sync.transport import Transport, open_websocket
 from bybit_sync.updates import Event
@@ -77,14 +78,6 @@ class _Stop(Exception):
     """Nothing is left to connect for."""
 
 
-@define
-class _Outage:
-    """The time since the client was LIVE, or since it first tried to be."""
-
-    since: float
-    told: int = 0
-
-
 class Connection:
     """Everything of a client that is not its front door."""
 
@@ -119,7 +112,7 @@ class Connection:
         self._connected_at: datetime | None = None
         self._live_since: float | None = None
         self._was_live = False
-        self._outage: _Outage | None = None
+        self._outage = Outage(log, settings.timings)
         self._drop_wanted = False
 
     # --- any thread ---
@@ -233,8 +226,10 @@ class Connection:
             raise self.situation.error.with_traceback(None)
 
     def _command(self, command: Callable[[], None]) -> None:
-        self._commands.append(command)
-        self._ring()
+        # Without a thread there is nothing to be told; it would wait here until there is one again.
+        if self._thread is not None:
+            self._commands.append(command)
+            self._ring()
 
     def _ring(self) -> None:
         bell = self._bell
@@ -422,15 +417,12 @@ class Connection:
             self._rejected(news, now)
 
     def _became_live(self, now: Moment) -> None:
-        outage, self._outage = self._outage, None
         self._live_since = now.seconds
-        downtime = None
-        if self._was_live and outage is not None:
-            downtime = now.seconds - outage.since
+        downtime = self._outage.end(now.seconds)
+        if self._was_live:
             self._reconnects += 1
-        if outage is not None and outage.told:
-            self.log.info("live after %.1f s", now.seconds - outage.since)
-        self._was_live = True
+        else:
+            self._was_live, downtime = True, None
         self._change(State.LIVE, downtime=downtime)
 
     def _rejected(self, news: Rejected, now: Moment) -> None:
@@ -491,52 +483,37 @@ class Connection:
     def _recover(self, error: Exception, bell: Bell) -> None:
         self._explain(error)
         self.last_error = error
-        self._connected_at = None
-        now = time.monotonic()
-        live_for = now - self._live_since if self._live_since is not None else 0.0
-        self._live_since = None
-        self._outage = self._outage or _Outage(now)
-        if judge(error, self._times).hopeless and not self._ever_confirmed:
+        proven = self._end_of_live(time.monotonic())
+        failure = judge(error, self._times)
+        if failure.hopeless and not self._ever_confirmed:
             self._dismiss(error)
             return
         chance = random.random()  # noqa: S311 - it spreads clients, it keeps no secret
-        pause = self._patience.after(error, chance, proven=live_for >= self._times.proven)
+        pause = self._patience.after(error, chance, proven=proven)
         if pause is None:
             self._fail(error, bug=False)
             return
-        self._complain(error, pause)
+        self._outage.failed(error, pause, loud=failure.loud and (failure.last or self._patience.is_news(error)))
         self._change(State.BACKING_OFF, error=error)
         self._rest(pause, bell)
 
-    def _complain(self, error: Exception, pause: float) -> None:
-        failure = judge(error, self._times)
-        outage = self._outage
-        if failure.loud and (failure.last or self._patience.is_news(error)):
-            self.log.error("%s; next attempt in %.1f s", error, pause)
-        elif outage is not None and not outage.told:
-            self.log.warning("%s; next attempt in %.1f s", error, pause)
-        else:
-            self.log.debug("%s; next attempt in %.1f s", error, pause)
-            return
-        if outage is not None:
-            outage.told = max(outage.told, 1)
-
-    def _remind(self) -> None:
-        outage, now = self._outage, time.monotonic()
-        if outage is not None and outage.told and now - outage.since >= due(outage.told - 1, self._times.outage_reminders):
-            outage.told += 1
-            self.log.warning("not live for %.0f s: %s", now - outage.since, self.last_error)
+    def _end_of_live(self, now: float) -> bool:
+        """Take note that the client is not LIVE, and say whether it was for long enough to forgive earlier failures."""
+        since, self._live_since = self._live_since, None
+        self._connected_at = None
+        self._outage.begin(now)
+        return since is not None and now - since >= self._times.proven
 
     def _rest(self, seconds: float, bell: Bell) -> None:
         until = time.monotonic() + seconds
         self._drop_wanted = False
         while self._has_reason() and not self._drop_wanted and (left := until - time.monotonic()) > 0:
-            self._remind()
+            self._outage.remind(time.monotonic(), self.last_error)
             bell.wait(min(left, 60.0) if self.roster.settle_debts() else min(left, self._times.offer_again))
 
     def _dismiss(self, error: Exception) -> None:
         """End everything that waits on a client that never was LIVE, so that it is IDLE again."""
-        self._outage = None
+        self._outage.forget()
         self._end_all(error)
 
     def _fail(self, error: BaseException, *, bug: bool) -> None:

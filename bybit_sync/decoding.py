@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation, Rounded
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
@@ -43,8 +43,7 @@ _LOG = logging.getLogger(__name__)
 
 _DIGITS = 64  # of a number as written, and the largest exponent
 _WHOLE = 2**63  # where whole numbers end
-_LONG = 70  # characters of a number that is remembered
-_REMEMBERED = 1_024  # texts, in each cache
+_FLOATS = 2**42  # milliseconds that a float of seconds still tells apart from their neighbours, and rounds to
 _NAMES = 1_000  # unknown keys that are logged
 _DESCRIBED = 100  # bad rows of one message that are told in words
 _LOOK = 100  # characters of a value that are told
@@ -136,36 +135,35 @@ else:
 
 _unusual = re.compile(r"[^0-9.-]").search
 _WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASCII)
-# Not the thread's own context, which may let nonsense pass as NaN. It rounds nothing: no more digits than these get to it.
-_EXACT = Context(prec=_DIGITS, traps=[InvalidOperation])
+# Not the thread's own context, which may let nonsense pass as NaN; one that would rather raise than round.
+_EXACT = Context(prec=_DIGITS, Emin=-999, Emax=999, clamp=0, traps=[InvalidOperation, Rounded])
 
-# Texts that come again and again. Only texts are keys, because True, 1 and Decimal(1) would find the same entry. A full cache
-# starts anew, so that a flood of texts costs time, not memory.
-_numbers: dict[str, Decimal | None] = {"": None}
-_times: dict[str, datetime | None] = {"": None}
+# Exact as it stands, but for texts that are plain only: it would also take 1_000, spaces and the digits of other scripts.
+_plain_number = _EXACT.create_decimal
 
 
-def _remember(cache: dict[str, Any], text: str, value: object) -> None:
-    if len(cache) >= _REMEMBERED:
-        cache.clear()
-        cache[""] = None
-    cache[text] = value
+def _are_plain(values: tuple[Any, ...]) -> bool:
+    """Tell whether all of *values* are texts of digits, points and minus signs, none longer than a number may be.
+
+    One look at all the numbers of a row costs less than half of a look at each.
+    """
+    try:
+        return not _unusual("".join(values)) and max(map(len, values)) <= _DIGITS
+    except TypeError:
+        return False
 
 
 def _number(value: Any) -> Decimal | None:
     """Read a number with the digits it was written with."""
     text = value if value.__class__ is str else _bare_text(value)
-    if _unusual(text) or len(text) > _DIGITS:
+    if not text:
+        return None
+    if not _are_plain((text,)):
         _check_written(text)
     try:
-        number = _EXACT.create_decimal(text)
+        return _plain_number(text)
     except InvalidOperation:
-        if text:
-            raise Misfit("is not a number") from None
-        return None
-    if len(text) <= _LONG:
-        _remember(_numbers, text, number)
-    return number
+        raise Misfit("is not a number") from None
 
 
 def _bare_text(value: object) -> str:
@@ -202,16 +200,26 @@ def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
 
 def _time(value: Any) -> datetime | None:
     """Read milliseconds since 1970, as a text of digits or a whole number; 0 says "never"."""
-    milliseconds = int(value) if _is_digits(value) else value or 0
+    milliseconds = int(value) if _is_digits(value) else value
+    if milliseconds == "":
+        return None
     if milliseconds.__class__ is not int or milliseconds < 0:
         raise Misfit("is not a time in milliseconds")
+    return _from_epoch(milliseconds) if milliseconds else None
+
+
+def _from_epoch(milliseconds: int) -> datetime:
+    """Return the time exactly.
+
+    Until the year 2109 a float of seconds is less than half a microsecond off, so rounding to microseconds, which is what
+    `datetime` does with it, gives the milliseconds back; it takes half the time of a sum.
+    """
+    if milliseconds < _FLOATS:
+        return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
     try:
-        time = _EPOCH + timedelta(0, 0, 0, milliseconds) if milliseconds else None
+        return _EPOCH + timedelta(0, 0, 0, milliseconds)
     except OverflowError:
         raise Misfit("is not a time before the year 10000") from None
-    if value.__class__ is str:
-        _remember(_times, value, time)
-    return time
 
 
 def moment(ms: object) -> datetime | None:
@@ -312,15 +320,17 @@ class _Leaf(NamedTuple):
     blank: Any = ""
 
 
-_BY_TEXT = "known_{x}[{x}] if {x} in known_{x} else read_{x}({x})"
+_IF_WORD = "known_{x}[{x}] if {x} in known_{x} else read_{x}({x})"
+_UNLESS_EMPTY = 'None if {x} == "" else read_{x}({x})'
+_NUMBER = 'None if {x} == "" else number({x})'
 _IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_WHOLE} < {{x}} < {_WHOLE} else read_{{x}}({{x}})"
 _IF_COUNT = f"{{x}} if {{x}}.__class__ is int and 0 <= {{x}} < {_WHOLE} else read_{{x}}({{x}})"
 _IF_TEXT = "{x} if {x}.__class__ is str and {x} else read_{x}({x})"
 _IF_FLAG = "{x} if {x} is True or {x} is False else read_{x}({x})"
 
 _LEAVES: Mapping[Any, _Leaf] = {
-    Decimal: _Leaf(_number, _BY_TEXT, _numbers),
-    datetime: _Leaf(_time, _BY_TEXT, _times),
+    Decimal: _Leaf(_number, _NUMBER),
+    datetime: _Leaf(_time, _UNLESS_EMPTY),
     int: _Leaf(_whole, _IF_WHOLE),
     str: _Leaf(_text, _IF_TEXT),
     bool: _Leaf(_flag, _IF_FLAG, blank=_ABSENT),
@@ -346,16 +356,18 @@ def _required(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _write_reader(cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[str, str]) -> Callable[[Any], Any]:
     """Write the function that makes a *cls* out of a row as fast as Python can.
 
-    *leaves* are by JSON key; *aliases* maps a further JSON key to one of these. It neither checks nor explains: whatever it
-    raises, the row has to be read thoroughly. For a class of two attributes and one alias it is ::
+    *leaves* are by JSON key; *aliases* maps a further JSON key to one of these. It explains nothing: whatever it raises, the
+    row has to be read thoroughly. For a class of three attributes and one alias it is ::
 
         def read(row):
-            tpsl_mode, size, tpSlMode, *unknown = (BLANK | row).values()
+            tpsl_mode, size, price, tpSlMode, *unknown = (BLANK | row).values()
             if tpsl_mode is ABSENT:
                 tpsl_mode = tpSlMode
+            number = plain_number if are_plain((size, price,)) else any_number
             draft = Draft()
             draft.tpsl_mode = known_tpsl_mode[tpsl_mode] if tpsl_mode in known_tpsl_mode else read_tpsl_mode(tpsl_mode)
-            draft.size = known_size[size] if size in known_size else read_size(size)
+            draft.size = None if size == "" else number(size)
+            draft.price = None if price == "" else number(price)
             draft.extra = extra_of(row) if unknown else NOTHING
             draft.wire = MappingProxyType(row)
             draft.__class__ = Update
@@ -367,10 +379,12 @@ def _write_reader(cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[
     names = {field.metadata["key"]: field.name for field in _sent(cls)}
     blank = {key: _ABSENT if key in aliases.values() else leaf.blank for key, leaf in leaves.items()}
     blank |= {alias: leaves[key].blank for alias, key in aliases.items()}
+    numbers = "".join(f"{names[key]}, " for key, leaf in leaves.items() if leaf.quick == _NUMBER)
     lines = [
         "def read(row):",
         f"    {', '.join(names.get(key, key) for key in blank)}, *unknown = (BLANK | row).values()",
         *(f"    if {names[key]} is ABSENT:\n        {names[key]} = {alias}" for alias, key in aliases.items()),
+        f"    number = plain_number if are_plain(({numbers})) else any_number",
         "    draft = Draft()",
         *(f"    draft.{name} = {leaves[key].quick.format(x=name)}" for key, name in names.items()),
         "    draft.extra = extra_of(row) if unknown else NOTHING",
@@ -385,7 +399,10 @@ def _write_reader(cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[
         "MappingProxyType": MappingProxyType,
         "NOTHING": NOTHING,
         "Update": cls,
+        "any_number": _number,
+        "are_plain": _are_plain,
         "extra_of": lambda row: _extra(row, blank),
+        "plain_number": _plain_number,
         **{f"read_{name}": leaves[key].read for key, name in names.items()},
         **{f"known_{name}": leaves[key].known for key, name in names.items()},
     }
@@ -482,7 +499,7 @@ class Decoder:
         held = next(iter(get_args(field.type)), field.type)  # "X | None" holds an X
         if isinstance(held, type) and issubclass(held, OpenEnum):
             known = {member.value: member for member in held} | dict(self._words.get(held, {})) | {"": None, "UNKNOWN": None}
-            return _Leaf(_word(held, known), _BY_TEXT, known)
+            return _Leaf(_word(held, known), _IF_WORD, known)
         return _LEAVES[kind or held]
 
     def _row_leaf(self, cls: type[Any]) -> _Leaf:

@@ -85,9 +85,11 @@ class Channel:
         Raises `Unreadable` when *data* is not a list; a row that cannot be read costs only itself.
         """
         decoded = _DECODER.rows(self._feed.row, data)
-        if self.category is not None:
-            return decoded._replace(updates=tuple([self._categorised(update) for update in decoded.updates]))
-        return decoded if self._feed.gather is None else decoded._replace(updates=self._feed.gather(decoded.updates))
+        if self._feed.gather is not None:
+            return decoded._replace(updates=self._feed.gather(decoded.updates))
+        if self.category is not None and None in [update.category for update in decoded.updates]:
+            return decoded._replace(updates=tuple(self._categorised(update) for update in decoded.updates))
+        return decoded
 
     def _categorised(self, update: Any) -> Any:
         """Return *update* with the topic's category, if the row did not tell its own."""

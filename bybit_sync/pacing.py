@@ -79,7 +79,7 @@ class Failure:
 def judge(error: Exception, times: Timings) -> Failure:
     """Return what follows from *error*, the end of an attempt or of a connection."""
     match error:
-        case AuthenticationError(transient=True):
+        case AuthenticationError(transient=True) | ConnectionLost(code=1013):
             return Failure(pauses=(times.busy,))
         case AuthenticationError():
             return Failure(hopeless=True, pauses=times.refused, last=True, loud=True)
@@ -87,8 +87,6 @@ def judge(error: Exception, times: Timings) -> Failure:
             return _of_status(error, times)
         case TLSError() | ConfigurationError():
             return Failure(hopeless=True, pauses=(times.distrust,), loud=True)
-        case ConnectionLost(code=1013):
-            return Failure(pauses=(times.busy,))
         case ConnectionFailed() | ProtocolError():
             return Failure()
     return Failure(hopeless=True, pauses=(), last=True, loud=True)
@@ -120,7 +118,7 @@ class Patience:
     times: Timings
     failures: int = 0
     """Since the last connection that stayed LIVE long enough."""
-    _streaks: dict[Failure, int] = Factory(dict)
+    _streaks: dict[tuple[type[Exception], Failure], int] = Factory(dict)
 
     def after(self, error: Exception, chance: float, *, proven: bool) -> float | None:
         """Return the pause before the next attempt in seconds; None for no further attempt.
@@ -129,7 +127,8 @@ class Patience:
         forgive the failures before it.
         """
         failure = judge(error, self.times)
-        streak = self._streaks[failure] = self._streaks.get(failure, 0) + 1
+        kind = type(error), failure
+        streak = self._streaks[kind] = self._streaks.get(kind, 0) + 1
         if failure.last and streak > len(failure.pauses):
             return None
         self.failures = 0 if proven else self.failures + 1
@@ -138,7 +137,7 @@ class Patience:
 
     def is_news(self, error: Exception) -> bool:
         """Say whether *error*, the last failure, is the first of its kind since the exchange let us in."""
-        return self._streaks.get(judge(error, self.times)) == 1
+        return self._streaks.get((type(error), judge(error, self.times))) == 1
 
     def accepted(self) -> None:
         """Forget refused logins and banned addresses: the exchange let us in."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import importlib.util
 import ipaddress
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import attrs
 
@@ -18,6 +19,13 @@ from bybit_sync.wire import Wire, bare, printable
 
 __all__ = ["Proxy", "Route"]
 
+_R = TypeVar("_R", bound="Route | None")
+
+_URL = re.compile(
+    r"(?P<scheme>[a-z0-9]+)://((?P<user>[!-.0-9;-~]*)(:(?P<password>[!-.0-~]*))?@)?"
+    r"(?P<host>[a-z0-9_.-]{1,253}|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{1,5}))?/?",
+    re.ASCII | re.IGNORECASE,
+)
 _REMEDY = 'Use "http://user:password@host:port", "socks5h://…", "socks5://…", "socks4://…", "env" or None'
 _SOCKS_REMEDY = "SOCKS needs python-socks: pip install 'bybit-sync[socks]'"
 
@@ -55,9 +63,9 @@ class Proxy:
 
         Raises `ConfigurationError`, whose text holds no credentials.
         """
-        if text is None:
-            return None
-        return cls(None if text == "env" else Route.parse(text, "proxy"))
+        if text is None or text == "env":
+            return None if text is None else cls(None)
+        return cls(_sure(_read(text, "proxy")))
 
     def route(self, environment: Environment) -> Route | None:
         """Return the proxy to go through to *environment*, None to go directly.
@@ -65,7 +73,7 @@ class Proxy:
         Raises `ConfigurationError` for an environment variable that cannot be read, and rather than send an unencrypted login
         to another machine.
         """
-        route = self._route or _route_from_variables(environment)
+        route = self._route or _sure(_read_variables(environment))
         if route is not None and not environment.tls and not route.is_loopback:
             raise ConfigurationError(
                 f"proxy={route} is on another machine, and {environment.url} is unencrypted, so that it would read the login. "
@@ -86,21 +94,6 @@ class Route:
     def __repr__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
-
-    @classmethod
-    def parse(cls, text: str, source: str) -> Route:
-        """Return the proxy that *text*, a URL, describes; errors name *source*, the argument or variable that said so."""
-        try:
-            url = urlsplit(text)
-            kind, host, port = _KINDS[url.scheme], url.hostname or "", url.port
-        except (KeyError, ValueError, TypeError, AttributeError):
-            raise ConfigurationError(f"{source} is no proxy's URL that we understand. {_REMEDY}") from None
-        if not _is_plain(url, host, text):
-            raise ConfigurationError(f"{source} must be a URL with a host and nothing after the port. {_REMEDY}")
-        if kind.socks and importlib.util.find_spec("python_socks") is None:
-            raise ConfigurationError(f"{source} names a {url.scheme}:// proxy. {_SOCKS_REMEDY}")
-        given = None if url.username is None else (unquote(url.username), unquote(url.password or ""))
-        return cls(url.scheme, host, port or kind.port, lambda: given)
 
     @property
     def is_loopback(self) -> bool:
@@ -168,10 +161,6 @@ class _Connected:
         return self._wire
 
 
-def _is_plain(url: SplitResult, host: str, text: str) -> bool:
-    return bool(host) and url.path in ("", "/") and not url.query and not url.fragment and text.isascii() and text.isprintable()
-
-
 def _address(kind: _Kind, addresses: Iterable[str]) -> str:
     """Return the first of *addresses* that a proxy of this *kind* understands: SOCKS4 knows IPv4 only."""
     found = list(addresses)
@@ -184,7 +173,24 @@ def _hint(status: int) -> str:
     return "Ask the proxy's owner whether it lets connections through to this host and port"
 
 
-def _route_from_variables(environment: Environment) -> Route | None:
+def _read(text: str, source: str) -> Route | ConfigurationError:
+    """Return the proxy that *text*, a URL, describes, or what to raise; *source* is the argument or variable that said so.
+
+    Returned, not raised, because the frames that an exception passes keep what they were reading.
+    """
+    match = _URL.fullmatch(text) if isinstance(text, str) else None
+    kind = _KINDS.get(match["scheme"].lower()) if match else None
+    port = int(match["port"] or kind.port) if match and kind else 0
+    if match is None or kind is None or not 0 < port <= 65535:  # noqa: PLR2004
+        return ConfigurationError(f"{source} is no proxy's URL that we understand. {_REMEDY}")
+    if kind.socks and importlib.util.find_spec("python_socks") is None:
+        return ConfigurationError(f"{source} names a SOCKS proxy. {_SOCKS_REMEDY}")
+    user, password = match["user"], match["password"] or ""
+    given = None if user is None else (unquote(user), unquote(password))
+    return Route(match["scheme"].lower(), match["host"].strip("[]"), port, lambda: given)
+
+
+def _read_variables(environment: Environment) -> Route | ConfigurationError | None:
     from urllib import request  # noqa: PLC0415 slow to import, seldom needed
 
     found = request.getproxies_environment()
@@ -192,5 +198,11 @@ def _route_from_variables(environment: Environment) -> Route | None:
         return None
     for name in ("https" if environment.tls else "http", "all"):
         if text := found.get(name):
-            return Route.parse(text if "://" in text else f"http://{text}", f"{name}_proxy in the environment")
+            return _read(text if "://" in text else f"http://{text}", f"{name}_proxy in the environment")
     return None
+
+
+def _sure(route: _R | ConfigurationError) -> _R:
+    if isinstance(route, ConfigurationError):
+        raise route
+    return route

@@ -25,18 +25,22 @@ class Meaning(Enum):
     PLAIN = "no"
 
 
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
 @frozen
 class Refusal:
     """One line of the table: *pattern* is searched in the text, in lower case; *codes* are the exchange's numbers for it."""
 
     meaning: Meaning
-    pattern: re.Pattern[str] = field(converter=re.compile)
+    pattern: re.Pattern[str] = field(converter=_compile)
     remedy: str
     codes: Collection[int] = ()
 
 
-_CHECK_SECRET: Final = "Check that the secret belongs to this key (for an RSA key give signer=)."
-_CHECK_KEY: Final = "Check the key, and that it was made in this environment: a key works only where it was made."
+_ABOUT_SIGNATURES: Final = "Check that the secret belongs to this key (for an RSA key give signer=)."
+_ABOUT_KEYS: Final = "Check the key, and that it was made in this environment: a key works only where it was made."
 
 # The first line that fits holds.
 REFUSALS: Final = (
@@ -53,8 +57,8 @@ REFUSALS: Final = (
         (10006, 10018, 10429, 20003),
     ),
     # Before those that are tried again for ever: "the key is invalid, please try again" must not be.
-    Refusal(Meaning.PLAIN, r"invalid.*sign|sign.*invalid|verify", _CHECK_SECRET, (10004,)),
-    Refusal(Meaning.PLAIN, r"invalid.*key|key.*invalid", _CHECK_KEY, (10003,)),
+    Refusal(Meaning.PLAIN, r"invalid.*sign|sign.*invalid|verify", _ABOUT_SIGNATURES, (10004,)),
+    Refusal(Meaning.PLAIN, r"invalid.*key|key.*invalid", _ABOUT_KEYS, (10003,)),
     Refusal(
         Meaning.BUSY,
         r"busy|restart|try again|timeout|unavailable|maintenance|internal|server error|system error",
@@ -67,7 +71,7 @@ REFUSALS: Final = (
         "Set this machine's clock (NTP), or raise auth_window=; if the clock is right, the key or the secret is not.",
         (10001, 10002),
     ),
-    Refusal(Meaning.PLAIN, r"sign", _CHECK_SECRET),
+    Refusal(Meaning.PLAIN, r"sign", _ABOUT_SIGNATURES),
     Refusal(
         Meaning.PLAIN,
         r"permission|denied|not allowed|forbidden",
@@ -80,7 +84,7 @@ REFUSALS: Final = (
         "Add this machine's public address to the key's list on Bybit's site.",
         (10009, 10010),
     ),
-    Refusal(Meaning.PLAIN, r"key", _CHECK_KEY),
+    Refusal(Meaning.PLAIN, r"key", _ABOUT_KEYS),
     Refusal(Meaning.PLAIN, r"", "Check key, secret, permissions and environment."),
 )
 

@@ -15,6 +15,7 @@ from bybit_sync.buffer import Buffer
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.errors import ConfigurationError, SubscriptionClosed
 from bybit_sync.logs import ClientLog
+from bybit_sync.outage import due
 from bybit_sync.outlet import Outlet
 from bybit_sync.status import SubscriptionHealth, SubscriptionState
 from bybit_sync.updates import Event, Gap, GapReason, Stream
@@ -23,7 +24,7 @@ from bybit_sync.waiting import wait_for
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["CallbackThread", "Owner", "Subscription", "due"]
+__all__ = ["CallbackThread", "Owner", "Subscription"]
 
 T = TypeVar("T")
 
@@ -292,7 +293,7 @@ class Subscription(Generic[T]):
         gap = Gap(reason=reason, since=since, until=until, missed=None, detail=detail, error=error)
         return Event(
             stream=self.stream,
-            topic=", ".join(self.topics),
+            topic=self.topics[0] if len(self.topics) == 1 else "",
             gap=gap,
             received_at=now.utc,
             received_ns=now.ns,
@@ -355,9 +356,3 @@ class Subscription(Generic[T]):
         level = self._owner.log.error if isinstance(error, Exception) else self._owner.log.critical
         level("the callback of %s raised; the next event is delivered all the same", self.stream.value, exc_info=error)
         self._owner.report_error(error, event, self)
-
-
-def due(told: int, reminders: tuple[float, ...]) -> float:
-    """Return after how many seconds the next reminder is due when *told* were given: the last one repeats."""
-    extra = max(0, told - len(reminders) + 1)
-    return reminders[min(told, len(reminders) - 1)] + extra * reminders[-1]

@@ -5,6 +5,8 @@ The first group are arguments of `Client`; the rest are rules of the house, here
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import evolve, field, fields, frozen
 
 __all__ = ["Timings"]
@@ -55,7 +57,8 @@ class Timings:
     def scaled(self, factor: float) -> Timings:
         """Return the same rules at another speed: every time that is waited for, times *factor*."""
         waited_for = [a.name for a in fields(Timings) if not a.metadata.get("unscaled")]
-        return evolve(self, **{name: _scale(getattr(self, name), factor) for name in waited_for})
+        scaled: dict[str, Any] = {name: _scale(getattr(self, name), factor) for name in waited_for}
+        return evolve(self, **scaled)
 
 
 def _scale(value: float | tuple[float, ...], factor: float) -> float | tuple[float, ...]:

@@ -7,10 +7,8 @@ import threading
 
 from bybit_sync import AnyEvent, Client
 
-inbox: queue.Queue[AnyEvent] = queue.Queue()
 
-
-def work() -> None:
+def work(inbox: queue.Queue[AnyEvent]) -> None:
     """Print what comes, each in one piece. Events leave the queue in order; two workers may finish out of order."""
     while event := inbox.get():
         print(f"{event.client} {event.stream} {event.gap or [update.key for update in event]}\n", end="")
@@ -22,10 +20,10 @@ if "--simulate" in sys.argv:
     clients = [demo_client(name="main"), demo_client(name="hedge")]
 else:
     clients = [Client.from_env(name="main"), Client(os.environ["KEY_2"], os.environ["SECRET_2"], name="hedge")]
-for _ in range(2):
-    threading.Thread(target=work, daemon=True).start()
+events: queue.Queue[AnyEvent] = queue.Queue()
 for c in clients:
+    threading.Thread(target=work, args=(events,), daemon=True).start()
     for subscribe in (c.subscribe_orders, c.subscribe_user_trades, c.subscribe_positions, c.subscribe_balances):
-        subscribe(inbox)
+        subscribe(events)
 while not all(client.wait(timeout=1.0) for client in clients):
     print("the main loop does what it always did")

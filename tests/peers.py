@@ -32,12 +32,18 @@ PATIENCE = 10.0
 
 
 def frame(
-    payload: bytes | str = b"", opcode: int = TEXT, *, fin: bool = True, rsv: int = 0, size: int | None = None, mask: bytes = b""
+    payload: bytes | str = b"",
+    opcode: int = TEXT,
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    size: int | None = None,
+    mask: bytes = b"",
 ) -> bytes:
     """Return one frame, right or wrong: *size* is what the header says, *mask* four bytes to mask with."""
     payload = payload.encode() if isinstance(payload, str) else payload
     size = len(payload) if size is None else size
-    short = size if size < 126 else 126 if size < 65536 else 127  # noqa: PLR2004
+    short = size if size < 126 else 126 if size < 65536 else 127
     header = bytes([fin << 7 | rsv << 4 | opcode, bool(mask) << 7 | short])
     length = {126: struct.pack("!H", size & 0xFFFF), 127: struct.pack("!Q", size)}.get(short, b"")
     return header + length + mask + (masked(payload, mask) if mask else payload)
@@ -86,8 +92,8 @@ class Line:
         """Return the opcode and the unmasked payload of the next frame."""
         first, second = self.read(2)
         size = second & 0x7F
-        if size > 125:  # noqa: PLR2004
-            size = int.from_bytes(self.read(2 if size == 126 else 8), "big")  # noqa: PLR2004
+        if size > 125:
+            size = int.from_bytes(self.read(2 if size == 126 else 8), "big")
         assert second & 0x80, "a client must mask"
         mask = self.read(4)
         return first & 0x0F, masked(self.read(size), mask)
@@ -128,11 +134,26 @@ def switching(request: str, *headers: str) -> bytes:
 Script = Callable[[Line], object]
 
 
+def plays(*steps: bytes | int | Script) -> Script:
+    """Return a script of *steps*: bytes are sent, a number of bytes is read, anything else is called with the line."""
+
+    def script(line: Line) -> None:
+        for step in steps:
+            if isinstance(step, bytes):
+                line.send(step)
+            elif isinstance(step, int):
+                line.read(step)
+            else:
+                step(line)
+
+    return script
+
+
 class Peer:
     """A server that runs one of *scripts* on a thread of its own for each connection; the last one for all further ones.
 
-    With *context* it speaks TLS. A script may fail with an `OSError` or `EOFError`, as the other side may leave at any time; any
-    other error is raised at the end of the ``with`` block.
+    With *context* it speaks TLS. A script may fail with an `OSError` or `EOFError`, as the other side may leave at any time;
+    any other error is raised at the end of the ``with`` block.
     """
 
     def __init__(self, *scripts: Script, context: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -159,7 +180,7 @@ class Peer:
         self._start(self._accept)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         self._over.set()
         # shutdown() wakes the thread that waits in accept(); close() alone would not.
         with contextlib.suppress(OSError):
@@ -268,7 +289,7 @@ class NameServer:
 
     @staticmethod
     def _answer(ident: bytes, question: bytes, addresses: list[str], kind: int) -> bytes:
-        family, wanted = (socket.AF_INET6, ":") if kind == 28 else (socket.AF_INET, ".")  # noqa: PLR2004 AAAA
+        family, wanted = (socket.AF_INET6, ":") if kind == 28 else (socket.AF_INET, ".")
         packed = [socket.inet_pton(family, address) for address in addresses if wanted in address]
         records = [b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 0, len(data)) + data for data in packed]
         flags = 0x8180 if addresses else 0x8183  # an answer, or NXDOMAIN
@@ -302,7 +323,7 @@ def in_namespace(script: str, *, nameserver: str = "127.0.0.1", hosts: str = "12
         (Path(folder) / "resolv.conf").write_text(f"nameserver {nameserver}\n")
         (Path(folder) / "hosts").write_text(hosts)
         mounts = "".join(f"mount --bind {folder}/{name} /etc/{name} && " for name in ("resolv.conf", "hosts"))
-        command = f"ip link set lo up && {mounts}exec {sys.executable} -W error -c \"$0\""
+        command = f'ip link set lo up && {mounts}exec {sys.executable} -W error -c "$0"'
         done = subprocess.run(
             ["unshare", "--net", "--mount", "sh", "-c", command, script],
             capture_output=True,

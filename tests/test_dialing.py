@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,21 +39,16 @@ def dialled(url: str, bell: Bell, *, within: float = 10.0, **options: Any) -> Wi
     return dial(Environment.find(url), deadline=time.monotonic() + within, bell=bell, **options)
 
 
-def waits(line: Line) -> None:
-    """Say nothing."""
-    line.wait_for_end()
-
-
 def test_connects_by_address(bell: Bell) -> None:
     """A literal address is connected to."""
-    with Peer(waits) as peer:
+    with Peer(Line.wait_for_end) as peer:
         dialled(peer.url, bell).close()
     assert peer.accepted == 1
 
 
 def test_connects_by_name(bell: Bell) -> None:
     """A name is resolved, and its addresses connected to."""
-    with Peer(waits) as peer:
+    with Peer(Line.wait_for_end) as peer:
         dialled(f"ws://localhost:{peer.port}", bell).close()
     assert peer.accepted == 1
 
@@ -128,7 +123,7 @@ def test_bell_that_rings_for_ever_does_not_hold_the_deadline(bell: Bell) -> None
 
 def test_no_descriptor_left_is_a_failed_attempt(bell: Bell) -> None:
     """Out of descriptors, the attempt fails and says so; when there are some again, the next one works (row 11)."""
-    with Peer(waits) as peer:
+    with Peer(Line.wait_for_end) as peer:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (bell.fileno() - 1, hard))
         try:
@@ -142,14 +137,17 @@ def test_no_descriptor_left_is_a_failed_attempt(bell: Bell) -> None:
 def test_failed_dials_leave_no_descriptor(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
     """However an attempt fails, it gives back what it opened."""
     monkeypatch.setattr(dialing, "_CONNECT_SECONDS", 0.05)
-    before = sorted(os.listdir("/proc/self/fd"))
     with black_hole() as port:
-        held = len(os.listdir("/proc/self/fd"))
+        before = descriptors()
         for url in (f"ws://127.0.0.1:{port}", f"ws://127.0.0.1:{closed_port()}", f"ws://localhost:{closed_port()}"):
             with pytest.raises(ConnectionFailed):
                 dialled(url, bell)
-        assert len(os.listdir("/proc/self/fd")) == held
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+        assert descriptors() == before
+
+
+def descriptors() -> int:
+    """Return how many descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_no_thread_left_is_a_failed_attempt(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +156,7 @@ def test_no_thread_left_is_a_failed_attempt(bell: Bell, monkeypatch: pytest.Monk
     def no_thread(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with Peer(waits) as peer:
+    with Peer(Line.wait_for_end) as peer:
         with monkeypatch.context() as broken:
             broken.setattr(dialing._Lookup, "start", no_thread)
             with pytest.raises(ConnectionFailed, match="can't start new thread"):
@@ -173,8 +171,8 @@ import os, sys, threading, time
 from bybit_sync import dialing
 from bybit_sync.bell import Bell
 from bybit_sync.errors import ConnectionFailed
-from tests.peers import NameServer, Peer, black_hole
-from tests.test_dialing import Abandoned, dialled, waits
+from tests.peers import Line, NameServer, Peer, black_hole
+from tests.test_dialing import Abandoned, dialled
 
 def abandon():
     raise Abandoned
@@ -336,7 +334,7 @@ def test_no_port_left_is_a_failed_attempt() -> None:
         PREAMBLE
         + """
 import socket
-with Peer(waits) as peer:
+with Peer(Line.wait_for_end) as peer:
     open("/proc/sys/net/ipv4/ip_local_port_range", "w").write("60000 60000")
     with socket.create_connection(("127.0.0.1", peer.port)):
         text, took = failure(peer.url, bell)

@@ -12,7 +12,7 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from bybit_sync.bell import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed, TLSError
-from tests.peers import Line, Peer, closed_port, frame, opened, read_messages, switching
+from tests.peers import Line, Peer, Script, closed_port, frame, opened, plays, read_messages, switching
 
 AUTHORITY = trustme.CA()
 NOW = datetime.now(timezone.utc)
@@ -54,11 +54,6 @@ def bell() -> Iterator[Bell]:
     bell.close()
 
 
-def waits(line: Line) -> None:
-    """Say nothing."""
-    line.wait_for_end()
-
-
 def failure(url: str, bell: Bell, *, within: float = 10.0, **options: Any) -> ConnectionFailed:
     """Return the error with which a dial of *url* ends."""
     options.setdefault("on_bell", lambda: None)
@@ -70,7 +65,7 @@ def failure(url: str, bell: Bell, *, within: float = 10.0, **options: Any) -> Co
 def test_expired_certificate_is_told_as_such(bell: Bell, trusting: ssl.SSLContext) -> None:
     """A certificate past its dates is no trust, and the error says so (row 14)."""
     context = server_context("127.0.0.1", not_before=NOW - timedelta(days=9), not_after=NOW - timedelta(days=1))
-    with Peer(waits, context=context) as peer:
+    with Peer(Line.wait_for_end, context=context) as peer:
         error = failure(peer.url, bell, ssl_context=trusting)
     assert isinstance(error, TLSError)
     assert "expired" in str(error)
@@ -80,7 +75,7 @@ def test_expired_certificate_is_told_as_such(bell: Bell, trusting: ssl.SSLContex
 def test_certificate_that_is_not_valid_yet(bell: Bell, trusting: ssl.SSLContext) -> None:
     """A certificate of tomorrow, or a clock of yesterday, is told as such (row 14)."""
     context = server_context("127.0.0.1", not_before=NOW + timedelta(days=1), not_after=NOW + timedelta(days=9))
-    with Peer(waits, context=context) as peer:
+    with Peer(Line.wait_for_end, context=context) as peer:
         error = failure(peer.url, bell, ssl_context=trusting)
     assert isinstance(error, TLSError)
     assert "not yet valid" in str(error)
@@ -89,7 +84,7 @@ def test_certificate_that_is_not_valid_yet(bell: Bell, trusting: ssl.SSLContext)
 
 def test_certificate_for_another_name_is_told_with_both(bell: Bell, trusting: ssl.SSLContext) -> None:
     """A certificate for other names is no trust; the error tells them and the one that was dialled (row 15)."""
-    with Peer(waits, context=server_context("impostor.example", "192.0.2.7")) as peer:
+    with Peer(Line.wait_for_end, context=server_context("impostor.example", "192.0.2.7")) as peer:
         error = failure(f"wss://localhost:{peer.port}", bell, ssl_context=trusting)
     assert isinstance(error, TLSError)
     assert "is for impostor.example, 192.0.2.7, not for localhost" in str(error)
@@ -97,7 +92,7 @@ def test_certificate_for_another_name_is_told_with_both(bell: Bell, trusting: ss
 
 def test_certificate_for_another_address_is_told_with_both(bell: Bell, trusting: ssl.SSLContext) -> None:
     """The same for an address as for a name (row 15)."""
-    with Peer(waits, context=server_context("impostor.example")) as peer:
+    with Peer(Line.wait_for_end, context=server_context("impostor.example")) as peer:
         error = failure(peer.url, bell, ssl_context=trusting)
     assert isinstance(error, TLSError)
     assert "is for impostor.example, not for 127.0.0.1" in str(error)
@@ -105,7 +100,7 @@ def test_certificate_for_another_address_is_told_with_both(bell: Bell, trusting:
 
 def test_unknown_authority_is_told_with_the_remedy(bell: Bell) -> None:
     """A certificate of an authority that nobody knows is no trust; the error names ssl_context (row 16)."""
-    with Peer(waits, context=server_context("127.0.0.1")) as peer:
+    with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
         error = failure(peer.url, bell)
     assert isinstance(error, TLSError)
     assert "self-signed" in str(error).replace("self signed", "self-signed") or "issuer" in str(error)
@@ -133,7 +128,7 @@ def test_name_is_sent_to_the_server_and_an_address_is_not(bell: Bell, trusting: 
     names: list[str | None] = []
     context = server_context("127.0.0.1", "localhost")
     context.sni_callback = lambda _, name, __: names.append(name)
-    with Peer(waits, context=context) as peer:
+    with Peer(Line.wait_for_end, context=context) as peer:
         for url in (f"wss://localhost:{peer.port}", peer.url):
             wire = dial(
                 Environment.find(url),
@@ -154,7 +149,7 @@ def test_context_that_does_not_verify_is_warned_about_each_time(
     trusting.check_hostname = False
     if how == "no verification":
         trusting.verify_mode = ssl.CERT_NONE
-    with Peer(waits, context=server_context("impostor.example")) as peer:
+    with Peer(Line.wait_for_end, context=server_context("impostor.example")) as peer:
         for count in (1, 2):
             dial(
                 Environment.find(peer.url),
@@ -167,57 +162,38 @@ def test_context_that_does_not_verify_is_warned_about_each_time(
             assert [(r.name, r.levelname) for r in caplog.records] == [("bybit_sync.mine", "WARNING")] * count
 
 
-def test_verifying_context_is_not_warned_about(
-    bell: Bell, caplog: pytest.LogCaptureFixture, trusting: ssl.SSLContext
-) -> None:
+def test_verifying_context_is_not_warned_about(bell: Bell, caplog: pytest.LogCaptureFixture, trusting: ssl.SSLContext) -> None:
     """A proper context is used without a word."""
-    with Peer(waits, context=server_context("127.0.0.1")) as peer:
+    with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
         dial(
             Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None, ssl_context=trusting
         ).close()
     assert not caplog.records
 
 
-def plain_http(line: Line) -> None:
-    """Answer as web servers do to what is no HTTP."""
-    line.sock.recv(100)
-    line.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-    line.wait_for_end()
-
-
 def test_server_without_tls_is_told_as_such(bell: Bell) -> None:
     """Plain HTTP on the port is "not TLS", at once, and worth another try (row 18)."""
     before = time.monotonic()
-    with Peer(plain_http) as peer:
+    with Peer(plays(3, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", Line.wait_for_end)) as peer:
         error = failure(peer.url.replace("ws:", "wss:"), bell)
     assert not isinstance(error, TLSError)
     assert "not TLS" in str(error)
     assert time.monotonic() - before < 5
 
 
-def hello_then(then: Callable[[Line], object]) -> Callable[[Line], None]:
-    """Return a script that reads the client's hello and does *then*."""
-
-    def script(line: Line) -> None:
-        line.sock.recv(4096)
-        then(line)
-
-    return script
-
-
 def test_stalled_handshake_ends_at_the_deadline(bell: Bell) -> None:
     """A server that reads our hello and says nothing is cut at the deadline, which names the phase (row 19)."""
     before = time.monotonic()
-    with Peer(hello_then(waits)) as peer:
+    with Peer(plays(100, Line.wait_for_end)) as peer:
         error = failure(peer.url.replace("ws:", "wss:"), bell, within=0.4)
     assert "no answer in time (while shaking hands for TLS)" in str(error)
     assert time.monotonic() - before < 3
 
 
-@pytest.mark.parametrize("leave", [lambda line: line.sock.close(), lambda line: line.reset()], ids=["FIN", "RST"])
-def test_connection_that_ends_in_the_handshake(bell: Bell, leave: Callable[[Line], object]) -> None:
+@pytest.mark.parametrize("leave", [lambda line: line.sock.close(), Line.reset], ids=["FIN", "RST"])
+def test_connection_that_ends_in_the_handshake(bell: Bell, leave: Script) -> None:
     """A connection that ends in mid-handshake is worth another try (row 20)."""
-    with Peer(hello_then(leave)) as peer:
+    with Peer(plays(100, leave)) as peer:
         error = failure(peer.url.replace("ws:", "wss:"), bell)
     assert not isinstance(error, TLSError)
     assert "(while shaking hands for TLS)" in str(error)
@@ -232,7 +208,7 @@ def test_bell_abandons_the_handshake(bell: Bell) -> None:
     def abandon() -> None:
         raise Abandoned
 
-    with Peer(hello_then(waits)) as peer:
+    with Peer(plays(100, Line.wait_for_end)) as peer:
         threading.Timer(0.1, bell.ring).start()
         with pytest.raises(Abandoned):
             place = Environment.find(peer.url.replace("ws:", "wss:"))
@@ -242,16 +218,15 @@ def test_bell_abandons_the_handshake(bell: Bell) -> None:
 def old_tls(context: ssl.SSLContext) -> ssl.SSLContext:
     """Return *context*, made to speak TLS 1.1 only."""
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
-        context.minimum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.warns(DeprecationWarning):
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    for end in ("minimum_version", "maximum_version"):
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            setattr(context, end, ssl.TLSVersion.TLSv1_1)
     return context
 
 
 def test_server_with_old_tls_only_is_refused(bell: Bell) -> None:
     """TLS 1.2 is the least; a server without it is nothing that another try mends (row 22)."""
-    with Peer(waits, context=old_tls(server_context("127.0.0.1"))) as peer:
+    with Peer(Line.wait_for_end, context=old_tls(server_context("127.0.0.1"))) as peer:
         error = failure(peer.url, bell)
     assert isinstance(error, TLSError)
     assert "TLS 1.2" in str(error)
@@ -259,7 +234,7 @@ def test_server_with_old_tls_only_is_refused(bell: Bell) -> None:
 
 def test_old_tls_is_refused_even_by_a_lax_context(bell: Bell, trusting: ssl.SSLContext) -> None:
     """A context that would speak less does not lower the bar (row 22)."""
-    with Peer(waits, context=old_tls(server_context("127.0.0.1"))) as peer:
+    with Peer(Line.wait_for_end, context=old_tls(server_context("127.0.0.1"))) as peer:
         error = failure(peer.url, bell, ssl_context=old_tls(trusting))
     assert isinstance(error, TLSError)
     assert "TLSv1.1" in str(error)
@@ -278,7 +253,7 @@ def fresh_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
 
 def test_default_context_trusts_what_the_system_trusts(bell: Bell, fresh_default: Path) -> None:
     """Without a context the system's authorities are trusted, names are checked, and the context is made once."""
-    with Peer(waits, context=server_context("127.0.0.1")) as peer:
+    with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
         opened_to = Environment.find(peer.url)
         dial(opened_to, deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
         assert isinstance(failure(f"wss://localhost:{peer.port}", bell), TLSError)
@@ -289,7 +264,7 @@ def test_environment_variables_have_no_say(bell: Bell, fresh_default: Path, monk
     """No session keys are written for SSLKEYLOGFILE, and websocket-client's variable adds no trust (row 26)."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(fresh_default / "keys"))
     monkeypatch.setenv("WEBSOCKET_CLIENT_CA_BUNDLE", str(fresh_default / "authorities.pem"))
-    with Peer(waits, context=server_context("127.0.0.1")) as peer:
+    with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
         dial(Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
         assert not (fresh_default / "keys").exists()
         monkeypatch.setenv("SSL_CERT_FILE", str(fresh_default / "nothing"))
@@ -322,8 +297,7 @@ def test_leaving_is_announced(bell: Bell, trusting: ssl.SSLContext) -> None:
     heard: list[bytes] = []
 
     def script(line: Line) -> None:
-        assert isinstance(line.sock, ssl.SSLSocket)
-        line.sock.suppress_ragged_eofs = False
+        line.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]
         heard.append(line.sock.recv(100))
 
     with Peer(script, context=server_context("127.0.0.1")) as peer:

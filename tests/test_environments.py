@@ -66,7 +66,9 @@ def test_another_machine_is_not_loopback(url: str) -> None:
     assert not Environment.find(url).is_loopback
 
 
-@pytest.mark.parametrize("url", ["ws://stream.bybit.com", "ws://192.0.2.1", "ws://0.0.0.0", "ws://localhost.evil.example", "ws://[2001:db8::1]"])
+@pytest.mark.parametrize(
+    "url", ["ws://stream.bybit.com", "ws://192.0.2.1", "ws://0.0.0.0", "ws://localhost.evil.example", "ws://[2001:db8::1]"]
+)
 def test_unencrypted_url_of_another_machine_is_refused(url: str) -> None:
     """A login never goes unencrypted to another machine."""
     with pytest.raises(ConfigurationError, match="unencrypted.*use wss://"):
@@ -95,7 +97,7 @@ BAD_URLS = [
     "wss://-stream.bybit.com",
     "wss://" + "a" * 64 + ".example",
     "wss://" + "a." * 150 + "example",
-    "wss://stream.bybіt.com",  # noqa: RUF001 the look-alike is the point
+    "wss://stream.bybіt.com",
     "wss://[::1",
     "wss://[12345::1]",
     "wss://[fe80::1%eth0]",

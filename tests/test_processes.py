@@ -17,6 +17,7 @@ import pytest
 
 from bybit_sync import Client
 from bybit_sync.simulator import Account, Exchange
+from tests.conftest import open_descriptors
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks are POSIX's")
 
@@ -206,7 +207,7 @@ def test_no_descriptors_left(account: Account, make_client: Callable[..., Client
     client = make_client()
     assert orders.state == "LIVE"
     taken: list[int] = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_descriptors() + 8, hard))
     try:
         while True:
             taken.append(os.dup(0))

@@ -533,6 +533,22 @@ def test_nothing_is_left_after_the_end() -> None:
         pass
 
 
+def test_a_client_that_reads_nothing_does_not_hold_up_the_end(peer: Peer, account: Account, exchange: Exchange) -> None:
+    """A push that waits for room in its socket is woken."""
+    peer.log_in()
+    peer.subscribe("order")
+    row = {"filler": "x" * 1_000_000}
+    pusher = threading.Thread(target=lambda: [account.push("orders", [row]) for _ in range(50)], daemon=True)
+    pusher.start()
+    pusher.join(0.3)
+    assert pusher.is_alive()
+    before = time.monotonic()
+    exchange.close()
+    pusher.join(5)
+    assert not pusher.is_alive()
+    assert time.monotonic() - before < 5
+
+
 def test_an_exchange_that_is_not_running_says_so() -> None:
     """Its address is known only while it lives."""
     with pytest.raises(RuntimeError, match="use it in a with statement"):

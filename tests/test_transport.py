@@ -31,6 +31,7 @@ from tests.peers import (
     Script,
     frame,
     opened,
+    plays,
     read_messages,
     read_to_the_end,
     switching,
@@ -95,34 +96,12 @@ def net(request: pytest.FixtureRequest, bell: Bell) -> Iterator[Net]:
 
 def says(*frames: bytes) -> Script:
     """Return a script that accepts, sends *frames* in one piece and waits."""
-
-    def script(line: Line) -> None:
-        line.upgrade()
-        line.send(b"".join(frames))
-        line.wait_for_end()
-
-    return script
-
-
-def says_and_leaves(*frames: bytes) -> Script:
-    """Return a script that accepts, sends *frames* in one piece and closes."""
-
-    def script(line: Line) -> None:
-        line.upgrade()
-        line.send(b"".join(frames))
-
-    return script
+    return plays(Line.upgrade, b"".join(frames), Line.wait_for_end)
 
 
 def answers(head: str | bytes) -> Script:
     """Return a script that answers the request to upgrade with *head*, and waits."""
-
-    def script(line: Line) -> None:
-        line.read_head()
-        line.send(head.encode() if isinstance(head, str) else head)
-        line.wait_for_end()
-
-    return script
+    return plays(Line.read_head, head.encode() if isinstance(head, str) else head, Line.wait_for_end)
 
 
 # -- messages
@@ -316,7 +295,7 @@ def test_large_message_in_small_fragments_is_joined_once(plain: Net) -> None:
 def test_random_bytes_end_in_a_documented_error(plain: Net, seed: int) -> None:
     """Whatever bytes come, it ends with one of the two errors, and without a hang (row 100)."""
     junk = random.Random(seed).randbytes(2000)
-    with plain.peer(says_and_leaves(frame("before"), junk)) as peer:
+    with plain.peer(plays(Line.upgrade, frame("before") + junk)) as peer:
         messages, error = read_to_the_end(plain.open(peer))
     assert messages[0] == b"before"
     assert isinstance(error, (ConnectionLost, ProtocolError))
@@ -358,12 +337,12 @@ def test_reason_of_a_close_frame_is_escaped(plain: Net) -> None:
     assert str(error).isprintable()
 
 
-ENDINGS: dict[str, Callable[[Line], object]] = {"FIN": lambda line: line.sock.close(), "RST": lambda line: line.reset()}
+ENDINGS: dict[str, Script] = {"FIN": lambda line: line.sock.close(), "RST": Line.reset}
 
 
 @pytest.mark.parametrize("leave", ENDINGS.values(), ids=ENDINGS)
 @pytest.mark.parametrize("rest", [b"", frame("x" * 500)[:1], frame("x" * 500)[:3], frame("x" * 500)[:200]])
-def test_connection_that_just_ends_is_lost(net: Net, leave: Callable[[Line], object], rest: bytes) -> None:
+def test_connection_that_just_ends_is_lost(net: Net, leave: Script, rest: bytes) -> None:
     """Without a close frame, between frames or inside one: what was whole is delivered, no part is (rows 21, 41, 42, 43)."""
     ready = threading.Event()
 
@@ -483,7 +462,8 @@ def test_flood_of_pings_leaves_the_caller_its_turn(plain: Net) -> None:
         line.wait_for_end()
 
     with plain.peer(script) as peer:
-        transport, turns, messages = plain.open(peer), 0, []
+        transport, turns = plain.open(peer), 0
+        messages: list[bytes] = []
         while not messages:
             transport.wait(5)
             messages = list(transport.receive())
@@ -556,7 +536,7 @@ def test_what_was_sent_before_a_broken_write_is_still_read(net: Net) -> None:
     assert isinstance(error, ConnectionLost)
 
 
-class Abandoned(Exception):  # noqa: N818 no error, a decision
+class Abandoned(Exception):
     """What the caller raises to get out of a wait."""
 
 
@@ -889,15 +869,12 @@ def test_upgrade_ends_at_the_deadline(net: Net, script: Script) -> None:
 
 
 @pytest.mark.parametrize("leave", ENDINGS.values(), ids=ENDINGS)
-def test_connection_that_ends_in_the_upgrade_is_a_failed_attempt(net: Net, leave: Callable[[Line], object]) -> None:
+def test_connection_that_ends_in_the_upgrade_is_a_failed_attempt(net: Net, leave: Script) -> None:
     """A server that leaves before it has answered is a failed attempt (row 20)."""
-
-    def script(line: Line) -> None:
-        line.read_head()
-        line.send(b"HTTP/1.1 101")
-        leave(line)
-
-    with net.peer(script) as peer, pytest.raises(ConnectionFailed, match="while upgrading"):
+    with (
+        net.peer(plays(Line.read_head, b"HTTP/1.1 101", leave)) as peer,
+        pytest.raises(ConnectionFailed, match="while upgrading"),
+    ):
         net.open(peer)
 
 

@@ -32,20 +32,33 @@ class Wire(ServerConnection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.over = threading.Event()
+        self._resetting = False
         super().__init__(*args, **kwargs)
 
     def cut(self, *, reset: bool = False) -> None:
         """End the TCP connection without a close frame: with a FIN, or with a RST."""
         self.over.set()
+        self._resetting = reset
         with contextlib.suppress(OSError):
             if reset:
-                # Closed first and by us: whoever is woken by close_socket() would send a FIN before.
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.socket.close()
-                self.close_socket()
-            else:
-                # Unlike close(), it also wakes a sender whose client reads nothing.
-                self.socket.shutdown(socket.SHUT_RDWR)
+            # Unlike close(), it wakes who reads, and who writes to a client that reads nothing.
+            self.socket.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
+        if reset:
+            self.close_socket()
+
+    # Both are called by the thread that reads, as soon as it is woken; shutting down would send the FIN that a reset must not.
+
+    def send_data(self) -> None:
+        """Write what is to be written, unless nothing must be any more."""
+        if not self._resetting:
+            super().send_data()
+
+    def close_socket(self) -> None:
+        """Give the socket back; a reset closes it without shutting it down."""
+        if self._resetting:
+            self.socket.close()
+        super().close_socket()
 
     def send_bytes(self, data: bytes) -> None:
         """Write *data* to the TCP connection as it is."""
@@ -119,7 +132,7 @@ class Connection:
     def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
         """End this connection as networks do: TCP just ends (FIN), or with *reset* breaks (RST).
 
-        With *code* a close frame with *reason* says goodbye first.
+        With *code* a close frame with *reason* says goodbye first, and up to a second is waited for the client's.
         """
         self._wire.over.set()
         if code is not None:

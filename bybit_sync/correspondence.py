@@ -1,0 +1,57 @@
+"""What was asked, and which of it an answer answers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bybit_sync.messages import Answer, Request
+
+__all__ = ["Correspondence"]
+
+
+class Correspondence:
+    """The requests of one session: those to be sent, and those without an answer."""
+
+    def __init__(self, mark: str) -> None:
+        # No other session has it: an answer that comes late, on the next connection, is nobody's.
+        self._mark = mark
+        self._numbers = 0
+        self._outbox: list[Request] = []
+        # In the order of sending: an answer without req_id belongs to the oldest of its kind.
+        self._unanswered: dict[str, Request] = {}
+
+    def ask(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:
+        """Have a request sent that will be answered; return its req_id."""
+        self._numbers += 1
+        req_id = f"{self._mark}-{self._numbers}"
+        self._outbox.append(Request(op, argument, req_id))
+        return req_id
+
+    def ping(self) -> None:
+        """Have a ping sent."""
+        self._outbox.append(Request("ping"))
+
+    def take(self) -> list[Request]:
+        """Take what is to be sent, in order."""
+        taken, self._outbox = self._outbox, []
+        # Remembered before it is sent, so that an answer never finds nobody waiting; but not before it is about to be.
+        self._unanswered.update((request.req_id, request) for request in taken if request.req_id is not None)
+        return taken
+
+    def awaits(self, op: str, argument: str) -> bool:
+        """Say whether such a request has no answer yet."""
+        requests = (*self._unanswered.values(), *self._outbox)
+        return any(request.op == op and request.argument == argument for request in requests)
+
+    def answered(self, answer: Answer) -> Request | None:
+        """Return the request that *answer* answers, and await it no longer; None when it answers none."""
+        req_id = next((req_id for req_id, request in self._unanswered.items() if _fits(request, answer)), None)
+        return None if req_id is None else self._unanswered.pop(req_id)
+
+
+def _fits(request: Request, answer: Answer) -> bool:
+    if request.op not in (("subscribe", "unsubscribe") if answer.op == "command" else (answer.op,)):
+        return False
+    if answer.req_id is not None:
+        return request.req_id == answer.req_id
+    return answer.topic in (None, request.argument)

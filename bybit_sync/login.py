@@ -1,0 +1,101 @@
+"""The login: asked for, answered, and asked for once more when our clock may be to blame."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.correspondence import Correspondence
+from bybit_sync.errors import AuthenticationError, ConnectionLost
+from bybit_sync.messages import Answer, printable
+from bybit_sync.refusals import Meaning, Refusal, understand
+from bybit_sync.terms import Terms
+
+__all__ = ["Login"]
+
+
+class Phase(Enum):
+    """How far it is."""
+
+    ASKED = "waiting for the answer"
+    MEASURING = "refused; waiting for a pong to learn the exchange's time"
+    ACCEPTED = "logged in"
+
+
+class Login:
+    """The login of one session."""
+
+    def __init__(self, terms: Terms, clock: ExchangeClock, post: Correspondence, now: Moment) -> None:
+        self._terms = terms
+        self._times = terms.timings
+        self._clock = clock
+        self._post = post
+        self.accepted_at: Moment | None = None
+        self._refusal: AuthenticationError | None = None
+        self._ask(now)
+
+    @property
+    def due(self) -> float | None:
+        """When what it waits for is overdue, on the monotonic clock; None once it is accepted."""
+        return None if self._phase is Phase.ACCEPTED else self._due
+
+    @property
+    def is_accepted(self) -> bool:
+        """Say whether the exchange let us in."""
+        return self._phase is Phase.ACCEPTED
+
+    @property
+    def is_measuring(self) -> bool:
+        """Say whether it waits for a pong, and then for `again`."""
+        return self._phase is Phase.MEASURING
+
+    def answered(self, answer: Answer, now: Moment) -> None:
+        """Take the exchange's answer. Raises `AuthenticationError` when it is a no that another clock cannot mend."""
+        if answer.success:
+            self._phase = Phase.ACCEPTED
+            self.accepted_at = now
+            return
+        refusal = understand(answer.text, answer.code)
+        error = self._error(answer.text, refusal)
+        if refusal.meaning is not Meaning.CLOCK or self._refusal is not None:
+            raise error
+        # The same text stands for a wrong clock and for a wrong login: measure the clock, sign once more, then believe it.
+        self._refusal = error
+        self._phase = Phase.MEASURING
+        self._due = now.seconds + self._times.pong_timeout
+
+    def again(self, now: Moment) -> None:
+        """Ask once more, with the exchange's time."""
+        self._terms.log.info("the login was refused; it is signed again with the exchange's time")
+        self._ask(now)
+
+    def check(self, now: Moment) -> None:
+        """Raise `ConnectionLost` when the answer is overdue."""
+        if self.due is not None and now.seconds >= self.due:
+            seconds = self._times.request_timeout
+            raise ConnectionLost(f"{self._terms.environment} did not answer the login within {seconds:g} s")
+
+    def ending(self, error: Exception) -> Exception:
+        """Return why the session really ends, when *error* ends it: a refusal outweighs what follows from it."""
+        return self._refusal if self.is_measuring and self._refusal is not None else error
+
+    def _ask(self, now: Moment) -> None:
+        expires = self._clock.at(now).timestamp() + self._times.auth_window
+        self._phase = Phase.ASKED
+        self._due = now.seconds + self._times.request_timeout
+        self._post.ask("auth", round(expires * 1000))
+
+    def _error(self, text: str, refusal: Refusal) -> AuthenticationError:
+        offset = self._clock.offset
+        measured = f" (the exchange's clock minus this one: {offset:+.3f} s)" if offset is not None else ""
+        remedy = f"{refusal.remedy} {self._terms.hint}".strip()
+        waits = {Meaning.BUSY: self._times.busy, Meaning.CROWDED: self._times.crowded}
+        said = printable(text).rstrip(".") or "it gives no reason"
+        return AuthenticationError(
+            f"{self._terms.environment} refused the login: {said}{measured}. {remedy}",
+            text=text,
+            remedy=remedy,
+            clock_offset=offset,
+            transient=refusal.meaning in waits,
+            retry_after=waits.get(refusal.meaning),
+        )

@@ -1,0 +1,42 @@
+"""What a session tells its connection, beside the events themselves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from bybit_sync.errors import SubscriptionRejected
+from bybit_sync.updates import Event, Stream
+
+__all__ = ["Confirmed", "Live", "LoggedIn", "News", "Rejected"]
+
+
+@frozen
+class LoggedIn:
+    """The exchange accepted the login."""
+
+
+@frozen
+class Confirmed:
+    """Every topic of *stream* is subscribed; *at* is the exchange's time."""
+
+    stream: Stream
+    at: datetime
+
+
+@frozen
+class Live:
+    """Every topic wanted at login is confirmed. Once per session."""
+
+
+@frozen
+class Rejected:
+    """*stream* is refused for good, and no longer wanted."""
+
+    stream: Stream
+    error: SubscriptionRejected
+
+
+News = LoggedIn | Confirmed | Live | Rejected | Event[Any]

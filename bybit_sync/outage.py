@@ -1,0 +1,54 @@
+"""What the log says of an outage: once why, now and then that it lasts, once how long it was."""
+
+from __future__ import annotations
+
+from bybit_sync.logs import ClientLog
+from bybit_sync.timings import Timings
+
+__all__ = ["Outage", "due"]
+
+
+class Outage:
+    """The time since a client was LIVE, or first tried to be. Only the connection thread; *now* is the monotonic time."""
+
+    def __init__(self, log: ClientLog, times: Timings) -> None:
+        self._log = log
+        self._times = times
+        self._since: float | None = None
+        self._told = 0
+
+    def begin(self, now: float) -> None:
+        """Count from *now*, unless it counts already."""
+        if self._since is None:
+            self._since, self._told = now, 0
+
+    def failed(self, error: Exception, pause: float, *, loud: bool) -> None:
+        """Say why there is nothing: as an ERROR when it is *loud*, else as one WARNING an outage."""
+        level = self._log.error if loud else self._log.debug if self._told else self._log.warning
+        level("%s; next attempt in %.1f s", error, pause)
+        self._told = max(self._told, 1)
+
+    def remind(self, now: float, error: BaseException | None) -> None:
+        """Say that it lasts, when that is due."""
+        if self._since is not None and self._told and now - self._since >= due(self._told - 1, self._times.outage_reminders):
+            self._told += 1
+            self._log.warning("not live for %.0f s: %s", now - self._since, error)
+
+    def forget(self) -> None:
+        """Count no more, and say nothing of it."""
+        self._since = None
+
+    def end(self, now: float) -> float | None:
+        """Say how long it was, and return it in seconds; None when there was none."""
+        since, self._since = self._since, None
+        if since is None:
+            return None
+        if self._told:
+            self._log.info("live after %.1f s", now - since)
+        return now - since
+
+
+def due(told: int, reminders: tuple[float, ...]) -> float:
+    """Return after how many seconds the next reminder is due when *told* were given: the last one repeats."""
+    extra = max(0, told - len(reminders) + 1)
+    return reminders[min(told, len(reminders) - 1)] + extra * reminders[-1]

@@ -1,0 +1,31 @@
+"""What every session of a client has in common."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from attrs import frozen
+
+from bybit_sync.dialects import Dialect
+from bybit_sync.timings import Timings
+
+__all__ = ["Terms"]
+
+
+@frozen(kw_only=True)
+class Terms:
+    """What every session of a client has in common."""
+
+    dialect: Dialect
+    categories: tuple[str, ...] | None
+    timings: Timings
+    client: str
+    environment: str
+    log: logging.Logger | logging.LoggerAdapter[logging.Logger]
+    redact: Callable[[str], str]
+    """Takes key and signature out of what the exchange says."""
+    hint: str = ""
+    """What to add to a refused login's remedy: the environments that the key may belong to."""
+    notice: str = ""
+    """What to add to every error: that the dialect was switched off where this client connects to."""

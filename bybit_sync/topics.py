@@ -1,0 +1,229 @@
+"""The topics that are wanted: each is asked for after the login, until it is confirmed or refused for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from typing import Any, Final
+
+from attrs import Factory, define
+
+from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.correspondence import Correspondence
+from bybit_sync.dialects import Channel
+from bybit_sync.errors import ConnectionLost, ProtocolError, SubscriptionRejected
+from bybit_sync.messages import Answer, Request, printable
+from bybit_sync.news import Confirmed, Live, News, Rejected
+from bybit_sync.terms import Terms
+from bybit_sync.updates import Event, Stream
+
+__all__ = ["Topic", "Topics", "Wish"]
+
+# More pushes than this before a subscription is confirmed are no start-up race: the exchange forgot its answer.
+HELD_LIMIT: Final = 100_000
+
+
+class Standing(Enum):
+    """What became of a topic."""
+
+    WANTED = "to be asked for after the login"
+    ASKED = "asked for, not answered"
+    CONFIRMED = "subscribed"
+    WAITING = "refused once, to be asked for again"
+    REFUSED = "refused for good"
+
+
+@define(eq=False)
+class Wish:
+    """One stream that is wanted."""
+
+    stream: Stream
+    returning: bool
+    """Someone received it on an earlier login: a refusal then gets a second chance."""
+    topics: list[Topic] = Factory(list)
+    confirmed: bool = False
+    held: list[Event[Any]] = Factory(list)
+    """What arrived before the confirmation, to be delivered right after it."""
+
+
+@define(eq=False)
+class Topic:
+    """One topic that is wanted."""
+
+    channel: Channel
+    wish: Wish
+    standing: Standing = Standing.WANTED
+    due: float | None = None
+    """When the answer is overdue, or when it is asked for again."""
+    asked: int = 0
+    refusals: int = 0
+
+    @property
+    def name(self) -> str:
+        """How the exchange calls it."""
+        return self.channel.topic
+
+
+class Topics:
+    """The wanted topics of one session."""
+
+    def __init__(self, terms: Terms, clock: ExchangeClock, post: Correspondence, wanted: Mapping[Stream, bool]) -> None:
+        self._terms = terms
+        self._clock = clock
+        self._post = post
+        self._wishes: dict[Stream, Wish] = {}
+        self._topics: dict[str, Topic] = {}
+        # Whom the answer to a request is for. An answer to a wish that was given up meanwhile is for nobody.
+        self._asked: dict[str, Topic] = {}
+        self._left: set[str] = set()
+        self._open = False
+        # Streams still to be confirmed before this login counts as LIVE; None once it did.
+        self._before_live: set[Stream] | None = set(wanted)
+        for stream, returning in wanted.items():
+            self._add(stream, returning=returning)
+
+    # --- asked ---
+
+    def find(self, name: str) -> Topic | None:
+        """Return the topic that is called *name*, None when it is not wanted."""
+        return self._topics.get(name)
+
+    def was_left(self, name: str) -> bool:
+        """Say whether *name* was unsubscribed from in this session."""
+        return name in self._left
+
+    def is_confirmed(self, stream: Stream) -> bool:
+        """Say whether every topic of *stream* is subscribed."""
+        return stream in self._wishes and self._wishes[stream].confirmed
+
+    def due(self) -> Iterator[float]:
+        """Go over the moments at which `chase` has something to do."""
+        return (topic.due for topic in self._topics.values() if topic.due is not None)
+
+    # --- wishes ---
+
+    def want(self, stream: Stream, now: Moment, *, returning: bool) -> None:
+        """Subscribe to *stream*, now or as soon as the login is accepted."""
+        if stream in self._wishes:
+            return
+        wish = self._add(stream, returning=returning)
+        if self._open:
+            self._ask_for(wish, now)
+        elif self._before_live is not None:
+            self._before_live.add(stream)
+
+    def unwant(self, stream: Stream) -> list[News]:
+        """Unsubscribe from *stream*, if it is wanted."""
+        wish = self._wishes.pop(stream, None)
+        if wish is None:
+            return []
+        for topic in wish.topics:
+            del self._topics[topic.name]
+            if topic.standing in (Standing.ASKED, Standing.CONFIRMED):
+                self._left.add(topic.name)
+                self._post.ask("unsubscribe", topic.name)
+        return self._settle(stream)
+
+    def open(self, now: Moment) -> list[News]:
+        """Ask for all of them: the login was accepted."""
+        self._open = True
+        for wish in self._wishes.values():
+            self._ask_for(wish, now)
+        return self._live()
+
+    def _add(self, stream: Stream, *, returning: bool) -> Wish:
+        wish = self._wishes[stream] = Wish(stream, returning)
+        channels = self._terms.dialect.channels(stream, self._terms.categories)
+        wish.topics = [Topic(channel, wish) for channel in channels]
+        self._topics.update((topic.name, topic) for topic in wish.topics)
+        return wish
+
+    def _ask_for(self, wish: Wish, now: Moment) -> None:
+        for topic in wish.topics:
+            self._ask(topic, now)
+
+    def _ask(self, topic: Topic, now: Moment) -> None:
+        topic.standing = Standing.ASKED
+        topic.asked += 1
+        topic.due = now.seconds + self._terms.timings.request_timeout
+        # One topic a request: a refusal then names its topic, and cannot take others with it.
+        self._asked[self._post.ask("subscribe", topic.name)] = topic
+
+    # --- what becomes of them ---
+
+    def answered(self, request: Request, answer: Answer, now: Moment) -> list[News]:
+        """Take *answer* to *request*, a subscribe."""
+        topic = self._asked.pop(str(request.req_id))
+        if self._topics.get(topic.name) is not topic:
+            return []
+        if answer.success or "already subscribed" in answer.text.lower():
+            return self._confirm(topic, now)
+        topic.refusals += 1
+        if topic.wish.returning and topic.refusals == 1:
+            self._terms.log.warning("%s is refused (%s); asking once more", topic.name, printable(answer.text))
+            topic.standing = Standing.WAITING
+            topic.due = now.seconds + self._terms.timings.ask_again
+            return []
+        return self._reject(topic, answer.text)
+
+    def prove(self, topic: Topic, now: Moment) -> list[News]:
+        """Take a push as proof of *topic*'s subscription, as good as an answer: answers can get lost."""
+        # Unless it may stem from the subscription that the exchange was just asked to end.
+        if topic.standing is Standing.CONFIRMED or self._post.awaits("unsubscribe", topic.name):
+            return []
+        return self._confirm(topic, now)
+
+    def chase(self, now: Moment) -> None:
+        """Ask again for what was not answered, or refused once. Raises `ConnectionLost` when it was not answered twice."""
+        for topic in self._topics.values():
+            if topic.due is not None and now.seconds >= topic.due:
+                if topic.standing is Standing.ASKED and topic.asked > 1:
+                    who = self._terms.environment
+                    raise ConnectionLost(f"{who}: no answer to the subscription to {topic.name}, asked for twice")
+                self._ask(topic, now)
+
+    def _confirm(self, topic: Topic, now: Moment) -> list[News]:
+        topic.standing = Standing.CONFIRMED
+        topic.due = None
+        wish = topic.wish
+        if wish.confirmed or any(t.standing is not Standing.CONFIRMED for t in wish.topics):
+            return []
+        wish.confirmed = True
+        held, wish.held = wish.held, []
+        return [Confirmed(wish.stream, self._clock.at(now)), *held, *self._settle(wish.stream)]
+
+    def _reject(self, topic: Topic, text: str) -> list[News]:
+        topic.standing = Standing.REFUSED
+        remedy = "Check the key's permissions, the account's kind, categories= and dialect=."
+        said = printable(text).rstrip(".") or "it gives no reason"
+        message = f"{self._terms.environment} refused {topic.name}: {said}. {remedy}"
+        error = SubscriptionRejected(message, text=text, remedy=remedy, topic=topic.name)
+        return [Rejected(topic.wish.stream, error), *self.unwant(topic.wish.stream)]
+
+    def _settle(self, stream: Stream) -> list[News]:
+        if self._before_live is None:
+            return []
+        self._before_live.discard(stream)
+        return self._live()
+
+    def _live(self) -> list[News]:
+        if not self._open or self._before_live is None or self._before_live:
+            return []
+        self._before_live = None
+        return [Live()]
+
+    # --- what arrives for them ---
+
+    def pass_on(self, wish: Wish, events: Sequence[Event[Any]]) -> Sequence[Event[Any]]:
+        """Return those of *events* that can be delivered now; the others are held until *wish* is confirmed."""
+        if wish.confirmed:
+            return events
+        if len(wish.held) >= HELD_LIMIT:
+            who = self._terms.environment
+            raise ProtocolError(f"{who} pushed {HELD_LIMIT} messages of {wish.stream.value} without confirming it")
+        wish.held += events
+        return ()
+
+    def wishes(self) -> Iterator[Wish]:
+        """Go over the streams that are wanted."""
+        return iter(self._wishes.values())
