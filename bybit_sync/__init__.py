@@ -62,6 +62,7 @@ from bybit_sync.errors import (
 )
 from bybit_sync.outlet import AnyEvent, EventQueue
 from bybit_sync.pacing import Backoff, ConnectLimit
+from bybit_sync.rsa import rsa_signer
 from bybit_sync.status import Health, State, StatusChange, SubscriptionHealth, SubscriptionState
 from bybit_sync.subscription import Subscription
 from bybit_sync.updates import (
@@ -144,5 +145,6 @@ __all__ = [
     "TriggerBy",
     "UserTradeUpdate",
     "__version__",
+    "rsa_signer",
     "to_dict",
 ]
