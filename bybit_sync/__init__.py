@@ -63,8 +63,8 @@ from bybit_sync.errors import (
 from bybit_sync.outlet import AnyEvent, EventQueue
 from bybit_sync.pacing import Backoff, ConnectLimit
 from bybit_sync.rsa import rsa_signer
-from bybit_sync.status import Health, State, StatusChange, SubscriptionHealth, SubscriptionState
-from bybit_sync.subscription import Subscription
+from bybit_sync.status import Health, State, StatusChange
+from bybit_sync.subscription import Subscription, SubscriptionHealth, SubscriptionState
 from bybit_sync.updates import (
     BalanceUpdate,
     CoinBalance,

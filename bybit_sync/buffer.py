@@ -39,18 +39,24 @@ def merge(first: Event[T], second: Event[T]) -> Event[T]:
     assert b is not None
     graver, gap = (first, a) if _WEIGHT[a.reason] > _WEIGHT[b.reason] else (second, b)
     missed = None if a.missed is None or b.missed is None else a.missed + b.missed
-    return attrs.evolve(graver, gap=attrs.evolve(gap, since=min(a.since, b.since), until=max(a.until, b.until), missed=missed))
+    gap = attrs.evolve(gap, since=min(a.since, b.since), until=max(a.until, b.until), missed=missed)
+    return _gap_event(graver, gap, raw=graver.raw)
 
 
 def missed_by(event: Event[T], *, detail: str) -> Event[T]:
     """Return the gap that stands for *event*, which found no place."""
     at = event.created_at or event.received_at
+    return _gap_event(event, Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=1, detail=detail), raw=b"")
+
+
+def _gap_event(event: Event[T], gap: Gap, *, raw: bytes) -> Event[T]:
     return Event(
         stream=event.stream,
         topic=event.topic,
-        gap=Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=1, detail=detail),
+        gap=gap,
         received_at=event.received_at,
         received_ns=event.received_ns,
+        raw=raw,
         client=event.client,
         epoch=event.epoch,
     )

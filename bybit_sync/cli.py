@@ -86,10 +86,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError("it has to be more than 0")
-    return seconds
+    with contextlib.suppress(ValueError):
+        if 0 < (seconds := float(text)) < math.inf:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
 
 
 # --- demo ---
@@ -166,7 +166,7 @@ def _line(stream: Stream, row: Any) -> str:
 
 
 @contextlib.contextmanager
-def _tables(title: str) -> Iterator[Show]:
+def _tables(footer: str) -> Iterator[Show]:
     """Keep four tables on the terminal up to date."""
     from rich.live import Live  # noqa: PLC0415 - comes with an extra
 
@@ -174,22 +174,25 @@ def _tables(title: str) -> Iterator[Show]:
     with Live(auto_refresh=False) as live:
 
         def show(event: AnyEvent) -> None:
+            nonlocal footer
+            if event.gap:
+                footer = f"{event.stream.value}: updates may be missing ({event.gap.reason})"
             rows, most = shown[event.stream], _ROWS_SHOWN[event.stream]
             for row in _rows(event):
                 # What changed last stands last, and the oldest goes.
                 rows.pop(key := _KEYS[event.stream](row), None)
                 rows[key] = row
             shown[event.stream] = dict(list(rows.items())[-most:])
-            live.update(_screen(title, shown), refresh=True)
+            live.update(_screen(shown, footer), refresh=True)
 
         yield show
 
 
-def _screen(title: str, shown: Mapping[Stream, Mapping[str, Any]]) -> RenderableType:
+def _screen(shown: Mapping[Stream, Mapping[str, Any]], footer: str) -> RenderableType:
     from rich.console import Group  # noqa: PLC0415
 
     tables = [part for stream in _COLUMNS for part in (_table(stream, shown[stream].values()), "")]
-    return Group(*tables, f"[dim]{title}[/dim]")
+    return Group(*tables, f"[dim]{footer}[/dim]")
 
 
 def _table(stream: Stream, rows: Iterable[Any]) -> Table:

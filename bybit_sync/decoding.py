@@ -7,6 +7,7 @@ Both use the same *leaves*, one for each kind of value.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
@@ -37,12 +38,13 @@ try:
 except ImportError:  # the extra ``speed`` is not installed
     msgspec = None  # type: ignore[assignment]
 
-__all__ = ["Decoded", "Decoder", "Unreadable", "moment", "parse", "to_dict"]
+__all__ = ["PARSERS", "Decoded", "Decoder", "Unreadable", "moment", "parse", "to_dict"]
 
 _LOG = logging.getLogger(__name__)
 
 _DIGITS = 64  # of a number as written, and the largest exponent
 _WHOLE = 2**63  # where whole numbers end
+_WHOLE_DIGITS = 19  # of the largest
 _FLOATS = 2**42  # milliseconds that a float of seconds still tells apart from their neighbours, and rounds to
 _NAMES = 1_000  # unknown keys that are logged
 _DESCRIBED = 100  # bad rows of one message that are told in words
@@ -90,8 +92,12 @@ _JSON = json.JSONDecoder(parse_float=_bare)
 _scan_once: Callable[[str, int], tuple[Any, int]] = _JSON.scan_once  # type: ignore[attr-defined]
 
 
-def read_json(frame: bytes | str) -> Any:
-    """Read a JSON text with the standard library; see `parse`."""
+def _read_json(frame: bytes | str) -> Any:
+    """Return a JSON text as plain Python values, its bare numbers exact: int or Decimal.
+
+    Raises `Unreadable`, and nothing else, for what cannot be read: wrong UTF-8 or JSON, nesting beyond Python's limit, a whole
+    number of thousands of digits. Of a key that comes twice, the last one counts.
+    """
     try:
         text = frame if isinstance(frame, str) else frame.decode()
         try:
@@ -114,19 +120,21 @@ def _complaint(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else "a whole number with too many digits"
 
 
-def read_msgspec(frame: bytes | str) -> Any:
-    """Read a JSON text with msgspec; see `parse`."""
-    try:
-        return _quick_json(frame)
-    except (ValueError, RecursionError):
-        return read_json(frame)
+PARSERS = {"json": _read_json}
 
-
-if msgspec is None:
-    parse = read_json
-else:
+if msgspec is not None:
     _quick_json = msgspec.json.Decoder(float_hook=_bare).decode
-    parse = read_msgspec
+
+    def _read_msgspec(frame: bytes | str) -> Any:
+        """Do what the standard library does, sooner; what msgspec refuses, such as half a surrogate pair, is tried again."""
+        try:
+            return _quick_json(frame)
+        except (ValueError, RecursionError):
+            return _read_json(frame)
+
+    PARSERS["msgspec"] = _read_msgspec
+
+parse = PARSERS.get("msgspec", _read_json)
 
 
 # --- Leaves: one for each kind of value --------------------------------------------------------------------------------------
@@ -232,7 +240,7 @@ def moment(ms: object) -> datetime | None:
 
 def _is_digits(value: Any) -> bool:
     """Tell whether *value* is a text of digits that `int` takes, and takes quickly."""
-    return value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= len(str(_WHOLE))
+    return value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= _WHOLE_DIGITS
 
 
 def _whole(value: Any) -> int | None:
@@ -245,8 +253,8 @@ def _whole(value: Any) -> int | None:
 
 def _sequence(value: Any) -> int | None:
     """Read a cross sequence, which the exchange also writes as a text; -1 says "never traded"."""
-    number = -1 if value == "-1" else int(value) if _is_digits(value) else value
-    return None if number == -1 else _whole(number)
+    number = int(value) if _is_digits(value) else value
+    return None if number == "-1" or (number.__class__ is int and number == -1) else _whole(number)
 
 
 def _text(value: Any) -> str | None:
@@ -341,16 +349,17 @@ _LEAVES: Mapping[Any, _Leaf] = {
 }
 
 
-def _required(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return *read* for an attribute that must not be None."""
+def _required(leaf: _Leaf) -> _Leaf:
+    """Return *leaf* for an attribute that must not be None, whichever way it is read."""
 
-    def read_required(value: Any) -> Any:
-        result = read(value)
+    def read(value: Any) -> Any:
+        result = leaf.read(value)
         if result is None:
             raise Misfit("names nothing, and the row cannot do without")
         return result
 
-    return read_required
+    known = {text: word for text, word in (leaf.known or {}).items() if word is not None}
+    return leaf._replace(read=read, known=known)
 
 
 def _write_reader(cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[str, str]) -> Callable[[Any], Any]:
@@ -475,19 +484,20 @@ class Decoder:
         leaves = {field.metadata["key"]: self._leaf(field) for field in _sent(cls)}
         aliases = {alias: key for alias, key in self._renames.items() if key in leaves}
         quick = self._quick[cls] = _write_reader(cls, leaves, aliases)
-        thorough = _thorough_reader(cls, leaves, aliases, self.converter)
+        # Written when the first bad row needs it: that takes longer than all the rest of the import of this module.
+        thorough = functools.cache(lambda: _thorough_reader(cls, leaves, aliases, self.converter))
 
         def structure(row: Any, _: object) -> Any:
             try:
                 return quick(row)
             except Exception:  # noqa: BLE001 - it does not explain itself
-                return thorough(row)
+                return thorough()(row)
 
         self.converter.register_structure_hook(cls, structure)
 
     def _leaf(self, field: attrs.Attribute[Any]) -> _Leaf:
         leaf = self._kind_of_leaf(field)
-        return leaf if field.default is not attrs.NOTHING else leaf._replace(read=_required(leaf.read))
+        return _required(leaf) if field.default is attrs.NOTHING else leaf
 
     def _kind_of_leaf(self, field: attrs.Attribute[Any]) -> _Leaf:
         """Return the leaf for what *field*'s metadata and type say."""

@@ -17,7 +17,7 @@ from itertools import zip_longest
 from typing import Any
 
 from bybit_sync.bell import Bell
-from bybit_sync.environments import Environment
+from bybit_sync.environments import Environment, host_and_port
 from bybit_sync.errors import ConnectionFailed, TLSError
 from bybit_sync.proxy import Proxy
 from bybit_sync.wire import Watch, Wire, bare, reason_of
@@ -53,8 +53,11 @@ def dial(
     when the proxy cannot serve, and `ConnectionFailed` for all else. Only the connection thread.
     """
     route = None if proxy is None else proxy.route(environment)
-    target = f"{environment.host}:{environment.port}"
-    watch = Watch(target if route is None else f"{target} through {route}", deadline=deadline, bell=bell, on_bell=on_bell)
+    peer = host_and_port(environment.host, environment.port)
+    if route is not None:
+        peer = f"{peer} through {route}"
+        log.debug("dialling %s", peer)
+    watch = Watch(peer, deadline=deadline, bell=bell, on_bell=on_bell)
     first = environment if route is None else route
     wire = Wire(_connect(first.host, first.port, watch, only_loopback=not environment.tls), watch)
     try:
@@ -157,7 +160,7 @@ def _interleaved(addresses: Iterable[_Address]) -> list[_Address]:
 
 
 class _Race:
-    """Connection attempts to several addresses, each begun 250 ms after the one before or as soon as that has failed."""
+    """Connection attempts to several addresses, each begun 250 ms after the one before, or at once when none is under way."""
 
     def __init__(self, addresses: Iterable[_Address], watch: Watch) -> None:
         self._waiting = _interleaved(addresses)
@@ -189,7 +192,7 @@ class _Race:
         try:
             sock = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:  # no descriptor left, or a family that this machine does not speak
-            self._fail(reason_of(error))
+            self._failures.append(reason_of(error))
             return
         self._running[sock] = time.monotonic() + _CONNECT_SECONDS
         try:
@@ -217,11 +220,7 @@ class _Race:
     def _give_up(self, sock: socket.socket, why: str) -> None:
         del self._running[sock]
         sock.close()
-        self._fail(why)
-
-    def _fail(self, why: str) -> None:
         self._failures.append(why)
-        self._next = 0.0  # the next address need not wait
 
     def _next_moment(self) -> float | None:
         moments = list(self._running.values())

@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 _LOG = logging.getLogger(__name__)
-_STRANGERS = 1_000  # unknown texts that are kept for each vocabulary
+STRANGERS = 1_000  # unknown texts that are kept for each vocabulary
 _LONGEST = 100  # characters of a text that are kept or shown
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -107,7 +107,7 @@ def _welcome(vocabulary: type[OpenEnumT], stranger: OpenEnumT) -> OpenEnumT:
     key = text[:_LONGEST]
     with _lock:
         kept = _kept.setdefault(vocabulary, {})
-        new = key not in kept and len(kept) < _STRANGERS
+        new = key not in kept and len(kept) < STRANGERS
         if new:
             # What is too long to keep is still logged only once, by its beginning.
             kept[key] = stranger if key == text else None

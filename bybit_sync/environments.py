@@ -11,7 +11,7 @@ import attrs
 
 from bybit_sync.errors import ConfigurationError
 
-__all__ = ["ENVIRONMENTS", "Environment"]
+__all__ = ["ENVIRONMENTS", "Environment", "host_and_port"]
 
 _URL = re.compile(
     r"(?P<scheme>wss?)://(?P<host>[a-z0-9_.-]{1,253}|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{1,5}))?", re.ASCII | re.IGNORECASE
@@ -67,6 +67,11 @@ class Environment:
             return ENVIRONMENTS[value]
         except KeyError:
             raise _refused(value, "is not a name that we know") from None
+
+
+def host_and_port(host: str, port: int) -> str:
+    """Return both as they stand in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _split(url: str) -> tuple[str, str, int]:

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import attrs
 
-from bybit_sync.environments import Environment
+from bybit_sync.environments import Environment, host_and_port
 from bybit_sync.errors import ConfigurationError, HandshakeRejected
 from bybit_sync.wire import Wire, bare, printable
 
@@ -92,8 +92,7 @@ class Route:
     credentials: Callable[[], tuple[str, str] | None]
 
     def __repr__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{host_and_port(self.host, self.port)}"
 
     @property
     def is_loopback(self) -> bool:
@@ -117,7 +116,7 @@ class Route:
             self._connect_socks(wire, kind.socks, host, environment.port)
 
     def _connect_http(self, wire: Wire, host: str, port: int) -> None:
-        wire.sendall(self._http_request(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
+        wire.sendall(self._http_request(host_and_port(host, port)))
         head = wire.read_head()
         if not 200 <= head.status < 300:  # noqa: PLR2004
             raise HandshakeRejected(

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bybit_sync.clock import Moment
-from bybit_sync.status import SubscriptionState
-from bybit_sync.subscription import Subscription
+from bybit_sync.subscription import Subscription, SubscriptionState
 from bybit_sync.updates import Event, Stream
 
 __all__ = ["Roster"]

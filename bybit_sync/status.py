@@ -6,20 +6,16 @@ import queue
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import frozen
 
 from bybit_sync.enums import TextEnum
-from bybit_sync.updates import Stream
+from bybit_sync.logs import ClientLog
+from bybit_sync.subscription import Subscription, SubscriptionHealth
 from bybit_sync.waiting import Parking
 
-if TYPE_CHECKING:
-    import logging
-
-    from bybit_sync.subscription import Subscription
-
-__all__ = ["Health", "Notifier", "Situation", "State", "StatusChange", "SubscriptionHealth", "SubscriptionState"]
+__all__ = ["Health", "Notifier", "Situation", "State", "StatusChange"]
 
 
 class State(TextEnum):
@@ -39,19 +35,6 @@ class State(TextEnum):
     """Ended by `close`. Final."""
 
 
-class SubscriptionState(TextEnum):
-    """What a subscription is doing."""
-
-    PENDING = "PENDING"
-    """Asked for, never confirmed yet."""
-    LIVE = "LIVE"
-    """Confirmed by the exchange: it receives."""
-    STALE = "STALE"
-    """Was LIVE, and is not confirmed again yet: updates may be missing, and a gap will say so."""
-    CLOSED = "CLOSED"
-    """Ended, by `close` or by its `error`."""
-
-
 @frozen(kw_only=True)
 class StatusChange:
     """One step of a client from *previous* to *state*, *at* our UTC time.
@@ -66,27 +49,6 @@ class StatusChange:
     error: BaseException | None = None
     downtime: float | None = None
     subscription: Subscription[Any] | None = None
-
-
-@frozen(kw_only=True)
-class SubscriptionHealth:
-    """The state of one subscription, at the time of asking.
-
-    *delivered* counts the events handed over (gaps included), *queued* those that wait, *dropped* those that found the
-    buffer full, *undecodable* the rows (and whole frames) that could not be read, *handler_errors* the exceptions of the
-    callback. *last_push_age* is the seconds since the last push was read, *last_push_lag* the seconds it was under way by the
-    exchange's clock; both None before the first one (and the lag when the push carried no time).
-    """
-
-    stream: Stream
-    state: SubscriptionState
-    delivered: int
-    queued: int
-    dropped: int
-    undecodable: int
-    handler_errors: int
-    last_push_age: float | None
-    last_push_lag: float | None
 
 
 @frozen(kw_only=True)
@@ -152,7 +114,7 @@ class Notifier:
         self,
         on_status: Callable[[StatusChange], object],
         start: Callable[[Callable[[], None], str], None],
-        log: logging.LoggerAdapter[logging.Logger],
+        log: ClientLog,
     ) -> None:
         self._on_status = on_status
         self._start = start

@@ -10,23 +10,59 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
+from attrs import frozen
+
 from bybit_sync.arguments import not_negative
 from bybit_sync.buffer import Buffer
 from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.enums import TextEnum
 from bybit_sync.errors import ConfigurationError, SubscriptionClosed
 from bybit_sync.logs import ClientLog
 from bybit_sync.outage import due
 from bybit_sync.outlet import Outlet
-from bybit_sync.status import SubscriptionHealth, SubscriptionState
 from bybit_sync.updates import Event, Gap, GapReason, Stream
 from bybit_sync.waiting import wait_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["CallbackThread", "Owner", "Subscription"]
+__all__ = ["CallbackThread", "Owner", "Subscription", "SubscriptionHealth", "SubscriptionState"]
 
 T = TypeVar("T")
+
+
+class SubscriptionState(TextEnum):
+    """What a subscription is doing."""
+
+    PENDING = "PENDING"
+    """Asked for, never confirmed yet."""
+    LIVE = "LIVE"
+    """Confirmed by the exchange: it receives."""
+    STALE = "STALE"
+    """Was LIVE, and is not confirmed again yet: updates may be missing, and a gap will say so."""
+    CLOSED = "CLOSED"
+    """Ended, by `close` or by its `error`."""
+
+
+@frozen(kw_only=True)
+class SubscriptionHealth:
+    """The state of one subscription, at the time of asking.
+
+    *delivered* counts the events handed over (gaps included), *queued* those that wait, *dropped* those that found the
+    buffer full, *undecodable* the rows (and whole frames) that could not be read, *handler_errors* the exceptions of the
+    callback. *last_push_age* is the seconds since the last push was read, *last_push_lag* the seconds it was under way by the
+    exchange's clock; both None before the first one (and the lag when the push carried no time).
+    """
+
+    stream: Stream
+    state: SubscriptionState
+    delivered: int
+    queued: int
+    dropped: int
+    undecodable: int
+    handler_errors: int
+    last_push_age: float | None
+    last_push_lag: float | None
 
 
 class Owner(Protocol):

@@ -234,6 +234,10 @@ class Transport:
             yield from self._messages(chunk)
             if self._ahead:
                 return
+            if self._wire.drained:
+                break
+        else:
+            return
         # Only now: what the peer had sent before it stopped taking from us has been delivered.
         if self._broken is not None:
             raise self._broken

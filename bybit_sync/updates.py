@@ -64,6 +64,8 @@ __all__ = [
 
 T_co = TypeVar("T_co", covariant=True)
 
+_LINE = 160  # characters of the first row that an event shows
+
 NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
 
@@ -640,8 +642,8 @@ class Gap(_Short):
     error: BaseException | None = None
 
 
-@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
-class Event(Generic[T_co]):
+@attrs.frozen(init=False, weakref_slot=False, repr=False)
+class Event(_Short, Generic[T_co]):
     """One push of the exchange, or a gap; always true, and iterable over its rows.
 
     Attributes:
@@ -661,26 +663,61 @@ class Event(Generic[T_co]):
 
     stream: Stream
     topic: str
-    data: tuple[T_co, ...] = ()
-    gap: Gap | None = None
-    id: str | None = None
-    created_at: datetime | None = None
+    data: tuple[T_co, ...]
+    gap: Gap | None
+    id: str | None
+    created_at: datetime | None
     received_at: datetime
     received_ns: int
-    raw: bytes = b""
-    client: str = ""
-    epoch: int = 0
-    index: int = 0
+    raw: bytes
+    client: str
+    epoch: int
+    index: int
+
+    def __new__(
+        cls,
+        *,
+        stream: Stream,
+        topic: str,
+        data: tuple[T_co, ...] = (),
+        gap: Gap | None = None,
+        id: str | None = None,  # noqa: A002 - the exchange's name for it
+        created_at: datetime | None = None,
+        received_at: datetime,
+        received_ns: int,
+        raw: bytes = b"",
+        client: str = "",
+        epoch: int = 0,
+        index: int = 0,
+    ) -> Event[T_co]:
+        """Make an event; a draft first, since one is made for every push."""
+        event = _EventDraft()
+        event.stream = stream
+        event.topic = topic
+        event.data = data
+        event.gap = gap
+        event.id = id
+        event.created_at = created_at
+        event.received_at = received_at
+        event.received_ns = received_ns
+        event.raw = raw
+        event.client = client
+        event.epoch = epoch
+        event.index = index
+        event.__class__ = cls
+        return event  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[T_co]:
         """Go over the rows; over nothing for a gap."""
         return iter(self.data)
 
     def __repr__(self) -> str:
-        """Return stream, first row and count, or the gap, on one line without the account id."""
-        first = self.gap or next(iter(self), None)
-        count = "" if self.gap else f", {len(self.data)} rows"
-        return f"Event({self.stream}, {first!r}{count})"
+        """Return stream, count and the beginning of the first row, or the gap: one short line, without the account id."""
+        if self.gap is not None:
+            return f"Event({self.stream}, {self.gap!r})"
+        count = "1 row" if len(self.data) == 1 else f"{len(self.data)} rows"
+        first = repr(self.data[0]) if self.data else "none"
+        return f"Event({self.stream}, {count}: {first if len(first) <= _LINE else first[:_LINE] + '...'})"
 
     def numbered(self, index: int) -> Event[T_co]:
         """Return this event as number *index* of a subscription."""

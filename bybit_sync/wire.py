@@ -94,7 +94,7 @@ class Watch:
             self._on_bell()
         # Even when something is ready: a peer that drips, or a bell that never stops, must not outlive the deadline.
         if time.monotonic() >= self.deadline:
-            raise self.failed("no answer in time")
+            raise self.failed("timed out")
         return {sock for sock in wanted if sock in ready}
 
     def failed(self, why: str) -> ConnectionFailed:
@@ -122,10 +122,13 @@ class Wire:
     def __init__(self, sock: socket.socket, watch: Watch) -> None:
         self.watch = watch
         self.failure: BaseException | None = None
+        self.drained = False
+        """Whether the last `read` took all that the system had, so that another one is not worth its while."""
         self._sock = sock
         self._tls: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._end: bytes | str | None = None  # when TLS has no more data: b"", or what went wrong
         self._first_byte = b""
         self._selector = _Selector()
         self._selector.register(sock, selectors.EVENT_READ)
@@ -135,24 +138,38 @@ class Wire:
 
     def wait(self, timeout: float | None) -> None:
         """Return when bytes lie ready, the bell rings (it is left ringing), or *timeout* seconds have passed."""
-        # select is blind to what OpenSSL was already given.
-        if self._tls is None or not (self._incoming.pending or self._tls.pending()):
+        # select is blind to what TLS has in memory: what a write had to read, and an end behind the last data.
+        if not self._incoming.pending and self._end is None:
             self._selector.select(timeout)
 
     def read(self) -> bytes | None:
         """Return what lies ready, at most 64 KiB: None when that is nothing, b"" when the peer has closed. Never waits."""
         if self._tls is None:
             return self._take()
+        while (data := self._decrypted(self._tls)) is None and self._feed():
+            pass
+        return data
+
+    def _decrypted(self, tls: ssl.SSLObject) -> bytes | None:
+        """Return what the records in memory hold: None when none is whole, b"" at the end."""
+        pieces: list[bytes] = []
         try:
-            while True:
-                with contextlib.suppress(ssl.SSLWantReadError):
-                    return self._tls.read(_RECORD)
-                if not self._feed():
-                    return None
+            while self._end is None and (self._incoming.pending or self._incoming.eof or tls.pending()):
+                if piece := tls.read(_RECORD):
+                    pieces.append(piece)
+                else:
+                    self._end = b""
+        except ssl.SSLWantReadError:
+            pass
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return b""
+            self._end = b""
         except ssl.SSLError as error:
-            raise self.watch.failed(f"the TLS stream broke: {reason_of(error)}") from None
+            self._end = f"the TLS stream broke: {reason_of(error)}"
+        if pieces:
+            return b"".join(pieces)
+        if isinstance(self._end, str):
+            raise self.watch.failed(self._end)
+        return self._end
 
     def read_head(self) -> Head:
         """Return the HTTP head that the peer sends next, and what came with it.
@@ -180,11 +197,13 @@ class Wire:
 
     def _take(self, size: int = _CHUNK) -> bytes | None:
         try:
-            return self._sock.recv(size)
+            data = self._sock.recv(size)
         except BlockingIOError:
             return None
         except OSError as error:
             raise self.watch.failed(reason_of(error)) from None
+        self.drained = len(data) < size
+        return data
 
     # -- writing
 

@@ -6,7 +6,10 @@ import json
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from functools import partial
+from typing import Any, Final
+
+from hypothesis import HealthCheck, settings
 
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.dialects import V5, Dialect
@@ -15,6 +18,9 @@ from bybit_sync.news import News
 from bybit_sync.protocol import Session, Terms
 from bybit_sync.timings import Timings
 from bybit_sync.updates import Event, Stream
+
+# A busy machine is no reason to fail.
+steady: Final = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
@@ -41,10 +47,12 @@ class Talk:
         times: Timings | None = None,
         wall: float = 0.0,
         key: str = "KEY",
+        starts: float = 0.0,
+        clock: ExchangeClock | None = None,
     ) -> None:
-        self.seconds = 0.0
+        self.seconds = starts
         self.wall = wall
-        self.clock = ExchangeClock(self.now)
+        self.clock = clock or ExchangeClock(self.now)
         terms = Terms(
             dialect=dialect,
             categories=categories,

@@ -135,6 +135,17 @@ def test_an_order_is_placed_partly_filled_and_filled(lines: list[dict[str, Any]]
     assert total(fills, lambda row: Decimal(row["exec_fee"])) == Decimal(order[-1]["cum_exec_fee"])
 
 
+def test_a_reduce_only_order_closes_the_position(lines: list[dict[str, Any]]) -> None:
+    """One match of two fills, in one message, and the position is flat."""
+    closing = next(row for row in rows(lines, "orders") if row["reduce_only"])
+    match = next(
+        line for line in lines if line["stream"] == "user_trades" and line["data"][0]["order_id"] == closing["order_id"]
+    )
+    after = lines[lines.index(match) :]
+    assert [row["closed_size"] == row["exec_qty"] for row in match["data"]] == [True, True]
+    assert (rows(after, "positions")[0]["size"], rows(after, "positions")[0]["side"]) == ("0", None)
+
+
 # --- other ways to show ---
 
 
@@ -198,8 +209,10 @@ def test_ctrl_c_ends_it_cleanly(options: list[str]) -> None:
     assert process.stdout is not None
     assert process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
+    # The first line came when it was told, and not with the first full buffer.
+    assert out.count("\n") < 40
 
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
@@ -244,7 +257,15 @@ def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["dance"], ["demo", "--seconds", "0"], ["demo", "--seconds", "nan"], ["demo", "--dialect", "v4"]]
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["demo", "--seconds", "0"],
+        ["demo", "--seconds", "nan"],
+        ["demo", "--seconds", "soon"],
+        ["demo", "--dialect", "v4"],
+    ],
 )
 def test_wrong_arguments_end_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """And with the usage."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bybit_sync.clock import ExchangeClock, Moment
 
-from .talking import NOON, at
+from .talking import NOON, at, steady
 
 
 def told(seconds: float) -> datetime:
@@ -88,6 +88,7 @@ def test_a_quicker_answer_is_believed() -> None:
 times = st.floats(min_value=0, max_value=30)
 
 
+@steady(max_examples=300)
 @given(skew=st.floats(min_value=-1e4, max_value=1e4), ways=st.lists(st.tuples(times, times), min_size=1))
 def test_it_is_never_wrong_by_more_than_the_last_answers_way(skew: float, ways: list[tuple[float, float]]) -> None:
     """Whatever way the answers took, the truth lies within what the last one allows."""

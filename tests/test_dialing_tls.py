@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import logging
 import shutil
+import socket
 import ssl
 import struct
 import subprocess
@@ -24,8 +25,8 @@ from bybit_sync import dialing
 from bybit_sync.bell import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
-from bybit_sync.errors import ConnectionFailed, TLSError
-from tests.peers import Line, Peer, Script, closed_port, frame, opened, plays, read_messages, switching
+from bybit_sync.errors import ConnectionFailed, ConnectionLost, TLSError
+from tests.peers import Line, Peer, Script, closed_port, frame, opened, plays, read_messages, read_to_the_end, switching
 
 AUTHORITY = trustme.CA()
 NOW = datetime.now(timezone.utc)
@@ -186,7 +187,7 @@ def test_stalled_handshake_ends_at_the_deadline(bell: Bell) -> None:
     before = time.monotonic()
     with Peer(plays(100, Line.wait_for_end)) as peer:
         error = failure(peer.url.replace("ws:", "wss:"), bell, within=0.4)
-    assert "no answer in time (while shaking hands for TLS)" in str(error)
+    assert "timed out (while shaking hands for TLS)" in str(error)
     assert time.monotonic() - before < 3
 
 
@@ -290,6 +291,44 @@ def test_both_versions_carry_a_conversation(bell: Bell, trusting: ssl.SSLContext
             transport.send(str(number))
             assert read_messages(transport, 1) == [str(number).encode()]
         transport.close()
+
+
+def test_broken_record_ends_the_stream_behind_what_was_whole(bell: Bell, trusting: ssl.SSLContext) -> None:
+    """Bytes that are no TLS end the connection; the messages before them are delivered first."""
+
+    def script(line: Line) -> None:
+        line.upgrade(frame("whole"))
+        socket.socket.sendall(line.sock, b"\x17\x03\x03\x00\x20" + bytes(32))  # past the encryption
+        line.wait_for_end()
+
+    messages, error = whole_conversation(script, bell, trusting)
+    assert messages == [b"whole"]
+    assert isinstance(error, ConnectionLost)
+    assert "the TLS stream broke" in str(error)
+
+
+def test_close_notify_is_the_end_without_a_fin(bell: Bell, trusting: ssl.SSLContext) -> None:
+    """A server that ends TLS is gone, even if it leaves the socket open; what came before is delivered (row 41)."""
+
+    def script(line: Line) -> None:
+        line.upgrade(frame("whole"))
+        line.sock.unwrap()  # type: ignore[attr-defined]  # sends it, and waits for ours
+
+    messages, error = whole_conversation(script, bell, trusting)
+    assert messages == [b"whole"]
+    assert isinstance(error, ConnectionLost)
+
+
+def whole_conversation(script: Script, bell: Bell, context: ssl.SSLContext) -> tuple[list[bytes], Exception]:
+    """Return what a peer that plays *script* gets across, and how it ends."""
+    with (
+        Peer(script, context=server_context("127.0.0.1")) as peer,
+        contextlib.closing(opened(peer.url, bell=bell, ssl_context=context)) as transport,
+    ):
+        before = time.monotonic()
+        conversation = read_to_the_end(transport)
+        assert time.monotonic() - before < 5, "the end was only noticed when the peer gave up"
+        return conversation
 
 
 def test_leaving_is_announced(bell: Bell, trusting: ssl.SSLContext) -> None:

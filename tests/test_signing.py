@@ -92,4 +92,6 @@ def test_a_signer_that_hangs_ends_at_the_request_timeout(account: Account, make_
     for said in ("did not answer in time", "still has not answered"):
         with pytest.raises(AuthenticationError, match=said):
             client.subscribe_orders()
+    helper = next(thread for thread in threading.enumerate() if thread.name == f"{client.name}-signer")
     go.set()
+    helper.join(5)

@@ -410,6 +410,8 @@ def test_an_outage_that_was_called_off_does_not_heal(exchange: Exchange) -> None
     healed = threading.Event()
     threading.Timer(0.2, healed.set).start()
     assert healed.wait(5)
+    # Nor when the timer was already on its way.
+    exchange._heal()
     with pytest.raises(ConnectionRefusedError):
         connect(exchange.url + "/v5/private")
 
@@ -471,9 +473,10 @@ def test_an_answer_is_late_on_command(peer: Peer, exchange: Exchange) -> None:
     assert time.monotonic() - before >= 0.1
     exchange.delay_answers(60.0, "ping")
     peer.say(op="ping")
-    exchange.wait_for(lambda: len(exchange.connections[0].received) == 2)
-    exchange.drop()
-    exchange.wait_for(lambda: not exchange.connections)
+    with pytest.raises(TimeoutError):
+        peer.hear(0.05)
+    exchange.close()
+    assert time.monotonic() - before < 30
 
 
 def test_a_frozen_connection_is_silent_and_loses_nothing(peer: Peer, account: Account, exchange: Exchange) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bybit_sync.simulator import Account, Exchange
+from bybit_sync.simulator.rows import SPELLINGS
 from tests.conftest import KEY, SECRET
+from tests.documented_keys import ACCOUNT, COIN, EXECUTION, ORDER, POSITION
 from tests.test_simulator import PATHS, Peer
 
 STREAMS = ("execution", "order", "position", "wallet")
@@ -243,3 +245,37 @@ def test_a_float_is_refused(account: Account) -> None:
     """It is not the number that it looks like."""
     with pytest.raises(TypeError, match="write it as text"):
         account.place_order("BTCUSDT", "Buy", qty=0.1, price="20000")  # type: ignore[arg-type]
+
+
+# Documented, but not for what this exchange trades, or in one of two spellings of which it uses the other.
+UNSAID = {
+    "delta",
+    "gamma",
+    "vega",
+    "theta",
+    "brokerOrderPrice",
+    "ocoTriggerBy",
+    "sessionAvgPrice",
+    "free",
+    "mmrSysUpdatedTime",
+}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "kind", "sender"), [("v5", "UNIFIED", "u"), ("v5", "CONTRACT", "c"), ("v3", "UNIFIED", "3")]
+)
+def test_rows_have_the_documented_keys(dialect: str, kind: str, sender: str) -> None:
+    """All of them, and no other, in each of the three spellings."""
+    documented = {"position": POSITION, "order": ORDER, "execution": EXECUTION, "wallet": ACCOUNT, "coin": COIN}
+    for stream, shape in SPELLINGS[dialect, kind].items():
+        keys = {key.name for key in documented[stream] if sender in key.senders}
+        assert set(shape.plain) | (UNSAID & keys) == keys, stream
+
+
+def test_a_row_is_filled_in_by_what_is_plain(v5: Listener, v3: Listener, account: Account) -> None:
+    """A test names what it is about; the rest is there, translated, and a key of one dialect stays out of the other."""
+    account.push("positions", [{"symbol": "ETHUSDT", "tpslMode": "Partial", "curRealisedPnl": "1", "brandNew": "x"}])
+    row, old = v5.rows()["position"], v3.rows()["user.position.contractAccount"]
+    assert (row["symbol"], row["tpslMode"], row["side"], row["brandNew"]) == ("ETHUSDT", "Partial", "", "x")
+    assert (old["symbol"], old["tpSlMode"], old["side"], old["brandNew"]) == ("ETHUSDT", "Partial", "None", "x")
+    assert "curRealisedPnl" not in old

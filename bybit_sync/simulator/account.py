@@ -27,7 +27,7 @@ _IDS = uuid.UUID("8e7f4b0c-6a53-4f0e-9a53-5b3d9f1c2a77")
 class Account:
     """One account of the exchange: it logs in, trades, and its streams tell.
 
-    There is no matching engine: an order fills when and as :meth:`fill` says. Every action pushes what the exchange would, in
+    There is no matching engine: an order fills when and as `fill` says. Every action pushes what the exchange would, in
     its order (execution, order, position, wallet), before the next action of any thread begins. Numbers are texts, integers
     or ``Decimal``; a float is refused, for it would not be exact.
 
@@ -35,7 +35,7 @@ class Account:
     * *kind*: "UNIFIED", or "CONTRACT" for a classic account as V5 shows it;
     * *uid*: the account's number, which stands in the envelopes.
 
-    Made by :meth:`Exchange.account`.
+    Made by `Exchange.account`.
     """
 
     def __init__(

@@ -40,10 +40,10 @@ class Answers:
         with self._lock:
             return self._delays.get(kind, 0.0)
 
-    def give(self, kind: str, send: Callable[[], None]) -> None:
-        """Call *send*, now or when it is released."""
+    def keep(self, kind: str, send: Callable[[], None]) -> bool:
+        """Keep *send* for the release and return True, or return False when *kind* is not held."""
         with self._lock:
-            if kind in self._held_kinds:
+            is_held = kind in self._held_kinds
+            if is_held:
                 self._held.append(send)
-                return
-        send()
+            return is_held

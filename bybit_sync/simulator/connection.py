@@ -27,10 +27,11 @@ __all__ = ["Connection", "Wire", "dump"]
 class Wire(ServerConnection):
     """A server's end of a WebSocket that can also end as networks end.
 
-    *over* is set from the moment that either side ended it.
+    *number* counts the listener's connections; *over* is set from the moment that either side ended it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.number = 0
         self.over = threading.Event()
         self._resetting = False
         super().__init__(*args, **kwargs)
@@ -72,7 +73,7 @@ class Connection:
     * *gateway*: whose rules it talks by (``gateway.name`` is "v5" or "v3");
     * *account*: who logged in, None before;
     * *epoch*: which login of this account it was: 1, 2, …; 0 before;
-    * *received*: every request, oldest first, as what its JSON said (a text that is no JSON as it is).
+    * *received*: every request that was dealt with, oldest first, as what its JSON said (a text that is no JSON as it is).
     """
 
     def __init__(self, wire: Wire, conversation: Conversation, answers: Answers, *, idle_limit: float) -> None:
@@ -118,7 +119,7 @@ class Connection:
             self._wire.send_bytes(data)
 
     def freeze(self) -> None:
-        """Fall silent while TCP stays up: what would be sent waits until :meth:`thaw`."""
+        """Fall silent while TCP stays up: what would be sent waits until `thaw`."""
         with self._lock:
             self._frozen = self._frozen or []
 
@@ -144,8 +145,6 @@ class Connection:
         """Answer what the client asks until the connection ends. Only the connection's own thread."""
         for frame in self._frames():
             request = read(frame)
-            self.received.append(request)
-            changed()
             if self._wire.over.wait(self._answers.delay_of(_kind(request))):
                 break
             self._answer(request, account_of, now())
@@ -176,7 +175,11 @@ class Connection:
             if self.account is None and self._conversation.key is not None:
                 self.account = account_of(self._conversation.key)
                 self.epoch = self.account.count_login()
-            self._answers.give(_kind(request), lambda: self.send_raw(answer))
+            is_kept = self._answers.keep(_kind(request), lambda: self.send_raw(answer))
+            # Whoever sees the request finds its answer held, or on its way, but not in between.
+            self.received.append(request)
+            if not is_kept:
+                self.send_raw(answer)
 
 
 def dump(message: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -38,7 +39,7 @@ _log = logging.getLogger("bybit_sync.simulator")
 class Exchange:
     """A Bybit private stream on loopback, in both dialects, that misbehaves on command.
 
-    It lives between ``with`` and its end (or :meth:`start` and :meth:`close`), on daemon threads of its own. Every method may
+    It lives between ``with`` and its end (or `start` and `close`), on daemon threads of its own. Every method may
     be called from any thread.
 
     * *host*, *port*: where it listens; port 0 takes a free one;
@@ -142,27 +143,28 @@ class Exchange:
     def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:
         """Wait until *predicate* is true and return what it returned; ``TimeoutError`` after *timeout* seconds.
 
-        It is asked again whenever a connection comes or goes, a request arrives or was dealt with, and from time to time, so
-        that it may look at anything; it should only look.
+        It is asked again whenever a connection comes or goes or a request was dealt with, and from time to time, so that it
+        may look at anything; it should only look. ``connections[0]`` of none is not yet true, rather than an error.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
-            while not (result := predicate()):
-                left = deadline - time.monotonic()
-                if left <= 0:
+            while True:
+                with contextlib.suppress(IndexError):
+                    if result := predicate():
+                        return result
+                if time.monotonic() >= deadline:
                     raise TimeoutError(f"not within {timeout} s; connections: {list(self.connections)}")
-                self._changed.wait(min(left, _LOOK_AGAIN))
-        return result
+                self._changed.wait(_LOOK_AGAIN)
 
     # --- going wrong ---
 
     def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
-        """End every connection, as :meth:`Connection.drop` does; clients may come back at once."""
+        """End every connection, as `Connection.drop` does; clients may come back at once."""
         for connection in self.connections:
             connection.drop(code=code, reason=reason, reset=reset)
 
     def stop_listening(self) -> None:
-        """End every connection and refuse new ones (ECONNREFUSED) until :meth:`listen`."""
+        """End every connection and refuse new ones (ECONNREFUSED) until `listen`."""
         self._call_healer_off()
         with self._listening:
             self._running().fall_silent()
@@ -184,15 +186,15 @@ class Exchange:
     def refuse_upgrade(
         self, status: int, *, headers: Mapping[str, str] = _NO_HEADERS, body: str = "", times: int | None = None
     ) -> None:
-        """Answer the upgrade with HTTP *status*, the next *times* or until :meth:`accept_all`."""
+        """Answer the upgrade with HTTP *status*, the next *times* or until `accept_all`."""
         self._refused_upgrades.order("upgrade", (status, headers, body), times)
 
     def refuse_login(self, text: str = REFUSALS["parameters"], *, times: int | None = None) -> None:
-        """Answer every login with *text*, the next *times* or until :meth:`accept_all`."""
+        """Answer every login with *text*, the next *times* or until `accept_all`."""
         self._refused.order(("login", ""), text, times)
 
     def refuse_topic(self, topic: str, text: str = REFUSALS["unknown topic"], *, times: int | None = None) -> None:
-        """Refuse *topic* with *text* (``{topic}`` in it is replaced), the next *times* or until :meth:`accept_all`."""
+        """Refuse *topic* with *text* (``{topic}`` in it is replaced), the next *times* or until `accept_all`."""
         self._refused.order(("topic", topic), text, times)
 
     def accept_all(self) -> None:
@@ -201,7 +203,7 @@ class Exchange:
         self._refused_upgrades.lift()
 
     def hold_acks(self, *operations: str) -> None:
-        """Keep the answers to *operations* back until :meth:`release_acks`; what was asked for takes effect nevertheless.
+        """Keep the answers to *operations* back until `release_acks`; what was asked for takes effect nevertheless.
 
         Without an argument: ``auth``, ``subscribe`` and ``unsubscribe``. ``hold_acks("ping")`` lets no pong out.
         """
@@ -212,7 +214,7 @@ class Exchange:
         self._answers.release(discard=discard)
 
     def delay_answers(self, seconds: float, *operations: str) -> None:
-        """Deal with *operations* (as in :meth:`hold_acks`) only after *seconds*; 0 is at once again."""
+        """Deal with *operations* (as in `hold_acks`) only after *seconds*; 0 is at once again."""
         self._answers.delay(seconds, *(operations or _VERDICTS))
 
     # --- one connection ---
@@ -231,8 +233,8 @@ class Exchange:
     def _converse(self, wire: Wire) -> None:
         assert wire.request is not None
         target = urlsplit(wire.request.path)
-        number = self._running().accepted
-        conversation = Conversation(GATEWAYS[target.path], self._secret_of, self._refused, f"sim{number:017d}-{number:x}")
+        conn_id = f"sim{wire.number:017d}-{wire.number:x}"
+        conversation = Conversation(GATEWAYS[target.path], self._secret_of, self._refused, conn_id)
         connection = Connection(wire, conversation, self._answers, idle_limit=_idle_limit(target.query, self._idle_limit))
         with self._changed:
             self._connections.append(connection)

@@ -1,4 +1,4 @@
-"""What there is to say about an order, a fill, a position and a balance: facts for :mod:`rows` to print."""
+"""What there is to say about an order, a fill, a position and a balance: facts for `rows` to print."""
 
 from __future__ import annotations
 

@@ -243,7 +243,7 @@ class Ledger:
         order_link_id: str,
         now: int,
     ) -> Order:
-        """Take an order in; it fills when :meth:`fill` says so."""
+        """Take an order in; it fills when `fill` says so."""
         instrument = Instrument.named(symbol)
         _check_order(side, qty, order_type, price, position_idx)
         if price is not None:

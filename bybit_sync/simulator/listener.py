@@ -24,7 +24,7 @@ _silent.setLevel(logging.CRITICAL + 1)
 
 
 class Listener:
-    """A port that is ours from the constructor to :meth:`close`, and answers between :meth:`listen` and :meth:`fall_silent`.
+    """A port that is ours from the constructor to `close`, and answers between `listen` and `fall_silent`.
 
     *admit* may turn down an upgrade with a response; *converse* runs on a thread of each connection's own until it is over.
     """
@@ -95,11 +95,12 @@ class Listener:
             self._wires = {known: thread for known, thread in self._wires.items() if thread.is_alive()}
             self._wires[wire] = threading.current_thread()
             self.accepted += 1
+            wire.number = self.accepted
             return wire
 
     def _handle(self, wire: ServerConnection) -> None:
         assert isinstance(wire, Wire)
-        threading.current_thread().name = f"exchange-connection-{self.accepted}"
+        threading.current_thread().name = f"exchange-connection-{wire.number}"
         self._converse(wire)
 
 

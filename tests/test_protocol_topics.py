@@ -1,0 +1,372 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bybit_sync.dialects import V3
+from bybit_sync.errors import ConnectionLost, ProtocolError
+from bybit_sync.news import Confirmed, Rejected
+from bybit_sync.updates import Stream
+
+from .talking import NOON, Talk, names, order
+
+ORDERS, POSITIONS, BALANCES = Stream.ORDERS, Stream.POSITIONS, Stream.BALANCES
+TWO = ("linear", "inverse")
+
+
+# --- confirmed ---
+
+
+def test_a_stream_is_confirmed_with_the_last_of_its_topics() -> None:
+    """At the exchange's time of that; one of two is nothing yet."""
+    talk = Talk(ORDERS, categories=TWO)
+    linear, inverse = talk.log_in()
+    assert talk.answer(linear) == []
+    talk.seconds = 1
+    confirmed, _ = talk.answer(inverse)
+    assert confirmed == Confirmed(ORDERS, NOON + timedelta(seconds=1))
+
+
+def test_live_is_when_every_stream_wanted_at_login_is_confirmed() -> None:
+    """Once, and not before the last one."""
+    talk = Talk(ORDERS, POSITIONS)
+    orders, positions = talk.log_in()
+    assert names(talk.answer(positions)) == ["Confirmed"]
+    assert names(talk.answer(orders)) == ["Confirmed", "Live"]
+
+
+def test_each_dialect_asks_for_its_own_topics() -> None:
+    """The session knows neither."""
+    [request] = Talk(BALANCES, dialect=V3).log_in()
+    assert request.argument == "user.wallet.contractAccount"
+
+
+def test_already_subscribed_counts_as_yes() -> None:
+    """It is what was asked for."""
+    talk = Talk(ORDERS)
+    [request] = talk.log_in()
+    assert names(talk.refuse(request, "error:already subscribed,topic:order")) == ["Confirmed", "Live"]
+
+
+# --- whose answer it is ---
+
+
+def test_answers_are_told_apart_by_their_numbers() -> None:
+    """In any order."""
+    talk = Talk(ORDERS, POSITIONS)
+    _, positions = talk.log_in()
+    talk.answer(positions)
+    assert talk.session.is_confirmed(POSITIONS)
+    assert not talk.session.is_confirmed(ORDERS)
+
+
+def test_answers_without_numbers_come_in_the_order_of_asking() -> None:
+    """One yes is one topic, never all that wait."""
+    talk = Talk(ORDERS, POSITIONS)
+    orders, _ = talk.log_in()
+    talk.answer(orders, with_id=False)
+    assert talk.session.is_confirmed(ORDERS)
+    assert not talk.session.is_confirmed(POSITIONS)
+
+
+def test_a_refusal_without_a_number_is_for_the_topic_that_it_names() -> None:
+    """Whatever was asked before it."""
+    talk = Talk(ORDERS, POSITIONS)
+    orders, _ = talk.log_in()
+    talk.hear(op="subscribe", success=False, ret_msg="error:handler not found,topic:position")
+    assert names(talk.answer(orders)) == ["Confirmed", "Live"]
+
+
+def test_a_second_refusal_of_one_topic_does_not_hit_another() -> None:
+    """One batch may be answered with several frames."""
+    talk = Talk(ORDERS, POSITIONS)
+    talk.log_in()
+    text = "error:handler not found,topic:order"
+    assert names(talk.hear(op="subscribe", success=False, ret_msg=text)) == ["Rejected"]
+    assert talk.hear(op="subscribe", success=False, ret_msg=text) == ()
+
+
+@pytest.mark.parametrize("number", ["7-1", "x"])
+def test_an_answer_with_a_foreign_number_is_nobodys(number: str) -> None:
+    """It is from an old connection, or made up."""
+    talk = Talk(ORDERS)
+    talk.log_in()
+    assert talk.hear(op="subscribe", success=True, req_id=number) == ()
+
+
+def test_a_second_answer_with_the_same_number_is_nobodys() -> None:
+    """It confirms no other topic."""
+    talk = Talk(ORDERS, POSITIONS)
+    orders, _ = talk.log_in()
+    talk.answer(orders)
+    assert talk.answer(orders) == ()
+    assert not talk.session.is_confirmed(POSITIONS)
+
+
+def test_an_answer_to_a_subscribe_is_none_to_the_login() -> None:
+    """Even under its number."""
+    talk = Talk(ORDERS)
+    [login] = talk.asked()
+    assert talk.hear(op="subscribe", success=True, req_id=login.req_id) == ()
+
+
+def test_an_answer_before_its_request_was_sent_is_nobodys() -> None:
+    """It cannot be to it: the request is still here."""
+    talk = Talk(ORDERS)
+    talk.answer(*talk.asked())
+    assert talk.hear(op="subscribe", success=True) == ()
+    assert not talk.session.is_confirmed(ORDERS)
+
+
+def test_a_command_answer_confirms_the_topic_that_it_lists() -> None:
+    """Gateways of unified accounts say no op."""
+    talk = Talk(ORDERS, POSITIONS)
+    talk.log_in()
+    talk.hear(type="COMMAND_RESP", success=True, data={"failTopics": [], "successTopics": ["position"]})
+    assert talk.session.is_confirmed(POSITIONS)
+    assert not talk.session.is_confirmed(ORDERS)
+
+
+def test_a_command_answer_to_an_unsubscribe_confirms_nothing() -> None:
+    """It looks the same as one to a subscribe."""
+    talk = Talk(ORDERS)
+    talk.go_live()
+    talk.session.unwant(ORDERS)
+    talk.session.want(POSITIONS, talk.now)
+    talk.asked()
+    talk.hear(type="COMMAND_RESP", success=True, data={"failTopics": [], "successTopics": ["order"]})
+    talk.hear(type="COMMAND_RESP", success=True, req_id="unknown")
+    assert not talk.session.is_confirmed(POSITIONS)
+
+
+def test_a_flag_does_not_speak_for_a_topic_that_failed() -> None:
+    """The list does."""
+    talk = Talk(ORDERS)
+    talk.log_in()
+    failed = {"failTopics": ["order"], "successTopics": []}
+    assert names(talk.hear(type="COMMAND_RESP", success=True, data=failed)) == ["Rejected", "Live"]
+
+
+# --- refused ---
+
+
+def test_a_refused_topic_is_told_with_its_name_and_the_exchanges_words() -> None:
+    """The others are not touched."""
+    talk = Talk(ORDERS, POSITIONS, key="K3Y")
+    orders, positions = talk.log_in()
+    [rejected] = talk.refuse(orders, "error:handler not found,topic:order K3Y")
+    assert isinstance(rejected, Rejected)
+    assert (rejected.stream, rejected.error.topic) == (ORDERS, "order")
+    assert rejected.error.text == "error:handler not found,topic:order ***"
+    assert rejected.error.remedy in str(rejected.error)
+    assert names(talk.answer(positions)) == ["Confirmed", "Live"]
+
+
+def test_a_refused_topic_takes_its_streams_other_topics_with_it() -> None:
+    """Half a stream would be one with silent holes. What is subscribed already is left again, the refused one is not."""
+    talk = Talk(ORDERS, categories=TWO)
+    linear, inverse = talk.log_in()
+    talk.answer(linear)
+    assert names(talk.refuse(inverse, "no such topic")) == ["Rejected", "Live"]
+    assert [(request.op, request.argument) for request in talk.asked()] == [("unsubscribe", "order.linear")]
+
+
+def test_a_topic_refused_on_return_is_asked_for_once_more() -> None:
+    """After five seconds, on the same connection; it may be a hiccup of the exchange's."""
+    talk = Talk(ORDERS, returning=True)
+    [request] = talk.log_in()
+    assert talk.refuse(request, "no such topic") == []
+    talk.live_on(4)
+    assert talk.topics_asked() == []
+    talk.live_on(1)
+    [again] = talk.asked("subscribe")
+    assert names(talk.answer(again)) == ["Confirmed", "Live"]
+
+
+def test_a_topic_refused_twice_on_return_is_refused_for_good() -> None:
+    """Never silently absent."""
+    talk = Talk(ORDERS, returning=True)
+    [request] = talk.log_in()
+    talk.refuse(request, "no such topic")
+    talk.live_on(5)
+    assert names(talk.refuse(*talk.asked("subscribe"), "no such topic")) == ["Rejected", "Live"]
+
+
+def test_a_lost_answer_does_not_use_up_the_second_chance() -> None:
+    """It was asked for twice, and refused once."""
+    talk = Talk(ORDERS, returning=True)
+    talk.log_in()
+    talk.live_on(10)
+    [again] = talk.asked("subscribe")
+    assert talk.refuse(again, "no such topic") == []
+    talk.live_on(5)
+    assert talk.topics_asked() == ["order"]
+
+
+def test_who_waits_for_a_second_chance_is_waited_for() -> None:
+    """Not LIVE meanwhile."""
+    talk = Talk(ORDERS, POSITIONS, returning=True)
+    orders, positions = talk.log_in()
+    talk.refuse(orders, "no such topic")
+    assert names(talk.answer(positions)) == ["Confirmed"]
+
+
+@pytest.mark.parametrize("text", ["Request not authorized", "error:topic:position needs auth first"])
+def test_a_login_that_was_forgotten_ends_the_session(text: str) -> None:
+    """Asking again without one helps nobody."""
+    talk = Talk(ORDERS)
+    [request] = talk.log_in()
+    with pytest.raises(ProtocolError, match="takes the login for missing"):
+        talk.refuse(request, text)
+
+
+def test_a_refusal_of_what_was_proven_is_not_forgotten() -> None:
+    """The exchange pushes it, then says no: it is asked again what it means."""
+    talk = Talk(ORDERS, returning=True)
+    [request] = talk.log_in()
+    talk.push("order", order("1"))
+    assert talk.refuse(request, "no such topic") == []
+    talk.live_on(5)
+    assert names(talk.refuse(*talk.asked("subscribe"), "no such topic")) == ["Rejected"]
+
+
+# --- not answered ---
+
+
+def test_a_lost_answer_is_asked_for_again() -> None:
+    """Once, after ten seconds; then the connection is given up, and the topic is named."""
+    talk = Talk(ORDERS)
+    talk.log_in()
+    talk.live_on(9)
+    assert talk.topics_asked() == []
+    talk.live_on(1)
+    assert talk.topics_asked() == ["order"]
+    talk.live_on(9)
+    with pytest.raises(ConnectionLost, match="no answer to the subscription to order, asked for twice"):
+        talk.live_on(1)
+
+
+def test_only_what_was_not_answered_is_asked_for_again() -> None:
+    """The other topic of the stream is subscribed already."""
+    talk = Talk(ORDERS, categories=TWO)
+    linear, _ = talk.log_in()
+    talk.answer(linear)
+    talk.live_on(10)
+    assert talk.topics_asked() == ["order.inverse"]
+
+
+def test_a_late_answer_to_the_first_asking_counts() -> None:
+    """It is the same subscription; the second answer finds nothing left to do."""
+    talk = Talk(ORDERS)
+    [first] = talk.log_in()
+    talk.live_on(10)
+    [second] = talk.asked("subscribe")
+    assert names(talk.answer(first)) == ["Confirmed", "Live"]
+    assert talk.answer(second) == []
+
+
+def test_the_next_deadline_is_that_of_the_answer() -> None:
+    """The connection sleeps until then and no longer."""
+    talk = Talk(ORDERS)
+    talk.log_in()
+    talk.live_on(8)
+    assert talk.session.next_deadline() == pytest.approx(1010)
+
+
+# --- wanting and leaving ---
+
+
+def test_what_is_wanted_before_the_login_is_part_of_it() -> None:
+    """It is asked for with the rest, and LIVE waits for it."""
+    talk = Talk(ORDERS)
+    talk.session.want(POSITIONS, talk.now)
+    orders, positions = talk.log_in()
+    assert names(talk.answer(orders)) == ["Confirmed"]
+    assert names(talk.answer(positions)) == ["Confirmed", "Live"]
+
+
+def test_what_is_wanted_later_is_asked_for_at_once() -> None:
+    """LIVE neither waits for it nor is told again."""
+    talk = Talk(ORDERS)
+    [orders] = talk.log_in()
+    talk.session.want(POSITIONS, talk.now)
+    [positions] = talk.asked()
+    assert names(talk.answer(orders)) == ["Confirmed", "Live"]
+    assert names(talk.answer(positions)) == ["Confirmed"]
+
+
+def test_what_is_wanted_already_is_not_asked_for_twice() -> None:
+    """Several subscriptions to a stream share its topics."""
+    talk = Talk(ORDERS)
+    talk.go_live()
+    talk.session.want(ORDERS, talk.now)
+    assert talk.asked() == []
+
+
+def test_who_leaves_unsubscribes() -> None:
+    """All topics of the stream."""
+    talk = Talk(ORDERS, categories=TWO)
+    talk.go_live()
+    talk.session.unwant(ORDERS)
+    assert [(request.op, request.argument) for request in talk.asked()] == [
+        ("unsubscribe", "order.linear"),
+        ("unsubscribe", "order.inverse"),
+    ]
+    assert not talk.session.is_confirmed(ORDERS)
+
+
+def test_who_leaves_before_the_login_asks_for_nothing() -> None:
+    """Neither then nor later."""
+    talk = Talk(ORDERS, POSITIONS)
+    talk.session.unwant(ORDERS)
+    assert [request.argument for request in talk.log_in()] == ["position"]
+
+
+def test_the_last_that_was_waited_for_may_leave() -> None:
+    """Then everything that is still wanted is confirmed."""
+    talk = Talk(ORDERS, POSITIONS)
+    orders, _ = talk.log_in()
+    talk.answer(orders)
+    assert names(talk.session.unwant(POSITIONS)) == ["Live"]
+
+
+def test_leaving_what_nobody_wants_does_nothing() -> None:
+    """Twice is as good as once."""
+    talk = Talk(ORDERS)
+    talk.go_live()
+    talk.session.unwant(ORDERS)
+    talk.asked()
+    assert talk.session.unwant(ORDERS) == []
+    assert talk.asked() == []
+
+
+def test_answers_to_a_wish_that_was_given_up_do_not_count_for_the_next() -> None:
+    """Subscribe, unsubscribe, subscribe: the yes to the first says nothing of the third."""
+    talk = Talk(ORDERS)
+    [first] = talk.log_in()
+    talk.session.unwant(ORDERS)
+    talk.session.want(ORDERS, talk.now)
+    _, third = talk.asked()
+    assert talk.answer(first) == []
+    assert not talk.session.is_confirmed(ORDERS)
+    assert names(talk.answer(third)) == ["Confirmed"]
+
+
+def test_without_numbers_they_do_not_either() -> None:
+    """The first yes is for the first asking."""
+    talk = Talk(ORDERS)
+    [first] = talk.log_in()
+    talk.session.unwant(ORDERS)
+    talk.session.want(ORDERS, talk.now)
+    talk.asked()
+    assert talk.answer(first, with_id=False) == []
+    assert names(talk.answer(first, with_id=False)) == ["Confirmed"]
+
+
+def test_a_refused_unsubscribe_is_no_matter() -> None:
+    """What still arrives is dropped anyway."""
+    talk = Talk(ORDERS)
+    talk.go_live()
+    talk.session.unwant(ORDERS)
+    assert talk.refuse(*talk.asked(), "error:no such subscription") == ()
