@@ -130,7 +130,8 @@ if msgspec is not None:
         try:
             return _quick_json(frame)
         except (ValueError, RecursionError):
-            return _read_json(frame)
+            pass  # its error, too, may hold a part of the frame
+        return _read_json(frame)
 
     PARSERS["msgspec"] = _read_msgspec
 

@@ -6,14 +6,20 @@ import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __all__ = ["ClientLog"]
+
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    # Takes no parameter before Python 3.11.
+    _Adapter = logging.LoggerAdapter
 
 LOGGER = logging.getLogger("bybit_sync")
 
 
-class ClientLog(logging.LoggerAdapter[logging.Logger]):
+class ClientLog(_Adapter):
     """Writes to the logger ``bybit_sync``, the client's name first; it is also the record's ``client``."""
 
     def __init__(self, name: str) -> None:

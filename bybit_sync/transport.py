@@ -232,9 +232,7 @@ class Transport:
             if not chunk:
                 raise self._broken or self._wire.watch.failed("the peer closed the connection without a close frame")
             yield from self._messages(chunk)
-            if self._ahead:
-                return
-            if self._wire.drained:
+            if self._wire.drained and not self._ahead:
                 break
         else:
             return

@@ -292,12 +292,13 @@ def test_a_host_has_one_turnstile() -> None:
 
 
 FORK = """
-import os, time
+import os, signal, time
 from bybit_sync.pacing import turnstile
 gate = turnstile("one.invalid", time.monotonic)
 with gate._lock:
     child = os.fork()
     if child == 0:
+        signal.alarm(10)
         turnstile("one.invalid", time.monotonic).turn()
         os._exit(42)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

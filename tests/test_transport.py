@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trustme
 import websocket
+from websocket import _handshake
 
 from bybit_sync.bell import Bell
 from bybit_sync.errors import ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
@@ -527,8 +528,8 @@ def test_peer_that_does_not_read_is_given_up(net: Net) -> None:
 
 
 def test_what_was_sent_before_a_broken_write_is_still_read(net: Net) -> None:
-    """A pong that cannot be sent any more does not swallow what came behind the ping."""
-    with net.peer(says(frame("one"), frame("", PING), frame("two"))) as peer:
+    """Pongs that cannot be sent any more do not swallow what came behind the pings."""
+    with net.peer(says(frame("one"), frame("", PING) * 1500, frame("two"))) as peer:
         transport = net.open(peer)
         until_stuck(transport)
         messages, error = read_to_the_end(transport)
@@ -901,6 +902,19 @@ def test_cookie_of_one_connection_is_not_sent_by_another(net: Net) -> None:
         net.open(peer)
         net.open(peer)
     assert not any("cookie" in request.lower() for request in requests)
+
+
+def test_cookie_of_other_users_of_websocket_client_is_not_sent(plain: Net) -> None:
+    """What other code in this process put into that jar for the same host stays there (row 38)."""
+    requests: list[str] = []
+    jar = _handshake.CookieJar
+    jar.add("session=theirs; Domain=127.0.0.1")
+    try:
+        with plain.peer(lambda line: requests.append(line.upgrade())) as peer:
+            plain.open(peer)
+    finally:
+        jar.jar.clear()
+    assert "theirs" not in requests[0]
 
 
 @pytest.mark.parametrize("script", [answers("HTTP/1.1 404 No\r\n\r\n"), answers(b"junk"), WRONG["no accept"]])
