@@ -135,7 +135,7 @@ class Client:
             log=self._log,
             redact=credentials.redact,
             hint=_other_environments(place),
-            notice=getattr(spoken, "notice", "") if place.name in ENVIRONMENTS else "",
+            notice=spoken.notice if place.name in ENVIRONMENTS else "",
         )
         settings = Settings(
             name=called,

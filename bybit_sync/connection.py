@@ -362,6 +362,7 @@ class Connection:
                 self._check_time(session, transport)
         except ENDINGS as error:
             reason = session.ending(error)
+            self._redact(reason)
             self.roster.lose(session.complete_until(), reason)
             raise reason from reason.__cause__
         finally:
@@ -440,7 +441,8 @@ class Connection:
     def _subscription_ended(self, subscription: Subscription[Any], error: BaseException) -> None:
         if not self.roster.has(subscription.stream) and self._session is not None:
             self._unwant(self._session, subscription)
-        if not subscription.awaited:
+        # The failure of the client is told once, as its own; so is that of a `subscribe_*` that still waits.
+        if not subscription.awaited and self.situation.state is not State.FAILED:
             if not self.roster:
                 self.situation.tell(error)
             self.log.error("the subscription to %s has ended: %s", subscription.stream.value, error)
@@ -508,8 +510,10 @@ class Connection:
         until = time.monotonic() + seconds
         self._drop_wanted = False
         while self._has_reason() and not self._drop_wanted and (left := until - time.monotonic()) > 0:
-            self._outage.remind(time.monotonic(), self.last_error)
-            bell.wait(min(left, 60.0) if self.roster.settle_debts() else min(left, self._times.offer_again))
+            now = time.monotonic()
+            self._outage.remind(now, self.last_error)
+            left = min(left, self._outage.next_reminder() - now)
+            bell.wait(left if self.roster.settle_debts() else min(left, self._times.offer_again))
 
     def _dismiss(self, error: Exception) -> None:
         """End everything that waits on a client that never was LIVE, so that it is IDLE again."""
@@ -549,6 +553,13 @@ class Connection:
         else:
             self._change(State.IDLE, error=self.last_error)
         self._connected_at = None
+
+    def _redact(self, error: Exception) -> None:
+        """Take our key and signature out of *error*: an exchange may echo them even in its goodbye."""
+        redact = self._settings.terms.redact
+        error.args = (redact(str(error)),)
+        if isinstance(error, ConnectionLost):
+            error.reason = redact(error.reason)
 
     def _explain(self, error: Exception) -> None:
         """Add to *error* what an old dialect's user must know."""

@@ -100,12 +100,14 @@ class Channel:
 class Dialect:
     """One way of spelling the private streams.
 
-    *name* is what `Client(dialect=...)` takes, *path* is appended to the base URL of the environment.
+    *name* is what `Client(dialect=...)` takes, *path* is appended to the base URL of the environment. *notice* is what whoever
+    fails to use it on one of Bybit's own hosts has to know; "" when there is nothing.
     """
 
     name: str
     path: str
     _feeds: Mapping[Stream, _Feed] = attrs.field(repr=False, hash=False)
+    notice: str = ""
 
     def channels(self, stream: Stream, categories: tuple[str, ...] | None) -> tuple[Channel, ...]:
         """Return the topics that *stream* consists of; *categories* is ignored where the dialect does not divide it."""
@@ -135,6 +137,7 @@ V3 = Dialect(
         Stream.POSITIONS: _Feed("user.position.contractAccount", PositionUpdate),
         Stream.USER_TRADES: _Feed("user.execution.contractAccount", UserTradeUpdate),
     },
+    notice='Bybit switched V3 off in January 2025: use dialect="v5", or give the URL of a V3 gateway as environment=.',
 )
 
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (V5, V3)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from bybit_sync.logs import ClientLog
 from bybit_sync.timings import Timings
 
@@ -28,9 +30,15 @@ class Outage:
         level("%s; next attempt in %.1f s", error, pause)
         self._told = max(self._told, 1)
 
+    def next_reminder(self) -> float:
+        """Return when `remind` has something to say; never without an outage that was told."""
+        if self._since is None or not self._told:
+            return math.inf
+        return self._since + due(self._told - 1, self._times.outage_reminders)
+
     def remind(self, now: float, error: BaseException | None) -> None:
         """Say that it lasts, when that is due."""
-        if self._since is not None and self._told and now - self._since >= due(self._told - 1, self._times.outage_reminders):
+        if self._since is not None and now >= self.next_reminder():
             self._told += 1
             self._log.warning("not live for %.0f s: %s", now - self._since, error)
 

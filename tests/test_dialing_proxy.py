@@ -223,7 +223,6 @@ WRONG: dict[str, Script] = {
     "junk": answers(b"SSH-2.0-OpenSSH_9.6\r\n"),
     "no status": answers(b"HTTP/1.1 yes\r\n\r\n"),
     "100 MB of headers": answers(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 1_000_000),
-    "more than an answer": answers(b"HTTP/1.1 200 OK\r\n\r\n<html>"),
     "leaves": plays(Line.read_head),
     "leaves in the answer": plays(Line.read_head, b"HTTP/1.1 2"),
     "resets": plays(Line.read_head, Line.reset),
@@ -238,6 +237,13 @@ def test_wrong_answer_of_a_proxy_is_a_failed_attempt(bell: Bell, script: Script)
         error = failure("wss://localhost:9", bell, proxy_at(server, user=f"me:{PASSWORD}@"))
     assert f"localhost:9 through http://127.0.0.1:{server.port}: " in str(error)
     assert PASSWORD not in rendered(error)
+
+
+def test_proxy_that_talks_before_the_exchange_is_refused(bell: Bell) -> None:
+    """Bytes behind the proxy's answer would be taken for the exchange's: there are none to come (row 153)."""
+    with Peer(answers(b"HTTP/1.1 200 OK\r\n\r\n<html>")) as server:
+        error = failure("wss://localhost:9", bell, proxy_at(server))
+    assert "the proxy sent more than its answer: '<html>'" in str(error)
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])

@@ -217,3 +217,11 @@ def test_a_callback_may_subscribe(account: Account, client: Client) -> None:
     client.subscribe_orders(lambda event: states.put(client.subscribe_balances().state))
     account.push("orders", [{"category": "linear", "orderId": "one"}])
     assert states.get(timeout=5) == "LIVE"
+
+
+def test_v3_on_an_environment_of_bybits_says_that_it_was_switched_off() -> None:
+    """Whoever cannot connect there learns why, and what to give instead."""
+    client = Client("key", "secret", dialect="v3", environment="mainnet", proxy="http://127.0.0.1:1")
+    with pytest.raises(ConnectTimeout, match="switched V3 off in January 2025.*gateway"):
+        client.subscribe_orders(timeout=0.3)
+    assert client.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import select
 import socket
 import ssl
 import threading
@@ -470,7 +471,7 @@ def test_flood_of_pings_leaves_the_caller_its_turn(plain: Net) -> None:
             messages = list(transport.receive())
             turns += 1
     assert messages == [b"end"]
-    assert turns >= count // 1000
+    assert turns >= count // 4000
 
 
 # -- sending
@@ -569,7 +570,8 @@ def test_ring_during_a_write_is_not_lost(net: Net) -> None:
         transport = net.open(peer, on_bell=rung.set)
         threading.Timer(0.1, net.bell.ring).start()
         transport.send("x" * 20_000_000)
-        transport.wait(None)
+        assert rung.is_set()
+        assert select.select([net.bell], [], [], 0)[0] == [net.bell]
 
 
 def test_bell_ends_a_wait(net: Net) -> None:
@@ -577,7 +579,9 @@ def test_bell_ends_a_wait(net: Net) -> None:
     with net.peer(says()) as peer:
         transport = net.open(peer)
         threading.Timer(0.1, net.bell.ring).start()
+        before = time.monotonic()
         transport.wait(None)
+        assert time.monotonic() - before < 5
         assert list(transport.receive()) == []
 
 
