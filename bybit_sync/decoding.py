@@ -176,7 +176,7 @@ def _number(value: Any) -> Decimal | None:
 
 
 def _bare_text(value: object) -> str:
-    """Return a number that stood in JSON without quotes as it was written; `parse` made no float of it."""
+    """Return a number that stood in JSON without quotes in its normal notation; `parse` made no float of it."""
     if value.__class__ in (int, Decimal):
         return str(value)
     raise Misfit("is not a number")

@@ -107,7 +107,7 @@ class Dialect:
     name: str
     path: str
     _feeds: Mapping[Stream, _Feed] = attrs.field(repr=False, hash=False)
-    notice: str = ""
+    notice: str = attrs.field(default="", repr=False)
 
     def channels(self, stream: Stream, categories: tuple[str, ...] | None) -> tuple[Channel, ...]:
         """Return the topics that *stream* consists of; *categories* is ignored where the dialect does not divide it."""
