@@ -6,7 +6,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-__all__ = ["ExchangeClock", "Moment"]
+__all__ = ["ExchangeClock", "Moment", "seconds_asleep"]
 
 
 class Moment(NamedTuple):
@@ -28,6 +28,15 @@ class Moment(NamedTuple):
     def seconds(self) -> float:
         """``time.monotonic()``."""
         return self.ns * 1e-9
+
+
+def seconds_asleep() -> float:
+    """Return for how long this machine was suspended since it was started, as far as the system tells; else 0.
+
+    The clock that counts the time asleep is compared with the one that does not. A wall clock that is set changes neither.
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(clock) - time.monotonic() if clock is not None else 0.0
 
 
 class ExchangeClock:

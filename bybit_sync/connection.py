@@ -20,7 +20,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from bybit_sync.bell import Bell
-from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.clock import ExchangeClock, Moment, seconds_asleep
 from bybit_sync.environments import Environment
 from bybit_sync.errors import (
     ClientClosed,
@@ -114,6 +114,7 @@ class Connection:
         self._was_live = False
         self._outage = Outage(log, settings.timings)
         self._drop_wanted = False
+        self._asleep = 0.0
 
     # --- any thread ---
 
@@ -350,6 +351,7 @@ class Connection:
         now = Moment.now()
         clock = self._clock = self._clock or ExchangeClock(now)
         self._drop_wanted = False
+        self._asleep = seconds_asleep()
         session = Session(self._settings.terms, epoch=self._epoch + 1, clock=clock, wanted=self.roster.wanted(), now=now)
         self._session = session
         try:
@@ -384,9 +386,8 @@ class Connection:
         due_at = session.next_deadline()
         if transport.frame_since is not None:
             due_at = min(due_at, transport.frame_since + self._times.frame)
-        if not self.roster.settle_debts():
-            due_at = min(due_at, time.monotonic() + self._times.offer_again)
-        return due_at
+        soon = self._times.glance if self.roster.settle_debts() else self._times.offer_again
+        return min(due_at, time.monotonic() + soon)
 
     def _check_time(self, session: Session, transport: Transport) -> None:
         # After listening: what lies ready is read before anything is judged, however long this thread was held up.
@@ -396,6 +397,10 @@ class Connection:
         began = transport.frame_since
         if began is not None and now.seconds - began > self._times.frame:
             raise ConnectionLost(f"the exchange stalled inside a frame for {now.seconds - began:.0f} s")
+        slept, self._asleep = seconds_asleep() - self._asleep, seconds_asleep()
+        if slept > self._times.asleep:
+            self.log.info("this machine was suspended for %.0f s: asking whether the connection still lives", slept)
+            session.doubt(now)
         session.tick(now)
         for subscription in self.roster:
             subscription.remind(now.seconds, self._times.callback_reminders)

@@ -470,6 +470,10 @@ class Decoder:
                 self._read_again(cls, row, len(updates) + len(faults), updates, faults)
         return Decoded(tuple(updates), tuple(faults))
 
+    def reader(self, cls: type[Any]) -> Callable[[Any], Any]:
+        """Return the function that makes a *cls* out of a row, and raises whatever it meets when it cannot."""
+        return self._quick[cls]
+
     def _read_again(self, cls: type[Any], row: object, index: int, updates: list[Any], faults: list[str]) -> None:
         """Read *row* thoroughly, to say what is wrong with it."""
         if len(faults) >= _DESCRIBED:

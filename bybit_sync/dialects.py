@@ -19,7 +19,7 @@ from bybit_sync.decoding import Decoded, Decoder
 from bybit_sync.enums import AccountType, Category, LastLiquidityInd, OpenEnum, Side, TimeInForce
 from bybit_sync.updates import BalanceUpdate, CoinBalance, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
 
-__all__ = ["DIALECTS", "RENAMES", "V3", "V5", "WORDS", "Channel", "Dialect", "contract_account"]
+__all__ = ["DECODER", "DIALECTS", "RENAMES", "V3", "V5", "WORDS", "Channel", "Dialect", "contract_account"]
 
 RENAMES: Mapping[str, str] = {
     "tpSlMode": "tpslMode",  # V3
@@ -49,7 +49,7 @@ WORDS: Mapping[type[OpenEnum], Mapping[str, Any]] = {
     },
 }
 
-_DECODER = Decoder(RENAMES, WORDS)
+DECODER = Decoder(RENAMES, WORDS)
 
 
 def contract_account(coins: tuple[CoinBalance, ...]) -> tuple[BalanceUpdate, ...]:
@@ -84,7 +84,7 @@ class Channel:
 
         Raises `Unreadable` when *data* is not a list; a row that cannot be read costs only itself.
         """
-        decoded = _DECODER.rows(self._feed.row, data)
+        decoded = DECODER.rows(self._feed.row, data)
         if self._feed.gather is not None:
             return decoded._replace(updates=self._feed.gather(decoded.updates))
         if self.category is not None and None in [update.category for update in decoded.updates]:

@@ -26,6 +26,7 @@ class Heartbeat:
         self._pinged: Moment | None = None
         # The first ping since anything was heard.
         self._unheard: float | None = None
+        self._doubtful_until: float | None = None
 
     def next_deadline(self) -> float:
         """Return when a ping is due or the exchange counts as gone, on the monotonic clock."""
@@ -52,12 +53,17 @@ class Heartbeat:
             self.fresh_as_of = at
         return sent
 
+    def doubt(self, now: Moment) -> None:
+        """Ask at once, and give the exchange little time: the machine slept, and the connection may be long gone."""
+        self._next_ping = now.seconds
+        self._doubtful_until = now.seconds + self._times.probe
+
     def heard(self, ns: int) -> None:
         """Take note that bytes of a data frame arrived, at *ns* on the monotonic clock."""
         seconds = ns * 1e-9
         if seconds > self._heard:
             self._heard = seconds
-            self._unheard = None
+            self._unheard = self._doubtful_until = None
 
     def silence(self, now: Moment) -> float | None:
         """Return how long the exchange has been silent, if that is too long."""
@@ -70,4 +76,5 @@ class Heartbeat:
     def _silent_at(self) -> float:
         # A ping must have had its time: after this process was stopped or held up, silence alone proves nothing.
         asked = self._next_ping if self._unheard is None else self._unheard
-        return max(self._heard + self._times.ping_interval, asked) + self._times.pong_timeout
+        patient = max(self._heard + self._times.ping_interval, asked) + self._times.pong_timeout
+        return patient if self._doubtful_until is None else min(patient, self._doubtful_until)

@@ -97,6 +97,10 @@ class Session:
         """Unsubscribe from *stream*; what still arrives for it is dropped."""
         return self._topics.unwant(stream)
 
+    def doubt(self, now: Moment) -> None:
+        """Have the connection prove itself: the machine was suspended."""
+        self._heartbeat.doubt(now)
+
     def heard(self, ns: int) -> None:
         """Take note that bytes of a data frame arrived, at *ns* on the monotonic clock."""
         self._heartbeat.heard(ns)
@@ -152,9 +156,10 @@ class Session:
 
     def _login_answered(self, answer: Answer, now: Moment) -> Sequence[News]:
         self._login.answered(answer, now)
-        # The exchange's time is known with the answer to this, before anything is confirmed.
+        news = [LoggedIn(), *self._topics.open(now)] if self._login.is_accepted else ()
+        # Its pong tells the exchange's time, which the next login or the first gap needs.
         self._ping(now)
-        return [LoggedIn(), *self._topics.open(now)] if self._login.is_accepted else ()
+        return news
 
     def _check_still_logged_in(self, answer: Answer) -> None:
         text = answer.text.lower()

@@ -48,9 +48,7 @@ def _load(pem: str | bytes, password: str | bytes | None) -> RSAPrivateKey:
         key = None
     # Outside of the except clause: what was caught has the key in its frames.
     if not isinstance(key, RSAPrivateKey):
-        raise ConfigurationError(
-            "pem is no RSA private key in PEM form, or password= does not open it (None: not encrypted)"
-        )
+        raise ConfigurationError("pem is no RSA private key in PEM form, or password= does not open it (None: not encrypted)")
     return key
 
 

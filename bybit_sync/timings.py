@@ -31,6 +31,12 @@ class Timings:
     """A connection that stayed LIVE this long forgives the failures before it."""
     ask_again: float = 5.0
     """A topic refused on the return from an outage is asked for once more after this."""
+    glance: float = 2.0
+    """At least so often a connection's thread looks whether the machine was suspended."""
+    asleep: float = 2.0
+    """A longer sleep makes the connection doubtful."""
+    probe: float = 2.0
+    """An answer is due within this from a connection that is doubtful."""
     no_pong: float = 60.0
     """Data without pongs for this long is worth a warning."""
     unreadable_window: float = 60.0

@@ -28,11 +28,11 @@ def test_an_accepted_login_asks_for_what_is_wanted() -> None:
     assert [request.argument for request in talk.log_in()] == ["order.linear", "order.inverse", "wallet"]
 
 
-def test_the_exchanges_time_is_asked_for_before_anything_is_confirmed() -> None:
+def test_the_exchanges_time_is_asked_for_with_the_first_topics() -> None:
     """Windows of gaps are told in it, also when the connection is lost within its first seconds."""
     talk = Talk(ORDERS)
     talk.answer(*talk.asked())
-    assert [request.op for request in talk.asked()] == ["ping", "subscribe"]
+    assert [request.op for request in talk.asked()] == ["subscribe", "ping"]
 
 
 def test_with_nothing_wanted_an_accepted_login_is_live() -> None:

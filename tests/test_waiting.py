@@ -32,6 +32,19 @@ def test_what_never_holds_is_given_up() -> None:
     assert not Parking().wait(lambda: False, time.monotonic() + 0.01)
 
 
+def test_who_is_about_to_wait_looks_once_more_after_announcing_it() -> None:
+    """What changed between the first look and this one is seen: whoever changed it could not know of us."""
+    parking = Parking()
+    announced: list[int] = []
+
+    def wanted() -> bool:
+        announced.append(len(parking._parked))
+        return len(announced) >= 2
+
+    assert parking.wait(wanted, time.monotonic() + 10)
+    assert announced[:2] == [0, 1]
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_setting_a_flag_wakes_all_who_wait(count: int) -> None:
     """None of them needs another push, whoever comes first."""
