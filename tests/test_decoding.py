@@ -337,6 +337,14 @@ def test_unknown_keys_are_in_extra_and_the_row_in_wire(parse: Decode) -> None:
     assert update.wire == row
 
 
+def test_row_is_read_only(position: Decode) -> None:
+    """No consumer changes what another will see."""
+    update = position('"moon": 1')
+    for mapping in (update.wire, update.extra):
+        with pytest.raises(TypeError):
+            mapping["moon"] = 2
+
+
 def test_row_without_unknown_keys_has_no_extra(position: Decode) -> None:
     """Known keys are not repeated in `extra`, whatever their spelling."""
     assert position('"tpSlMode": "Full", "mmrSysUpdateTime": ""').extra == {}
@@ -426,6 +434,9 @@ def test_fault_cannot_flood_or_forge_a_log() -> None:
     assert len(flood) < 200
     assert refused(POSITIONS, [{"symbol": "S", "positionIdx": 0, "size": [["x"] * 1000]}]) == (
         "data[0].size: a list is not a number"
+    )
+    assert refused(ORDERS, [{"orderId": "1", "cumFeeDetail": {"a\nb": "?"}}]) == (
+        r"data[0].cumFeeDetail: an object holds 'a\nb': '?' is not a number"
     )
 
 
