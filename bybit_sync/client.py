@@ -355,7 +355,7 @@ class Client:
         not_negative(self, "timeout", timeout)
         self._connection.check_process()
         deadline = time.monotonic() + timeout
-        subscriptions = tuple(self._connection.roster)
+        subscriptions = self._connection.delivering()
         self._connection.close()
         for subscription in subscriptions:
             subscription.shut()

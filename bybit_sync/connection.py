@@ -152,6 +152,11 @@ class Connection:
         """Wait until the thread has ended; False when *deadline* passes first."""
         return self.is_inside() or wait_for(self._ended, deadline)
 
+    def delivering(self) -> set[Subscription[Any]]:
+        """Return the subscriptions that are open, and those that have ended and whose callback's thread has not."""
+        mine = [t.subscription for t in threading.enumerate() if isinstance(t, CallbackThread) and t.owner is self]
+        return {*self.roster, *filter(None, mine)}
+
     def wait_for_withdrawal(self, deadline: float) -> None:
         """Wait until every command so far is obeyed, and until the thread has ended if it has nothing left to do."""
         if threading.current_thread() is self._thread:
@@ -328,6 +333,7 @@ class Connection:
             proxy=settings.proxy,
             ssl_context=settings.ssl_context,
             max_message_bytes=settings.max_message_bytes,
+            write_seconds=self._times.write,
         )
 
     def _stop_without_reason(self) -> None:

@@ -8,6 +8,7 @@ Both use the same *leaves*, one for each kind of value.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import logging
 import re
@@ -18,7 +19,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
 import attrs
-from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
+from cattrs import (
+    AttributeValidationNote,
+    BaseValidationError,
+    Converter,
+    IterableValidationError,
+    IterableValidationNote,
+)
 from cattrs.gen import make_dict_structure_fn, override
 
 from bybit_sync.enums import LastLiquidityInd, OpenEnum, quoted
@@ -363,22 +370,23 @@ def _required(leaf: _Leaf) -> _Leaf:
     return leaf._replace(read=read, known=known)
 
 
-def _write_reader(cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[str, str]) -> Callable[[Any], Any]:
-    """Write the function that makes a *cls* out of a row as fast as Python can.
+def _source_of_reader(names: Mapping[str, str], leaves: Mapping[str, _Leaf], aliases: Mapping[str, str]) -> str:
+    """Return the source of the function that makes an update out of a row as fast as Python can.
 
-    *leaves* are by JSON key; *aliases* maps a further JSON key to one of these. It explains nothing: whatever it raises, the
-    row has to be read thoroughly. For a class of three attributes and one alias it is ::
+    *names* maps JSON keys to attributes, *leaves* the same keys to their leaves, *aliases* further keys to one of these. It
+    explains nothing: whatever it raises, the row has to be read thoroughly. For three attributes and one alias it is ::
 
         def read(row):
-            tpsl_mode, size, price, tpSlMode, *unknown = (BLANK | row).values()
+            whole = BLANK | row
+            tpsl_mode, size, price, tpSlMode, *unknown = whole.values()
             if tpsl_mode is ABSENT:
                 tpsl_mode = tpSlMode
-            number = plain_number if are_plain((size, price,)) else any_number
+            number = plain_number if are_plain((size, price, )) else any_number
             draft = Draft()
             draft.tpsl_mode = known_tpsl_mode[tpsl_mode] if tpsl_mode in known_tpsl_mode else read_tpsl_mode(tpsl_mode)
             draft.size = None if size == "" else number(size)
             draft.price = None if price == "" else number(price)
-            draft.extra = extra_of(row) if unknown else NOTHING
+            draft.extra = extra_of(whole, BLANK) if unknown else NOTHING
             draft.wire = MappingProxyType(row)
             draft.__class__ = Update
             return draft
@@ -386,38 +394,48 @@ def _write_reader(cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[
     BLANK holds every key once, with what stands for its absence: merged with the row it has all values in a known order, and
     behind them those of keys that nobody knows.
     """
-    names = {field.metadata["key"]: field.name for field in _sent(cls)}
-    blank = {key: _ABSENT if key in aliases.values() else leaf.blank for key, leaf in leaves.items()}
-    blank |= {alias: leaves[key].blank for alias, key in aliases.items()}
     numbers = "".join(f"{names[key]}, " for key, leaf in leaves.items() if leaf.quick == _NUMBER)
     lines = [
         "def read(row):",
-        f"    {', '.join(names.get(key, key) for key in blank)}, *unknown = (BLANK | row).values()",
+        "    whole = BLANK | row",
+        f"    {', '.join([*names.values(), *aliases])}, *unknown = whole.values()",
         *(f"    if {names[key]} is ABSENT:\n        {names[key]} = {alias}" for alias, key in aliases.items()),
         f"    number = plain_number if are_plain(({numbers})) else any_number",
         "    draft = Draft()",
         *(f"    draft.{name} = {leaves[key].quick.format(x=name)}" for key, name in names.items()),
-        "    draft.extra = extra_of(row) if unknown else NOTHING",
+        "    draft.extra = extra_of(whole, BLANK) if unknown else NOTHING",
         "    draft.wire = MappingProxyType(row)",
         "    draft.__class__ = Update",
         "    return draft",
     ]
-    scope = {
+    return "\n".join(lines)
+
+
+def _write_reader(cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[str, str]) -> Callable[[Any], Any]:
+    """Return the function that `_source_of_reader` writes for *cls*."""
+    names = {field.metadata["key"]: field.name for field in _sent(cls)}
+    scope: dict[str, Any] = {
         "ABSENT": _ABSENT,
-        "BLANK": blank,
+        "BLANK": _blank(leaves, aliases),
         "Draft": draft_class(cls),
         "MappingProxyType": MappingProxyType,
         "NOTHING": NOTHING,
         "Update": cls,
         "any_number": _number,
         "are_plain": _are_plain,
-        "extra_of": lambda row: _extra(row, blank),
+        "extra_of": _extra_of,
         "plain_number": _plain_number,
         **{f"read_{name}": leaves[key].read for key, name in names.items()},
         **{f"known_{name}": leaves[key].known for key, name in names.items()},
     }
-    exec("\n".join(lines), scope)  # noqa: S102 - every name in it is ours
+    exec(_source_of_reader(names, leaves, aliases), scope)  # noqa: S102 - every name in it is ours
     return scope["read"]  # type: ignore[no-any-return]
+
+
+def _blank(leaves: Mapping[str, _Leaf], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row in which every key is missing: one with an alias says so, and the alias stands for both."""
+    blank = {key: _ABSENT if key in aliases.values() else leaf.blank for key, leaf in leaves.items()}
+    return blank | {alias: leaves[key].blank for alias, key in aliases.items()}
 
 
 def _sent(cls: type[Any]) -> list[attrs.Attribute[Any]]:
@@ -428,9 +446,9 @@ def _sent(cls: type[Any]) -> list[attrs.Attribute[Any]]:
 _unknown_keys: set[str] = set()
 
 
-def _extra(row: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what *row* holds under keys that are not *known*."""
-    extra = {key: value for key, value in row.items() if key not in known}
+def _extra_of(whole: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what stands in *whole*, which is *known* and a row, behind the known keys."""
+    extra = dict(itertools.islice(whole.items(), len(known), None))
     if _LOG.isEnabledFor(logging.DEBUG):
         for name in {quoted(key) for key in extra} - _unknown_keys:
             if len(_unknown_keys) < _NAMES:
@@ -526,7 +544,15 @@ class Decoder:
                 return ()
             if value.__class__ is not list:
                 raise Misfit("is not a list")
-            return converter.structure(value, tuple[cls, ...])  # type: ignore[valid-type]
+            return tuple(read_row(index, row) for index, row in enumerate(value))
+
+        def read_row(index: int, row: Any) -> Any:
+            try:
+                return converter.structure(row, cls)
+            except Exception as error:
+                # As cattrs does it, but not on and on: it would keep an error for each of a hostile peer's million rows.
+                vars(error)["__notes__"] = [IterableValidationNote("", index, cls)]
+                raise IterableValidationError("", [error], cls) from error
 
         return _Leaf(read, "tuple([known_{x}(row) for row in {x}]) if {x}.__class__ is list else read_{x}({x})", quick)
 
@@ -540,13 +566,14 @@ def _thorough_reader(
         key = field.metadata["key"]
         fields[field.name] = override(rename=key, struct_hook=_cattrs_hook(leaves[key].read))
     stock = make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=True, **fields)
+    blank = _blank(leaves, aliases)
 
     def read(row: Any) -> Any:
         if row.__class__ is not dict:
             raise Misfit("is not an object")
         old = {alias: key for alias, key in aliases.items() if alias in row and key not in row}
         update = stock({old.get(key) or key: value for key, value in row.items()}, cls)
-        return attrs.evolve(update, extra=_extra(row, {**leaves, **aliases}), wire=row)
+        return attrs.evolve(update, extra=_extra_of(blank | row, blank), wire=row)
 
     return read
 
@@ -574,7 +601,7 @@ def _fault(error: BaseException, value: Any, path: str, renames: Mapping[str, st
 
 def _step(error: BaseException, cls: Any, value: Any, renames: Mapping[str, str]) -> int | str:
     """Return the index or the JSON key, as it is spelled in *value*, that cattrs' note on *error* is about."""
-    for note in error.__notes__:
+    for note in vars(error)["__notes__"]:
         if isinstance(note, IterableValidationNote):
             return int(note.index)
         if isinstance(note, AttributeValidationNote):

@@ -92,7 +92,7 @@ class OpenEnum(TextEnum):
         if not isinstance(value, str):
             return None
         stranger = str.__new__(cls, value)
-        stranger._name_ = upper_snake(value)
+        stranger._name_ = upper_snake(value[:_LONGEST])
         stranger._value_ = value
         return _welcome(cls, stranger)
 

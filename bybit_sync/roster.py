@@ -80,7 +80,8 @@ class Roster:
         """End *subscription* with *error*."""
         self.remove(subscription)
         subscription.end(error, at, now, epoch)
-        self._debtors.append(subscription)
+        if not _settled(subscription):
+            self._debtors.append(subscription)
         self._ended(subscription, error)
 
     def settle_debts(self) -> bool:

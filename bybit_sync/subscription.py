@@ -84,9 +84,12 @@ class Owner(Protocol):
 class CallbackThread(threading.Thread):
     """A thread that runs a user's code for *owner*: from there, closing does not wait."""
 
-    def __init__(self, owner: object, name: str, target: Callable[[], None]) -> None:
+    def __init__(
+        self, owner: object, name: str, target: Callable[[], None], subscription: Subscription[Any] | None = None
+    ) -> None:
         super().__init__(name=name, target=target, daemon=True)
         self.owner = owner
+        self.subscription = subscription
 
 
 class Subscription(Generic[T]):
@@ -204,7 +207,7 @@ class Subscription(Generic[T]):
     def start(self, name: str) -> None:
         """Start the callback's thread, if there is a callback. Raises what starting a thread raises."""
         if self._callback is not None:
-            self._thread = CallbackThread(self._owner, name, self._run)
+            self._thread = CallbackThread(self._owner, name, self._run, self)
             self._thread.start()
         else:
             self._done.set()

@@ -25,6 +25,8 @@ class Timings:
     auth_window: float = field(default=10.0, metadata={"unscaled": True})
     """How far ahead of our clock a login expires: compared with clocks, not waited for."""
 
+    write: float = 5.0
+    """A message is taken by the exchange within this, or the connection is dead: half a frame may be out."""
     frame: float = 20.0
     """A message that began to arrive is complete within this."""
     proven: float = 30.0

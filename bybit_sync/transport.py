@@ -21,7 +21,6 @@ from bybit_sync.wire import Head, Watch, Wire, bare, printable
 
 __all__ = ["Transport", "open_websocket"]
 
-_WRITE_SECONDS = 5.0
 # A flood must not keep the caller from its clock: at most so much is read before it has its turn again.
 _CHUNKS_A_ROUND = 4
 _ODD_FRAMES_A_CHUNK = 1_000
@@ -53,11 +52,14 @@ def open_websocket(
     proxy: Proxy | None = None,
     ssl_context: ssl.SSLContext | None = None,
     max_message_bytes: int,
+    write_seconds: float = 5.0,
     log: logging.Logger | logging.LoggerAdapter[logging.Logger] = _log,
 ) -> Transport:
     """Return an open websocket to *path* at *environment*: `bybit_sync.dialing.dial`, then the upgrade, all by *deadline*.
 
-    *on_bell* is also called later, when the *bell* rings while `Transport.send` waits; it must not send.
+    A message that is sent is taken within *write_seconds*. *on_bell* is also called later, when the *bell* rings while
+    `Transport.send` waits; it must not send.
+
     Raises what `dial` raises, and `HandshakeRejected` when the server answers the upgrade with another status than 101.
     Only the connection thread.
     """
@@ -65,7 +67,7 @@ def open_websocket(
     try:
         link = _Link(wire)
         _upgrade(link, environment, path)
-        return Transport(wire, link, max_message_bytes=max_message_bytes, on_bell=on_bell)
+        return Transport(wire, link, max_message_bytes=max_message_bytes, write_seconds=write_seconds, on_bell=on_bell)
     except BaseException:
         wire.release()
         raise
@@ -184,7 +186,9 @@ def _retry_after(text: str) -> float | None:
 class Transport:
     """An open websocket that belongs to one thread."""
 
-    def __init__(self, wire: Wire, link: _Link, *, max_message_bytes: int, on_bell: Callable[[], None]) -> None:
+    def __init__(
+        self, wire: Wire, link: _Link, *, max_message_bytes: int, write_seconds: float, on_bell: Callable[[], None]
+    ) -> None:
         self.last_data_ns = time.monotonic_ns()
         """`time.monotonic_ns` at the last byte of a data frame, at first of the opening; control frames do not count."""
         self.frame_since: float | None = None
@@ -192,6 +196,7 @@ class Transport:
         self._wire = wire
         self._link = link
         self._max = max_message_bytes
+        self._write_seconds = write_seconds
         self._on_bell = on_bell
         self._rang = False
         peer, bell = wire.watch.peer, wire.watch.bell
@@ -371,23 +376,23 @@ class Transport:
 
     # -- writing
 
-    def send(self, text: str, *, within: float = _WRITE_SECONDS) -> None:
-        """Send *text* as one message, *within* so many seconds.
+    def send(self, text: str) -> None:
+        """Send *text* as one message.
 
         Raises `ConnectionLost` when it is not taken in time or the connection is gone, and what *on_bell* raises. Nothing can
         be sent afterwards, as half a frame may be out; what the peer had sent is still to be had from `receive`.
         """
-        failure = self._write(ABNF.OPCODE_TEXT, text, within)
+        failure = self._write(ABNF.OPCODE_TEXT, text)
         # It may be a login, and a traceback keeps the locals of each frame that it passes.
         del text
         if failure is not None:
             raise failure
 
-    def _write(self, opcode: int, payload: str | bytes, within: float = _WRITE_SECONDS) -> BaseException | None:
+    def _write(self, opcode: int, payload: str | bytes) -> BaseException | None:
         if self._broken is not None:
             return self._broken
         watch = self._wire.watch
-        watch.deadline, watch.phase = time.monotonic() + within, "sending"
+        watch.deadline, watch.phase = time.monotonic() + self._write_seconds, "sending"
         # Not by WebSocket.send, which prints it when somebody turned websocket.enableTrace on.
         self._broken = self._wire.write(ABNF.create_frame(payload, opcode).format())
         watch.deadline, watch.phase = math.inf, "connected"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.clock import ExchangeClock, Moment, seconds_asleep
 
 from .talking import NOON, at, steady
 
@@ -21,6 +21,13 @@ def test_a_moment_reads_both_clocks() -> None:
     moment = Moment.now()
     assert moment.utc.utcoffset() == timedelta(0)
     assert moment.seconds == pytest.approx(moment.ns / 1e9)
+
+
+def test_a_machine_that_is_awake_sleeps_no_longer() -> None:
+    """However often it is looked at, and nobody is told of a sleep that was before."""
+    asleep = seconds_asleep()
+    assert asleep >= -0.01
+    assert seconds_asleep() == pytest.approx(asleep, abs=0.5)
 
 
 def test_before_an_answer_the_exchanges_clock_is_ours() -> None:

@@ -232,8 +232,10 @@ def test_position_without_category_takes_it_from_the_topic() -> None:
 
 
 def test_row_that_names_its_category_keeps_it() -> None:
-    """What the row says counts, also for a product that nobody knows yet."""
-    assert one(V5, Stream.POSITIONS, UNIFIED_LINEAR | {"category": "lunar"}, "linear").category == "lunar"
+    """What the row says counts, also for a product that nobody knows yet, and beside a row that says nothing."""
+    rows = [UNIFIED_LINEAR | {"category": "lunar"}, UNIFIED_LINEAR | {"category": ""}]
+    updates, _ = V5.channels(Stream.POSITIONS, ("linear",))[0].decode(rows)
+    assert [update.category for update in updates] == ["lunar", "linear"]
 
 
 CONTRACT_POSITION = {

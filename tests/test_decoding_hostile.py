@@ -240,16 +240,29 @@ def test_ten_thousand_bad_rows_are_counted_not_told(parse: Parse) -> None:
 
 
 def test_rows_of_nothing_stay_small() -> None:
-    """A list of two hundred thousand nulls costs a pointer for each, not a text."""
-    rows = [None] * 200_000
+    """A list of fifty thousand nulls costs a pointer for each, not a text."""
+    rows = [None] * 50_000
     tracemalloc.start()
     try:
         _, faults = POSITIONS.decode(rows)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(faults) == 200_000
-    assert peak < 8_000_000
+    assert len(faults) == 50_000
+    assert peak < 2_000_000
+
+
+def test_bad_rows_inside_a_row_stay_small() -> None:
+    """Of fifty thousand bad coins the first is described; the others cost nothing."""
+    rows = [{"accountType": "UNIFIED", "coin": [{"coin": "USDT"}, *({} for _ in range(50_000))]}]
+    tracemalloc.start()
+    try:
+        _, faults = V5.channels(Stream.BALANCES, None)[0].decode(rows)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert faults == ("data[0].coin[1].coin is missing",)
+    assert peak < 2_000_000
 
 
 def test_endless_new_texts_keep_no_memory(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ import inspect
 import logging
 import pickle
 import re
+import tracemalloc
 import uuid
 
 import pytest
@@ -149,9 +150,9 @@ def test_unknown_text_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_log_line_cannot_be_forged(caplog: pytest.LogCaptureFixture) -> None:
     """Line breaks, terminal codes and what no codec writes are escaped in the log, and delivered as they are."""
-    word = f"x\n2026-01-01 CRITICAL \x1b[31m\ud800{new_word()}"
+    word = f"x\n2026-01-01 CRITICAL \x1b[31m\ud800\xe9{new_word()}"
     assert OrderStatus(word) == word
-    assert r"'x\n2026-01-01 CRITICAL \x1b[31m\ud800Word" in messages(caplog)[0]
+    assert r"'x\n2026-01-01 CRITICAL \x1b[31m\ud800\xe9Word" in messages(caplog)[0]
 
 
 def test_repr_is_one_line() -> None:
@@ -165,6 +166,18 @@ def test_very_long_text_is_cut_in_the_log(caplog: pytest.LogCaptureFixture) -> N
     assert OrderStatus(word) == word
     assert OrderStatus(word) is not OrderStatus(word)
     assert [len(message) < 250 for message in messages(caplog)] == [True]
+
+
+def test_very_long_texts_keep_no_memory() -> None:
+    """Twenty words of a megabyte each are gone when nobody holds them."""
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            OrderStatus(new_word() + "x" * 1_000_000)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000_000
 
 
 def test_flood_of_words_is_bounded(caplog: pytest.LogCaptureFixture) -> None:

@@ -151,6 +151,35 @@ def test_a_silence_longer_than_the_pings_are_apart_is_one_silence() -> None:
         talk.wait(0.1)
 
 
+# --- slept through ---
+
+
+def test_a_connection_that_was_slept_through_is_asked_at_once() -> None:
+    """It may be long gone, and the next ping would be seconds away."""
+    talk = live()
+    talk.wait(1)
+    talk.session.doubt(talk.now)
+    assert talk.session.next_deadline() <= talk.now.seconds
+    talk.wait(0)
+    assert len(talk.asked("ping")) == 1
+
+
+def test_a_connection_that_was_slept_through_has_two_seconds() -> None:
+    """Instead of ten."""
+    talk = live()
+    talk.session.doubt(talk.now)
+    assert silent_after(talk) == 2
+
+
+def test_a_connection_that_answers_is_trusted_again() -> None:
+    """As before."""
+    talk = live()
+    talk.session.doubt(talk.now)
+    talk.wait(1.9)
+    talk.pong()
+    assert silent_after(talk) == 10
+
+
 # --- pongs ---
 
 

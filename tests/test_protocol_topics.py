@@ -323,6 +323,13 @@ def test_who_leaves_before_the_login_asks_for_nothing() -> None:
     assert [request.argument for request in talk.log_in()] == ["position"]
 
 
+def test_nobody_is_live_before_the_login() -> None:
+    """Even when nothing is waited for any more."""
+    talk = Talk(ORDERS)
+    assert talk.session.unwant(ORDERS) == []
+    assert names(talk.answer(*talk.asked())) == ["LoggedIn", "Live"]
+
+
 def test_the_last_that_was_waited_for_may_leave() -> None:
     """Then everything that is still wanted is confirmed."""
     talk = Talk(ORDERS, POSITIONS)

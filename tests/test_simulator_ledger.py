@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bybit_sync.simulator.facts import position_facts, text, wallet_facts
 from bybit_sync.simulator.instruments import Instrument
-from bybit_sync.simulator.ledger import Execution, Ledger, Order
+from bybit_sync.simulator.ledger import Ledger
+from bybit_sync.simulator.orders import Execution, Order
 
 D = Decimal
 

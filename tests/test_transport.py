@@ -511,7 +511,7 @@ def until_stuck(transport: Transport) -> ConnectionLost:
     """Send until it fails."""
     for _ in range(1000):
         try:
-            transport.send("x" * 100_000, within=0.2)
+            transport.send("x" * 100_000)
         except ConnectionLost as error:
             return error
     raise AssertionError("everything was taken")
@@ -520,7 +520,7 @@ def until_stuck(transport: Transport) -> ConnectionLost:
 def test_peer_that_does_not_read_is_given_up(net: Net) -> None:
     """A write that is not taken in time ends the connection for good, as half a frame may be out (row 57)."""
     with net.peer(says()) as peer:
-        transport = net.open(peer)
+        transport = net.open(peer, write_seconds=0.2)
         error = until_stuck(transport)
         assert "sending" in str(error)
         with pytest.raises(ConnectionLost):
@@ -531,7 +531,7 @@ def test_peer_that_does_not_read_is_given_up(net: Net) -> None:
 def test_what_was_sent_before_a_broken_write_is_still_read(net: Net) -> None:
     """Pongs that cannot be sent any more do not swallow what came behind the pings."""
     with net.peer(says(frame("one"), frame("", PING) * 1500, frame("two"))) as peer:
-        transport = net.open(peer)
+        transport = net.open(peer, write_seconds=0.2)
         until_stuck(transport)
         messages, error = read_to_the_end(transport)
     assert messages == [b"one", b"two"]
@@ -607,7 +607,7 @@ def rendered(error: BaseException) -> str:
 def test_sent_text_is_in_no_frame_of_the_error(net: Net) -> None:
     """An error in sending a login does not carry it, not even in the locals of its frames (row 157)."""
     with net.peer(says()) as peer:
-        transport = net.open(peer)
+        transport = net.open(peer, write_seconds=0.2)
         until_stuck(transport)
         with pytest.raises(ConnectionLost) as caught:
             transport.send(SECRET)
@@ -670,7 +670,7 @@ def test_close_says_goodbye(net: Net) -> None:
 def test_close_does_not_wait_for_a_peer_that_does_not_read(net: Net) -> None:
     """However full the line is, closing takes a moment (row 132)."""
     with net.peer(says()) as peer:
-        transport = net.open(peer)
+        transport = net.open(peer, write_seconds=0.2)
         until_stuck(transport)
         before = time.monotonic()
         transport.close()

@@ -161,6 +161,7 @@ def test_repr_leaves_out_what_says_nothing() -> None:
         "updated_time=2026-03-01T12:00:00.123000+00:00)"
     )
     assert repr(ORDER) == "OrderUpdate(order_id='o-1', order_status='Parked', cum_fee_detail={'USDT': Decimal('0.10')})"
+    assert repr(UserTradeUpdate(exec_id="e-1")) == "UserTradeUpdate(exec_id='e-1')"
     assert repr(TRADE) == "UserTradeUpdate(exec_id='e-1', extra_fees=(ExtraFee(fee=0.01),), is_maker=False)"
 
 

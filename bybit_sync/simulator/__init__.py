@@ -21,6 +21,8 @@ from bybit_sync.simulator.account import Account
 from bybit_sync.simulator.connection import Connection
 from bybit_sync.simulator.demo import demo_client
 from bybit_sync.simulator.exchange import Exchange
-from bybit_sync.simulator.ledger import Coin, Order, Position
+from bybit_sync.simulator.ledger import Coin
+from bybit_sync.simulator.orders import Order
+from bybit_sync.simulator.positions import Position
 
 __all__ = ["Account", "Coin", "Connection", "Exchange", "Order", "Position", "demo_client"]

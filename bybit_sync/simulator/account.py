@@ -13,7 +13,9 @@ from bybit_sync.simulator.connection import Connection, dump
 from bybit_sync.simulator.facts import execution_facts, order_facts, position_facts, wallet_facts
 from bybit_sync.simulator.gateways import STREAMS, Gateway, Topic
 from bybit_sync.simulator.instruments import Instrument
-from bybit_sync.simulator.ledger import Coin, Execution, Ledger, Order, Position
+from bybit_sync.simulator.ledger import Coin, Ledger
+from bybit_sync.simulator.orders import Execution, Order
+from bybit_sync.simulator.positions import Position
 from bybit_sync.simulator.rows import SPELLINGS, Spelling, envelope, print_fast, print_rows
 
 __all__ = ["KINDS", "Account", "Number"]
@@ -84,12 +86,20 @@ class Account:
         reduce_only: bool = False,
         position_idx: int = 0,
         order_link_id: str = "",
+        trigger_price: Number | None = None,
+        trigger_direction: int | None = None,
+        take_profit: Number | None = None,
+        stop_loss: Number | None = None,
     ) -> Order:
         """Place an order and return it.
 
         *side* is "Buy" or "Sell". With a *price* it is a Limit order (GTC), without one a Market order (IOC), unless
         *order_type* and *time_in_force* (in V5's words) say otherwise. *position_idx* is 0 in one-way mode, 1 and 2 for hedge
         mode's legs.
+
+        With a *trigger_price* it waits, ``Untriggered``, until `trigger` or `move`; *trigger_direction* is 1 (the price rises
+        to it) or 2 (falls), by default from where the price is now. *take_profit* and *stop_loss* become the position's as
+        soon as it fills.
         """
         kind = order_type or ("Market" if price is None else "Limit")
         with self._lock:
@@ -97,15 +107,19 @@ class Account:
                 symbol,
                 side,
                 qty=_exact("qty", qty),
-                price=None if price is None else _exact("price", price),
+                price=_exact_or_none("price", price),
                 order_type=kind,
                 time_in_force=time_in_force or ("IOC" if kind == "Market" else "GTC"),
                 reduce_only=reduce_only,
                 position_idx=position_idx,
                 order_link_id=order_link_id,
+                trigger_price=_exact_or_none("trigger_price", trigger_price),
+                trigger_direction=trigger_direction,
+                take_profit=_exact_or_none("take_profit", take_profit),
+                stop_loss=_exact_or_none("stop_loss", stop_loss),
                 now=self._now(),
             )
-            self._tell(order)
+            self._tell([order])
             return order
 
     def fill(
@@ -125,35 +139,116 @@ class Account:
         fills = [(_exact("qty", qty), _exact("price", price)) for qty, price in parts]
         maker = order.order_type == "Limit" if is_maker is None else is_maker
         with self._lock:
-            executions = self._ledger.fill(order.order_id, fills, is_maker=maker, now=self._now())
-            filled = executions[-1].order
-            self._tell(filled, executions)
-            return filled
+            return self._filled(self._ledger.fill(order.order_id, fills, is_maker=maker, now=self._now()))
 
     def amend(self, order: Order, *, qty: Number | None = None, price: Number | None = None) -> Order:
         """Change the quantity or the price of what is left of *order*, and return it as it stands then."""
         with self._lock:
             amended = self._ledger.amend(
                 order.order_id,
-                qty=None if qty is None else _exact("qty", qty),
-                price=None if price is None else _exact("price", price),
+                qty=_exact_or_none("qty", qty),
+                price=_exact_or_none("price", price),
                 now=self._now(),
             )
-            self._tell(amended)
+            self._tell([amended])
             return amended
 
     def cancel(self, order: Order, *, cancel_type: str = "CancelByUser") -> Order:
         """Cancel what is left of *order*, and return it as it stands then."""
         with self._lock:
             cancelled = self._ledger.cancel(order.order_id, cancel_type=cancel_type, now=self._now())
-            self._tell(cancelled)
+            self._tell([cancelled])
             return cancelled
+
+    def reject(self, order: Order, *, reason: str = "EC_PostOnlyWillTakeLiquidity") -> Order:
+        """Turn *order* down after all, and return it as it stands then."""
+        with self._lock:
+            rejected = self._ledger.reject(order.order_id, reason=reason, now=self._now())
+            self._tell([rejected])
+            return rejected
+
+    def trigger(self, order: Order) -> Order:
+        """Trigger a conditional *order*, whatever the price is: Untriggered, Triggered, New. It fills when `fill` says so."""
+        with self._lock:
+            told = self._ledger.trigger(order.order_id, now=self._now())
+            self._tell(told)
+            return told[-1]
+
+    def move(self, symbol: str, price: Number) -> tuple[Order, ...]:
+        """Let *symbol* trade at *price* elsewhere: the mark is there, and what waited for it is triggered, and returned."""
+        with self._lock:
+            self.mark(symbol, price)
+            return tuple(self.trigger(o) for o in self._ledger.unfinished(symbol) if o.is_reached(self._ledger.mark(symbol)))
+
+    # --- what happens to positions ---
+
+    def set_trading_stop(
+        self,
+        symbol: str,
+        *,
+        take_profit: Number | None = None,
+        stop_loss: Number | None = None,
+        position_idx: int = 0,
+    ) -> tuple[Order, ...]:
+        """Set what closes the whole position, 0 for nothing; return the orders that stand for it.
+
+        They follow the position's size, are triggered by `trigger` or `move`, and are deactivated when it is flat.
+        """
+        prices = {
+            "take_profit": _exact_or_none("take_profit", take_profit),
+            "stop_loss": _exact_or_none("stop_loss", stop_loss),
+        }
+        given = {name: price for name, price in prices.items() if price is not None}
+        with self._lock:
+            changed = self._ledger.set_stops(symbol, position_idx, now=self._now(), **given)
+            self._tell(changed, symbol=symbol, position_idx=position_idx)
+            return tuple(order for order in changed if not order.is_final)
+
+    def fund(self, symbol: str, rate: Number) -> None:
+        """Settle funding on *symbol* at its mark price: with a *rate* above 0 who is long pays, and who is short receives."""
+        with self._lock:
+            executions = self._ledger.fund(symbol, _exact("rate", rate), now=self._now())
+            self._tell([], executions, symbol=symbol, position_idx=executions[0].order.position_idx)
+
+    def liquidate(self, symbol: str, *, position_idx: int = 0, price: Number | None = None) -> Order:
+        """Take the position over and close it at *price* (by default its liquidation price); return the order that did it.
+
+        Its orders are cancelled, the position is told as ``Liq``, and then closed by an order of the exchange's own.
+        """
+        with self._lock:
+            estimate = self._ledger.liquidation_price(self.position(symbol, position_idx))
+            at = _exact_or_none("price", price) or estimate
+            if not at:
+                raise ValueError("price: the account can afford every price; say at which it is liquidated nevertheless")
+            for order in self._ledger.unfinished(symbol):
+                self.cancel(order, cancel_type="CancelAllBeforeLiq")
+            position = self._ledger.start_liquidation(symbol, position_idx, now=self._now())
+            self._tell([], symbol=symbol, position_idx=position_idx)
+            return self._filled(self._ledger.take_over(position, at, now=self._now()))
+
+    def transfer(self, coin: str, amount: Number) -> None:
+        """Move *amount* of *coin* into the account or, negative, out of it."""
+        with self._lock:
+            self._ledger.transfer(coin, _exact("amount", amount))
+            self.push("balances", [wallet_facts(self._ledger, [coin], self.kind)])
 
     def mark(self, symbol: str, price: Number) -> None:
         """Set the mark price of *symbol*, which else follows its last trade; like the exchange's, it alone tells nobody."""
         Instrument.named(symbol)
         with self._lock:
             self._ledger.marks[symbol] = _exact("price", price)
+
+    # --- what there is ---
+
+    def orders(self, symbol: str | None = None) -> tuple[Order, ...]:
+        """Return the orders (on *symbol*) that are not final, oldest first; those that stand for a position's stops too."""
+        with self._lock:
+            return self._ledger.unfinished(symbol)
+
+    def order(self, order: Order | str) -> Order:
+        """Return *order* (or that of an order id) as it stands now."""
+        with self._lock:
+            return self._ledger.orders[order if isinstance(order, str) else order.order_id]
 
     def position(self, symbol: str, position_idx: int = 0) -> Position:
         """Return what the account holds of *symbol*; ``KeyError`` when it never ordered any."""
@@ -189,16 +284,31 @@ class Account:
             for connection in self.connections:
                 connection.push(self._printer(connection.gateway, stream, rows, id, now))
 
-    def _tell(self, order: Order, executions: Sequence[Execution] = ()) -> None:
-        """Push what an action on *order* changed, in the exchange's order."""
-        ledger, coin = self._ledger, order.instrument.settle_coin
-        # An order and its execution carry the same id.
-        id_ = f"{self.uid}_{order.symbol}_{order.seq}"
+    def _filled(self, executions: Sequence[Execution]) -> Order:
+        """Tell a match and what follows from it, and return the order that it filled."""
+        order = executions[-1].order
+        changed = self._ledger.follow_up(order.symbol, order.position_idx, now=self._now())
+        self._tell([order, *changed], executions)
+        return order
+
+    def _tell(
+        self, orders: Sequence[Order], executions: Sequence[Execution] = (), *, symbol: str = "", position_idx: int = 0
+    ) -> None:
+        """Push what an action on *orders*, or else on a position, changed, in the exchange's order."""
+        ledger = self._ledger
+        symbol, leg = (orders[0].symbol, orders[0].position_idx) if orders else (symbol, position_idx)
+        legs = ledger.legs(symbol, leg)
         if executions:
-            self.push("user_trades", [execution_facts(execution) for execution in executions], id=id_)
-        self.push("orders", [order_facts(order)], id=id_)
-        self.push("positions", [position_facts(ledger, position) for position in ledger.legs(order.symbol, order.position_idx)])
-        self.push("balances", [wallet_facts(ledger, [coin], self.kind)])
+            facts = [execution_facts(execution) for execution in executions]
+            self.push("user_trades", facts, id=self._id_of(executions[-1].order))
+        for order in orders:
+            self.push("orders", [order_facts(order)], id=self._id_of(order))
+        self.push("positions", [position_facts(ledger, position) for position in legs])
+        self.push("balances", [wallet_facts(ledger, [legs[0].instrument.settle_coin], self.kind)])
+
+    def _id_of(self, order: Order) -> str:
+        """Return the envelope's id, which an order and its execution share."""
+        return f"{self.uid}_{order.symbol}_{order.seq}"
 
     def count_login(self) -> int:
         """Return the number of the login that was just accepted. Only the exchange."""
@@ -231,3 +341,7 @@ def _exact(name: str, number: Number) -> Decimal:
     if isinstance(number, float):
         raise TypeError(f"{name}: {number!r} is a float, which is not exact; write it as text")
     return Decimal(number)
+
+
+def _exact_or_none(name: str, number: Number | None) -> Decimal | None:
+    return None if number is None else _exact(name, number)

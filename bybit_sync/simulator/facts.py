@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from bybit_sync.simulator.instruments import rounded
-from bybit_sync.simulator.ledger import TAKER_FEE, ZERO, Coin, Execution, Ledger, Order, Position
+from bybit_sync.simulator.ledger import TAKER_FEE, Coin, Ledger
+from bybit_sync.simulator.orders import ZERO, Execution, Order
+from bybit_sync.simulator.positions import Position
 
 __all__ = ["execution_facts", "order_facts", "position_facts", "text", "wallet_facts"]
 
@@ -39,6 +40,7 @@ def order_facts(order: Order) -> Row:
         "side": order.side,
         "positionIdx": order.position_idx,
         "orderStatus": order.status,
+        "createType": order.create_type,
         "cancelType": order.cancel_type,
         "rejectReason": order.reject_reason,
         "timeInForce": order.time_in_force,
@@ -55,6 +57,7 @@ def order_facts(order: Order) -> Row:
         "orderType": order.order_type,
         "lastPriceOnCreated": text(order.mark_on_created) if order.mark_on_created else "",
         "reduceOnly": order.reduce_only,
+        **_stop_facts(order),
         "createdTime": str(order.created),
         "updatedTime": str(order.updated),
         # V3 only.
@@ -63,17 +66,31 @@ def order_facts(order: Order) -> Row:
     }
 
 
+def _stop_facts(order: Order) -> Row:
+    """Return what an order row says of triggers, its own and those that it brings."""
+    attached = {"takeProfit": order.take_profit, "stopLoss": order.stop_loss}
+    facts: dict[str, Any] = {key: text(price) if price else "" for key, price in attached.items()}
+    facts |= {f"{key}TriggerBy": "LastPrice" for key, price in (("tp", order.take_profit), ("sl", order.stop_loss)) if price}
+    if any(attached.values()) or order.is_position_stop:
+        facts["tpslMode"] = "Full"
+    if order.stop_type:
+        facts |= {"stopOrderType": order.stop_type, "triggerPrice": text(order.trigger_price), "triggerBy": "LastPrice"}
+        facts |= {"triggerDirection": order.trigger_direction, "closeOnTrigger": order.is_position_stop}
+    return facts
+
+
 def execution_facts(execution: Execution) -> Row:
     """Return what a row of the execution stream says."""
     order = execution.order
     return {
         "category": order.instrument.category,
         "symbol": order.symbol,
-        "closedSize": text(execution.closed_size),
+        "closedSize": "" if execution.closed_size is None else text(execution.closed_size),
         "execFee": text(execution.fee),
         "execId": execution.exec_id,
         "execPrice": text(execution.price),
         "execQty": text(execution.qty),
+        "execType": execution.kind,
         "execValue": text(execution.value),
         "feeRate": text(execution.fee_rate),
         "markPrice": text(execution.mark_price),
@@ -83,9 +100,13 @@ def execution_facts(execution: Execution) -> Row:
         "orderPrice": text(order.price),
         "orderQty": text(order.qty),
         "orderType": order.order_type,
+        "stopOrderType": order.stop_type or "UNKNOWN",
+        "createType": order.create_type,
         "side": order.side,
         "execTime": str(execution.time),
         "isMaker": execution.is_maker,
+        # Another word for it, V3's, which knows that of funding there is none.
+        **({"lastLiquidityInd": "UNKNOWN"} if execution.kind == "Funding" else {}),
         "seq": execution.seq,
         "execPnl": text(execution.gain),
         "feeCurrency": order.instrument.settle_coin,
@@ -111,6 +132,10 @@ def position_facts(ledger: Ledger, position: Position) -> Row:
         "positionIMByMp": margin,
         "positionMM": maintenance,
         "positionMMByMp": maintenance,
+        "liqPrice": _price_or_nothing(ledger.liquidation_price(position)),
+        "takeProfit": text(position.take_profit),
+        "stopLoss": text(position.stop_loss),
+        "positionStatus": position.status,
         "unrealisedPnl": text(position.unrealised(mark)),
         "curRealisedPnl": text(position.current),
         "cumRealisedPnl": text(position.realised),
@@ -121,6 +146,7 @@ def position_facts(ledger: Ledger, position: Position) -> Row:
         "seq": "-1" if position.seq is None else position.seq,
         # A classic account and V3 only.
         "heldMargin": margin,
+        "bankruptcyPrice": _price_or_nothing(ledger.liquidation_price(position, ZERO)),
         "occClosingFee": text(_closing_fee(position)),
     }
 
@@ -185,9 +211,10 @@ def _closing_fee(position: Position) -> Decimal:
     return rounded(position.value * TAKER_FEE)
 
 
+def _price_or_nothing(price: Decimal) -> str:
+    return text(price) if price else ""
+
+
 def _break_even(position: Position) -> Decimal:
     """Return the price at which closing would leave nothing gained and nothing lost since the position was opened."""
-    # direction * (value at that price - entry value) - fee rate * value at that price + what was realised so far = 0
-    direction = position.instrument.direction(position.side)
-    value = (direction * position.value - position.current) / (direction - TAKER_FEE)
-    return position.instrument.price(position.size, Fraction(value)) if value > 0 else ZERO
+    return position.price_where(position.current, rate=TAKER_FEE)

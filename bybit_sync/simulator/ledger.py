@@ -8,186 +8,28 @@ average price is the right one.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from fractions import Fraction
+from typing import Any
 
 import attrs
 
 from bybit_sync.simulator.instruments import Instrument, rounded
+from bybit_sync.simulator.orders import FALL, OPPOSITE, POSITION_STOPS, RISE, ZERO, Execution, Order
+from bybit_sync.simulator.positions import LEVERAGE, Position
 
-__all__ = ["Coin", "Execution", "Ledger", "Order", "Position"]
+__all__ = ["TAKER_FEE", "Coin", "Ledger"]
 
-ZERO = Decimal(0)
 TAKER_FEE = Decimal("0.00055")
 MAKER_FEE = Decimal("0.0002")
 MAINTENANCE = Decimal("0.005")
-LEVERAGE = Decimal(10)
 # How far from the mark a market order may fill.
 MARKET_BOUND = Decimal("0.01")
 FIRST_SEQ = 140_612_148_849_382
-OPPOSITE: Mapping[str, str] = {"Buy": "Sell", "Sell": "Buy"}
 # The sides that each leg may hold.
 LEGS: Mapping[int, tuple[str, ...]] = {0: ("Buy", "Sell"), 1: ("Buy",), 2: ("Sell",)}
-OPEN = ("New", "PartiallyFilled")
-
-
-@attrs.frozen(kw_only=True)
-class Order:
-    """An order as it stands now. Numbers are exact; *updated* and *created* are ms."""
-
-    order_id: str
-    order_link_id: str = ""
-    instrument: Instrument
-    side: str
-    order_type: str
-    qty: Decimal
-    price: Decimal
-    time_in_force: str
-    reduce_only: bool = False
-    position_idx: int = 0
-    status: str = "New"
-    cum_qty: Decimal = ZERO
-    cum_value: Decimal = ZERO
-    cum_worth: Fraction = Fraction(0)
-    cum_fee: Decimal = ZERO
-    closed_pnl: Decimal = ZERO
-    last_qty: Decimal = ZERO
-    last_price: Decimal = ZERO
-    mark_on_created: Decimal = ZERO
-    cancel_type: str = "UNKNOWN"
-    reject_reason: str = "EC_NoError"
-    created: int
-    updated: int
-    seq: int
-
-    @property
-    def symbol(self) -> str:
-        """The contract's name."""
-        return self.instrument.symbol
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it can still be filled."""
-        return self.status in OPEN
-
-    @property
-    def leaves_qty(self) -> Decimal:
-        """What can still be filled: nothing once it is cancelled."""
-        return self.qty - self.cum_qty if self.is_open else ZERO
-
-    @property
-    def leaves_value(self) -> Decimal:
-        """What that is worth at the order's price."""
-        return self.instrument.value(self.leaves_qty, self.price) if self.leaves_qty and self.price else ZERO
-
-    @property
-    def average_price(self) -> Decimal:
-        """The average price of what was filled; 0 when nothing was."""
-        return self.instrument.price(self.cum_qty, self.cum_worth)
-
-    def filled(self, qty: Decimal, price: Decimal, *, value: Decimal, fee: Decimal, gain: Decimal, now: int, seq: int) -> Order:
-        """Return it after a fill."""
-        return attrs.evolve(
-            self,
-            status="Filled" if qty == self.leaves_qty else "PartiallyFilled",
-            cum_qty=self.cum_qty + qty,
-            cum_value=self.cum_value + value,
-            cum_worth=self.cum_worth + self.instrument.worth(qty, price),
-            cum_fee=self.cum_fee + fee,
-            closed_pnl=self.closed_pnl + gain,
-            last_qty=qty,
-            last_price=price,
-            updated=now,
-            seq=seq,
-        )
-
-
-@attrs.frozen(kw_only=True)
-class Execution:
-    """One fill, with *order* as it stands after it. *gain* is what the closed part gained, without fees."""
-
-    exec_id: str
-    order: Order
-    qty: Decimal
-    price: Decimal
-    value: Decimal
-    fee: Decimal
-    fee_rate: Decimal
-    closed_size: Decimal
-    gain: Decimal
-    is_maker: bool
-    time: int
-    seq: int
-    mark_price: Decimal
-
-
-@attrs.frozen(kw_only=True)
-class Position:
-    """What an account holds of one contract (of one leg in hedge mode).
-
-    *cost* is what it was worth on entry, exactly. *realised* is everything gained and paid on the contract, *current* what was
-    since the position was opened; both after fees. *seq* is None before the first fill.
-    """
-
-    instrument: Instrument
-    position_idx: int
-    side: str = ""
-    size: Decimal = ZERO
-    cost: Fraction = Fraction(0)
-    realised: Decimal = ZERO
-    current: Decimal = ZERO
-    leverage: Decimal = LEVERAGE
-    open_since: int = 0
-    created: int
-    updated: int
-    seq: int | None = None
-
-    @property
-    def symbol(self) -> str:
-        """The contract's name."""
-        return self.instrument.symbol
-
-    @property
-    def value(self) -> Decimal:
-        """What it was worth on entry, as the exchange keeps it."""
-        return rounded(self.cost)
-
-    @property
-    def entry_price(self) -> Decimal:
-        """The average entry price; 0 when flat."""
-        return self.instrument.price(self.size, self.cost)
-
-    def closable(self, side: str, qty: Decimal) -> Decimal:
-        """Return how much of *qty* on *side* would close it; the rest would open."""
-        return min(qty, self.size) if side != self.side else ZERO
-
-    def unrealised(self, mark: Decimal) -> Decimal:
-        """Return what closing it at *mark* would gain, without fees."""
-        return self._gain(self.size, self.value, mark) if self.size else ZERO
-
-    def closed(self, size: Decimal, price: Decimal) -> tuple[Position, Decimal]:
-        """Return what is left when *size* of it is closed at *price*, and what that gained."""
-        if not size:
-            return self, ZERO
-        share = Fraction(self.size - size) / Fraction(self.size)
-        left = attrs.evolve(self, size=self.size - size, cost=self.cost * share, side=self.side if share else "")
-        gain = self._gain(size, self.value - left.value, price)
-        return left.booked(gain), gain
-
-    def opened(self, side: str, size: Decimal, price: Decimal, now: int) -> Position:
-        """Return it with *size* more, bought or sold at *price*."""
-        if not size:
-            return self
-        more = attrs.evolve(self, side=side, size=self.size + size, cost=self.cost + self.instrument.worth(size, price))
-        return more if self.size else attrs.evolve(more, open_since=now, current=ZERO)
-
-    def booked(self, amount: Decimal) -> Position:
-        """Return it after *amount* was gained or, negative, paid."""
-        return attrs.evolve(self, realised=self.realised + amount, current=self.current + amount)
-
-    def _gain(self, size: Decimal, value: Decimal, price: Decimal) -> Decimal:
-        return (self.instrument.value(size, price) - value) * self.instrument.direction(self.side)
+# Why a cancelled order says that it was rejected, although nothing was.
+CANCEL_REASONS: Mapping[str, str] = {"CancelByUser": "EC_PerCancelRequest"}
 
 
 @attrs.frozen(kw_only=True)
@@ -229,6 +71,8 @@ class Ledger:
         self._new_id = new_id
         self._seqs = itertools.count(FIRST_SEQ)
 
+    # --- orders ---
+
     def place(
         self,
         symbol: str,
@@ -242,8 +86,12 @@ class Ledger:
         position_idx: int,
         order_link_id: str,
         now: int,
+        trigger_price: Decimal | None = None,
+        trigger_direction: int | None = None,
+        take_profit: Decimal | None = None,
+        stop_loss: Decimal | None = None,
     ) -> Order:
-        """Take an order in; it fills when `fill` says so."""
+        """Take an order in; it is triggered when `trigger`, and fills when `fill` says so."""
         instrument = Instrument.named(symbol)
         _check_order(side, qty, order_type, price, position_idx)
         if price is not None:
@@ -260,24 +108,38 @@ class Ledger:
             time_in_force=time_in_force,
             reduce_only=reduce_only,
             position_idx=position_idx,
+            take_profit=take_profit or ZERO,
+            stop_loss=stop_loss or ZERO,
             mark_on_created=self.mark(symbol),
             created=now,
             updated=now,
             seq=next(self._seqs),
         )
         self._open_position(instrument, position_idx, now)
-        return self._keep(order)
+        return self._keep(order if trigger_price is None else self._waiting(order, trigger_price, trigger_direction))
 
-    def fill(self, order_id: str, fills: Sequence[tuple[Decimal, Decimal]], *, is_maker: bool, now: int) -> list[Execution]:
+    def trigger(self, order_id: str, *, now: int) -> tuple[Order, Order]:
+        """Let a conditional order into the book, and return it as it was told in between, and as it stands then."""
+        order = self.orders[order_id]
+        if not order.is_waiting:
+            raise ValueError(f"order: it is {order.status}, and waits for no trigger")
+        triggered = attrs.evolve(order, status="Triggered", updated=now, seq=next(self._seqs))
+        price = self._bound(order.symbol, order.side) if order.order_type == "Market" else order.price
+        self._forget_stop(order)
+        return triggered, self._keep(attrs.evolve(triggered, status="New", price=price))
+
+    def fill(
+        self, order_id: str, fills: Sequence[tuple[Decimal, Decimal]], *, is_maker: bool, now: int, kind: str = "Trade"
+    ) -> list[Execution]:
         """Fill an order with one match, all of it or nothing: parts of (quantity, price) that share a sequence number."""
         order = self._open_order(order_id)
         _check_fill(order, self.positions[order.symbol, order.position_idx], fills)
-        seq = next(self._seqs)
-        return [self._fill(self._open_order(order_id), qty, price, is_maker=is_maker, now=now, seq=seq) for qty, price in fills]
+        match: dict[str, Any] = {"is_maker": is_maker, "now": now, "seq": next(self._seqs), "kind": kind}
+        return [self._fill(self._open_order(order_id), qty, price, **match) for qty, price in fills]
 
     def amend(self, order_id: str, *, qty: Decimal | None, price: Decimal | None, now: int) -> Order:
         """Change what is left of an order."""
-        order = self._open_order(order_id)
+        order = self._unfinished(order_id)
         new_qty = order.qty if qty is None else qty
         if new_qty <= order.cum_qty:
             raise ValueError(f"qty: {new_qty} is not more than the {order.cum_qty} that were filled")
@@ -286,24 +148,63 @@ class Ledger:
 
     def cancel(self, order_id: str, *, cancel_type: str, now: int) -> Order:
         """End an order; what was filled stays."""
-        order = self._open_order(order_id)
-        reason = "EC_PerCancelRequest" if cancel_type == "CancelByUser" else "EC_NoError"
-        left = order.leaves_qty
-        return self._keep(
-            attrs.evolve(
-                order,
-                status="Cancelled",
-                cancel_type=cancel_type,
-                reject_reason=reason,
-                # V3 tells there what stayed unfilled.
-                last_qty=left,
-                last_price=ZERO,
-                updated=now,
-                seq=next(self._seqs),
-            )
-        )
+        order = self._unfinished(order_id)
+        self._forget_stop(order)
+        status = "Deactivated" if order.is_waiting else "Cancelled"
+        return self._end(order, status, cancel_type, CANCEL_REASONS.get(cancel_type, "EC_NoError"), now)
+
+    def reject(self, order_id: str, *, reason: str, now: int) -> Order:
+        """End an order that the exchange does not take."""
+        return self._end(self._open_order(order_id), "Rejected", "UNKNOWN", reason, now)
+
+    # --- positions ---
+
+    def set_stops(self, symbol: str, position_idx: int, *, now: int, **prices: Decimal) -> list[Order]:
+        """Set the *prices* of a position's ``take_profit`` and ``stop_loss``, 0 for none; return the orders that changed."""
+        changes: dict[str, Any] = {**prices, "updated": now}
+        self.positions[symbol, position_idx] = attrs.evolve(self._held(symbol, position_idx), **changes)
+        return self.follow_up(symbol, position_idx, now=now)
+
+    def follow_up(self, symbol: str, position_idx: int, *, now: int) -> list[Order]:
+        """Do to a position's orders what its change asks for, and return those that changed.
+
+        Its take profit and stop loss follow its size and go with it; a reduce-only order that has nothing to close goes too.
+        """
+        position = self.positions[symbol, position_idx]
+        useless = [
+            self.cancel(order.order_id, cancel_type="CancelByReduceOnly", now=now)
+            for order in self._unfinished_on(position)
+            if order.is_open and order.reduce_only and not position.closable(order.side, order.leaves_qty)
+        ]
+        return useless + [order for kind in POSITION_STOPS for order in self._follow_up_stop(position, kind, now)]
+
+    def fund(self, symbol: str, rate: Decimal, *, now: int) -> list[Execution]:
+        """Pay or receive funding for every position on *symbol*: the long one pays a *rate* above 0."""
+        held = [position for position in self.positions.values() if position.symbol == symbol and position.size]
+        if not held:
+            raise ValueError(f"symbol: no position on {symbol} is open")
+        return [self._fund(position, rate, now) for position in held]
+
+    def start_liquidation(self, symbol: str, position_idx: int, *, now: int) -> Position:
+        """Mark a position as taken over."""
+        position = attrs.evolve(self._held(symbol, position_idx), status="Liq", updated=now)
+        self.positions[symbol, position_idx] = position
+        return position
+
+    def take_over(self, position: Position, price: Decimal, *, now: int) -> list[Execution]:
+        """Close *position* at *price* with an order that the exchange itself has placed."""
+        order = self._own_order(position, price=price, create_type="CreateByLiq", now=now)
+        return self.fill(order.order_id, [(order.qty, price)], is_maker=False, now=now, kind="BustTrade")
+
+    def transfer(self, coin: str, amount: Decimal) -> None:
+        """Put *amount* of a coin into the account or, negative, take it out."""
+        self.balances[coin] = self.balances.get(coin, ZERO) + amount
 
     # --- what there is ---
+
+    def unfinished(self, symbol: str | None = None) -> tuple[Order, ...]:
+        """Return the orders (on *symbol*) that can still be filled, or triggered, oldest first."""
+        return tuple(o for o in self.orders.values() if not o.is_final and symbol in (None, o.symbol))
 
     def legs(self, symbol: str, position_idx: int) -> list[Position]:
         """Return the position of *symbol*, in hedge mode with the other leg."""
@@ -321,10 +222,21 @@ class Ledger:
         """Return the maintenance margin of *position*."""
         return rounded(self._marked_value(position) * MAINTENANCE)
 
+    def liquidation_price(self, position: Position, maintenance: Decimal = MAINTENANCE) -> Decimal:
+        """Return the price at which what the coin is worth falls to its *maintenance* margin; 0 when no price does that.
+
+        An estimate, as the exchange's own: other positions in the coin stay at their mark prices.
+        """
+        if not position.size:
+            return ZERO
+        coin, mark = self.coin(position.instrument.settle_coin), self.mark(position.symbol)
+        others = coin.equity - coin.maintenance_margin - position.unrealised(mark) + self.maintenance(position)
+        return position.price_where(others, rate=maintenance)
+
     def coin(self, name: str) -> Coin:
         """Return what there is of a coin."""
         positions = [position for position in self.positions.values() if position.instrument.settle_coin == name]
-        orders = [order for order in self.orders.values() if order.instrument.settle_coin == name and not order.reduce_only]
+        orders = [order for order in self.orders.values() if order.instrument.settle_coin == name and order.is_open]
         return Coin(
             name=name,
             wallet=self.balances.get(name, ZERO),
@@ -332,12 +244,12 @@ class Ledger:
             unrealised=sum((position.unrealised(self.mark(position.symbol)) for position in positions), ZERO),
             position_margin=sum(map(self.margin, positions), ZERO),
             maintenance_margin=sum(map(self.maintenance, positions), ZERO),
-            order_margin=sum((rounded(order.leaves_value / LEVERAGE) for order in orders), ZERO),
+            order_margin=sum((rounded(o.leaves_value / LEVERAGE) for o in orders if not o.reduce_only), ZERO),
         )
 
     # --- one fill ---
 
-    def _fill(self, order: Order, qty: Decimal, price: Decimal, *, is_maker: bool, now: int, seq: int) -> Execution:
+    def _fill(self, order: Order, qty: Decimal, price: Decimal, *, is_maker: bool, now: int, seq: int, kind: str) -> Execution:
         position = self.positions[order.symbol, order.position_idx]
         closes = position.closable(order.side, qty)
         instrument, rate = order.instrument, MAKER_FEE if is_maker else TAKER_FEE
@@ -345,12 +257,13 @@ class Ledger:
         fee = rounded(value * rate)
         self.last_prices[order.symbol] = price
         left, gain = position.closed(closes, price)
-        whole = left.opened(order.side, qty - closes, price, now).booked(-fee)
+        whole = _with_stops_of(order, left.opened(order.side, qty - closes, price, now)).booked(-fee)
         self.positions[order.symbol, order.position_idx] = attrs.evolve(whole, updated=now, seq=seq)
         self._settle(instrument.settle_coin, gain - fee)
         return Execution(
             exec_id=self._new_id(),
             order=self._keep(order.filled(qty, price, value=value, fee=fee, gain=gain, now=now, seq=seq)),
+            kind=kind,
             qty=qty,
             price=price,
             value=value,
@@ -364,25 +277,125 @@ class Ledger:
             mark_price=self.mark(order.symbol),
         )
 
+    def _fund(self, position: Position, rate: Decimal, now: int) -> Execution:
+        mark, seq = self.mark(position.symbol), next(self._seqs)
+        value = position.instrument.value(position.size, mark)
+        fee = rounded(value * rate) * (1 if position.side == "Buy" else -1)
+        paid = attrs.evolve(position.booked(-fee), updated=now, seq=seq)
+        self.positions[position.symbol, position.position_idx] = paid
+        self._settle(position.instrument.settle_coin, -fee)
+        return Execution(
+            exec_id=self._new_id(),
+            order=_funding_order(position, now, seq),
+            kind="Funding",
+            qty=position.size,
+            price=mark,
+            value=value,
+            fee=fee,
+            fee_rate=rate,
+            closed_size=None,
+            gain=ZERO,
+            is_maker=False,
+            time=now,
+            seq=seq,
+            mark_price=mark,
+        )
+
     def _settle(self, coin: str, amount: Decimal) -> None:
         self.balances[coin] = self.balances.get(coin, ZERO) + amount
         self.realised[coin] = self.realised.get(coin, ZERO) + amount
+
+    # --- one order ---
+
+    def _waiting(self, order: Order, trigger_price: Decimal, direction: int | None) -> Order:
+        if trigger_price <= 0 or direction not in (None, RISE, FALL):
+            raise ValueError("trigger_price and trigger_direction: more than 0, and 1 (rise) or 2 (fall)")
+        mark = self.mark(order.symbol)
+        if direction is None and not mark:
+            raise ValueError(f"trigger_direction: {order.symbol} has no price yet to come from; say 1 (rise) or 2 (fall)")
+        return attrs.evolve(
+            order,
+            status="Untriggered",
+            stop_type="Stop",
+            trigger_price=trigger_price,
+            trigger_direction=direction or (RISE if trigger_price > mark else FALL),
+        )
+
+    def _follow_up_stop(self, position: Position, kind: str, now: int) -> Iterator[Order]:
+        """Change, make or end the order that stands for the stop of *kind* of a position."""
+        price: Decimal = getattr(position, POSITION_STOPS[kind])
+        there = [o for o in self._unfinished_on(position) if o.stop_type == kind and o.is_waiting]
+        for order in there:
+            if not price or order.side == position.side:
+                yield self._end(order, "Deactivated", "CancelByTpSlTsClear", "EC_NoError", now)
+            elif (order.qty, order.trigger_price) != (position.size, price):
+                changed = attrs.evolve(order, qty=position.size, trigger_price=price, updated=now, seq=next(self._seqs))
+                yield self._keep(changed)
+        if price and not any(order.side != position.side for order in there):
+            order = self._own_order(position, price=ZERO, create_type=f"CreateBy{kind}", now=now)
+            rises = (kind == "TakeProfit") == (position.side == "Buy")
+            waiting = self._waiting(order, price, RISE if rises else FALL)
+            yield self._keep(attrs.evolve(waiting, stop_type=kind))
+
+    def _own_order(self, position: Position, *, price: Decimal, create_type: str, now: int) -> Order:
+        """Take in an order to close a whole position that the exchange itself makes."""
+        order = self.place(
+            position.symbol,
+            OPPOSITE[position.side],
+            qty=position.size,
+            price=None,
+            order_type="Market",
+            time_in_force="IOC",
+            reduce_only=True,
+            position_idx=position.position_idx,
+            order_link_id="",
+            now=now,
+        )
+        return self._keep(attrs.evolve(order, price=price, create_type=create_type))
+
+    def _forget_stop(self, order: Order) -> None:
+        """Take the price of a stop that was triggered or cancelled off its position."""
+        if order.is_position_stop and order.is_waiting:
+            where = order.symbol, order.position_idx
+            nothing: dict[str, Any] = {POSITION_STOPS[order.stop_type]: ZERO}
+            self.positions[where] = attrs.evolve(self.positions[where], **nothing)
+
+    def _end(self, order: Order, status: str, cancel_type: str, reason: str, now: int) -> Order:
+        seq = next(self._seqs)
+        return self._keep(order.ended(status, cancel_type=cancel_type, reject_reason=reason, now=now, seq=seq))
 
     def _keep(self, order: Order) -> Order:
         self.orders[order.order_id] = order
         return order
 
     def _open_order(self, order_id: str) -> Order:
-        order = self.orders[order_id]
+        order = self._unfinished(order_id)
         if not order.is_open:
+            raise ValueError(f"order: it is {order.status}; trigger it first")
+        return order
+
+    def _unfinished(self, order_id: str) -> Order:
+        order = self.orders[order_id]
+        if order.is_final:
             raise ValueError(f"order: it is {order.status} already")
         return order
+
+    def _unfinished_on(self, position: Position) -> list[Order]:
+        return [o for o in self.unfinished(position.symbol) if o.position_idx == position.position_idx]
+
+    # --- one position ---
 
     def _open_position(self, instrument: Instrument, position_idx: int, now: int) -> None:
         """Let there be a position before there is anything in it; in hedge mode both legs."""
         for leg in _mode(position_idx):
             flat = Position(instrument=instrument, position_idx=leg, created=now, updated=now)
             self.positions.setdefault((instrument.symbol, leg), flat)
+
+    def _held(self, symbol: str, position_idx: int) -> Position:
+        position = self.positions.get((symbol, position_idx))
+        if position is None or not position.size:
+            raise ValueError(f"symbol: no position on {symbol} is open (position_idx {position_idx})")
+        return position
 
     def _bound(self, symbol: str, side: str) -> Decimal:
         """Return the worst price that a market order takes; like the exchange's, it has the price's own digits."""
@@ -392,6 +405,35 @@ class Ledger:
     def _marked_value(self, position: Position) -> Decimal:
         mark = self.mark(position.symbol)
         return position.instrument.value(position.size, mark) if position.size else ZERO
+
+
+def _with_stops_of(order: Order, position: Position) -> Position:
+    """Return *position* with the stops that *order* brings, when it is the order's position now."""
+    if order.side != position.side:
+        return position
+    return attrs.evolve(
+        position,
+        take_profit=order.take_profit or position.take_profit,
+        stop_loss=order.stop_loss or position.stop_loss,
+    )
+
+
+def _funding_order(position: Position, now: int, seq: int) -> Order:
+    """Return the order that a funding row names, which exists nowhere else."""
+    return Order(
+        order_id=f"{now // 1000}-{position.symbol}-{seq}-{position.side}",
+        instrument=position.instrument,
+        side=position.side,
+        order_type="UNKNOWN",
+        qty=ZERO,
+        price=ZERO,
+        time_in_force="",
+        position_idx=position.position_idx,
+        create_type="",
+        created=now,
+        updated=now,
+        seq=seq,
+    )
 
 
 def _mode(position_idx: int) -> tuple[int, ...]:

@@ -277,13 +277,13 @@ _CONTRACT_ORDER = Shape(
         triggerBy="UNKNOWN",
     ),
     values={
-        "createType": {"CreateByUser": ""},
         **_all(("triggerPrice", "takeProfit", "stopLoss"), _NO_PRICE),
         **_all(_TRIGGERS, _UNKNOWN),
         **_all(("tpLimitPrice", "slLimitPrice"), {"0": ""}),
     },
+    silent=frozenset({"createType"}),
 )
-_CONTRACT_EXECUTION = Shape(_changed(_EXECUTION, createType=""), values={"createType": {"CreateByUser": ""}})
+_CONTRACT_EXECUTION = Shape(_changed(_EXECUTION, createType=""), silent=frozenset({"createType"}))
 _CONTRACT_WALLET = Shape(
     {
         **dict.fromkeys((key for key in _WALLET if not key.endswith("ByMp")), ""),

@@ -9,7 +9,7 @@ from decimal import Decimal
 import attrs
 
 from bybit_sync.simulator.account import Account
-from bybit_sync.simulator.ledger import OPPOSITE
+from bybit_sync.simulator.orders import OPPOSITE
 
 __all__ = ["story"]
 

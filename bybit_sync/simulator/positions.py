@@ -1,0 +1,100 @@
+"""What an account holds of one contract, and what opening, closing and paying make of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import attrs
+
+from bybit_sync.simulator.instruments import Instrument, rounded
+from bybit_sync.simulator.orders import ZERO
+
+__all__ = ["LEVERAGE", "Position"]
+
+LEVERAGE = Decimal(10)
+# What goes with the last of a position.
+_FLAT: dict[str, Any] = {"side": "", "take_profit": ZERO, "stop_loss": ZERO, "status": "Normal"}
+
+
+@attrs.frozen(kw_only=True)
+class Position:
+    """What an account holds of one contract (of one leg in hedge mode).
+
+    *cost* is what it was worth on entry, exactly. *realised* is everything gained and paid on the contract, *current* what was
+    since the position was opened; both after fees and funding. *seq* is None before the first fill.
+    """
+
+    instrument: Instrument
+    position_idx: int
+    side: str = ""
+    size: Decimal = ZERO
+    cost: Fraction = Fraction(0)
+    realised: Decimal = ZERO
+    current: Decimal = ZERO
+    leverage: Decimal = LEVERAGE
+    take_profit: Decimal = ZERO
+    stop_loss: Decimal = ZERO
+    status: str = "Normal"
+    open_since: int = 0
+    created: int
+    updated: int
+    seq: int | None = None
+
+    @property
+    def symbol(self) -> str:
+        """The contract's name."""
+        return self.instrument.symbol
+
+    @property
+    def value(self) -> Decimal:
+        """What it was worth on entry, as the exchange keeps it."""
+        return rounded(self.cost)
+
+    @property
+    def entry_price(self) -> Decimal:
+        """The average entry price; 0 when flat."""
+        return self.instrument.price(self.size, self.cost)
+
+    def closable(self, side: str, qty: Decimal) -> Decimal:
+        """Return how much of *qty* on *side* would close it; the rest would open."""
+        return min(qty, self.size) if side != self.side else ZERO
+
+    def unrealised(self, mark: Decimal) -> Decimal:
+        """Return what closing it at *mark* would gain, without fees."""
+        return self._gain(self.size, self.value, mark) if self.size else ZERO
+
+    def price_where(self, lost: Decimal, *, rate: Decimal) -> Decimal:
+        """Return the price at which closing it would gain *rate* of its value there less *lost*; 0 when there is none.
+
+        With 0 lost and no rate that is the entry price.
+        """
+        # direction * (value there - entry value) = rate * value there - lost
+        direction = self.instrument.direction(self.side)
+        value = (direction * self.value - lost) / (direction - rate)
+        return self.instrument.price(self.size, Fraction(value)) if value > 0 else ZERO
+
+    def closed(self, size: Decimal, price: Decimal) -> tuple[Position, Decimal]:
+        """Return what is left when *size* of it is closed at *price*, and what that gained."""
+        if not size:
+            return self, ZERO
+        share = Fraction(self.size - size) / Fraction(self.size)
+        left = attrs.evolve(self, size=self.size - size, cost=self.cost * share)
+        gain = self._gain(size, self.value - left.value, price)
+        flat = {} if share else _FLAT
+        return attrs.evolve(left, **flat).booked(gain), gain
+
+    def opened(self, side: str, size: Decimal, price: Decimal, now: int) -> Position:
+        """Return it with *size* more, bought or sold at *price*."""
+        if not size:
+            return self
+        more = attrs.evolve(self, side=side, size=self.size + size, cost=self.cost + self.instrument.worth(size, price))
+        return more if self.size else attrs.evolve(more, open_since=now, current=ZERO)
+
+    def booked(self, amount: Decimal) -> Position:
+        """Return it after *amount* was gained or, negative, paid."""
+        return attrs.evolve(self, realised=self.realised + amount, current=self.current + amount)
+
+    def _gain(self, size: Decimal, value: Decimal, price: Decimal) -> Decimal:
+        return (self.instrument.value(size, price) - value) * self.instrument.direction(self.side)

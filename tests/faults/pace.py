@@ -1,0 +1,54 @@
+"""How fast the faults' clock runs: about twenty times as fast as the catalogue's, unless real time is asked for."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from bybit_sync import Backoff, Client
+from bybit_sync.timings import Timings
+
+__all__ = ["REAL", "FaultClient", "arguments", "patience", "seconds", "set_pace", "within"]
+
+FAST: Final = 1 / 20
+REAL: Final = 1.0
+FACTOR = FAST
+"""What a second of the catalogue is here."""
+
+# What this machine's scheduler, not the library, may add to a deadline.
+JITTER: Final = 0.35
+
+
+def set_pace(factor: float) -> None:
+    """Let a second of the catalogue take *factor* seconds, in clients that are made from now on."""
+    global FACTOR  # noqa: PLW0603 one pace per run, set before any test is collected
+    FACTOR = factor
+    FaultClient._timings = Timings().scaled(factor)
+
+
+def seconds(of_catalogue: float) -> float:
+    """Return what so many seconds of the catalogue are here."""
+    return of_catalogue * FACTOR
+
+
+def patience() -> float:
+    """Return how many seconds to wait for what must come before calling the test failed."""
+    return max(10.0, seconds(90))
+
+
+def within(of_catalogue: float) -> float:
+    """Return a deadline of so many seconds of the catalogue: the catalogue's half second, or the machine's jitter, on top."""
+    return seconds(of_catalogue) + max(seconds(0.5), JITTER)
+
+
+class FaultClient(Client):
+    """A client whose inner times run at the faults' pace; what is an argument of `Client` is given by `arguments`."""
+
+    _timings = Timings().scaled(FAST)
+
+
+def arguments() -> dict[str, Any]:
+    """Return the arguments that make a client's outer times run at the faults' pace."""
+    times = Timings().scaled(FACTOR)
+    names = ("connect_timeout", "request_timeout", "ping_interval", "pong_timeout")
+    backoff = Backoff(initial=seconds(0.25), factor=2.0, maximum=seconds(5.0))
+    return {**{name: getattr(times, name) for name in names}, "backoff": backoff}
