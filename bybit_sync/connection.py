@@ -409,7 +409,7 @@ class Connection:
             session.doubt(now)
         session.tick(now)
         for subscription in self.roster:
-            subscription.remind(now.seconds, self._times.callback_reminders)
+            subscription.remind(now.seconds, self._times)
 
     # --- what the session says ---
 

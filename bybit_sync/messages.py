@@ -180,6 +180,10 @@ class Credentials:
         def login(message: dict[str, object], expires: object) -> str:
             nonlocal signature
             signature = _seal(sign(f"GET/realtime{expires}"))
+            kind = type(signature())
+            if kind is not str:
+                signature = _seal("")
+                raise TypeError(f"the signature is of the type {kind.__name__}, not str")
             return json.dumps({**message, "args": [key(), expires, signature()]})
 
         def redact(text: str) -> str:

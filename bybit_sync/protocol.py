@@ -164,7 +164,13 @@ class Session:
     def _check_still_logged_in(self, answer: Answer) -> None:
         text = answer.text.lower()
         if answer.op != "auth" and not answer.success and ("not authorized" in text or "needs auth" in text):
-            raise ProtocolError(f"{self._terms.environment} takes the login for missing: {printable(answer.text)}")
+            raise self._breach(f"takes the login for missing: {printable(answer.text)}")
+
+    def _breach(self, what: str) -> ProtocolError:
+        """Return the error for *what* the exchange must not do; it is worth looking into, so it is logged as one."""
+        error = ProtocolError(f"{self._terms.environment} {what}")
+        self._terms.log.error("%s", error)
+        return error
 
     # --- pings and pongs ---
 
@@ -196,8 +202,7 @@ class Session:
 
     def _push(self, push: Push, frame: bytes, now: Moment) -> Sequence[News]:
         if not self._login.is_accepted:
-            who = self._terms.environment
-            raise ProtocolError(f"{who} pushed {printable(push.topic)} before it answered the login")
+            raise self._breach(f"pushed {printable(push.topic)} before it answered the login")
         topic = self._topics.find(push.topic)
         if topic is None:
             return self._uncalled_for(push.topic)

@@ -20,6 +20,7 @@ from bybit_sync.errors import ConfigurationError, SubscriptionClosed
 from bybit_sync.logs import ClientLog
 from bybit_sync.outage import due
 from bybit_sync.outlet import Outlet
+from bybit_sync.timings import Timings
 from bybit_sync.updates import Event, Gap, GapReason, Stream
 from bybit_sync.waiting import wait_for
 
@@ -130,6 +131,9 @@ class Subscription(Generic[T]):
         self._abandoned = False
         self._busy_since: float | None = None
         self._reminders = 0
+        # How many events were taken at the last look, and since when it has been so many.
+        self._taken = 0
+        self._untouched: float | None = None
         # The exchange's time up to which nothing is missing, and why something may be since.
         self._complete_until: datetime | None = None
         self._lost: BaseException | None = None
@@ -349,14 +353,26 @@ class Subscription(Generic[T]):
         """Offer the user's queue what it is owed; say whether nothing is owed any more."""
         return self._way.offer() if isinstance(self._way, Outlet) else True
 
-    def remind(self, seconds: float, reminders: tuple[float, ...]) -> None:
-        """Warn when the callback has been running for long; *seconds* is the monotonic time."""
-        since = self._busy_since
+    def remind(self, now: float, times: Timings) -> None:
+        """Warn when the callback runs for long, or nobody takes what waits; *now* is the monotonic time."""
+        if self._callback is not None:
+            text, since, reminders = "the callback of %s has been running for %.0f s", self._busy_since, times.callback_reminders
+        else:
+            text, since, reminders = "nobody has taken an event of %s for %.0f s", self._unread_since(now), times.reader_reminders
         if since is None:
             self._reminders = 0
-        elif seconds - since >= due(self._reminders, reminders):
+        elif now - since >= due(self._reminders, reminders):
             self._reminders += 1
-            self._owner.log.warning("the callback of %s has been running for %.0f s", self.stream.value, seconds - since)
+            self._owner.log.warning(text, self.stream.value, now - since)
+
+    def _unread_since(self, now: float) -> float | None:
+        """Return since when something waits and nothing is taken, as far as could be seen."""
+        taken = self._way.index
+        if taken != self._taken or not self._way.size:
+            self._taken, self._untouched = taken, None
+        elif self._untouched is None:
+            self._untouched = now
+        return self._untouched
 
     def health(self, clock: ExchangeClock | None, now: Moment) -> SubscriptionHealth:
         """Return its part of the client's health."""

@@ -47,6 +47,8 @@ class Timings:
     """An outage is told again after these, then as often as the last."""
     callback_reminders: tuple[float, ...] = (5.0, 60.0)
     """A callback that still runs is told after these, then as often as the last."""
+    reader_reminders: tuple[float, ...] = (60.0, 600.0)
+    """Events that nobody takes are told of after these, then as often as the last."""
     offer_again: float = 0.1
     """A full queue is offered a gap that it owes its reader this often."""
     distrust: float = 30.0

@@ -245,6 +245,15 @@ def test_the_signer_is_asked_anew_for_each_login() -> None:
     assert texts == ["GET/realtime1", "GET/realtime2"]
 
 
+@pytest.mark.parametrize("signature", [b"s", None, 7])
+def test_a_signature_that_is_no_text_is_refused(signature: Any) -> None:
+    """And what the exchange says can still be redacted."""
+    credentials = Credentials(KEY, lambda _text: signature)
+    with pytest.raises(TypeError, match="not str"):
+        write(Request("auth", 1, "n"), credentials)
+    assert credentials.redact(f"s {KEY}") == "s ***"
+
+
 # --- secrets ---
 
 

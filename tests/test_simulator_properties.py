@@ -29,7 +29,7 @@ NEXT = {
     "Triggered": {"New"},
     "New": {"New", "PartiallyFilled", *FINAL} - {"Deactivated"},
     "PartiallyFilled": {"PartiallyFilled", "Filled", "Cancelled"},
-    **dict.fromkeys(FINAL, set()),
+    **dict.fromkeys(FINAL, frozenset()),
 }
 
 
@@ -51,6 +51,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize()
     def open_account(self) -> None:
+        """Start with what every account starts with."""
         self.account = Told()
         self.moved: dict[str, Decimal] = defaultdict(Decimal)
 
@@ -80,11 +81,12 @@ class Life(RuleBasedStateMachine):
         size: int,
         cents: int,
         leg: int,
-        reduce_only: bool,
+        reduce_only: Any,
         stops: Any,
         trigger: Any,
         has_price: Any,
     ) -> None:
+        """Place an order of any kind."""
         self.account.place_order(
             symbol,
             side,
@@ -103,6 +105,7 @@ class Life(RuleBasedStateMachine):
         cents=st.integers(500_00, 70_000_00),
     )
     def fill(self, choice: int, shares: list[int], cents: int) -> None:
+        """Fill a part, in one match of up to three."""
         order = self.some(choice, lambda order: order.is_open)
         step = D(1) if order.symbol == "BTCUSD" else D("0.001")
         parts = [(max(step, (order.leaves_qty * share / 100).quantize(step)), D(cents + share) / 100) for share in shares]
@@ -111,25 +114,30 @@ class Life(RuleBasedStateMachine):
 
     @rule(choice=st.integers(0, 20))
     def fill_whole(self, choice: int) -> None:
+        """Fill the rest."""
         with contextlib.suppress(ValueError):
             self.account.fill(self.some(choice, lambda order: order.is_open), price="20000")
 
     @rule(choice=st.integers(0, 20))
     def cancel(self, choice: int) -> None:
+        """Cancel an order, open or waiting."""
         self.account.cancel(self.some(choice, lambda order: True))
 
     @rule(choice=st.integers(0, 20))
     def reject(self, choice: int) -> None:
+        """Turn an untouched order down."""
         self.account.reject(self.some(choice, lambda order: order.status == "New"))
 
     @rule(choice=st.integers(0, 20), qty=st.integers(1, 3000))
     def amend(self, choice: int, qty: int) -> None:
+        """Change a quantity."""
         order = self.some(choice, lambda order: not order.is_position_stop)
         with contextlib.suppress(ValueError):
             self.account.amend(order, qty=D(qty) if order.symbol == "BTCUSD" else D(qty) / 1000)
 
     @rule(symbol=st.sampled_from(sorted(LEGS)), price=st.integers(50, 100_000))
     def move(self, symbol: str, price: int) -> None:
+        """Let the price move, and trigger what waits for it."""
         self.account.move(symbol, price)
 
     @rule(
@@ -138,17 +146,20 @@ class Life(RuleBasedStateMachine):
         stops=st.sampled_from((("80000", "0"), ("0", "200"), ("0", "0"))),
     )
     def set_stops(self, symbol: str, leg: int, stops: tuple[str, str]) -> None:
+        """Set a position's stops."""
         with contextlib.suppress(ValueError):
             idx = LEGS[symbol][leg % len(LEGS[symbol])]
             self.account.set_trading_stop(symbol, take_profit=stops[0], stop_loss=stops[1], position_idx=idx)
 
     @rule(symbol=st.sampled_from(sorted(LEGS)), rate=st.sampled_from(("0.0001", "-0.00025")))
     def fund(self, symbol: str, rate: str) -> None:
+        """Settle funding."""
         with contextlib.suppress(ValueError):
             self.account.fund(symbol, rate)
 
     @rule(symbol=st.sampled_from(sorted(LEGS)), leg=st.integers(0, 1))
     def liquidate(self, symbol: str, leg: int) -> None:
+        """Take a position over, at a price that may ruin."""
         with contextlib.suppress(ValueError, KeyError):
             idx = LEGS[symbol][leg % len(LEGS[symbol])]
             was = self.account.position(symbol, idx)
@@ -156,11 +167,13 @@ class Life(RuleBasedStateMachine):
 
     @rule(amount=st.integers(-50, 50))
     def transfer(self, amount: int) -> None:
+        """Bring money, or take it."""
         self.account.transfer("USDT", amount)
         self.moved["USDT"] += amount
 
     @invariant()
     def executions_sum_to_the_position(self) -> None:
+        """What was bought less what was sold is what is held, leg by leg."""
         held: dict[Any, Decimal] = defaultdict(Decimal)
         legs = {row["orderId"]: row["positionIdx"] for row in self.account.rows["orders"]}
         for row in self.trades():
@@ -170,6 +183,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_wallet_changes_by_gains_fees_and_funding(self) -> None:
+        """To the last digit, and so do the counts of the positions."""
         change: dict[str, Decimal] = defaultdict(Decimal)
         for row in self.account.rows["user_trades"]:
             change[COINS[row["symbol"]]] += D(row["execPnl"]) - D(row["execFee"])
@@ -183,6 +197,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def orders_sum_their_executions(self) -> None:
+        """Quantities, values, fees and gains match; what is left is what was not filled, or nothing."""
         sums: dict[str, list[Decimal]] = defaultdict(lambda: [D(0)] * 4)
         for row in self.trades():
             numbers = [D(row[key]) for key in ("execQty", "execValue", "execFee", "execPnl")]
@@ -195,6 +210,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def an_order_s_states_follow_each_other(self) -> None:
+        """Untriggered, Triggered, New, filled; nothing follows an end."""
         states: dict[str, Any] = {}
         for row in self.account.rows["orders"]:
             assert row["orderStatus"] in NEXT[states.get(row["orderId"])]
@@ -202,6 +218,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def a_position_s_stops_stand_for_all_of_it(self) -> None:
+        """One order for each, as large as the position, at its price, on the other side; none when it is flat."""
         waiting: dict[Any, list[Any]] = defaultdict(list)
         for row in self.last("orders", "orderId").values():
             if row["orderStatus"] == "Untriggered":

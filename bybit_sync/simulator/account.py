@@ -216,8 +216,7 @@ class Account:
         Its orders are cancelled, the position is told as ``Liq``, and then closed by an order of the exchange's own.
         """
         with self._lock:
-            estimate = self._ledger.liquidation_price(self.position(symbol, position_idx))
-            at = _exact_or_none("price", price) or estimate
+            at = _exact_or_none("price", price) or self.liquidation_price(symbol, position_idx)
             if not at:
                 raise ValueError("price: the account can afford every price; say at which it is liquidated nevertheless")
             for order in self._ledger.unfinished(symbol):
@@ -254,6 +253,11 @@ class Account:
         """Return what the account holds of *symbol*; ``KeyError`` when it never ordered any."""
         with self._lock:
             return self._ledger.positions[symbol, position_idx]
+
+    def liquidation_price(self, symbol: str, position_idx: int = 0) -> Decimal:
+        """Return the price at which a position is liquidated, an estimate; 0 when the account can afford every price."""
+        with self._lock:
+            return self._ledger.liquidation_price(self.position(symbol, position_idx))
 
     def balance(self, coin: str) -> Coin:
         """Return what the account has of *coin*."""

@@ -223,7 +223,7 @@ def test_a_wrong_key_with_the_code_of_many_sessions_is_raised(play: Play) -> Non
 
 @row(67, kills="a transient refusal is raised, or tried again without the pause")
 def test_logins_that_are_refused_for_now_are_tried_again(play: Play) -> None:
-    """Rate limits wait 30 s and a busy exchange 5 s; `subscribe_*` then returns as if nothing had been. All at the same time."""
+    """Rate limits wait 30 s and a busy exchange 5 s; `subscribe_*` then returns as if nothing had been; all at once."""
     scenes = [(play(refusing(text, retCode=code), serve), floor) for text, code, floor in FOR_NOW]
     for scene, _ in scenes:
         scene.subscribe(wait=False)
