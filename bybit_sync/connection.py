@@ -334,6 +334,7 @@ class Connection:
             ssl_context=settings.ssl_context,
             max_message_bytes=settings.max_message_bytes,
             write_seconds=self._times.write,
+            log=self.log,
         )
 
     def _stop_without_reason(self) -> None:
@@ -379,7 +380,12 @@ class Connection:
     def _send(self, session: Session, transport: Transport, bell: Bell) -> None:
         for request in session.requests():
             deadline = time.monotonic() + self._times.request_timeout
-            transport.send(self._clerk.write(request, deadline=deadline, bell=bell, on_bell=self._stop_without_reason))
+            try:
+                transport.send(self._clerk.write(request, deadline=deadline, bell=bell, on_bell=self._stop_without_reason))
+            except ConnectionLost:
+                # What the exchange had sent before is still delivered; this raises the same when there is no more.
+                self._listen(session, transport)
+                raise
 
     def _listen(self, session: Session, transport: Transport) -> None:
         now = Moment.now()

@@ -356,9 +356,10 @@ class Subscription(Generic[T]):
     def remind(self, now: float, times: Timings) -> None:
         """Warn when the callback runs for long, or nobody takes what waits; *now* is the monotonic time."""
         if self._callback is not None:
-            text, since, reminders = "the callback of %s has been running for %.0f s", self._busy_since, times.callback_reminders
+            text, since = "the callback of %s has been running for %.0f s", self._busy_since
         else:
-            text, since, reminders = "nobody has taken an event of %s for %.0f s", self._unread_since(now), times.reader_reminders
+            text, since = "nobody has taken an event of %s for %.0f s", self._unread_since(now)
+        reminders = times.callback_reminders if self._callback is not None else times.reader_reminders
         if since is None:
             self._reminders = 0
         elif now - since >= due(self._reminders, reminders):

@@ -192,6 +192,16 @@ def test_coin_finds_a_balance_by_name() -> None:
     assert BALANCE.coin("ETH") is None
 
 
+def test_event_holds_what_it_was_made_of() -> None:
+    """Every argument is the attribute of its name; what may be left out has the value of a push that tells nothing."""
+    given = {field.name: f"the {field.name}" for field in attrs.fields(Event)}
+    whole: Any = Event(**given)  # type: ignore[arg-type]
+    short: Any = Event(stream=Stream.ORDERS, topic="order", received_at=NOON, received_ns=1)
+    assert attrs.asdict(whole) == given
+    assert (short.data, short.gap, short.id, short.created_at) == ((), None, None, None)
+    assert (short.raw, short.client, short.epoch, short.index) == (b"", "", 0, 0)
+
+
 def test_event_is_true_and_goes_over_its_rows() -> None:
     """A push and a gap are true; iteration gives rows, none for a gap."""
     push, hole = event(), event(data=(), gap=GAP)
