@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from bybit_sync.errors import ConfigurationError
 
 __all__ = ["at_least", "name_of", "not_negative", "positive", "refuse", "whole"]
+
+
+LARGEST: Final = 1_000_000
 
 
 def refuse(argument: str, value: object, remedy: str) -> ConfigurationError:
@@ -27,9 +30,9 @@ def _is_number(value: object) -> bool:
 
 
 def positive(_owner: object, argument: Any, value: Any) -> None:
-    """Refuse what is not a number above 0."""
-    if not _is_number(value) or value <= 0:
-        raise refuse(name_of(argument), value, "give a number above 0")
+    """Refuse what is not a number above 0, or so large that no system waits for so many seconds."""
+    if not _is_number(value) or not 0 < value <= LARGEST:
+        raise refuse(name_of(argument), value, f"give a number above 0 and up to {LARGEST:,}")
 
 
 def not_negative(_owner: object, argument: Any, value: Any) -> None:

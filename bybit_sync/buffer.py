@@ -14,7 +14,7 @@ from bybit_sync.errors import QueueOverflow
 from bybit_sync.updates import Event, Gap, GapReason
 from bybit_sync.waiting import Parking
 
-__all__ = ["Buffer", "Overflow", "merge", "missed_by"]
+__all__ = ["Buffer", "Overflow", "merge", "missed_by", "with_gap"]
 
 T = TypeVar("T")
 
@@ -40,16 +40,17 @@ def merge(first: Event[T], second: Event[T]) -> Event[T]:
     graver, gap = (first, a) if _WEIGHT[a.reason] > _WEIGHT[b.reason] else (second, b)
     missed = None if a.missed is None or b.missed is None else a.missed + b.missed
     gap = attrs.evolve(gap, since=min(a.since, b.since), until=max(a.until, b.until), missed=missed)
-    return _gap_event(graver, gap, raw=graver.raw)
+    return with_gap(graver, gap, raw=graver.raw)
 
 
 def missed_by(event: Event[T], *, detail: str) -> Event[T]:
     """Return the gap that stands for *event*, which found no place."""
     at = event.created_at or event.received_at
-    return _gap_event(event, Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=1, detail=detail), raw=b"")
+    return with_gap(event, Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=1, detail=detail), raw=b"")
 
 
-def _gap_event(event: Event[T], gap: Gap, *, raw: bytes) -> Event[T]:
+def with_gap(event: Event[T], gap: Gap, *, raw: bytes) -> Event[T]:
+    """Return *event* as one that has no data but *gap*, and the frame *raw*."""
     return Event(
         stream=event.stream,
         topic=event.topic,

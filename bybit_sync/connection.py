@@ -43,7 +43,7 @@ from bybit_sync.subscription import CallbackThread, Subscription
 from bybit_sync.timings import Timings
 from bybit_sync.transport import Transport, open_websocket
 from bybit_sync.updates import Event
-from bybit_sync.waiting import wait_for
+from bybit_sync.waiting import Flag, wait_for
 
 __all__ = ["Connection", "Settings"]
 
@@ -93,7 +93,7 @@ class Connection:
         # Reentrant, so that a signal handler may subscribe while the code that it interrupts does.
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
-        self._ended = threading.Event()
+        self._ended = Flag()
         self._ended.set()
         self._bell: Bell | None = None
         self._commands: deque[Callable[[], None]] = deque()
@@ -161,7 +161,7 @@ class Connection:
         """Wait until every command so far is obeyed, and until the thread has ended if it has nothing left to do."""
         if threading.current_thread() is self._thread:
             return
-        obeyed, idle = threading.Event(), threading.Event()
+        obeyed, idle = Flag(), Flag()
 
         def look() -> None:
             if not self._ever_confirmed and not self.roster:
@@ -424,7 +424,7 @@ class Connection:
             self.roster.deliver(news, now)
         elif isinstance(news, Confirmed):
             self._ever_confirmed = True
-            self.roster.confirm(news.stream, news.at, now, session.epoch)
+            self.roster.confirm(news.stream, session.clock, now, session.epoch)
         elif isinstance(news, LoggedIn):
             self._epoch = session.epoch
             self._connected_at = now.utc
@@ -484,8 +484,8 @@ class Connection:
         session, now = self._session, Moment.now()
         if session is None:
             return
-        if session.is_confirmed(subscription.stream) and self._clock is not None:
-            self.roster.confirm_one(subscription, self._clock.at(now), now, session.epoch)
+        if session.is_confirmed(subscription.stream):
+            self.roster.confirm_one(subscription, session.clock, now, session.epoch)
         else:
             session.want(subscription.stream, now)
 

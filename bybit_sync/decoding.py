@@ -287,9 +287,12 @@ def _number_flag(value: Any) -> bool | None:
     raise Misfit("is not 0 or 1")
 
 
+_TEXT_FLAGS = {"": None, "0": False, "1": True}
+
+
 def _text_flag(value: Any) -> bool | None:
-    if value.__class__ is str and value in ("", "0", "1"):
-        return value == "1" if value else None
+    if value.__class__ is str and value in _TEXT_FLAGS:
+        return _TEXT_FLAGS[value]
     raise Misfit('is not "0" or "1"')
 
 
@@ -341,18 +344,19 @@ _UNLESS_EMPTY = 'None if {x} == "" else read_{x}({x})'
 _NUMBER = 'None if {x} == "" else number({x})'
 _IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_WHOLE} < {{x}} < {_WHOLE} else read_{{x}}({{x}})"
 _IF_COUNT = f"{{x}} if {{x}}.__class__ is int and 0 <= {{x}} < {_WHOLE} else read_{{x}}({{x}})"
-_IF_TEXT = "{x} if {x}.__class__ is str and {x} else read_{x}({x})"
+_TEXT = "({x} or None) if {x}.__class__ is str else read_{x}({x})"
+_SOME_TEXT = "{x} if {x}.__class__ is str and {x} else read_{x}({x})"
 _IF_FLAG = "{x} if {x} is True or {x} is False else read_{x}({x})"
 
 _LEAVES: Mapping[Any, _Leaf] = {
     Decimal: _Leaf(_number, _NUMBER),
     datetime: _Leaf(_time, _UNLESS_EMPTY),
     int: _Leaf(_whole, _IF_WHOLE),
-    str: _Leaf(_text, _IF_TEXT),
+    str: _Leaf(_text, _TEXT),
     bool: _Leaf(_flag, _IF_FLAG, blank=_ABSENT),
     "sequence": _Leaf(_sequence, _IF_COUNT),
     "number flag": _Leaf(_number_flag),
-    "text flag": _Leaf(_text_flag),
+    "text flag": _Leaf(_text_flag, _IF_WORD, _TEXT_FLAGS),
     "numbers by name": _Leaf(_numbers_by_name),
 }
 
@@ -367,7 +371,7 @@ def _required(leaf: _Leaf) -> _Leaf:
         return result
 
     known = {text: word for text, word in (leaf.known or {}).items() if word is not None}
-    return leaf._replace(read=read, known=known)
+    return leaf._replace(read=read, quick=_SOME_TEXT if leaf.quick == _TEXT else leaf.quick, known=known)
 
 
 def _source_of_reader(names: Mapping[str, str], leaves: Mapping[str, _Leaf], aliases: Mapping[str, str]) -> str:

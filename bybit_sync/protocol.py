@@ -44,7 +44,7 @@ class Session:
     def __init__(self, terms: Terms, *, epoch: int, clock: ExchangeClock, wanted: Mapping[Stream, bool], now: Moment) -> None:
         self.epoch = epoch
         self._terms = terms
-        self._clock = clock
+        self.clock = clock
         self._post = Correspondence(f"{now.ns:x}")
         self._heartbeat = Heartbeat(terms.timings, now)
         self._topics = Topics(terms, clock, self._post, wanted)
@@ -75,7 +75,7 @@ class Session:
     def complete_until(self) -> datetime | None:
         """Return the last instant, in exchange time, up to which every confirmed stream is known complete."""
         accepted = self._login.accepted_at
-        return self.fresh_as_of or (self._clock.at(accepted) if accepted is not None else None)
+        return self.fresh_as_of or (self.clock.at(accepted) if accepted is not None else None)
 
     @property
     def fresh_as_of(self) -> datetime | None:
@@ -191,9 +191,9 @@ class Session:
         return ()
 
     def _learn(self, told: datetime, sent: Moment, now: Moment) -> None:
-        first = self._clock.offset is None
-        self._clock.learn(told, sent=sent, received=now)
-        offset = self._clock.offset or 0.0
+        first = self.clock.offset is None
+        self.clock.learn(told, sent=sent, received=now)
+        offset = self.clock.offset or 0.0
         if first and abs(offset) >= SKEW_TOLERATED:
             which = "behind" if offset > 0 else "ahead of"
             self._terms.log.warning("this machine's clock is %.1f s %s the exchange's: set it (NTP)", abs(offset), which)
@@ -270,7 +270,7 @@ class Session:
         detail = "; ".join(faults[:FAULTS_TOLD])
         if topic and self._is_new(f"{topic} {_shape(faults[0])}"):
             self._terms.log.warning("%s: what arrived cannot be read: %s", topic, printable(detail))
-        until = self._clock.at(now)
+        until = self.clock.at(now)
         gap = Gap(
             reason=GapReason.UNDECODABLE,
             since=min(self.complete_until() or until, until),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from bybit_sync.clock import Moment
+from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.subscription import Subscription, SubscriptionState
 from bybit_sync.updates import Event, Stream
 
@@ -59,17 +59,17 @@ class Roster:
             except BaseException as error:  # noqa: BLE001 - a queue may raise anything, and costs itself only
                 self.end(subscription, error, event.created_at or event.received_at, now, event.epoch)
 
-    def confirm(self, stream: Stream, at: datetime, now: Moment, epoch: int) -> None:
+    def confirm(self, stream: Stream, clock: ExchangeClock, now: Moment, epoch: int) -> None:
         """Tell all that receive *stream* that it is subscribed."""
         for subscription in self._streams[stream]:
-            self.confirm_one(subscription, at, now, epoch)
+            self.confirm_one(subscription, clock, now, epoch)
 
-    def confirm_one(self, subscription: Subscription[Any], at: datetime, now: Moment, epoch: int) -> None:
+    def confirm_one(self, subscription: Subscription[Any], clock: ExchangeClock, now: Moment, epoch: int) -> None:
         """Tell *subscription* that its stream is subscribed."""
         try:
-            subscription.confirm(at, now, epoch)
+            subscription.confirm(clock, now, epoch)
         except BaseException as error:  # noqa: BLE001 - as in `deliver`
-            self.end(subscription, error, at, now, epoch)
+            self.end(subscription, error, clock.at(now), now, epoch)
 
     def lose(self, complete_until: datetime | None, error: BaseException) -> None:
         """Tell all that the connection is gone."""

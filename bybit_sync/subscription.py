@@ -10,10 +10,10 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from bybit_sync.arguments import not_negative
-from bybit_sync.buffer import Buffer
+from bybit_sync.buffer import Buffer, with_gap
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.enums import TextEnum
 from bybit_sync.errors import ConfigurationError, SubscriptionClosed
@@ -22,7 +22,7 @@ from bybit_sync.outage import due
 from bybit_sync.outlet import Outlet
 from bybit_sync.timings import Timings
 from bybit_sync.updates import Event, Gap, GapReason, Stream
-from bybit_sync.waiting import wait_for
+from bybit_sync.waiting import Flag, wait_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -125,8 +125,8 @@ class Subscription(Generic[T]):
         self.awaited = False
         """Whether `subscribe_*` still waits for it: its failure is then raised there, not told in band."""
         self._state = SubscriptionState.PENDING
-        self._settled = threading.Event()
-        self._done = threading.Event()
+        self._settled = Flag()
+        self._done = Flag()
         self._thread: CallbackThread | None = None
         self._abandoned = False
         self._busy_since: float | None = None
@@ -134,7 +134,9 @@ class Subscription(Generic[T]):
         # How many events were taken at the last look, and since when it has been so many.
         self._taken = 0
         self._untouched: float | None = None
-        # The exchange's time up to which nothing is missing, and why something may be since.
+        # When it was confirmed, and on which clock the exchange's time of that is told: it gets more exact with each pong.
+        self._confirmed: tuple[ExchangeClock, Moment] | None = None
+        # The exchange's time up to which nothing was missing when the connection was lost, and why it was.
         self._complete_until: datetime | None = None
         self._lost: BaseException | None = None
         self._undecodable = 0
@@ -281,18 +283,21 @@ class Subscription(Generic[T]):
             self._last = (event.received_ns, event.received_at, event.created_at)
         elif event.gap.reason is GapReason.UNDECODABLE:
             self._undecodable += event.gap.missed or 1
+            event = self._clipped(event, event.gap)
         self._way.put(event)
         if self._way.overflowing and not overflowing:
             self._owner.log.warning("%s: the consumer is too slow, events are dropped", self.stream.value)
 
-    def confirm(self, at: datetime, now: Moment, epoch: int) -> None:
-        """Count as subscribed from *at* (exchange time) on, and tell the gap before it if there is one."""
+    def confirm(self, clock: ExchangeClock, now: Moment, epoch: int) -> None:
+        """Count as subscribed from *now* on, and tell the gap before it if there is one; *clock* tells the exchange's time."""
         with self._lock:
             if self._state is SubscriptionState.CLOSED:
                 return
             stale, self._state = self._state is SubscriptionState.STALE, SubscriptionState.LIVE
-        since, self._complete_until = self._complete_until or at, at
+        self._confirmed = (clock, now)
         if stale:
+            at = clock.at(now)
+            since = self._complete_until or at
             detail = f"the connection was lost: {self._lost}"
             self.deliver(self._gap(GapReason.DISCONNECTED, min(since, at), at, detail, self._lost, now, epoch))
         self._settled.set()
@@ -303,8 +308,8 @@ class Subscription(Generic[T]):
             if self._state is not SubscriptionState.LIVE:
                 return
             self._state = SubscriptionState.STALE
-        if complete_until is not None and self._complete_until is not None:
-            self._complete_until = max(complete_until, self._complete_until)
+        began = self._began()
+        self._complete_until = max(complete_until, began) if complete_until is not None and began is not None else began
         self._lost = error
 
     def end(self, error: BaseException, at: datetime, now: Moment, epoch: int) -> None:
@@ -315,13 +320,24 @@ class Subscription(Generic[T]):
             unborn = self.awaited and self._state is SubscriptionState.PENDING
             self._state = SubscriptionState.CLOSED
             self.error = error
-        since = min(self._complete_until or at, at)
+        since = min(self._complete_until or self._began() or at, at)
         if unborn:
             self._way.discard()
         else:
             self._way.end(self._gap(GapReason.ENDED, since, at, str(error), error, now, epoch))
         self._keep_alive = None
         self._settled.set()
+
+    def _began(self) -> datetime | None:
+        """Return the exchange's time of the last confirmation, as it is known by now; None before the first."""
+        return None if self._confirmed is None else self._confirmed[0].at(self._confirmed[1])
+
+    def _clipped(self, event: Event[T], gap: Gap) -> Event[T]:
+        """Return *event*, its gap saying nothing about a time before this subscription."""
+        began = self._began()
+        if began is None or gap.since >= began:
+            return event
+        return with_gap(event, evolve(gap, since=min(began, gap.until)), raw=event.raw)
 
     def _gap(
         self,

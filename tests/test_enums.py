@@ -7,11 +7,8 @@ import inspect
 import logging
 import pickle
 import re
-import sys
-import threading
 import tracemalloc
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
@@ -73,15 +70,6 @@ def new_word() -> str:
     return f"Word{uuid.uuid4().hex}"
 
 
-@pytest.fixture
-def hasty_threads() -> Iterator[None]:
-    """Let threads take turns after every few instructions, so that a race is found within a test."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(usual)
-
-
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the warnings that the vocabularies logged."""
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -125,24 +113,6 @@ def test_unknown_text_becomes_a_member_that_carries_it() -> None:
     assert isinstance(member, OrderStatus)
     assert (member, hash(member), str(member)) == (word, hash(word), word)
     assert OrderStatus(word) is member
-
-
-def test_threads_that_meet_a_new_word_at_once_get_one_member(hasty_threads: None) -> None:
-    """Two connections that receive the same new word deliver the same object."""
-    words = [new_word() for _ in range(300)]
-    found: list[list[OrderStatus]] = []
-    start = threading.Barrier(4)
-
-    def look() -> None:
-        start.wait(10)
-        found.append([OrderStatus(word) for word in words])
-
-    threads = [threading.Thread(target=look) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert [len({id(member) for member in members}) for members in zip(*found, strict=True)] == [1] * len(words)
 
 
 def test_unknown_text_is_named_by_the_same_rule() -> None:

@@ -236,3 +236,19 @@ def test_a_machine_that_slept_keeps_a_connection_that_answers(
     exchange.wait_for(lambda: [r["op"] for r in exchange.connections[0].received].count("ping") > pings)
     account.push("orders", order("still-here"))
     assert orders.get(timeout=5).data[0].order_id == "still-here"
+
+
+@pytest.mark.parametrize("offset", [-60.0, -3.0, 60.0])
+def test_the_window_is_right_whatever_our_clock_says(
+    offset: float, exchange: Exchange, account: Account, make_client: Callable[..., Client]
+) -> None:
+    """Also for the first outage, and with a clock that is ahead: `since` is never after the cut."""
+    exchange.clock_offset = offset
+    client = make_client(ping_interval=60, auth_window=120)
+    orders = client.subscribe_orders()
+    exchange.wait_for(lambda: client.health().fresh_as_of is not None)
+    cut = datetime.now(timezone.utc) + timedelta(seconds=offset)
+    exchange.drop()
+    gap = take_gap(orders).gap
+    assert gap is not None
+    assert cut - timedelta(seconds=5) < gap.since < cut + timedelta(seconds=0.1) < gap.until + timedelta(seconds=0.2)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bybit_sync.simulator import Account, Order
+from bybit_sync.simulator.disturbances import Disturbances
 
 D = Decimal
 START = {"USDT": D(10000), "BTC": D(1)}
@@ -39,7 +40,16 @@ class Told(Account):
     def __init__(self) -> None:
         self.rows: dict[str, list[Any]] = defaultdict(list)
         clock = itertools.count(1_700_000_000_000)
-        super().__init__("k", "s", kind="UNIFIED", uid="1", balances=START, connections=lambda: (), now=lambda: next(clock))
+        super().__init__(
+            "k",
+            "s",
+            kind="UNIFIED",
+            uid="1",
+            balances=START,
+            connections=lambda: (),
+            now=lambda: next(clock),
+            disturbances=Disturbances(),
+        )
 
     def push(self, stream: str, rows: Sequence[Any], **_envelope: Any) -> None:
         """Keep what is told."""

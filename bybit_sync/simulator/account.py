@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from bybit_sync.simulator.connection import Connection, dump
+from bybit_sync.simulator.disturbances import Disturbances
 from bybit_sync.simulator.facts import execution_facts, order_facts, position_facts, wallet_facts
 from bybit_sync.simulator.gateways import STREAMS, Gateway, Topic
 from bybit_sync.simulator.instruments import Instrument
@@ -50,6 +51,7 @@ class Account:
         balances: Mapping[str, Number],
         connections: Callable[[], Iterable[Connection]],
         now: Callable[[], int],
+        disturbances: Disturbances,
     ) -> None:
         self.key = key
         self.secret = secret
@@ -57,6 +59,7 @@ class Account:
         self.uid = uid
         self._connections = connections
         self._now = now
+        self._disturbances = disturbances
         self._logins = itertools.count(1)
         # One action changes the books and reaches every connection before the next begins.
         self._lock = threading.RLock()
@@ -266,6 +269,11 @@ class Account:
 
     # --- telling ---
 
+    def flood(self, count: int, stream: str = "orders") -> None:
+        """Push *count* messages of one plain row each, as fast as they can be written; orders and trades are numbered."""
+        for number in range(1, count + 1):
+            self.push(stream, [{"orderId": f"flood-{number}", "execId": f"flood-{number}"}])
+
     def push(
         self,
         stream: str,
@@ -325,6 +333,7 @@ class Account:
 
         def message_for(topic: Topic) -> str | None:
             rows = facts if topic.name == stream else _printed(spelling, topic, stream, facts)
+            rows = self._disturbances.rewritten(topic.stream, rows)
             own_id = id_ or f"{self.uid}_{topic.stream}_{now}"
             return dump(envelope(gateway, topic, rows, id=own_id, created_at=now)) if rows else None
 

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
 from bybit_sync.simulator.conversation import Conversation, read
+from bybit_sync.simulator.disturbances import Disturbances, Lane
 from bybit_sync.simulator.gateways import Gateway, Topic
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class Wire(ServerConnection):
         self.number = 0
         self.over = threading.Event()
         self._resetting = False
+        self._held: list[bytes] | None = None
+        self._is_lost = False
+        self._halve_next = False
         super().__init__(*args, **kwargs)
 
     def cut(self, *, reset: bool = False) -> None:
@@ -48,12 +52,35 @@ class Wire(ServerConnection):
         if reset:
             self.close_socket()
 
-    # Both are called by the thread that reads, as soon as it is woken; shutting down would send the FIN that a reset must not.
+    def hold(self, *, mid_frame: bool = False) -> None:
+        """Write nothing until `let_go`, not even a pong; with *mid_frame* half of what would be written next goes out first."""
+        with self.protocol_mutex:
+            self._held = self._held or []
+            self._halve_next = mid_frame
+
+    def let_go(self) -> None:
+        """Write what was held, and hold nothing any more."""
+        with self.protocol_mutex, contextlib.suppress(OSError):
+            held, self._held, self._halve_next = self._held or [], None, False
+            for data in held:
+                self._write(data)
+
+    def lose(self) -> None:
+        """Neither read nor write any more, while TCP stays up."""
+        with self.protocol_mutex:
+            self._is_lost = True
+            # What arrives is taken off the socket, and nobody is told: not even a ping or a close frame is answered.
+            setattr(self.protocol, "receive_data", _swallow)  # noqa: B010 - an assignment would not type
+
+    # These two are called by the thread that reads, as soon as it is woken; shutting down would send the FIN that a reset must not.
 
     def send_data(self) -> None:
-        """Write what is to be written, unless nothing must be any more."""
-        if not self._resetting:
+        """Write what is to be written, unless nothing must be any more, or not yet."""
+        if self._held is None and not (self._resetting or self._is_lost):
             super().send_data()
+        else:
+            for data in self.protocol.data_to_send():
+                self._write(data)
 
     def close_socket(self) -> None:
         """Give the socket back; a reset closes it without shutting it down."""
@@ -64,7 +91,25 @@ class Wire(ServerConnection):
     def send_bytes(self, data: bytes) -> None:
         """Write *data* to the TCP connection as it is."""
         with self.protocol_mutex:
-            self.socket.sendall(data)
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        """Write *data* (nothing is the end of what is written), as far as something may be."""
+        if self._resetting or self._is_lost:
+            return
+        if self._held is None:
+            self.socket.sendall(data) if data else self.socket.shutdown(socket.SHUT_WR)
+            return
+        if self._halve_next and len(data) > 1:
+            self._halve_next = False
+            half = len(data) // 2
+            self.socket.sendall(data[:half])
+            data = data[half:]
+        self._held.append(data)
+
+
+def _swallow(_data: bytes) -> None:
+    """Take what arrives."""
 
 
 class Connection:
@@ -76,7 +121,16 @@ class Connection:
     * *received*: every request that was dealt with, oldest first, as what its JSON said (a text that is no JSON as it is).
     """
 
-    def __init__(self, wire: Wire, conversation: Conversation, answers: Answers, *, idle_limit: float) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        conversation: Conversation,
+        answers: Answers,
+        disturbances: Disturbances,
+        *,
+        idle_limit: float,
+        login_limit: float,
+    ) -> None:
         self.gateway: Gateway = conversation.gateway
         self.account: Account | None = None
         self.epoch = 0
@@ -86,7 +140,8 @@ class Connection:
         self._answers = answers
         self._idle_limit = idle_limit
         self._active_at = time.monotonic()
-        self._frozen: list[str | bytes] | None = None
+        self._login_until = self._active_at + login_limit
+        self._lane = Lane(disturbances, self.send_raw)
         # What is subscribed and what is sent change together: no push slips in between a topic and the answer that confirms it.
         self._lock = threading.RLock()
 
@@ -108,27 +163,35 @@ class Connection:
     def send_raw(self, message: str | bytes) -> None:
         """Send *message* as it is: a text as one text message, bytes as one binary message."""
         with self._lock, contextlib.suppress(ConnectionClosed):
-            if self._frozen is None:
-                self._wire.send(message)
-            else:
-                self._frozen.append(message)
+            self._wire.send(message)
 
     def send_bytes(self, data: bytes) -> None:
         """Write *data* into the TCP connection, framing and all: half a frame, a lying length, garbage."""
         with self._lock, contextlib.suppress(OSError):
             self._wire.send_bytes(data)
 
-    def freeze(self) -> None:
-        """Fall silent while TCP stays up: what would be sent waits until `thaw`."""
+    def freeze(self, *, mid_frame: bool = False) -> None:
+        """Fall silent while TCP stays up: what would be sent, pongs too, waits until `thaw`.
+
+        With *mid_frame* half of what is sent next goes out before the silence.
+        """
         with self._lock:
-            self._frozen = self._frozen or []
+            self._wire.hold(mid_frame=mid_frame)
 
     def thaw(self) -> None:
         """Send what waited, in order, and go on as usual."""
         with self._lock:
-            waiting, self._frozen = self._frozen or [], None
-            for message in waiting:
-                self.send_raw(message)
+            self._wire.let_go()
+
+    def half_open(self) -> None:
+        """Be gone without saying so: nothing is read, answered or pushed any more, for good, while TCP stays up."""
+        with self._lock:
+            self._wire.lose()
+
+    def flush(self) -> None:
+        """Send the push that `Exchange.reorder_pushes` keeps, when there is one."""
+        with self._lock:
+            self._lane.flush()
 
     def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
         """End this connection as networks do: TCP just ends (FIN), or with *reset* breaks (RST).
@@ -156,18 +219,22 @@ class Connection:
             for message in map(message_for, self._conversation.topics):
                 if message is not None:
                     self._active_at = time.monotonic()
-                    self.send_raw(message)
+                    self._lane.send(message)
 
     def _frames(self) -> Iterator[str | bytes]:
-        """Yield what the client sends until the connection is over, or has been idle for too long."""
+        """Yield what the client sends until the connection is over, was idle for too long, or nobody has logged in in time."""
         with contextlib.suppress(ConnectionClosed):
-            while (left := self._active_at + self._idle_limit - time.monotonic()) > 0:
+            while (left := self._ends_at() - time.monotonic()) > 0:
                 with contextlib.suppress(TimeoutError):
                     frame = self._wire.recv(left)
                     self._active_at = time.monotonic()
                     yield frame
             self._wire.cut()
         self._wire.over.set()
+
+    def _ends_at(self) -> float:
+        idle_until = self._active_at + self._idle_limit
+        return idle_until if self.account else min(idle_until, self._login_until)
 
     def _answer(self, request: object, account_of: Callable[[str], Account], now: int) -> None:
         with self._lock:

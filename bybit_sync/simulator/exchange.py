@@ -15,12 +15,11 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
 from bybit_sync.simulator.account import KINDS, Account, Number
-from bybit_sync.simulator.answers import Answers
 from bybit_sync.simulator.connection import Connection, Wire
-from bybit_sync.simulator.conversation import REFUSALS, Conversation
+from bybit_sync.simulator.conversation import Conversation
+from bybit_sync.simulator.faults import Faults
 from bybit_sync.simulator.gateways import GATEWAYS
 from bybit_sync.simulator.listener import Listener
-from bybit_sync.simulator.refusals import Refusals
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,13 +29,11 @@ __all__ = ["Exchange"]
 T = TypeVar("T")
 _STARTING_BALANCES: Mapping[str, Number] = MappingProxyType({"USDT": "10000", "BTC": "1", "ETH": "10"})
 _LOOK_AGAIN = 0.02
-_VERDICTS = ("auth", "subscribe", "unsubscribe")
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _log = logging.getLogger("bybit_sync.simulator")
 
 
-class Exchange:
+class Exchange(Faults):
     """A Bybit private stream on loopback, in both dialects, that misbehaves on command.
 
     It lives between ``with`` and its end (or `start` and `close`), on daemon threads of its own. Every method may
@@ -44,18 +41,25 @@ class Exchange:
 
     * *host*, *port*: where it listens; port 0 takes a free one;
     * *clock_offset*: seconds by which the exchange's clock is ahead of this machine's; may be set at any time;
-    * *idle_limit*: seconds after which a connection without pings and pushes is cut; ``?max_active_time=`` overrules it.
+    * *idle_limit*: seconds after which a connection without pings and pushes is cut; ``?max_active_time=`` overrules it;
+    * *login_limit*: seconds after which a connection is cut on which nobody has logged in (a guess: Bybit documents none).
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, clock_offset: float = 0.0, idle_limit: float = 600.0) -> None:
-        self.clock_offset = clock_offset
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock_offset: float = 0.0,
+        idle_limit: float = 600.0,
+        login_limit: float = 30.0,
+    ) -> None:
+        super().__init__(clock_offset)
         self._address = (host, port)
         self._idle_limit = idle_limit
+        self._login_limit = login_limit
         self._accounts: dict[str, Account] = {}
         self._connections: list[Connection] = []
-        self._refused: Refusals[str] = Refusals()
-        self._refused_upgrades: Refusals[tuple[int, Mapping[str, str], str]] = Refusals()
-        self._answers = Answers()
         self._changed = threading.Condition()
         self._listener: Listener | None = None
         self._listening = threading.RLock()
@@ -137,6 +141,7 @@ class Exchange:
                 balances=balances,
                 connections=lambda: self.connections,
                 now=self.now,
+                disturbances=self._disturbances,
             )
             return self._accounts[key]
 
@@ -158,11 +163,6 @@ class Exchange:
 
     # --- going wrong ---
 
-    def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
-        """End every connection, as `Connection.drop` does; clients may come back at once."""
-        for connection in self.connections:
-            connection.drop(code=code, reason=reason, reset=reset)
-
     def stop_listening(self) -> None:
         """End every connection and refuse new ones (ECONNREFUSED) until `listen`."""
         self._call_healer_off()
@@ -183,39 +183,10 @@ class Exchange:
             self._healer.daemon = True
             self._healer.start()
 
-    def refuse_upgrade(
-        self, status: int, *, headers: Mapping[str, str] = _NO_HEADERS, body: str = "", times: int | None = None
-    ) -> None:
-        """Answer the upgrade with HTTP *status*, the next *times* or until `accept_all`."""
-        self._refused_upgrades.order("upgrade", (status, headers, body), times)
-
-    def refuse_login(self, text: str = REFUSALS["parameters"], *, times: int | None = None) -> None:
-        """Answer every login with *text*, the next *times* or until `accept_all`."""
-        self._refused.order(("login", ""), text, times)
-
-    def refuse_topic(self, topic: str, text: str = REFUSALS["unknown topic"], *, times: int | None = None) -> None:
-        """Refuse *topic* with *text* (``{topic}`` in it is replaced), the next *times* or until `accept_all`."""
-        self._refused.order(("topic", topic), text, times)
-
-    def accept_all(self) -> None:
-        """Take back every ``refuse_…``."""
-        self._refused.lift()
-        self._refused_upgrades.lift()
-
-    def hold_acks(self, *operations: str) -> None:
-        """Keep the answers to *operations* back until `release_acks`; what was asked for takes effect nevertheless.
-
-        Without an argument: ``auth``, ``subscribe`` and ``unsubscribe``. ``hold_acks("ping")`` lets no pong out.
-        """
-        self._answers.hold(*(operations or _VERDICTS))
-
-    def release_acks(self, *, discard: bool = False) -> None:
-        """Send what was held back, in order, or lose it; hold nothing any more."""
-        self._answers.release(discard=discard)
-
-    def delay_answers(self, seconds: float, *operations: str) -> None:
-        """Deal with *operations* (as in `hold_acks`) only after *seconds*; 0 is at once again."""
-        self._answers.delay(seconds, *(operations or _VERDICTS))
+    def heal(self) -> None:
+        """End every fault, as `Faults.heal` says, and listen."""
+        super().heal()
+        self.listen()
 
     # --- one connection ---
 
@@ -235,7 +206,14 @@ class Exchange:
         target = urlsplit(wire.request.path)
         conn_id = f"sim{wire.number:017d}-{wire.number:x}"
         conversation = Conversation(GATEWAYS[target.path], self._secret_of, self._refused, conn_id)
-        connection = Connection(wire, conversation, self._answers, idle_limit=_idle_limit(target.query, self._idle_limit))
+        connection = Connection(
+            wire,
+            conversation,
+            self._answers,
+            self._disturbances,
+            idle_limit=_idle_limit(target.query, self._idle_limit),
+            login_limit=self._login_limit,
+        )
         with self._changed:
             self._connections.append(connection)
             self._changed.notify_all()

@@ -1,0 +1,70 @@
+"""What is done to pushes on their way: sent twice, out of order, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bybit_sync.simulator.refusals import Refusals
+
+__all__ = ["DUPLICATE", "LATE", "LOSE", "Disturbances", "Lane"]
+
+DUPLICATE, LATE, LOSE = "duplicate", "late", "lose"
+# How often a push is sent that is disturbed so; one that is late waits for the next.
+_COPIES: Mapping[str | None, int] = {None: 1, DUPLICATE: 2, LOSE: 0}
+Row = Mapping[str, Any]
+
+
+class Disturbances:
+    """What an exchange has been told to do to its pushes, on all connections."""
+
+    def __init__(self) -> None:
+        self._orders: Refusals[str] = Refusals()
+        self._changes: dict[str, tuple[Mapping[str, Any], Sequence[str]]] = {}
+
+    def order(self, what: str, times: int | None) -> None:
+        """Do *what* to the next *times* pushes, or to all; it replaces what was done before."""
+        self._orders.order("push", what, times)
+
+    def take(self) -> str | None:
+        """Return what to do to the push that is sent now."""
+        return self._orders.take("push")
+
+    def rewrite(self, word: str, changes: Mapping[str, Any], without: Sequence[str]) -> None:
+        """Change the rows of a stream (by its word on the wire) from now on."""
+        self._changes[word] = changes, without
+
+    def rewritten(self, word: str, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return *rows* with what has been ordered for their stream."""
+        changes, without = self._changes.get(word, ({}, ()))
+        return [{key: value for key, value in {**row, **changes}.items() if key not in without} for row in rows]
+
+    def lift(self) -> None:
+        """Do nothing to pushes any more."""
+        self._orders.lift()
+        self._changes.clear()
+
+
+class Lane:
+    """One connection's pushes, disturbed as ordered. Not locked: the connection does that."""
+
+    def __init__(self, disturbances: Disturbances, send: Callable[[str], None]) -> None:
+        self._disturbances = disturbances
+        self._send = send
+        self._late: str | None = None
+
+    def send(self, push: str) -> None:
+        """Send *push* as is ordered, and after it the one that was late."""
+        late, self._late = self._late, None
+        order = self._disturbances.take() if late is None else None
+        if order == LATE:
+            self._late = push
+        for message in [push] * _COPIES.get(order, 0) + [late] * (late is not None):
+            assert message is not None
+            self._send(message)
+
+    def flush(self) -> None:
+        """Send what is late, now."""
+        late, self._late = self._late, None
+        if late is not None:
+            self._send(late)

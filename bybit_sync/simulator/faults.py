@@ -1,0 +1,157 @@
+"""How an exchange goes wrong on command."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from bybit_sync.simulator.answers import Answers
+from bybit_sync.simulator.connection import Connection
+from bybit_sync.simulator.conversation import REFUSALS
+from bybit_sync.simulator.disturbances import DUPLICATE, LATE, LOSE, Disturbances
+from bybit_sync.simulator.garbage import GARBAGE
+from bybit_sync.simulator.gateways import STREAMS
+from bybit_sync.simulator.refusals import Refusals
+
+__all__ = ["Faults"]
+
+_VERDICTS = ("auth", "subscribe", "unsubscribe")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Faults(abc.ABC):
+    """The faults of an exchange that listens: each is a method, may be called from any thread, and ends with `heal`.
+
+    *clock_offset* is by how many seconds the exchange's clock is ahead of this machine's.
+    """
+
+    def __init__(self, clock_offset: float) -> None:
+        self.clock_offset = clock_offset
+        self._refused: Refusals[str] = Refusals()
+        self._refused_upgrades: Refusals[tuple[int, Mapping[str, str], str]] = Refusals()
+        self._answers = Answers()
+        self._disturbances = Disturbances()
+
+    @property
+    @abc.abstractmethod
+    def connections(self) -> tuple[Connection, ...]:
+        """The live connections, in the order in which they came."""
+
+    def heal(self) -> None:
+        """End every fault: send what was held or frozen, refuse, delay and change nothing any more, set the clock right.
+
+        A connection that is half open stays lost.
+        """
+        self.accept_all()
+        self.release_acks()
+        self._answers.forget()
+        self.leave_pushes_alone()
+        self.thaw()
+        self.set_clock(0.0)
+
+    # --- connections ---
+
+    def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
+        """End every connection, as `Connection.drop` does; clients may come back at once."""
+        for connection in self.connections:
+            connection.drop(code=code, reason=reason, reset=reset)
+
+    def freeze(self, *, mid_frame: bool = False) -> None:
+        """Freeze every connection, as `Connection.freeze` does; those that come are not."""
+        for connection in self.connections:
+            connection.freeze(mid_frame=mid_frame)
+
+    def thaw(self) -> None:
+        """Thaw every connection."""
+        for connection in self.connections:
+            connection.thaw()
+
+    def half_open(self) -> None:
+        """Lose every connection, as `Connection.half_open` does, without its client being told; those that come are not."""
+        for connection in self.connections:
+            connection.half_open()
+
+    def refuse_upgrade(
+        self, status: int, *, headers: Mapping[str, str] = _NOTHING, body: str = "", times: int | None = None
+    ) -> None:
+        """Answer the upgrade with HTTP *status*, the next *times* or until `accept_all`."""
+        self._refused_upgrades.order("upgrade", (status, headers, body), times)
+
+    # --- answers ---
+
+    def refuse_login(self, text: str = REFUSALS["parameters"], *, times: int | None = None) -> None:
+        """Answer every login with *text*, the next *times* or until `accept_all`."""
+        self._refused.order(("login", ""), text, times)
+
+    def refuse_topic(self, topic: str, text: str = REFUSALS["unknown topic"], *, times: int | None = None) -> None:
+        """Refuse *topic* with *text* (``{topic}`` in it is replaced), the next *times* or until `accept_all`."""
+        self._refused.order(("topic", topic), text, times)
+
+    def accept_all(self) -> None:
+        """Take back every ``refuse_…``."""
+        self._refused.lift()
+        self._refused_upgrades.lift()
+
+    def hold_acks(self, *operations: str) -> None:
+        """Keep the answers to *operations* back until `release_acks`; what was asked for takes effect nevertheless.
+
+        Without an argument: ``auth``, ``subscribe`` and ``unsubscribe``. ``hold_acks("ping")`` lets no pong out.
+        """
+        self._answers.hold(*(operations or _VERDICTS))
+
+    def release_acks(self, *, discard: bool = False) -> None:
+        """Send what was held back, in order, or lose it; hold nothing any more."""
+        self._answers.release(discard=discard)
+
+    def lose_answers(self, *operations: str, times: int | None = None) -> None:
+        """Lose the answers to *operations* (as in `hold_acks`), the next *times* of each or until `heal`."""
+        self._answers.lose(times, *(operations or _VERDICTS))
+
+    def delay_answers(self, seconds: float, *operations: str) -> None:
+        """Deal with *operations* (as in `hold_acks`) only after *seconds*; 0 is at once again."""
+        self._answers.delay(seconds, *(operations or _VERDICTS))
+
+    def set_clock(self, offset: float) -> None:
+        """Let the exchange's clock be *offset* seconds ahead of this machine's: logins expire and pongs tell by it."""
+        self.clock_offset = offset
+
+    # --- pushes ---
+
+    def duplicate_pushes(self, *, times: int | None = None) -> None:
+        """Send every push twice, the next *times* or until `leave_pushes_alone`."""
+        self._disturbances.order(DUPLICATE, times)
+
+    def reorder_pushes(self, *, times: int | None = None) -> None:
+        """Send a push after the one that follows it on its connection, *times* or, every second one, until told otherwise."""
+        self._disturbances.order(LATE, times)
+
+    def lose_pushes(self, *, times: int | None = None) -> None:
+        """Send no push, the next *times* or until `leave_pushes_alone`."""
+        self._disturbances.order(LOSE, times)
+
+    def rewrite(self, stream: str, changes: Mapping[str, Any] = _NOTHING, *, without: Sequence[str] = ()) -> None:
+        """Let every row of *stream* (``orders``, …) have *changes*, whatever it says, and lack the keys *without*.
+
+        That is how tomorrow's exchange speaks: values of enums that nobody knows, new keys, missing keys, numbers that are none.
+        """
+        if stream not in STREAMS:
+            raise ValueError(f"stream: {stream!r} is none of {', '.join(STREAMS)}")
+        self._disturbances.rewrite(STREAMS[stream], changes, without)
+
+    def leave_pushes_alone(self) -> None:
+        """Send every push once, in order and as it is; one that is late comes now."""
+        self._disturbances.lift()
+        for connection in self.connections:
+            connection.flush()
+
+    def send_garbage(self, name: str) -> None:
+        """Send what no exchange should, by its name in `bybit_sync.simulator.garbage.GARBAGE`, on every connection."""
+        if name not in GARBAGE:
+            raise ValueError(f"name: {name!r} is none of {', '.join(GARBAGE)}")
+        piece = GARBAGE[name]
+        for connection in self.connections:
+            if piece.message is not None:
+                connection.send_raw(piece.message)
+            connection.send_bytes(piece.loose)

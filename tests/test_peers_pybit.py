@@ -1,0 +1,67 @@
+"""pybit on the simulated exchange, unmodified except for the URL. Needs the extra ``peers``."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bybit_sync.simulator import Account, Exchange
+from tests.conftest import KEY, SECRET
+
+unified_trading = pytest.importorskip("pybit.unified_trading")
+
+STREAMS = ("order", "execution", "position", "wallet")
+
+
+@pytest.fixture
+def inbox() -> queue.Queue[Any]:
+    """What pybit's callbacks were given."""
+    return queue.Queue()
+
+
+@pytest.fixture
+def pybit(exchange: Exchange, account: Account, inbox: queue.Queue[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """pybit, logged in and subscribed to all four streams."""
+    monkeypatch.setattr(unified_trading, "PRIVATE_WSS", f"{exchange.url}/v5/private")
+    client = unified_trading.WebSocket("private", testnet=False, api_key=KEY, api_secret=SECRET, private_auth_expire=10)
+    for stream in STREAMS:
+        getattr(client, f"{stream}_stream")(inbox.put)
+    exchange.wait_for(lambda: set(exchange.connections[0].topics) == set(STREAMS))
+    yield client
+    client.exit()
+    client.wst.join(5)
+
+
+def test_pybit_is_told_a_fill_on_all_four_streams(pybit: Any, account: Account, inbox: queue.Queue[Any]) -> None:
+    """What it hands to its callbacks is what the account says of itself."""
+    account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+    pushes = [inbox.get(timeout=5) for _ in range(7)]
+    assert [push["topic"] for push in pushes] == ["order", "position", "wallet", "execution", "order", "position", "wallet"]
+    _, _, _, execution, order, position, wallet = (push["data"][0] for push in pushes)
+    assert (execution["execQty"], order["orderStatus"], position["size"]) == ("0.5", "Filled", "0.5")
+    assert Decimal(wallet["coin"][0]["walletBalance"]) == account.balance("USDT").wallet
+
+
+def test_pybit_pings_and_is_answered(pybit: Any, exchange: Exchange) -> None:
+    """Its ping counts, and the pong is not taken for a push."""
+    pybit._send_custom_ping()
+    exchange.wait_for(lambda: exchange.connections[0].received[-1] == {"op": "ping"})
+    assert pybit.is_connected()
+
+
+def test_pybit_comes_back_after_a_drop(pybit: Any, account: Account, exchange: Exchange, inbox: queue.Queue[Any]) -> None:
+    """It logs in and subscribes again by itself, and the next push arrives."""
+    exchange.drop()
+    exchange.wait_for(lambda: [c for c in account.connections if c.epoch == 2 and len(c.topics) == len(STREAMS)], 15)
+    account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+    assert inbox.get(timeout=5)["topic"] == "order"
+
+
+def test_pybit_unsubscribes(pybit: Any, exchange: Exchange) -> None:
+    """The rest of its topics stay."""
+    pybit.unsubscribe("wallet")
+    exchange.wait_for(lambda: set(exchange.connections[0].topics) == set(STREAMS) - {"wallet"})
