@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from bybit_sync._version import __version__
 from bybit_sync.client import Client
-from bybit_sync.decoding import to_dict
 from bybit_sync.dialects import DIALECTS, V3, V5, Dialect
 from bybit_sync.enums import (
     AccountType,
@@ -62,6 +61,7 @@ from bybit_sync.errors import (
 )
 from bybit_sync.outlet import AnyEvent, EventQueue
 from bybit_sync.pacing import Backoff, ConnectLimit
+from bybit_sync.plain import to_dict
 from bybit_sync.rsa import rsa_signer
 from bybit_sync.status import Health, State, StatusChange
 from bybit_sync.subscription import Subscription, SubscriptionHealth, SubscriptionState

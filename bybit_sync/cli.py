@@ -25,8 +25,10 @@ __all__ = ["main"]
 
 Show = Callable[[AnyEvent], None]
 
-OK, MISSING, INTERRUPTED = 0, 1, 130
-EXTRAS = ("rich", "websockets")
+OK, MISSING, WRONG, INTERRUPTED = 0, 1, 2, 130
+EXTRAS = ("rich", "websockets", "trustme")
+# Of the simulator, which is not there without its extra.
+SCENARIOS = ("story", "busy", "outages", "liquidation")
 # How long the last pushes of a story may take to arrive.
 AFTERGLOW = 0.3
 
@@ -36,6 +38,8 @@ examples:
   bybit-sync demo --seconds 10          the same for ten seconds
   bybit-sync demo --dialect v3          in the words of the V3 streams
   bybit-sync demo --json | jq .stream   one JSON object per event and line
+  bybit-sync simulate                   an exchange for clients of any language, until Ctrl-C
+  bybit-sync simulate --port 8080 --scenario outages
 
 exit codes: 0 done, 1 something is not installed, 2 wrong arguments, 130 Ctrl-C
 """
@@ -56,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         missing = (error.name or "").partition(".")[0]
         if missing not in EXTRAS:
             raise
-        print(f"bybit-sync: {missing} is not installed: pip install 'bybit-sync[cli]'", file=sys.stderr)
+        what = missing if missing == "trustme" else "'bybit-sync[cli]'"
+        print(f"bybit-sync: {missing} is not installed: pip install {what}", file=sys.stderr)
         return MISSING
 
 
@@ -78,18 +83,42 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=formatter,
     )
-    demo.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
+    demo.add_argument("--seconds", type=_above_zero, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     demo.add_argument("--dialect", choices=("v3", "v5"), default="v5", help="which of the exchange's dialects (default: v5)")
     demo.add_argument("--json", action="store_true", help="one JSON object per event and line")
     demo.set_defaults(run=_demo)
+    _add_simulate(
+        commands.add_parser("simulate", help="run the simulated exchange for other clients", formatter_class=formatter)
+    )
     return parser
 
 
-def _seconds(text: str) -> float:
+def _add_simulate(simulate: argparse.ArgumentParser) -> None:
+    simulate.description = (
+        "Run the simulated exchange until Ctrl-C, and print where it is and which key logs in.\n\n"
+        f"scenarios: {', '.join(SCENARIOS)}; or a JSON file of timed steps,\n"
+        "as python -m pydoc bybit_sync.simulator.script describes it."
+    )
+    simulate.epilog = EXAMPLES
+    simulate.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: this machine only)")
+    simulate.add_argument("--port", type=_port, default=0, metavar="N", help="which port (default: a free one)")
+    simulate.add_argument("--tls", action="store_true", help="speak TLS, with a throw-away authority that is written to a file")
+    simulate.add_argument("--scenario", default="story", metavar="NAME|FILE", help="what happens (default: story)")
+    simulate.add_argument("--rate", type=_above_zero, metavar="N", help="N steps a second, instead of the scenario's own pace")
+    simulate.set_defaults(run=_simulate)
+
+
+def _above_zero(text: str) -> float:
     with contextlib.suppress(ValueError):
-        if 0 < (seconds := float(text)) < math.inf:
-            return seconds
-    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+        if 0 < (number := float(text)) < math.inf:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) < 2**16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to 65535")
 
 
 # --- demo ---
@@ -128,6 +157,19 @@ def _show_until(deadline: float, inbox: queue.Queue[AnyEvent], show: Show) -> No
     with contextlib.suppress(queue.Empty):
         while True:
             show(inbox.get(timeout=max(0.0, deadline - time.monotonic())))
+
+
+# --- simulate ---
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    """Let the simulated exchange run for whoever comes."""
+    from bybit_sync.simulator.shell import simulate  # noqa: PLC0415 - comes with an extra
+
+    options = ("host", "port", "tls", "scenario", "rate")
+    wrong = simulate(**{name: getattr(arguments, name) for name in options})
+    print(f"bybit-sync: {wrong}", file=sys.stderr)
+    return WRONG
 
 
 # --- three ways to show ---

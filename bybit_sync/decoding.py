@@ -1,4 +1,4 @@
-"""From JSON to updates: exact, open, and one bad row at a time.
+"""From plain values to updates: exact, open, and one bad row at a time.
 
 A row is read twice at most. A function written for its class reads it in a few microseconds and does not explain itself; when
 it fails, cattrs' own detailed validation reads the row again, slowly, and its errors become a text with the path to the field.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ from cattrs import (
 from cattrs.gen import make_dict_structure_fn, override
 
 from bybit_sync.enums import LastLiquidityInd, OpenEnum, quoted
+from bybit_sync.parsing import Unreadable
 from bybit_sync.updates import (
     NOTHING,
     BalanceUpdate,
@@ -40,12 +40,7 @@ from bybit_sync.updates import (
     draft_class,
 )
 
-try:
-    import msgspec
-except ImportError:  # the extra ``speed`` is not installed
-    msgspec = None  # type: ignore[assignment]
-
-__all__ = ["PARSERS", "Decoded", "Decoder", "Unreadable", "moment", "parse", "to_dict"]
+__all__ = ["Decoded", "Decoder", "moment"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,18 +51,9 @@ _FLOATS = 2**42  # milliseconds that a float of seconds still tells apart from t
 _NAMES = 1_000  # unknown keys that are logged
 _DESCRIBED = 100  # bad rows of one message that are told in words
 _LOOK = 100  # characters of a value that are told
-_PLAIN = 1_000  # digits that a number may get in plain notation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ABSENT: Any = object()
-
-
-class Unreadable(ValueError):
-    """Something that no update can be read from; *detail* says why, without a character of its content."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
 
 
 class Misfit(ValueError):
@@ -81,92 +67,30 @@ class Decoded(NamedTuple):
     faults: tuple[str, ...]
 
 
-# --- JSON ---------------------------------------------------------------------------------------------------------------------
-
-
-def _bare(text: str) -> Decimal | float:
-    """Return a number that stands in JSON without quotes, exactly.
-
-    What is too large even for a Decimal becomes a float, which no attribute takes: that costs one row, not the message.
-    """
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return float(text)
-
-
-_JSON = json.JSONDecoder(parse_float=_bare)
-_scan_once: Callable[[str, int], tuple[Any, int]] = _JSON.scan_once  # type: ignore[attr-defined]
-
-
-def _read_json(frame: bytes | str) -> Any:
-    """Return a JSON text as plain Python values, its bare numbers exact: int or Decimal.
-
-    Raises `Unreadable`, and nothing else, for what cannot be read: wrong UTF-8 or JSON, nesting beyond Python's limit, a whole
-    number of thousands of digits. Of a key that comes twice, the last one counts.
-    """
-    try:
-        text = frame if isinstance(frame, str) else frame.decode()
-        try:
-            value, end = _scan_once(text, 0)
-        except StopIteration:
-            end = -1
-        # White space around the value, and what is no JSON at all, is for the decoder, which costs more and says what is wrong.
-        return value if end == len(text) else _JSON.decode(text)
-    except (ValueError, RecursionError) as error:
-        detail = _complaint(error)
-    # Outside of the except clause, because the error that it caught holds the whole frame.
-    raise Unreadable(detail)
-
-
-def _complaint(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"not UTF-8: a wrong byte at {error.start}"
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: wrong at character {error.pos}"
-    return "nested too deeply" if isinstance(error, RecursionError) else "a whole number with too many digits"
-
-
-PARSERS = {"json": _read_json}
-
-if msgspec is not None:
-    _quick_json = msgspec.json.Decoder(float_hook=_bare).decode
-
-    def _read_msgspec(frame: bytes | str) -> Any:
-        """Do what the standard library does, sooner; what msgspec refuses, such as half a surrogate pair, is tried again."""
-        try:
-            return _quick_json(frame)
-        except (ValueError, RecursionError):
-            pass  # its error, too, may hold a part of the frame
-        return _read_json(frame)
-
-    PARSERS["msgspec"] = _read_msgspec
-
-parse = PARSERS.get("msgspec", _read_json)
-
-
 # --- Leaves: one for each kind of value --------------------------------------------------------------------------------------
 #
 # Each returns what its attribute holds, None for "", or raises Misfit; each looks at exact types, because True is an int.
 
-_unusual = re.compile(r"[^0-9.-]").search
+_PLAIN_CHARACTERS = b"0123456789.-"
 _WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASCII)
 # Not the thread's own context, which may let nonsense pass as NaN; one that would rather raise than round.
 _EXACT = Context(prec=_DIGITS, Emin=-999, Emax=999, clamp=0, traps=[InvalidOperation, Rounded])
 
-# Exact as it stands, but for texts that are plain only: it would also take 1_000, spaces and the digits of other scripts.
+# Exact, and strict about underscores and spaces, but it would also take NaN, any exponent and the digits of other scripts.
 _plain_number = _EXACT.create_decimal
 
 
 def _are_plain(values: tuple[Any, ...]) -> bool:
     """Tell whether all of *values* are texts of digits, points and minus signs, none longer than a number may be.
 
-    One look at all the numbers of a row costs less than half of a look at each.
+    One look at all the numbers of a row costs a fraction of a look at each, and deleting what is plain a fraction of a search
+    for what is not.
     """
     try:
-        return not _unusual("".join(values)) and max(map(len, values)) <= _DIGITS
-    except TypeError:
+        unusual = "".join(values).encode().translate(None, _PLAIN_CHARACTERS)
+    except (TypeError, UnicodeEncodeError):
         return False
+    return not unusual and max(map(len, values)) <= _DIGITS
 
 
 def _number(value: Any) -> Decimal | None:
@@ -628,39 +552,3 @@ def _kind(value: object) -> str:
         return str(value).lower()
     kinds = {type(None): "null", dict: "an object", list: "a list", str: "a text"}
     return kinds.get(type(value), "a number")
-
-
-# --- Back to plain values -----------------------------------------------------------------------------------------------------
-
-
-def to_dict(record: Any) -> dict[str, Any]:
-    """Return an update, an event or a gap as values that `json.dumps` takes and that lose nothing.
-
-    Numbers become text in plain notation, times ISO 8601, words their text, an error its class and message. What the exchange
-    sent, `wire` of an update and `raw` of an event, is left out: the other attributes say the same.
-    """
-    names = [field.name for field in attrs.fields(type(record)) if field.name not in ("wire", "raw")]
-    return {name: _plain(getattr(record, name)) for name in names}
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if attrs.has(type(value)):
-        return to_dict(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(held) for key, held in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_plain(held) for held in value]
-    return _plain_text(value)
-
-
-def _plain_text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, BaseException):
-        return f"{type(value).__name__}: {value}"
-    # A number of an unknown key may have any exponent: in plain notation it could be longer than memory.
-    if isinstance(value, Decimal) and abs(value.adjusted()) <= _PLAIN:
-        return f"{value:f}"
-    return str(value)

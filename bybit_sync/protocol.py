@@ -16,13 +16,13 @@ import attrs
 
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.correspondence import Correspondence
-from bybit_sync.decoding import Unreadable, parse
 from bybit_sync.dialects import Channel
 from bybit_sync.errors import ConnectionLost, ProtocolError
 from bybit_sync.heartbeat import Heartbeat
 from bybit_sync.login import Login
 from bybit_sync.messages import Answer, Pong, Push, Request, printable, read
 from bybit_sync.news import Confirmed, Live, LoggedIn, News, Rejected
+from bybit_sync.parsing import Unreadable, parse
 from bybit_sync.terms import Terms
 from bybit_sync.topics import Topics
 from bybit_sync.updates import Event, Gap, GapReason, Stream

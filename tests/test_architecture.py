@@ -16,7 +16,7 @@ APPLICATIONS = {"cli", "__main__"}
 DOORS = {
     "websocket": {"transport"},
     "cattrs": {"decoding"},
-    "msgspec": {"decoding"},
+    "msgspec": {"parsing"},
     "python_socks": {"proxy"},
     "cryptography": {"rsa"},
     "rich": {"cli"},
@@ -35,6 +35,8 @@ PURE = {
     "messages",
     "news",
     "pacing",
+    "parsing",
+    "plain",
     "protocol",
     "refusals",
     "terms",

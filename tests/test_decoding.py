@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from bybit_sync import V3, V5, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
-from bybit_sync.decoding import PARSERS, Unreadable, moment
+from bybit_sync.decoding import moment
 from bybit_sync.dialects import Channel
+from bybit_sync.parsing import PARSERS, Unreadable
 
 POSITIONS = V5.channels(Stream.POSITIONS, None)[0]
 ORDERS = V5.channels(Stream.ORDERS, None)[0]
@@ -107,7 +108,20 @@ def test_unusual_number_leaves_its_neighbours_alone(position: Decode) -> None:
     "text",
     [
         *("1_000", " 1", "1 ", "1,5", "1.2.3", "--1", "-", ".", "0x10", "1e", "e5", "1-2", "\u0661\u0662", "\uff11", "\u00b2"),
-        *("NaN", "nan", "-nan", "sNaN1", "Infinity", "-inf", "1\\u0000", "1\\n", "1" * 65, "0." + "0" * 64, "9" * 400),
+        *(
+            "NaN",
+            "nan",
+            "-nan",
+            "sNaN1",
+            "Infinity",
+            "-inf",
+            "1\\u0000",
+            "1\\n",
+            "\\ud800",
+            "1" * 65,
+            "0." + "0" * 64,
+            "9" * 400,
+        ),
         *("1e65", "1e-65", "1e999999999", "1e+00000000000000000000099", "1" * 65 + "e1", "1e" + "9" * 5_000),
     ],
 )

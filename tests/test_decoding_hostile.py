@@ -12,8 +12,8 @@ import attrs
 import pytest
 
 from bybit_sync import V3, V5, BalanceUpdate, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate, to_dict
-from bybit_sync.decoding import PARSERS, Unreadable
 from bybit_sync.dialects import Channel
+from bybit_sync.parsing import PARSERS, Unreadable
 from tests.documented_keys import DOCUMENTED
 
 CHANNELS = [dialect.channels(stream, None)[0] for dialect in (V3, V5) for stream in Stream]

@@ -25,7 +25,8 @@ COINS = {"BTCUSDT": "USDT", "ETHUSDT": "USDT", "BTCUSD": "BTC"}
 FINAL = {"Filled", "Cancelled", "Rejected", "Deactivated"}
 # What may follow what in the rows of one order.
 NEXT = {
-    None: {"New", "Untriggered"},
+    # An order of the exchange's own, to liquidate, is told when it is done.
+    None: {"New", "Untriggered", "Filled"},
     "Untriggered": {"Untriggered", "Triggered", "Deactivated"},
     "Triggered": {"New"},
     "New": {"New", "PartiallyFilled", *FINAL} - {"Deactivated"},

@@ -133,7 +133,7 @@ class Account:
         A Limit order is the maker, a Market order the taker, unless *is_maker* says otherwise.
         """
         with self._lock:
-            now = self._ledger.orders[order.order_id]
+            now = self._ledger.order(order.order_id)
             part = (now.leaves_qty if qty is None else qty, now.price if price is None else price)
             return self.sweep(order, [part], is_maker=is_maker)
 
@@ -250,7 +250,7 @@ class Account:
     def order(self, order: Order | str) -> Order:
         """Return *order* (or that of an order id) as it stands now."""
         with self._lock:
-            return self._ledger.orders[order if isinstance(order, str) else order.order_id]
+            return self._ledger.order(order if isinstance(order, str) else order.order_id)
 
     def position(self, symbol: str, position_idx: int = 0) -> Position:
         """Return what the account holds of *symbol*; ``KeyError`` when it never ordered any."""

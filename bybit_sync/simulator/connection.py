@@ -72,7 +72,8 @@ class Wire(ServerConnection):
             # What arrives is taken off the socket, and nobody is told: not even a ping or a close frame is answered.
             setattr(self.protocol, "receive_data", _swallow)  # noqa: B010 - an assignment would not type
 
-    # These two are called by the thread that reads, as soon as it is woken; shutting down would send the FIN that a reset must not.
+    # These two are called by the thread that reads, as soon as it is woken; shutting down would send the FIN that a reset must
+    # not.
 
     def send_data(self) -> None:
         """Write what is to be written, unless nothing must be any more, or not yet."""
@@ -91,7 +92,9 @@ class Wire(ServerConnection):
     def send_bytes(self, data: bytes) -> None:
         """Write *data* to the TCP connection as it is."""
         with self.protocol_mutex:
-            self._write(data)
+            # To write nothing is not to write the end.
+            if data:
+                self._write(data)
 
     def _write(self, data: bytes) -> None:
         """Write *data* (nothing is the end of what is written), as far as something may be."""
@@ -159,6 +162,10 @@ class Connection:
     def topics(self) -> tuple[str, ...]:
         """Names of the topics that are subscribed now, in the order in which they were."""
         return tuple(topic.name for topic in self._conversation.topics)
+
+    def has(self, topic: str) -> bool:
+        """Return whether *topic* is subscribed, or one that carries it: ``order`` is what ``order.linear`` carries."""
+        return any(topic in (known.name, known.stream) for known in self._conversation.topics)
 
     def send_raw(self, message: str | bytes) -> None:
         """Send *message* as it is: a text as one text message, bytes as one binary message."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.http11 import Request, Response
@@ -20,6 +22,10 @@ from bybit_sync.simulator.conversation import Conversation
 from bybit_sync.simulator.faults import Faults
 from bybit_sync.simulator.gateways import GATEWAYS
 from bybit_sync.simulator.listener import Listener
+from bybit_sync.simulator.player import on_time
+from bybit_sync.simulator.recording import Frame, read_recording
+from bybit_sync.simulator.script import Script
+from bybit_sync.simulator.secure import Authority
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,6 +46,7 @@ class Exchange(Faults):
     be called from any thread.
 
     * *host*, *port*: where it listens; port 0 takes a free one;
+    * *tls*: whether it speaks TLS, with a certificate of a throw-away authority that clients trust with `ssl_context`;
     * *clock_offset*: seconds by which the exchange's clock is ahead of this machine's; may be set at any time;
     * *idle_limit*: seconds after which a connection without pings and pushes is cut; ``?max_active_time=`` overrules it;
     * *login_limit*: seconds after which a connection is cut on which nobody has logged in (a guess: Bybit documents none).
@@ -50,12 +57,14 @@ class Exchange(Faults):
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: bool = False,
         clock_offset: float = 0.0,
         idle_limit: float = 600.0,
         login_limit: float = 30.0,
     ) -> None:
         super().__init__(clock_offset)
         self._address = (host, port)
+        self._authority = Authority(host) if tls else None
         self._idle_limit = idle_limit
         self._login_limit = login_limit
         self._accounts: dict[str, Account] = {}
@@ -64,6 +73,7 @@ class Exchange(Faults):
         self._listener: Listener | None = None
         self._listening = threading.RLock()
         self._healer: threading.Timer | None = None
+        self._closing = threading.Event()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -84,14 +94,17 @@ class Exchange(Faults):
 
     def start(self) -> Self:
         """Take the port and listen; returns the exchange itself."""
+        self._closing.clear()
         with self._listening:
             if self._listener is None:
-                self._listener = Listener(*self._address, admit=self._admit, converse=self._converse)
+                tls = self._authority.server_context if self._authority else None
+                self._listener = Listener(*self._address, tls=tls, admit=self._admit, converse=self._converse)
             self._listener.listen()
         return self
 
     def close(self) -> None:
         """Cut everybody off and give the port back; no thread and no socket is left."""
+        self._closing.set()
         self._call_healer_off()
         with self._listening:
             if self._listener is not None:
@@ -103,7 +116,17 @@ class Exchange(Faults):
         """The base URL, without a path: what a client takes as its environment."""
         listener = self._running()
         host = f"[{listener.host}]" if ":" in listener.host else listener.host
-        return f"ws://{host}:{listener.port}"
+        return f"{'wss' if self._authority else 'ws'}://{host}:{listener.port}"
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """What a client needs to trust this exchange: its ``ssl_context``; None when it speaks no TLS."""
+        return self._authority.client_context() if self._authority else None
+
+    @property
+    def authority_pem(self) -> bytes | None:
+        """The authority's certificate (PEM), for clients of other languages; None when it speaks no TLS."""
+        return self._authority.pem if self._authority else None
 
     @property
     def accepted(self) -> int:
@@ -160,6 +183,57 @@ class Exchange(Faults):
                 if time.monotonic() >= deadline:
                     raise TimeoutError(f"not within {timeout} s; connections: {list(self.connections)}")
                 self._changed.wait(_LOOK_AGAIN)
+
+    def wait_for_topics(self, topics: Sequence[str] = (), *, timeout: float = 60.0) -> None:
+        """Wait until a connection has subscribed to all of *topics* (``order.linear`` is ``order`` too); by default to any."""
+        self.wait_for(lambda: any(c.topics and all(map(c.has, topics)) for c in self.connections), timeout)
+
+    # --- playing ---
+
+    def play(
+        self, script: Script | str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]], *, speed: float = 1.0
+    ) -> None:
+        """Play a scenario (`bybit_sync.simulator.script`), from Python or from a JSON file, to its end or until `close`.
+
+        Steps happen in the calling thread, *speed* times as fast. `ScriptError` says which step is wrong; those that can be
+        seen to be wrong are, before the first is done.
+        """
+        whole = Script.read(script)
+        for account in whole.accounts:
+            if account["key"] not in self._accounts:
+                self.account(**account)
+        on_time(whole.play(self, self._accounts), self._closing, speed=speed)
+
+    def replay(self, recording: str | Path | Iterable[str], *, speed: float | None = 1.0) -> int:
+        """Push what was recorded (`bybit_sync.simulator.recording`) as it was, and return how many frames that were.
+
+        Each goes to whoever is subscribed to its topic, and what is no push to whoever has logged in. *speed* 2.0 is twice as
+        fast, None as fast as it can be written; `replay_steps` goes step by step.
+        """
+        played = 0
+
+        def steps() -> Iterator[float]:
+            nonlocal played
+            for frame in read_recording(recording):
+                yield frame.at
+                self._push(frame)
+                played += 1
+
+        on_time(steps(), self._closing, speed=speed)
+        return played
+
+    def replay_steps(self, recording: str | Path | Iterable[str]) -> Iterator[Frame]:
+        """Push what was recorded step by step: each frame that this yields has just been pushed."""
+        for frame in read_recording(recording):
+            self._push(frame)
+            yield frame
+
+    def _push(self, frame: Frame) -> None:
+        for connection in self.connections:
+            if frame.topic is not None:
+                connection.push(lambda topic: frame.text if topic.name == frame.topic else None)
+            elif connection.account:
+                connection.send_raw(frame.text)
 
     # --- going wrong ---
 

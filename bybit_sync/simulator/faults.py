@@ -134,7 +134,7 @@ class Faults(abc.ABC):
     def rewrite(self, stream: str, changes: Mapping[str, Any] = _NOTHING, *, without: Sequence[str] = ()) -> None:
         """Let every row of *stream* (``orders``, …) have *changes*, whatever it says, and lack the keys *without*.
 
-        That is how tomorrow's exchange speaks: values of enums that nobody knows, new keys, missing keys, numbers that are none.
+        That is how tomorrow's exchange speaks: values of enums that nobody knows, new and missing keys, numbers that are none.
         """
         if stream not in STREAMS:
             raise ValueError(f"stream: {stream!r} is none of {', '.join(STREAMS)}")

@@ -36,5 +36,5 @@ GARBAGE: Mapping[str, Garbage] = {
     "unknown opcode": Garbage(loose=bytes([_FIN | 0x3, 0])),
     "masked": Garbage(loose=bytes([_FIN | _TEXT, _FIN | 2]) + b"\x01\x02\x03\x04{}"),
     "endless": Garbage(loose=bytes([_FIN | _TEXT, 127]) + struct.pack("!Q", 2**62)),
-    "no frames": Garbage(loose=b"HTTP/1.1 500 Internal Server Error\r\n\r\n"),
+    "no frames": Garbage(loose=b"HTTP/1.1 500 Internal Server Error\r\n\r\n" + b"<html>" * 20),
 }

@@ -8,6 +8,7 @@ average price is the right one.
 from __future__ import annotations
 
 import itertools
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -26,6 +27,8 @@ MAINTENANCE = Decimal("0.005")
 # How far from the mark a market order may fill.
 MARKET_BOUND = Decimal("0.01")
 FIRST_SEQ = 140_612_148_849_382
+# How many final orders can still be asked for; a busy account has no end of them.
+FINAL_KEPT = 10_000
 # The sides that each leg may hold.
 LEGS: Mapping[int, tuple[str, ...]] = {0: ("Buy", "Sell"), 1: ("Buy",), 2: ("Sell",)}
 # Why a cancelled order says that it was rejected, although nothing was.
@@ -64,7 +67,8 @@ class Ledger:
     def __init__(self, balances: Mapping[str, Decimal], new_id: Callable[[], str]) -> None:
         self.balances = dict(balances)
         self.realised: dict[str, Decimal] = dict.fromkeys(balances, ZERO)
-        self.orders: dict[str, Order] = {}
+        self._live: dict[str, Order] = {}
+        self._finished: dict[str, Order] = {}
         self.positions: dict[tuple[str, int], Position] = {}
         self.marks: dict[str, Decimal] = {}
         self.last_prices: dict[str, Decimal] = {}
@@ -120,7 +124,7 @@ class Ledger:
 
     def trigger(self, order_id: str, *, now: int) -> tuple[Order, Order]:
         """Let a conditional order into the book, and return it as it was told in between, and as it stands then."""
-        order = self.orders[order_id]
+        order = self.order(order_id)
         if not order.is_waiting:
             raise ValueError(f"order: it is {order.status}, and waits for no trigger")
         triggered = attrs.evolve(order, status="Triggered", updated=now, seq=next(self._seqs))
@@ -202,9 +206,18 @@ class Ledger:
 
     # --- what there is ---
 
+    @property
+    def orders(self) -> Mapping[str, Order]:
+        """Every order by its id: the unfinished ones, and the last that are final."""
+        return ChainMap(self._live, self._finished)
+
+    def order(self, order_id: str) -> Order:
+        """Return an order as it stands now."""
+        return self.orders[order_id]
+
     def unfinished(self, symbol: str | None = None) -> tuple[Order, ...]:
         """Return the orders (on *symbol*) that can still be filled, or triggered, oldest first."""
-        return tuple(o for o in self.orders.values() if not o.is_final and symbol in (None, o.symbol))
+        return tuple(order for order in self._live.values() if symbol in (None, order.symbol))
 
     def legs(self, symbol: str, position_idx: int) -> list[Position]:
         """Return the position of *symbol*, in hedge mode with the other leg."""
@@ -236,7 +249,7 @@ class Ledger:
     def coin(self, name: str) -> Coin:
         """Return what there is of a coin."""
         positions = [position for position in self.positions.values() if position.instrument.settle_coin == name]
-        orders = [order for order in self.orders.values() if order.instrument.settle_coin == name and order.is_open]
+        orders = [order for order in self._live.values() if order.instrument.settle_coin == name and order.is_open]
         return Coin(
             name=name,
             wallet=self.balances.get(name, ZERO),
@@ -365,7 +378,13 @@ class Ledger:
         return self._keep(order.ended(status, cancel_type=cancel_type, reject_reason=reason, now=now, seq=seq))
 
     def _keep(self, order: Order) -> Order:
-        self.orders[order.order_id] = order
+        if order.is_final:
+            self._live.pop(order.order_id, None)
+            self._finished[order.order_id] = order
+            if len(self._finished) > FINAL_KEPT:
+                del self._finished[next(iter(self._finished))]
+        else:
+            self._live[order.order_id] = order
         return order
 
     def _open_order(self, order_id: str) -> Order:
@@ -375,7 +394,7 @@ class Ledger:
         return order
 
     def _unfinished(self, order_id: str) -> Order:
-        order = self.orders[order_id]
+        order = self.order(order_id)
         if order.is_final:
             raise ValueError(f"order: it is {order.status} already")
         return order

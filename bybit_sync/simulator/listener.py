@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
+import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from bybit_sync.simulator.connection import Wire
+from bybit_sync.simulator.secure import SecureSocket
 
 __all__ = ["Listener"]
 
@@ -26,7 +29,8 @@ _silent.setLevel(logging.CRITICAL + 1)
 class Listener:
     """A port that is ours from the constructor to `close`, and answers between `listen` and `fall_silent`.
 
-    *admit* may turn down an upgrade with a response; *converse* runs on a thread of each connection's own until it is over.
+    *tls* is what it speaks, None for none; *admit* may turn down an upgrade with a response; *converse* runs on a thread of
+    each connection's own until it is over.
     """
 
     def __init__(
@@ -34,14 +38,17 @@ class Listener:
         host: str,
         port: int,
         *,
+        tls: ssl.SSLContext | None,
         admit: Callable[[ServerConnection, Request], Response | None],
         converse: Callable[[Wire], None],
     ) -> None:
         self.accepted = 0
+        self._tls = tls
         self._admit = admit
         self._converse = converse
         self._lock = threading.Lock()
         self._wires: dict[Wire, threading.Thread] = {}
+        self._arriving: set[socket.socket] = set()
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._socket = _bound(host, port)
@@ -69,11 +76,14 @@ class Listener:
     def fall_silent(self) -> None:
         """Cut everybody off and refuse whoever comes; returns when no connection and no thread is left."""
         with self._lock:
-            server, self._server, wires = self._server, None, dict(self._wires)
+            server, self._server, wires, arriving = self._server, None, dict(self._wires), list(self._arriving)
         if server is None or self._thread is None:
             return
         for wire in wires:
             wire.cut()
+        for sock in arriving:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
         server.shutdown()
         for thread in (self._thread, *wires.values()):
             thread.join()
@@ -87,16 +97,35 @@ class Listener:
 
     def _accept(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Wire:
         """Make a wire of a connection that was just accepted. Only that connection's thread."""
+        sock.settimeout(SEND_TIMEOUT)
+        with self._arrival(sock) as number:
+            secured = sock if self._tls is None else SecureSocket(sock, self._tls)
+            # It is everything of a socket that a connection needs.
+            wire = Wire(cast("socket.socket", secured), *args, **kwargs)
+            wire.number = number
         with self._lock:
-            if self._server is None:
-                raise ConnectionAbortedError("accepted while falling silent")
-            sock.settimeout(SEND_TIMEOUT)
-            wire = Wire(sock, *args, **kwargs)
+            self._refuse_when_silent()
             self._wires = {known: thread for known, thread in self._wires.items() if thread.is_alive()}
             self._wires[wire] = threading.current_thread()
-            self.accepted += 1
-            wire.number = self.accepted
             return wire
+
+    @contextlib.contextmanager
+    def _arrival(self, sock: socket.socket) -> Iterator[int]:
+        """Count *sock*, and have it cut off like the others while it is not yet one of them."""
+        with self._lock:
+            self._refuse_when_silent()
+            self.accepted += 1
+            self._arriving.add(sock)
+            number = self.accepted
+        try:
+            yield number
+        finally:
+            with self._lock:
+                self._arriving.discard(sock)
+
+    def _refuse_when_silent(self) -> None:
+        if self._server is None:
+            raise ConnectionAbortedError("accepted while falling silent")
 
     def _handle(self, wire: ServerConnection) -> None:
         assert isinstance(wire, Wire)

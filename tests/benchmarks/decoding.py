@@ -20,8 +20,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bybit_sync import V5, PositionUpdate, Stream
-from bybit_sync.decoding import PARSERS
 from bybit_sync.dialects import DECODER, Channel
+from bybit_sync.parsing import PARSERS
 
 ROWS = 4_000
 ROUNDS = 15

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import attrs
 import pytest
 import trustme
+import websocket
 
 from tests.conftest import open_descriptors
 from tests.faults import pace
+from tests.faults.canaries import canaries_in
 from tests.faults.exchange import Act
 from tests.faults.partition import Partition
 from tests.faults.rows import FIGURE, ROW, Tally
@@ -67,6 +70,29 @@ def _row(request: pytest.FixtureRequest, record_property: Callable[[str, object]
         record_property(ROW, request.param)
 
 
+# --- the secrets ---
+
+
+@pytest.fixture(autouse=True)
+def _loggers_tell_all(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Have every logger, websocket-client's trace included, tell whatever it can."""
+    caplog.set_level(logging.NOTSET)
+    websocket.enableTrace(True, handler=logging.NullHandler())
+    yield
+    websocket.enableTrace(False)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """Fail a test whose log, stdout or stderr tells a canary, in whatever phase."""
+    outcome = yield
+    report = outcome.get_result()
+    found = canaries_in("".join(text for _, text in report.sections))
+    if found and report.passed:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: what was captured tells {', '.join(found)}"
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tell which rows were survived, and what was measured."""
     tally = Tally()
@@ -98,7 +124,7 @@ def tls() -> Net:
     net = Net(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     assert net.server is not None
     assert net.client is not None
-    authority.issue_cert("127.0.0.1", Partition.host).configure_cert(net.server)
+    authority.issue_cert("127.0.0.1", "::1", Partition.host).configure_cert(net.server)
     authority.configure_trust(net.client)
     return net
 

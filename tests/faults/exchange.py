@@ -23,6 +23,7 @@ from tests.faults.pace import patience
 from tests.peers import CLOSE, PING, PONG, TEXT, Line, Peer, frame
 
 __all__ = [
+    "ACCOUNT",
     "Act",
     "Exchange",
     "Message",
@@ -51,6 +52,9 @@ __all__ = [
 ]
 
 Message = dict[str, Any]
+
+ACCOUNT = "account-c4n4ry"
+"""The account id, with which the `id` of every push begins."""
 
 
 class Talk(Line):
@@ -148,8 +152,10 @@ Act = Callable[..., object]
 class Exchange(Peer):
     """An exchange that plays one of *scripts* for each connection; the last one, or `serve`, for all further ones."""
 
-    def __init__(self, *scripts: Act, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
-        super().__init__(*[partial(self._play, script) for script in scripts or (serve,)], context=context, host=host)
+    def __init__(self, *scripts: Act, context: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__(
+            *[partial(self._play, script) for script in scripts or (serve,)], context=context, host=host, port=port
+        )
         self.talks: list[Talk] = []
         """Every connection that was upgraded, in order."""
         self.sent: list[str] = []
@@ -158,6 +164,10 @@ class Exchange(Peer):
         """Every signature that was received."""
         self.clock_offset = 0.0
         """The exchange's clock minus this machine's, in seconds."""
+        self.headers: tuple[str, ...] = ()
+        """Further headers of the answer to the upgrade…"""
+        self.greeting = b""
+        """…and what is sent in the same segment with it."""
         self._changed = threading.Condition()
 
     def do(self, act: Act, *arguments: object) -> Any:
@@ -187,7 +197,7 @@ class Exchange(Peer):
         line.sock.settimeout(patience())
         talk = Talk(line, self)
         try:
-            talk.head = talk.upgrade()
+            talk.head = talk.upgrade(self.greeting, *self.headers)
             self.talks.append(talk)
             self.changed()
             script(talk)
@@ -312,7 +322,7 @@ def say(line: Talk, *data: bytes) -> None:
 
 def pushed(topic: str, rows: object, **envelope: object) -> bytes:
     """Return the frame of a push of *rows*; *envelope* replaces or adds keys."""
-    message = {"id": f"push-{topic}", "topic": topic, "creationTime": 1_700_000_000_000, "data": rows, **envelope}
+    message = {"id": f"{ACCOUNT}-{topic}", "topic": topic, "creationTime": 1_700_000_000_000, "data": rows, **envelope}
     return frame(json.dumps(message))
 
 

@@ -171,7 +171,9 @@ class Relay:
 
     def stall(self, *courses: Course) -> None:
         """Forward nothing in *courses*, by default both; what arrives meanwhile is kept for later."""
-        self._do(lambda: [setattr(course, "held", True) for course in courses or (self.up, self.down)])
+        for course in courses or (self.up, self.down):
+            course.held = True
+        self._settle()
 
     def heal(self) -> None:
         """Forward everything at once again, what was kept first."""
@@ -179,7 +181,9 @@ class Relay:
 
     def slice(self, size: int, *, pause: float = 0.0) -> None:
         """Forward at most *size* bytes at once in both directions, *pause* seconds apart."""
-        self._do(lambda: [(setattr(c, "size", size), setattr(c, "pause", pause)) for c in (self.up, self.down)])
+        for course in (self.up, self.down):
+            course.size, course.pause = size, pause
+        self._settle()
 
     def throttle(self, rate: float, *courses: Course) -> None:
         """Forward *rate* bytes a second in *courses*, by default from the exchange to the client."""
@@ -192,9 +196,15 @@ class Relay:
         for course in courses or (self.up, self.down):
             course.delay = seconds
 
+    def leads_to(self, port: int) -> None:
+        """Carry the connections that come from now on to *port* instead."""
+        self._do(lambda: setattr(self, "_target", port))
+
     def freeze(self) -> None:
         """Carry nothing any more of the connections that there are now; the kernel goes on to acknowledge."""
-        self._do(lambda: [setattr(connection, "forgotten", True) for connection in self._connections])
+        for connection in tuple(self._connections):
+            connection.forgotten = True
+        self._settle()
 
     def flap(self, up: float, down: float, times: int) -> threading.Event:
         """Be up and cut for so many seconds each, so many *times*; return what is set when it is up for good."""
@@ -203,7 +213,7 @@ class Relay:
             began = now + number * (up + down)
             self._schedule += [(began + up, self._cut), (began + up + down, self._smooth)]
         self._schedule.append((now + times * (up + down), (steady := threading.Event()).set))
-        self._do(lambda: None)
+        self._settle()
         return steady
 
     def reset(self) -> None:
@@ -230,6 +240,10 @@ class Relay:
             connection.close()
         for sock in (self._listener, self._wake, self._waker):
             sock.close()
+
+    def _settle(self) -> None:
+        """Wait until what was set holds: nothing is being forwarded that should not be."""
+        self._do(lambda: None)
 
     def _do(self, job: Callable[[], object]) -> None:
         future: Future[object] = Future()

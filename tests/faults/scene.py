@@ -8,7 +8,7 @@ import queue
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from types import TracebackType
@@ -22,6 +22,7 @@ from tests.faults import pace
 from tests.faults.exchange import Act, Exchange
 from tests.faults.history import History, judge
 from tests.faults.relay import Relay
+from tests.peers import Peer, Script
 
 __all__ = ["Log", "Net", "Scene", "Status"]
 
@@ -42,6 +43,8 @@ class Status:
 
     def __init__(self) -> None:
         self.changes: list[StatusChange] = []
+        self.latest: StatusChange | None = None
+        """What `wait_for` saw last."""
         self._new: queue.SimpleQueue[tuple[StatusChange, float]] = queue.SimpleQueue()
 
     def __call__(self, change: StatusChange) -> None:
@@ -55,7 +58,13 @@ class Status:
         while True:
             change, at = self._new.get(timeout=max(0.0, until - time.monotonic()))
             if change.state in states:
+                self.latest = change
                 return at
+
+    def attempts(self) -> int:
+        """Return how many attempts the latest return to LIVE took."""
+        ends = [at for at, change in enumerate(self.changes) if change.state is State.LIVE]
+        return sum(change.state is State.CONNECTING for change in self.changes[ends[-2] : ends[-1]])
 
     def stays(self, seconds: float) -> None:
         """Make sure that nothing is told for so many seconds."""
@@ -158,7 +167,8 @@ class Scene:
     def url(self) -> str:
         """Where the client connects to."""
         through = vars(self).get("relay", self.exchange)
-        return f"{'wss' if self._net.server else 'ws'}://{self.exchange.host}:{through.port}"
+        host = f"[{self.exchange.host}]" if ":" in self.exchange.host else self.exchange.host
+        return f"{'wss' if self._net.server else 'ws'}://{host}:{through.port}"
 
     def subscribe(self, stream: str = "orders", **options: Any) -> History:
         """Subscribe with a callback and return what it will get; LIVE when it returns, unless ``wait=False``."""
@@ -185,6 +195,25 @@ class Scene:
         """Note a figure for the report."""
         self._note(what, seconds)
 
+    @contextlib.contextmanager
+    def instead(self, *scripts: Script, context: ssl.SSLContext | None = None, plain: bool = False) -> Iterator[Peer]:
+        """Have something else answer where the exchange is, for connections that come inside the ``with`` block.
+
+        It plays *scripts* with no upgrade done, over TLS with *context*, by default the exchange's, or without where *plain*.
+        """
+        with Peer(*scripts, context=None if plain else context or self._net.server) as other:
+            self.relay.leads_to(other.port)
+            yield other
+            self.relay.leads_to(self.exchange.port)
+
+    def fails(self, times: int = 1) -> BaseException:
+        """Wait until so many *times* more the client has failed or lost something, and return the last reason."""
+        for _ in range(times):
+            self.status.wait_for(State.BACKING_OFF)
+        assert self.status.latest is not None
+        assert self.status.latest.error is not None
+        return self.status.latest.error
+
     # --- what must follow ---
 
     def is_found(self, *, within: float | None = None) -> None:
@@ -195,17 +224,19 @@ class Scene:
             self.measure("detection", took)
             assert within is None or took <= pace.within(within), f"it took {took:.3f} s"
 
-    def recovers(self, why: str, *, levels: Sequence[str] = ("WARNING", "INFO")) -> Event[Any]:
+    def recovers(self, why: str, *, levels: Sequence[str] = ("WARNING", "INFO"), attempts: int | None = None) -> Event[Any]:
         """Judge what the catalogue calls RECONNECT, with *why* in the gap and in the WARNING; return the gap's event.
 
         One gap, before anything of the new connection; LIVE again; the next update arrives; one WARNING, one INFO. *levels*
-        are those of all that was logged since the test began or since the last recovery.
+        are those of all that was logged since the test began or since the last recovery; *attempts*, if given, is how many it
+        may take.
         """
         orders = self.histories[0]
         if self._found_at is None:
             self.is_found()
         event = orders.gap(GapReason.DISCONNECTED)
         live = self.status.wait_for(State.LIVE)
+        assert attempts is None or self.status.attempts() == attempts
         if self.caused_at is not None:
             self.measure("recovery", live - self.caused_at)
         self._found_at = None

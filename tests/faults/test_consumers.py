@@ -320,10 +320,10 @@ def test_a_callback_may_close_its_subscription(play: Play) -> None:
 def test_a_callback_may_close_the_client(play: Play) -> None:
     """`close` returns, the client is CLOSED, and no other callback starts."""
     scene = play()
-    done: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    orders = trying(scene, lambda _: done.put(scene.client.close()))
+    done = threading.Event()
+    orders = trying(scene, lambda _: (scene.client.close(), done.set()))
     push(scene, "one")
-    done.get(timeout=pace.patience())
+    assert done.wait(2)
     assert scene.client.wait(pace.patience())
     assert scene.client.state is State.CLOSED
     orders.update("one")
@@ -385,6 +385,26 @@ def test_a_slow_reader_loses_the_oldest_and_is_told_at_the_head(play: Play) -> N
     push(scene, "next")
     assert slow.get(timeout=pace.patience()).index == 5
     assert next(s for s in scene.client.health().subscriptions if s.dropped).dropped == 7
+
+
+@row(123, kills="each event that fits ends the episode")
+def test_a_reader_that_stays_behind_is_one_story(play: Play) -> None:
+    """Somebody who takes one event while two arrive is warned about once; who has caught up and falls behind again, again."""
+    scene, slow = filling(play, count=10)
+    for n in range(11, 31, 2):
+        assert slow.get(timeout=pace.patience()).gap
+        assert slow.get(timeout=pace.patience()).data
+        push(scene, n, n + 1)
+        scene.histories[0].update(str(n))
+        scene.histories[0].update(str(n + 1))
+    scene.logged(["WARNING"])
+    overflown(slow.get(timeout=pace.patience()), GapReason.OVERFLOW, 1)
+    assert names(slow, 3) == ["28", "29", "30"]
+    push(scene, *range(31, 35))
+    for n in range(31, 35):
+        scene.histories[0].update(str(n))
+    scene.logged(["WARNING"])
+    scene.goes_on()
 
 
 @row(123, kills="the gap stands at the head, or needs room of its own")

@@ -47,7 +47,7 @@ def test_text_that_is_not_utf8_is_an_outage(play: Play) -> None:
     scene = play()
     scene.subscribe()
     scene.cause(say, frame(payload(order(scene.exchange.talks[0], "latin")).replace(b"latin", b"\xfc")))
-    gap = scene.recovers("not UTF-8").gap
+    gap = scene.recovers("not UTF-8", attempts=1).gap
     assert gap is not None
     assert isinstance(gap.error, ProtocolError)
     was_told(scene, 1007)
@@ -125,7 +125,7 @@ def test_a_frame_that_is_too_big_is_refused_by_its_header(play: Play, size: int)
     before = resident_bytes()
     scene.mark()
     scene.exchange.talks[0].do(partial(pours, size))
-    scene.recovers("max_message_bytes")
+    scene.recovers("max_message_bytes", attempts=1)
     assert resident_bytes() - before < 8 * 2**20
 
 
@@ -240,7 +240,7 @@ def test_a_breach_of_the_protocol_is_an_outage(play: Play, breach: str) -> None:
     scene = play()
     scene.subscribe()
     scene.cause(say, BREACHES[breach], order(scene.exchange.talks[0], "not to be trusted"))
-    gap = scene.recovers("").gap
+    gap = scene.recovers("", attempts=1).gap
     assert gap is not None
     assert isinstance(gap.error, ProtocolError)
     was_told(scene, 1002)

@@ -33,7 +33,7 @@ from tests.faults.pace import FACTOR, REAL, seconds, within
 from tests.faults.partition import Partition
 from tests.faults.rows import OVER_CABLE, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
-from tests.peers import CLOSE, PING, TEXT, frame
+from tests.peers import CLOSE, CONT, PING, frame
 
 
 @row(39, kills="a close frame is answered, and what the peer says next is waited for")
@@ -44,7 +44,7 @@ def test_a_close_frame_is_an_outage_told_with_code_and_reason(play: Play, code: 
     scene = play()
     scene.subscribe()
     scene.cause(say, close_frame(code, b"restart\x1b[31m"))
-    gap = scene.recovers(f"({code} restart\\x1b[31m)").gap
+    gap = scene.recovers(f"({code} restart\\x1b[31m)", attempts=1).gap
     assert gap is not None
     assert isinstance(gap.error, ConnectionLost)
     assert gap.error.code == code
@@ -129,7 +129,7 @@ def test_half_a_frame_is_never_parsed(play: Play, end: Callable[[Talk], None]) -
     scene = play()
     scene.subscribe()
     scene.cause(cut_short, end)
-    scene.recovers("")
+    scene.recovers("", attempts=1)
 
 
 @row(43, kills="the beginning of a frame outlives its connection and is put before the next one's bytes")
@@ -141,20 +141,35 @@ def test_a_reset_on_the_way_leaves_nothing_behind(play: Play) -> None:
     scene.subscribe()
     relay.reset_in_frame(57)
     scene.cause(say, b"".join(order(scene.exchange.talks[0], f"lost-{n}") for n in range(3)))
-    scene.recovers("reset")
+    scene.recovers("reset", attempts=1)
+
+
+def says_goodbye(line: Talk) -> None:
+    """Close properly."""
+    line.send(close_frame(1001))
+
+
+def pushes_and(end: Callable[[Talk], None], line: Talk) -> None:
+    """Push three updates, then *end* the connection at once; a proper goodbye is in the same segment."""
+    updates = b"".join(order(line, name) for name in ("one", "two", "three"))
+    if end is says_goodbye:
+        line.send(updates + close_frame(1001))
+    else:
+        line.send(updates)
+        end(line)
 
 
 @row(44, kills="an error on reading is raised before the messages that were read with it are handed on")
 @PLAIN_AND_TLS
-def test_data_before_the_close_frame_is_delivered_before_the_gap(play: Play) -> None:
-    """Three updates and a close frame in one segment: three updates, then the gap."""
+@pytest.mark.parametrize("end", [says_goodbye, hang_up, reset])
+def test_data_before_the_end_is_delivered_before_the_gap(play: Play, end: Callable[[Talk], None]) -> None:
+    """Three updates and the end of the connection, read at once: three updates, then the gap."""
     scene = play()
     orders = scene.subscribe()
-    frames = [order(scene.exchange.talks[0], name) for name in ("one", "two", "three")]
-    scene.cause(say, *frames, close_frame(1001))
+    scene.cause(partial(pushes_and, end))
     for name in ("one", "two", "three"):
         orders.update(name)
-    scene.recovers("(1001)")
+    scene.recovers("")
 
 
 @row(45, kills="a ping that was sent counts as a sign of life")
@@ -189,14 +204,14 @@ def test_a_partition_is_found_in_time(play: Play, cable: Partition) -> None:
 @OVER_CABLE
 def test_a_partition_that_heals_in_time_costs_nothing(play: Play, cable: Partition) -> None:
     """The same connection, no gap, and what was late arrives in order."""
-    # The kernel's own times, which no test can scale, decide when the bytes are sent again.
-    scene = play(ping_interval=0.5, pong_timeout=8)
+    # The kernel's own times, which nothing scales, decide when the bytes are sent again.
+    scene = play(ping_interval=0.25, pong_timeout=8)
     orders = scene.subscribe()
     scene.status.wait_for(State.LIVE)
     cable.pull()
     scene.exchange.push_order("one")
     scene.exchange.push_order("two")
-    scene.status.stays(1)
+    scene.status.stays(0.5)
     cable.plug()
     orders.update("one")
     orders.update("two")
@@ -240,7 +255,7 @@ def test_a_network_that_forgets_idle_connections_does_not_forget_ours(play: Play
     scene.relay.forgets_after = seconds(12)
     scene.subscribe()
     scene.status.wait_for(State.LIVE)
-    scene.status.stays(seconds(25))
+    scene.status.stays(seconds(20))
     scene.goes_on()
 
 
@@ -257,8 +272,14 @@ def test_a_connection_that_the_network_forgot_is_found(play: Play) -> None:
 
 def pushes_all_the_time(line: Talk) -> None:
     """Serve, and push numbered orders as long as there is one who wants them."""
-    every(line, seconds(0.5), lambda talk: talk.topics and push_next(talk))
+    every(line, seconds(0.5), push_to_subscribers)
     serve(line)
+
+
+def push_to_subscribers(line: Talk) -> None:
+    """Push the next order, if there is somebody who wants it."""
+    if line.topics:
+        push_next(line)
 
 
 @row(51, kills="the connect limit is not asked before an attempt")
@@ -270,7 +291,7 @@ def test_flapping_costs_a_gap_each_time_and_nothing_else(play: Play) -> None:
     relay = scene.relay
     orders = scene.subscribe()
     began = time.monotonic()
-    assert relay.flap(seconds(3), seconds(3), times=5).wait(within(60))
+    assert relay.flap(seconds(3), seconds(3), times=4).wait(within(60))
     scene.exchange.wait_for(lambda: scene.exchange.talks[-1].is_open)
     scene.exchange.push_order("steady")
     while [row.order_id for row in orders.next()] != ["steady"]:
@@ -332,6 +353,17 @@ def test_a_peer_that_only_pings_is_dead(play: Play, pause: float) -> None:
     scene.recovers("has sent nothing for")
 
 
+@row(54, kills="each byte counts as a sign of life, whatever frame it belongs to")
+def test_a_ping_that_trickles_is_no_sign_of_life(play: Play) -> None:
+    """A control frame proves nothing, whole or in bytes."""
+    scene = play(partial(serve, ping=ignore), serve)
+    scene.subscribe()
+    scene.exchange.do(say, frame(b"", PING, size=100))
+    scene.cause(every, seconds(0.5), partial(say_to, b"x"))
+    scene.is_found(within=10)
+    scene.recovers("has sent nothing for")
+
+
 def say_to(data: bytes, line: Talk) -> None:
     """Send *data*: `say`, the other way round."""
     line.send(data)
@@ -364,26 +396,26 @@ def cuts_idle(limit: float, line: Talk) -> None:
         raise EOFError
 
 
-def serves_the_busy(line: Talk) -> None:
-    """Serve, but hang up when nothing is said for 30 s."""
-    every(line, seconds(0.5), partial(cuts_idle, seconds(30)))
+def serves_the_busy(limit: float, line: Talk) -> None:
+    """Serve, but hang up when nothing is said for *limit* seconds."""
+    every(line, seconds(0.5), partial(cuts_idle, limit))
     serve(line)
 
 
 @row(56, kills="no ping is sent")
 def test_the_exchange_has_no_reason_to_call_us_idle(play: Play) -> None:
     """The shortest idle time that Bybit knows is 30 s; a ping every 5 s stays below it."""
-    scene = play(serves_the_busy)
+    scene = play(partial(serves_the_busy, seconds(30)))
     scene.subscribe()
     scene.status.wait_for(State.LIVE)
-    scene.status.stays(seconds(35))
+    scene.status.stays(seconds(32))
     scene.goes_on()
 
 
 @row(56, kills="the end of the stream is taken for silence")
 def test_being_cut_as_idle_is_an_outage_as_any(play: Play) -> None:
     """Whoever pings too seldom is cut, and comes back."""
-    scene = play(serves_the_busy, ping_interval=seconds(60))
+    scene = play(partial(serves_the_busy, seconds(8)), serve, ping_interval=seconds(60))
     scene.subscribe()
     scene.recovers("without a close frame")
 
@@ -436,11 +468,22 @@ def test_a_long_message_over_a_slow_link_is_life(play: Play) -> None:
 @row(59, kills="a frame that grows has no deadline")
 @PLAIN_AND_TLS
 def test_a_frame_that_trickles_for_ever_is_an_outage(play: Play) -> None:
-    """Each byte is a sign of life, but a frame has to be complete within 20 s."""
+    """Each byte is a sign of life, but a message that has begun has to be complete within 20 s."""
     scene = play(partial(serve, ping=ignore), serve)
     scene.subscribe()
-    scene.exchange.do(say, frame(b"", TEXT, size=100_000))
-    scene.cause(every, seconds(0.5), partial(say_to, b" "))
+    scene.cause(say, frame(b"", size=100_000))
+    scene.exchange.do(every, seconds(0.5), partial(say_to, b" "))
+    scene.is_found(within=20)
+    scene.recovers("stalled inside a frame")
+
+
+@row(59, kills="a frame has a deadline, a message in fragments has none")
+def test_fragments_without_end_are_an_outage(play: Play) -> None:
+    """A message may not last longer because each of its fragments is complete."""
+    scene = play(partial(serve, ping=ignore), serve)
+    scene.subscribe()
+    scene.cause(say, frame(b"{", fin=False))
+    scene.exchange.do(every, seconds(0.5), partial(say_to, frame(b" ", CONT, fin=False)))
     scene.is_found(within=20)
     scene.recovers("stalled inside a frame")
 

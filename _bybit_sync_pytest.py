@@ -1,0 +1,34 @@
+"""The pytest plugin of bybit_sync: the fixtures ``bybit_exchange`` and ``bybit_account``.
+
+It lies beside the package, not in it: pytest imports it at every start, and importing the package would cost each test run of
+everybody who has it installed. What the fixtures need is imported when a test asks for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from bybit_sync.simulator import Account, Exchange
+
+__all__ = ["bybit_account", "bybit_exchange"]
+
+
+@pytest.fixture
+def bybit_exchange() -> Iterator[Exchange]:
+    """A simulated Bybit private stream on loopback, for this test alone; ``bybit_exchange.url`` is a client's environment."""
+    try:
+        from bybit_sync.simulator import Exchange  # noqa: PLC0415 - see above
+    except ModuleNotFoundError as error:
+        pytest.fail(f"bybit_exchange: {error.name} is not installed: pip install 'bybit-sync[simulator]'", pytrace=False)
+    with Exchange() as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def bybit_account(bybit_exchange: Exchange) -> Account:
+    """An account of ``bybit_exchange`` with 10,000 USDT, 1 BTC and 10 ETH; ``.key`` and ``.secret`` log in."""
+    return bybit_exchange.account("KEY", "SECRET")

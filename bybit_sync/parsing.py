@@ -1,0 +1,84 @@
+"""From a frame to plain Python values: JSON, with every bare number exact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+try:
+    import msgspec
+except ImportError:  # the extra ``speed`` is not installed
+    msgspec = None  # type: ignore[assignment]
+
+__all__ = ["PARSERS", "Unreadable", "parse"]
+
+
+class Unreadable(ValueError):
+    """Something that no update can be read from; *detail* says why, without a character of its content."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+def _bare(text: str) -> Decimal | float:
+    """Return a number that stands in JSON without quotes, exactly.
+
+    What is too large even for a Decimal becomes a float, which no attribute takes: that costs one row, not the message.
+    """
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return float(text)
+
+
+_JSON = json.JSONDecoder(parse_float=_bare)
+_scan_once: Callable[[str, int], tuple[Any, int]] = _JSON.scan_once  # type: ignore[attr-defined]
+
+
+def _read_json(frame: bytes | str) -> Any:
+    """Return a JSON text as plain Python values, its bare numbers exact: int or Decimal.
+
+    Raises `Unreadable`, and nothing else, for what cannot be read: wrong UTF-8 or JSON, nesting beyond Python's limit, a whole
+    number of thousands of digits. Of a key that comes twice, the last one counts.
+    """
+    try:
+        text = frame if isinstance(frame, str) else frame.decode()
+        try:
+            value, end = _scan_once(text, 0)
+        except StopIteration:
+            end = -1
+        # White space around the value, and what is no JSON at all, is for the decoder, which costs more and says what is wrong.
+        return value if end == len(text) else _JSON.decode(text)
+    except (ValueError, RecursionError) as error:
+        detail = _complaint(error)
+    # Outside of the except clause, because the error that it caught holds the whole frame.
+    raise Unreadable(detail)
+
+
+def _complaint(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8: a wrong byte at {error.start}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: wrong at character {error.pos}"
+    return "nested too deeply" if isinstance(error, RecursionError) else "a whole number with too many digits"
+
+
+PARSERS = {"json": _read_json}
+
+if msgspec is not None:
+    _quick_json = msgspec.json.Decoder(float_hook=_bare).decode
+
+    def _read_msgspec(frame: bytes | str) -> Any:
+        """Do what the standard library does, sooner; what msgspec refuses, such as half a surrogate pair, is tried again."""
+        try:
+            return _quick_json(frame)
+        except Exception:  # noqa: BLE001, S110 - whatever it refuses; its error, too, may hold a part of the frame
+            pass
+        return _read_json(frame)
+
+    PARSERS["msgspec"] = _read_msgspec
+
+parse = PARSERS.get("msgspec", _read_json)

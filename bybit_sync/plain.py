@@ -1,0 +1,47 @@
+"""From updates and events back to plain values, ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+__all__ = ["to_dict"]
+
+_PLAIN = 1_000  # digits that a number may get in plain notation
+
+
+def to_dict(record: Any) -> dict[str, Any]:
+    """Return an update, an event or a gap as values that `json.dumps` takes and that lose nothing.
+
+    Numbers become text in plain notation, times ISO 8601, words their text, an error its class and message. What the exchange
+    sent, `wire` of an update and `raw` of an event, is left out: the other attributes say the same.
+    """
+    names = [field.name for field in attrs.fields(type(record)) if field.name not in ("wire", "raw")]
+    return {name: _plain(getattr(record, name)) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if attrs.has(type(value)):
+        return to_dict(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(held) for key, held in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(held) for held in value]
+    return _plain_text(value)
+
+
+def _plain_text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    # A number of an unknown key may have any exponent: in plain notation it could be longer than memory.
+    if isinstance(value, Decimal) and abs(value.adjusted()) <= _PLAIN:
+        return f"{value:f}"
+    return str(value)

@@ -1,0 +1,33 @@
+"""Doing things when they are due."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+__all__ = ["on_time", "paused"]
+
+T = TypeVar("T")
+
+
+def on_time(steps: Iterable[float], stop: threading.Event, *, speed: float | None = 1.0) -> bool:
+    """Take each of *steps* when it is due, and return whether all were taken before *stop* was set.
+
+    Each step yields at how many seconds after the start what follows it is due; *speed* 2.0 is twice as fast, None at once.
+    """
+    start = time.monotonic()
+    for due in steps:
+        late = 0.0 if speed is None else start + due / speed - time.monotonic()
+        if stop.wait(max(0.0, late)):
+            return False
+    return True
+
+
+def paused(pauses: Iterable[float], *, rate: float | None = None) -> Iterator[float]:
+    """Turn seconds to wait before the next step into seconds since the start; with *rate* all pauses are as long."""
+    due = 0.0
+    for pause in pauses:
+        due += pause if rate is None else 1 / rate
+        yield due

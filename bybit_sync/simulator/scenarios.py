@@ -1,0 +1,134 @@
+"""What `bybit-sync simulate` can play by name."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+
+import attrs
+
+from bybit_sync.simulator.account import Account
+from bybit_sync.simulator.exchange import Exchange
+from bybit_sync.simulator.orders import OPPOSITE
+from bybit_sync.simulator.story import LINEAR, story
+
+__all__ = ["SCENARIOS"]
+
+Scenario = Callable[[Exchange, Account], Iterator[float]]
+_log = logging.getLogger("bybit_sync.simulator")
+
+
+def _story(_exchange: Exchange, account: Account) -> Iterator[float]:
+    """Trade at leisure: what the demo shows."""
+    return story(account)
+
+
+# --- busy ---
+
+_BUSY_BEAT = 1 / 600
+_BUSY_SIZE, _BUSY_PRICE = Decimal("0.01"), Decimal("64000.0")
+
+
+def _busy(_exchange: Exchange, account: Account) -> Iterator[float]:
+    """Some hundreds of orders a second: each is filled or cancelled at once, and the position comes and goes."""
+    for number in itertools.count():
+        side = ("Buy", "Sell")[number // 10 % 2]
+        price = _BUSY_PRICE + number % 100 * (1 if side == "Sell" else -1)
+        order = account.place_order(LINEAR, side, qty=_BUSY_SIZE, price=price, order_link_id=f"busy-{number}")
+        yield _BUSY_BEAT
+        if number % 3:
+            account.fill(order)
+        else:
+            account.cancel(order)
+        yield _BUSY_BEAT
+
+
+# --- outages ---
+
+
+@attrs.frozen
+class _Fault:
+    """One thing that goes wrong, what it is called, and how many seconds pass before it is healed."""
+
+    name: str
+    start: Callable[[Exchange], None]
+    seconds: float = 0.0
+
+
+def _maintenance(exchange: Exchange) -> None:
+    exchange.refuse_upgrade(503, times=3)
+    exchange.drop()
+
+
+def _lost_answer(exchange: Exchange) -> None:
+    exchange.lose_answers("subscribe", times=1)
+    exchange.drop()
+
+
+_FAULTS: Sequence[_Fault] = (
+    _Fault("the connection is reset", lambda e: e.drop(reset=True)),
+    _Fault("nobody listens for 4 seconds", lambda e: e.outage(4.0), 5.0),
+    _Fault("the connection is closed with 1012 (service restart)", lambda e: e.drop(code=1012, reason="service restart")),
+    _Fault("silence for 12 seconds, in the middle of a frame", lambda e: e.freeze(mid_frame=True), 12.0),
+    _Fault("the connection is half open", lambda e: e.half_open(), 12.0),
+    _Fault("maintenance: HTTP 503 three times", _maintenance, 5.0),
+    _Fault("the subscription's answer is lost once", _lost_answer, 12.0),
+    _Fault("every push comes twice", lambda e: e.duplicate_pushes(), 3.0),
+    _Fault("pushes come out of order", lambda e: e.reorder_pushes(), 3.0),
+    _Fault("orders say what nobody knows yet", lambda e: e.rewrite("orders", {"orderStatus": "Melted", "newKey": "1"}), 3.0),
+    _Fault("a frame is half a JSON text", lambda e: e.send_garbage("half json"), 1.0),
+    _Fault("a frame breaks WebSocket's own rules", lambda e: e.send_garbage("reserved bits"), 1.0),
+)
+_PEACE = 5.0
+
+
+def _outages(exchange: Exchange, account: Account) -> Iterator[float]:
+    """Trade as in the story, while one thing after the other goes wrong and is healed."""
+    told = story(account)
+    for fault in itertools.cycle(_FAULTS):
+        yield from _for_seconds(_PEACE, told)
+        _log.info("now: %s", fault.name)
+        fault.start(exchange)
+        yield from _for_seconds(fault.seconds, told)
+        exchange.heal()
+
+
+def _for_seconds(seconds: float, pauses: Iterator[float]) -> Iterator[float]:
+    """Yield from *pauses* for so long."""
+    while seconds > 0:
+        pause = next(pauses)
+        seconds -= pause
+        yield pause
+
+
+# --- liquidation ---
+
+_STAKE, _ENTRY, _STEPS = Decimal("4.5"), Decimal(20000), 12
+
+
+def _liquidation(_exchange: Exchange, account: Account) -> Iterator[float]:
+    """Buy too much, watch the price fall, pay funding on the way, be liquidated; then bring money and do it again."""
+    for _ in itertools.count():
+        account.transfer("USDT", 10_000 - account.balance("USDT").wallet)
+        account.mark(LINEAR, _ENTRY)
+        account.fill(account.place_order(LINEAR, "Buy", qty=_STAKE, price=_ENTRY))
+        hope = account.place_order(LINEAR, OPPOSITE["Buy"], qty=_STAKE, price=_ENTRY + 500, reduce_only=True)
+        yield 1.0
+        fall = (_ENTRY - account.liquidation_price(LINEAR)) / _STEPS
+        for step in range(1, _STEPS):
+            account.mark(LINEAR, (_ENTRY - fall * step).quantize(Decimal("0.1")))
+            # A price alone is told to nobody; changing the order tells the position, and what it has lost.
+            account.amend(hope, price=_ENTRY + 500 - 40 * step)
+            if step % 4 == 0:
+                account.fund(LINEAR, "0.0001")
+            yield 0.5
+        account.liquidate(LINEAR)
+        yield 3.0
+
+
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
+    {"story": _story, "busy": _busy, "outages": _outages, "liquidation": _liquidation}
+)

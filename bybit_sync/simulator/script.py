@@ -1,0 +1,213 @@
+"""A scenario as data: timed steps, from Python or from a JSON file, so that a bug report can carry it.
+
+```json
+{
+  "accounts": [{"key": "KEY", "secret": "SECRET", "balances": {"USDT": "10000"}}],
+  "steps": [
+    {"do": "wait_for_topics", "topics": ["order"]},
+    {"do": "place_order", "as": "mine", "symbol": "BTCUSDT", "side": "Buy", "qty": "0.5", "price": "20000"},
+    {"after": 0.5, "do": "fill", "order": "mine", "qty": "0.2"},
+    {"after": 0.5, "do": "outage", "seconds": 3},
+    {"at": 5.0, "do": "cancel", "order": "mine"}
+  ],
+  "repeat": 1
+}
+```
+
+``do`` is a method of the exchange or of the account, out of `VERBS`; the other keys are its arguments by name, ``operations``
+as a list. ``at`` is seconds since the start, ``after`` seconds since the step before; without either a step follows at once.
+
+``as`` gives the order that a step returns a name for later steps' ``order``; a position's own stops are called ``TakeProfit``
+and ``StopLoss``. ``account`` names an account by its key when there are several; those in ``accounts`` are opened when nobody
+has opened them. A bare list is ``steps``. ``repeat`` is how often all of it is played, null for ever.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from bybit_sync.simulator.account import Account
+from bybit_sync.simulator.orders import Order
+
+if TYPE_CHECKING:
+    from bybit_sync.simulator.exchange import Exchange
+
+__all__ = ["VERBS", "Script", "ScriptError"]
+
+Step = Mapping[str, Any]
+_OF_THE_EXCHANGE = (
+    "accept_all",
+    "delay_answers",
+    "drop",
+    "duplicate_pushes",
+    "freeze",
+    "half_open",
+    "heal",
+    "hold_acks",
+    "leave_pushes_alone",
+    "listen",
+    "lose_answers",
+    "lose_pushes",
+    "outage",
+    "refuse_login",
+    "refuse_topic",
+    "refuse_upgrade",
+    "release_acks",
+    "reorder_pushes",
+    "rewrite",
+    "send_garbage",
+    "set_clock",
+    "stop_listening",
+    "thaw",
+    "wait_for_topics",
+)
+_OF_AN_ACCOUNT = (
+    "amend",
+    "cancel",
+    "fill",
+    "flood",
+    "fund",
+    "liquidate",
+    "mark",
+    "move",
+    "place_order",
+    "push",
+    "reject",
+    "set_trading_stop",
+    "sweep",
+    "transfer",
+    "trigger",
+)
+# What a step may do, and whose method that is.
+VERBS: Mapping[str, str] = MappingProxyType(
+    {**dict.fromkeys(_OF_THE_EXCHANGE, "exchange"), **dict.fromkeys(_OF_AN_ACCOUNT, "account")}
+)
+_OWN_KEYS = ("do", "at", "after", "as", "account")
+_KEYS = ("accounts", "steps", "repeat")
+
+
+class ScriptError(ValueError):
+    """A script that cannot be played: which step, and what is wrong with it."""
+
+
+@attrs.frozen
+class Script:
+    """Steps that were read and checked as far as they can be without playing them."""
+
+    steps: Sequence[Step]
+    accounts: Sequence[Mapping[str, Any]] = ()
+    repeat: int | None = 1
+
+    @classmethod
+    def read(cls, source: Script | str | Path | Mapping[str, Any] | Iterable[Step]) -> Script:
+        """Return the script that *source* is: a path to a JSON file, or what such a file says.
+
+        Raises `ScriptError` for what cannot be played, and ``OSError`` for what cannot be read.
+        """
+        if isinstance(source, Script):
+            return source
+        told = _from_file(Path(source)) if isinstance(source, (str, Path)) else source
+        whole: dict[str, Any] = dict(told) if isinstance(told, Mapping) else {"steps": told}
+        if unknown := set(whole) - set(_KEYS):
+            raise ScriptError(f"{', '.join(map(repr, sorted(unknown)))} is none of {', '.join(_KEYS)}")
+        script = cls(tuple(whole.get("steps", ())), tuple(whole.get("accounts", ())), whole.get("repeat", 1))
+        if not script.steps:
+            raise ScriptError("steps: there is none")
+        for number, step in enumerate(script.steps, start=1):
+            _check(number, step)
+        return script
+
+    def play(self, exchange: Exchange, accounts: Mapping[str, Account]) -> Iterator[float]:
+        """Do the steps; yield before each how many seconds after the start it is due.
+
+        *accounts* are by key; a step that names none is the first one's.
+        """
+        start = 0.0
+        for _ in itertools.count() if self.repeat is None else range(self.repeat):
+            names: dict[str, Order] = {}
+            due = start
+            for number, step in enumerate(self.steps, start=1):
+                due = max(due, start + step["at"]) if "at" in step else due + step.get("after", 0.0)
+                yield due
+                _do(number, step, exchange, accounts, names)
+            start = due
+
+
+def _from_file(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ScriptError(f"{path} is no JSON: {error}") from None
+
+
+def _check(number: int, step: object) -> None:
+    """Raise `ScriptError` for a step that nobody can do."""
+    if not isinstance(step, Mapping):
+        raise ScriptError(f"step {number}: {step!r} is no object")
+    verb = str(step.get("do"))
+    if verb not in VERBS:
+        raise ScriptError(f"step {number}: do: {verb!r} is none of {', '.join(sorted(VERBS))}")
+    for key in ("at", "after"):
+        if not isinstance(step.get(key, 0.0), (int, float)) or step.get(key, 0.0) < 0:
+            raise ScriptError(f"step {number}: {key}: {step[key]!r} is no number of seconds")
+    signature = inspect.signature(getattr(_owner(verb), verb))
+    positional, named = _arguments(signature, step)
+    try:
+        signature.bind(None, *positional, **named)
+    except TypeError as error:
+        raise ScriptError(f"step {number}: {verb}: {error}") from None
+
+
+def _owner(verb: str) -> type:
+    from bybit_sync.simulator.exchange import Exchange  # noqa: PLC0415 - which plays scripts itself
+
+    return Exchange if VERBS[verb] == "exchange" else Account
+
+
+def _arguments(signature: inspect.Signature, step: Step) -> tuple[list[Any], dict[str, Any]]:
+    """Return what of *step* are arguments: those before and in a list without an end, and those by name."""
+    named = {key: value for key, value in step.items() if key not in _OWN_KEYS}
+    rest = [name for name, parameter in signature.parameters.items() if parameter.kind is parameter.VAR_POSITIONAL]
+    if not rest or rest[0] not in named:
+        return [], named
+    before = list(signature.parameters)[1 : list(signature.parameters).index(rest[0])]
+    return [named.pop(name) for name in before if name in named] + list(named.pop(rest[0])), named
+
+
+def _do(number: int, step: Step, exchange: Exchange, accounts: Mapping[str, Account], names: dict[str, Order]) -> None:
+    verb = step["do"]
+    owner: Any = exchange if VERBS[verb] == "exchange" else _account(number, step, accounts)
+    method = getattr(owner, verb)
+    positional, named = _arguments(inspect.signature(getattr(type(owner), verb)), step)
+    if "order" in named:
+        named["order"] = _order(number, named["order"], owner, names)
+    try:
+        result = method(*positional, **named)
+    except (ValueError, TypeError, KeyError, TimeoutError) as error:
+        raise ScriptError(f"step {number}: {verb}: {error}") from error
+    if "as" in step:
+        names[step["as"]] = result
+
+
+def _account(number: int, step: Step, accounts: Mapping[str, Account]) -> Account:
+    key = step.get("account", next(iter(accounts), None))
+    if key not in accounts:
+        raise ScriptError(f"step {number}: account: there is none with the key {key!r}")
+    return accounts[key]
+
+
+def _order(number: int, name: str, account: Account, names: Mapping[str, Order]) -> Order:
+    """Return the order that a step gave *name*, or the waiting one that stands for a position's stop of that kind."""
+    stops = {order.stop_type: order for order in account.orders() if order.is_position_stop}
+    order = names.get(name) or stops.get(name)
+    if order is None:
+        raise ScriptError(f"step {number}: order: no step before it gave an order the name {name!r}")
+    return order

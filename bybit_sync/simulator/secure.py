@@ -1,0 +1,121 @@
+"""TLS on the exchange's side: a throw-away authority, and a socket that two threads may share."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from typing import Any
+
+__all__ = ["Authority", "SecureSocket"]
+
+_RECORD_HEADER = 5
+
+
+class Authority:
+    """A certificate authority that nobody but a test should trust, made anew each time.
+
+    It vouches for *host*, ``localhost`` and the loopback addresses. Needs the package trustme.
+    """
+
+    def __init__(self, host: str) -> None:
+        trustme = _trustme()
+        authority = trustme.CA()
+        names = dict.fromkeys((host, "localhost", "127.0.0.1", "::1"))
+        self.pem: bytes = authority.cert_pem.bytes()
+        self.server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*names).configure_cert(self.server_context)
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return what a client needs that is to trust this authority, and no other."""
+        return ssl.create_default_context(cadata=self.pem.decode())
+
+
+def _trustme() -> Any:
+    try:
+        import trustme  # noqa: PLC0415 - comes with an extra, and takes a while
+    except ModuleNotFoundError as error:
+        text = "tls: trustme is not installed: pip install trustme"
+        raise ModuleNotFoundError(text, name=error.name) from None
+    return trustme
+
+
+class SecureSocket:
+    """The server's end of TLS on *sock*; the handshake is done when the constructor returns.
+
+    One thread may read while others write, which Python's own TLS sockets do not promise. It reads one whole TLS record at a
+    time, so that nothing is left to read when the socket below has nothing to read: ``select`` tells the truth.
+    """
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        self._sock = sock
+        self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._arrived, self._leaving, server_side=True)
+        # Around everything that has to do with *_tls*, and around sending what it wrote: records have an order.
+        self._lock = threading.Lock()
+        self._shake_hands()
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever has nothing to do with TLS is the socket's own."""
+        return getattr(self._sock, name)
+
+    def recv(self, _size: int) -> bytes:
+        """Return what the next record says; nothing at the end."""
+        while self._read_record():
+            with self._lock, contextlib.suppress(ssl.SSLWantReadError):
+                try:
+                    return self._read_all()
+                finally:
+                    self._send_leaving()
+        return b""
+
+    def sendall(self, data: bytes) -> None:
+        """Write *data*, whole."""
+        with self._lock:
+            self._tls.write(data)
+            self._send_leaving()
+
+    def shutdown(self, how: int) -> None:
+        """End it: politely when only writing ends, else at once."""
+        if how == socket.SHUT_WR:
+            with self._lock, contextlib.suppress(ssl.SSLError, OSError):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    self._tls.unwrap()
+                self._send_leaving()
+        self._sock.shutdown(how)
+
+    def _shake_hands(self) -> None:
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._send_leaving()
+                if not self._read_record():
+                    raise ConnectionAbortedError("the client left in the middle of the TLS handshake") from None
+            else:
+                return self._send_leaving()
+
+    def _read_all(self) -> bytes:
+        text = self._tls.read(1 << 16)
+        while self._tls.pending():
+            text += self._tls.read(1 << 16)
+        return text
+
+    def _read_record(self) -> bool:
+        """Take the next record off the socket; False when there is none any more."""
+        header = self._read_exactly(_RECORD_HEADER)
+        record = header + self._read_exactly(int.from_bytes(header[3:], "big"))
+        with self._lock:
+            self._arrived.write(record)
+        return bool(header)
+
+    def _read_exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size and (part := self._sock.recv(size - len(data))):
+            data += part
+        return data
+
+    def _send_leaving(self) -> None:
+        if data := self._leaving.read():
+            self._sock.sendall(data)

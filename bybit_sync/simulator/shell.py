@@ -1,0 +1,84 @@
+"""``bybit-sync simulate``: the exchange for clients of any language."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from bybit_sync.simulator.account import Account
+from bybit_sync.simulator.exchange import Exchange
+from bybit_sync.simulator.gateways import GATEWAYS
+from bybit_sync.simulator.player import on_time, paused
+from bybit_sync.simulator.scenarios import SCENARIOS
+from bybit_sync.simulator.script import Script, ScriptError
+
+__all__ = ["simulate"]
+
+KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
+
+
+def simulate(*, host: str, port: int, tls: bool, scenario: str, rate: float | None) -> str:
+    """Let an exchange run until ``KeyboardInterrupt``; return in one line what it cannot be started with.
+
+    *scenario* is one of `SCENARIOS` or a script's file; *rate* is how many steps a second, None for the scenario's own pace.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        with Exchange(host=host, port=port, tls=tls) as exchange, _authority_file(exchange) as file:
+            accounts, steps = _plan(exchange, scenario)
+            _introduce(exchange, accounts, scenario, file)
+            on_time(paused(steps, rate=rate), threading.Event())
+            # The scenario is over; who is connected stays so.
+            threading.Event().wait()
+    except (OSError, ScriptError) as error:
+        return str(error)
+    return ""
+
+
+def _plan(exchange: Exchange, scenario: str) -> tuple[list[Account], Iterator[float]]:
+    """Open the accounts, and return them and what they do: how many seconds to wait before each step."""
+    if scenario in SCENARIOS:
+        account = exchange.account(KEY, SECRET)
+        return [account], SCENARIOS[scenario](exchange, account)
+    if not Path(scenario).exists():
+        raise ScriptError(f"--scenario: {scenario!r} is none of {', '.join(SCENARIOS)}, and no file either")
+    script = Script.read(scenario)
+    wanted = script.accounts or ({"key": KEY, "secret": SECRET},)
+    accounts = {account["key"]: exchange.account(**account) for account in wanted}
+    return list(accounts.values()), _pauses(script.play(exchange, accounts))
+
+
+def _pauses(moments: Iterator[float]) -> Iterator[float]:
+    """Turn seconds since the start into seconds since the step before."""
+    before = 0.0
+    for due in moments:
+        yield due - before
+        before = due
+
+
+def _introduce(exchange: Exchange, accounts: list[Account], scenario: str, authority: str) -> None:
+    """Say where it is and who may log in, a thing a line, so that a program can read it too."""
+    told = [("url", exchange.url), *(("path", f"{path} ({gateway.name})") for path, gateway in GATEWAYS.items())]
+    told += [line for account in accounts for line in (("key", account.key), ("secret", account.secret))]
+    told += [("authority", authority)] if authority else []
+    told += [("scenario", f"{scenario}; Ctrl-C ends")]
+    sys.stdout.write("".join(f"{name:<10}{value}\n" for name, value in told))
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _authority_file(exchange: Exchange) -> Iterator[str]:
+    """Keep the certificate that clients have to trust in a file, and yield its name; nothing without TLS."""
+    pem = exchange.authority_pem
+    if pem is None:
+        yield ""
+        return
+    with tempfile.NamedTemporaryFile(prefix="bybit-sync-authority-", suffix=".pem") as file:
+        file.write(pem)
+        file.flush()
+        yield file.name

@@ -1,0 +1,582 @@
+"""Section J: lifecycle and threads."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bybit_sync.transport
+from bybit_sync import Backoff, ClientClosed, Event, GapReason, State, SubscriptionClosed
+from bybit_sync.bell import Bell
+from bybit_sync.connection import Connection
+from bybit_sync.outage import Outage
+from bybit_sync.pacing import Patience
+from bybit_sync.protocol import Session
+from bybit_sync.roster import Roster
+from bybit_sync.signing import Clerk
+from bybit_sync.status import Situation
+from bybit_sync.subscription import Subscription
+from bybit_sync.transport import Transport
+from tests.conftest import KEY, SECRET, threads_of
+from tests.faults import pace
+from tests.faults.conftest import Play
+from tests.faults.exchange import Talk, confirm, every, hang_up, listen, log_in, push_next, serve
+from tests.faults.rows import PLAIN_AND_TLS, row
+from tests.faults.scene import Net, Scene
+from tests.peers import CLOSE, Peer, black_hole
+from tests.test_subscribing import in_background
+
+AT_ONCE = 0.2 + pace.JITTER
+"""What `close` may take with idle consumers, and what this machine's scheduler may add."""
+
+# So long that none of them ends what a test is about.
+PATIENT: dict[str, Any] = {"connect_timeout": 60.0, "request_timeout": 60.0, "ping_interval": 60.0, "pong_timeout": 60.0}
+
+
+def seconds_of(close: Callable[[], bool]) -> float:
+    """Return how long *close* took; it must have said that all is done."""
+    began = time.monotonic()
+    assert close() is True
+    return time.monotonic() - began
+
+
+# --- rows that are proved elsewhere ---
+
+ELSEWHERE = {
+    130: ("test_closing.py", "test_from_a_callback"),
+    133: ("test_processes.py", "test_close_in_a_signal_handler_under_a_storm_of_signals"),
+    135: ("test_processes.py", "test_a_script_that_ends_without_close"),
+    136: ("test_processes.py", "test_a_script_that_ends_while_a_callback_blocks_for_ever"),
+    137: ("test_closing.py", "test_a_client_without_subscriptions_can_be_collected"),
+}
+
+
+@pytest.mark.parametrize("number", [pytest.param(n, marks=row(n, kills="see the test that is named")) for n in ELSEWHERE])
+def test_a_row_that_is_proved_elsewhere(number: int) -> None:
+    """The test that causes it is there, and runs with every other."""
+    file, name = ELSEWHERE[number]
+    assert f"def {name}(" in (Path(__file__).parent.parent / file).read_text(encoding="utf-8")
+
+
+# --- closing, in each phase ---
+
+Reached = Callable[[], object]
+Phase = Callable[[Play, pytest.MonkeyPatch], AbstractContextManager[tuple[Scene, Reached]]]
+
+
+@contextlib.contextmanager
+def resolving(play: Play, patch: pytest.MonkeyPatch) -> Iterator[tuple[Scene, Reached]]:
+    """The resolver does not answer."""
+    asked, over, ask = threading.Event(), threading.Event(), socket.getaddrinfo
+
+    def silent(host: str, *rest: Any, **options: Any) -> Any:
+        if host != "silent.invalid" or options.get("flags"):
+            return ask(host, *rest, **options)
+        asked.set()
+        over.wait(pace.patience())
+        raise socket.gaierror
+
+    patch.setattr(socket, "getaddrinfo", silent)
+    yield play(environment="wss://silent.invalid", **PATIENT), lambda: asked.wait(5)
+    over.set()
+
+
+@contextlib.contextmanager
+def connecting(play: Play, patch: pytest.MonkeyPatch) -> Iterator[tuple[Scene, Reached]]:
+    """The host neither accepts nor refuses."""
+    with black_hole() as port:
+        scene = play(environment=f"ws://127.0.0.1:{port}", **PATIENT)
+        yield scene, lambda: scene.status.wait_for(State.CONNECTING)
+
+
+def mute(scheme: str) -> Phase:
+    """Return the phase in which a server has accepted the connection, and says nothing."""
+
+    @contextlib.contextmanager
+    def phase(play: Play, patch: pytest.MonkeyPatch) -> Iterator[tuple[Scene, Reached]]:
+        spoken = threading.Event()
+        with Peer(lambda line: (line.read(1), spoken.set(), line.wait_for_end())) as peer:
+            yield play(environment=f"{scheme}://127.0.0.1:{peer.port}", **PATIENT), lambda: spoken.wait(5)
+
+    return phase
+
+
+def asking(op: str) -> Phase:
+    """Return the phase in which the exchange has read the request *op*, and does not answer."""
+
+    @contextlib.contextmanager
+    def phase(play: Play, patch: pytest.MonkeyPatch) -> Iterator[tuple[Scene, Reached]]:
+        asked = threading.Event()
+        scene = play(lambda line: serve(line, **{op: lambda *_: asked.set()}), **PATIENT)
+        yield scene, lambda: asked.wait(5)
+
+    return phase
+
+
+@contextlib.contextmanager
+def live(play: Play, patch: pytest.MonkeyPatch) -> Iterator[tuple[Scene, Reached]]:
+    """Everything is confirmed."""
+    scene = play(**PATIENT)
+    yield scene, lambda: scene.client.wait_live(5)
+
+
+@contextlib.contextmanager
+def backing_off(play: Play, patch: pytest.MonkeyPatch) -> Iterator[tuple[Scene, Reached]]:
+    """The exchange has hung up, and the pause is long."""
+    pause = Backoff(initial=300, factor=1, maximum=300)
+    scene = play(lambda line: (log_in(line), hang_up(line)), **PATIENT, backoff=pause)
+    yield scene, lambda: scene.status.wait_for(State.BACKING_OFF)
+
+
+PHASES: dict[str, Phase] = {
+    "resolve": resolving,
+    "TCP": connecting,
+    "TLS": mute("wss"),
+    "upgrade": mute("ws"),
+    "login": asking("auth"),
+    "subscribe": asking("subscribe"),
+    "LIVE": live,
+    "backoff": backing_off,
+}
+
+
+@row(129, kills="close() does not ring the bell, or one of the waits does not listen to it")
+@pytest.mark.parametrize("phase", PHASES)
+def test_closing_takes_no_time_in_any_phase(play: Play, phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It returns at once, every consumer ends once, and thread and descriptors are back."""
+    with PHASES[phase](play, monkeypatch) as (scene, reached):
+        history, positions = scene.subscribe(wait=False), scene.client.subscribe_positions(wait=False)
+        reader = in_background(lambda: list(positions))
+        assert reached() is not False
+        assert seconds_of(scene.client.close) <= AT_ONCE
+        assert reader.get(timeout=5) == []
+        assert history.events == []
+        assert scene.client.state is State.CLOSED
+
+
+@row(131, kills="wait_ended returns what the first caller found")
+def test_closing_from_many_threads_is_one_end(play: Play) -> None:
+    """All calls return in time and say the same; CLOSED is told once."""
+    scene = play()
+    orders = scene.subscribe()
+    together = threading.Barrier(16)
+    took = [in_background(lambda: (together.wait(5), seconds_of(scene.client.close))[1]) for _ in range(16)]
+    assert all(seconds.get(timeout=10) <= 2 + pace.JITTER for seconds in took)
+    scene.status.wait_for(State.CLOSED)
+    assert [change.state for change in scene.status.changes].count(State.CLOSED) == 1
+    assert orders.events == []
+
+
+def chatty(line: Talk) -> None:
+    """Log in, then push without end, and never close."""
+    log_in(line)
+    confirm(line)
+    every(line, 0.0005, push_next)
+    serve(line)
+
+
+def deaf(line: Talk) -> None:
+    """Log in and confirm, then neither read nor close."""
+    log_in(line)
+    confirm(line)
+    line.over.wait(pace.patience())
+
+
+def silent(line: Talk) -> None:
+    """Log in and confirm, then read and say nothing, not even goodbye."""
+    log_in(line)
+    confirm(line)
+    listen(line)
+
+
+@row(132, kills="close() waits for the peer's close frame")
+@PLAIN_AND_TLS
+@pytest.mark.parametrize("script", [chatty, deaf, silent])
+def test_no_peer_can_hold_the_close(play: Play, script: Callable[[Talk], None]) -> None:
+    """Whether it talks on, has stopped reading, or keeps the connection open: closing takes no time."""
+    scene = play(script, **PATIENT)
+    scene.subscribe()
+    assert seconds_of(scene.client.close) <= AT_ONCE
+
+
+@row(132, kills="close() gives the descriptor back without a goodbye")
+@PLAIN_AND_TLS
+def test_a_peer_is_told_goodbye(play: Play) -> None:
+    """The last word is a close frame with the code 1000."""
+    scene = play(silent)
+    scene.subscribe()
+    assert scene.client.close()
+    scene.exchange.wait_for(scene.exchange.talks[0].ended.is_set)
+    assert scene.exchange.talks[0].controls[-1] == (CLOSE, b"\x03\xe8")
+
+
+@row(134, kills="admit() does not look whether the client is closed, and starts a thread")
+def test_a_closed_client_says_so(play: Play) -> None:
+    """What opens something raises `ClientClosed` and what to do; what only tells or ends still works."""
+    scene = play()
+    scene.subscribe()
+    client, orders = scene.client, scene.client.subscribe_orders()
+    assert client.close()
+    for call in (client.subscribe_balances, client.reconnect, client.wait_live, lambda: client.subscribe_orders(wait=False)):
+        with pytest.raises(ClientClosed, match="make a new client"):
+            call()
+    with pytest.raises(SubscriptionClosed):
+        orders.get()
+    assert (list(orders), orders.close(), client.close(), client.wait(), client.health().state) == (
+        [],
+        True,
+        True,
+        True,
+        "CLOSED",
+    )
+    assert not threads_of(client)
+
+
+# --- forks ---
+
+FORKING = """
+import gc, os, ssl, sys
+import bybit_sync
+context = ssl.create_default_context(cadata={authority!r}) if {authority!r} else None
+client = bybit_sync.Client({key!r}, {secret!r}, environment={url!r}, ssl_context=context)
+orders = client.subscribe_orders()
+print("ready", flush=True)
+orders.get(timeout=10)
+child = os.fork()
+if not child:
+    try:
+        orders.get(timeout=0)
+    except bybit_sync.ClientClosed:
+        del client, orders
+        gc.collect()
+        sys.exit(0)   # through atexit and every destructor
+    sys.exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+print("forked", flush=True)
+print([orders.get(timeout=10).data[0].order_id for _ in range(20)], client.health().epoch, flush=True)
+"""
+
+
+@row(138, kills="a forked child says goodbye, or shuts the connection down, when it ends")
+@PLAIN_AND_TLS
+def test_a_child_that_ends_orderly_takes_nothing_from_its_parent(play: Play, net: Net) -> None:
+    """Not a byte is read, written or shut down in the child: the parent gets every push, on the first connection."""
+    scene = play()
+    trusted = [ssl.DER_cert_to_PEM_cert(der) for der in net.client.get_ca_certs(binary_form=True)] if net.client else []
+    script = FORKING.format(key=KEY, secret=SECRET, url=scene.url, authority="".join(trusted))
+    with subprocess.Popen([sys.executable, "-W", "error", "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            scene.exchange.push_order("before")
+            assert process.stdout.readline() == "forked\n"
+            for number in range(20):
+                scene.exchange.push_order(f"{number}")
+            assert process.communicate(timeout=15)[0] == f"{[str(n) for n in range(20)]} 1\n"
+        finally:
+            process.kill()
+
+
+# --- threads that cannot be started ---
+
+
+@row(139, kills="a subscription whose thread did not start stays in the roster")
+@pytest.mark.parametrize("which", ["orders", "connection", "status"])
+def test_a_thread_that_cannot_be_started_leaves_nothing_half_started(
+    play: Play, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """`subscribe_*` raises what the system says, or goes without telling the status; the next call works."""
+    scene = play()
+    start = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if f"-{which}" in thread.name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        tried = in_background(lambda: scene.client.subscribe_orders(lambda event: None, timeout=5))
+        outcome = tried.get(timeout=10)
+        if which != "status":
+            assert isinstance(outcome, RuntimeError)
+            assert (scene.client.state, scene.client.health().subscriptions) == (State.IDLE, ())
+            until(lambda: not threads_of(scene.client))
+    assert scene.client.subscribe_orders().state == "LIVE"
+    scene.exchange.push_order("one")
+
+
+# --- bugs of ours ---
+
+
+PLACES: dict[Any, str] = {
+    Connection: "_has_reason _obey _attempt _take_turn _limited_turnstile _open _stop_without_reason _converse _send _listen "
+    "_next_due _check_time _pass_on _became_live _redact _recover _explain _end_of_live _rest",
+    Session: "__init__ requests next_deadline heard receive tick complete_until ending",
+    Transport: "wait receive send close",
+    Roster: "wanted deliver confirm lose settle_debts",
+    Subscription: "lose remind",
+    Patience: "after accepted",
+    Outage: "begin failed end",
+    Situation: "change",
+    Clerk: "write",
+    Bell: "silence",
+    bybit_sync.transport: "dial _upgrade",
+}
+"""Where a bug of ours may strike: methods, and functions, that the connection thread comes through."""
+
+Place = tuple[Any, str]
+
+NAMED: dict[str, Place] = {
+    f"{owner.__name__.rpartition('.')[2]}.{name}": (owner, name) for owner, names in PLACES.items() for name in names.split()
+}
+
+
+class Failpoint:
+    """Has a place fail with *error*, once, on the connection thread, as soon as it is armed."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, place: Place, error: BaseException) -> None:
+        owner, name = place
+        self.armed = threading.Event()
+        self.failed = threading.Event()
+        self.error = error
+        self._real = getattr(owner, name)
+        # What gives something back has to do so: the test is about the thread, not about a descriptor.
+        self._afterwards = name == "close"
+        # A plain function, or it would not be bound as the method that it stands for.
+        patch.setattr(owner, name, lambda *given, **named: self._call(given, named))
+
+    def _call(self, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        due = self.armed.is_set() and not self.failed.is_set()
+        if not (due and threading.current_thread().name.endswith("-connection")):
+            return self._real(*given, **named)
+        self.failed.set()
+        if self._afterwards:
+            self._real(*given, **named)
+        raise self.error
+
+
+class Witnesses:
+    """One consumer of each kind; they must all be told of a bug."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._called = scene.subscribe()
+        self._queue: queue.Queue[Event[Any]] = queue.Queue()
+        scene.client.subscribe_balances(self._queue)
+        self._trades, self._positions = scene.client.subscribe_user_trades(), scene.client.subscribe_positions()
+        self._iterating = in_background(lambda: [event for event in self._trades])  # noqa: C416 it iterates
+        self._waiting = in_background(scene.client.wait)
+
+    def come_by(self) -> None:
+        """Have the connection thread go everywhere: a push, the end of the connection, and the return."""
+        with contextlib.suppress(EOFError):
+            self._scene.exchange.push_order("one")
+            self._scene.exchange.do(hang_up)
+
+    def are_told(self, bug: BaseException) -> None:
+        """Make sure that everybody was told of *bug*, and that nothing is left."""
+        client = self._scene.client
+        self._scene.status.wait_for(State.FAILED)
+        assert self._scene.status.changes[-1].error is bug
+        assert self._waiting.get(timeout=5) is bug
+        assert self._iterating.get(timeout=5) is bug
+        for take in (self._called.next, lambda: self._queue.get(timeout=5), lambda: self._positions.get(timeout=5)):
+            assert last(take) is bug
+        for call in (self._positions.get, client.wait, client.wait_live, client.subscribe_orders, client.reconnect):
+            with pytest.raises(type(bug)) as raised:
+                call()
+            assert raised.value is bug
+        assert client.close()
+        assert (client.state, threads_of(client)) == (State.FAILED, [])
+        assert "the client has failed" in "".join(text for level, text in self._scene.log.messages if level == "CRITICAL")
+
+
+def last(take: Callable[[], Event[Any]]) -> BaseException | None:
+    """Take events until the one that ends a subscription, and return why it ended."""
+    while True:
+        gap = take().gap
+        if gap is not None and gap.reason is GapReason.ENDED:
+            return gap.error
+
+
+def fails_at(play: Play, patch: pytest.MonkeyPatch, place: str, bug: BaseException) -> None:
+    """Have *bug* strike a client that is LIVE at *place*; everybody must be told."""
+    point = Failpoint(patch, NAMED[place], bug)
+    scene = play()
+    witnesses = Witnesses(scene)
+    point.armed.set()
+    witnesses.come_by()
+    assert point.failed.wait(pace.patience()), "nothing comes there"
+    witnesses.are_told(bug)
+
+
+@row(140, kills="the thread does not catch, or tells no more than the log")
+@pytest.mark.parametrize("place", NAMED)
+def test_a_bug_of_ours_is_told_everywhere(play: Play, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """FAILED and CRITICAL; ENDED to every kind of sink; raised from `get`, iteration, `wait` and what comes later."""
+    fails_at(play, monkeypatch, place, LookupError("there is no such thing in our own loop"))
+
+
+@row(140, kills="a bug before the first confirmation is left to the timeout")
+@pytest.mark.parametrize(
+    "place", ["_has_reason", "_limited_turnstile", "_admit", "_open", "_converse", "_send", "_listen", "_pass_on", "_change"]
+)
+def test_a_bug_at_the_first_connection_is_raised_by_the_call_that_waits(
+    play: Play, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """`subscribe_*` raises it at once, and nothing stays half-subscribed."""
+    bug = LookupError("there is no such thing in our own loop")
+    point = Failpoint(monkeypatch, (Connection, place), bug)
+    point.armed.set()
+    scene = play()
+    outcome = in_background(lambda: scene.client.subscribe_orders(timeout=5))
+    assert outcome.get(timeout=4) is bug
+    assert scene.client.state is State.FAILED
+    assert scene.client.close()
+
+
+@row(140, kills="the first consumer that cannot be told keeps the news from the others")
+def test_a_bug_while_a_bug_is_told_costs_one_consumer_only(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others end all the same, and the client has failed."""
+    bug = LookupError("there is no such thing in our own loop")
+    first = Failpoint(monkeypatch, (Session, "tick"), bug)
+    second = Failpoint(monkeypatch, (Subscription, "end"), KeyError("nor here"))
+    scene = play()
+    balances, orders = scene.client.subscribe_balances(), scene.subscribe()
+    for point in (second, first):
+        point.armed.set()
+    assert last(orders.next) is bug
+    assert second.failed.is_set()
+    with pytest.raises(LookupError):
+        scene.client.wait(5)
+    assert scene.client.close()
+    with pytest.raises((LookupError, SubscriptionClosed)):
+        balances.get(timeout=5)
+
+
+@row(140, kills="what the thread does last is outside of what is caught")
+@pytest.mark.parametrize("place", ["_linger", "_finish"])
+def test_a_bug_at_the_end_of_the_thread_is_told(play: Play, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """The log says it, the consumers end, and `close` comes back."""
+    point = Failpoint(monkeypatch, (Connection, place), LookupError("there is no such thing in our own loop"))
+    scene = play()
+    scene.subscribe()
+    positions = in_background(lambda: list(scene.client.subscribe_positions()))
+    point.armed.set()
+    assert seconds_of(scene.client.close) <= AT_ONCE
+    assert point.failed.is_set()
+    assert positions.get(timeout=5) in ([], point.error)
+    assert "no such thing" in "".join(text for level, text in scene.log.messages if level == "CRITICAL")
+
+
+@row(141, kills="only Exception is caught")
+@pytest.mark.parametrize("place", ["Session.receive", "Transport.receive", "Roster.deliver", "Connection._recover"])
+@pytest.mark.parametrize("bug", [MemoryError(), RecursionError("deep"), SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_no_kind_of_exception_ends_the_thread_in_silence(
+    play: Play, monkeypatch: pytest.MonkeyPatch, place: str, bug: BaseException
+) -> None:
+    """Memory that is used up is told as any bug, and so is what is meant for the main thread."""
+    fails_at(play, monkeypatch, place, bug)
+
+
+# --- a thread that is stuck ---
+
+
+class Hold:
+    """Holds the connection thread, from when it is armed, at *place* until let go, when *given* are its arguments."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, place: Place, given: Callable[..., bool] = lambda *_: True) -> None:
+        owner, name = place
+        self.armed, self.held, self._go = threading.Event(), threading.Event(), threading.Event()
+        real = getattr(owner, name)
+
+        def held(*arguments: Any) -> Any:
+            if self.armed.is_set() and not self._go.is_set() and given(*arguments):
+                self.held.set()
+                self._go.wait(pace.patience())
+            return real(*arguments)
+
+        patch.setattr(owner, name, held)
+
+    def __enter__(self) -> None:
+        self.armed.set()
+        assert self.held.wait(5)
+
+    def __exit__(self, *_: object) -> None:
+        self._go.set()
+
+
+@row(142, kills="health() asks the connection thread, or says how old a frame was when it was read last")
+def test_a_stuck_thread_shows_in_health(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last frame grows older, and nothing counts as fresher than it is; let go, the connection proves to be alive."""
+    scene = play()
+    hold = Hold(monkeypatch, (Transport, "wait"))
+    scene.subscribe()
+    until(lambda: scene.client.health().fresh_as_of is not None)
+    with hold:
+        before = scene.client.health()
+        until(lambda: (scene.client.health().last_frame_age or 0) > 1)
+        assert scene.client.health().fresh_as_of == before.fresh_as_of
+    scene.goes_on()
+
+
+@row(142, kills="a ping counts as asked from when it was due, not from when it was sent")
+def test_a_thread_that_was_stuck_with_a_ping_in_its_hands_gives_the_exchange_its_time(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The silence was ours: the pong has as long as ever from when the ping was sent."""
+    scene = play()
+    scene.relay.delay(pace.seconds(1), scene.relay.down)
+    hold = Hold(monkeypatch, (Transport, "send"), lambda _, text: '"ping"' in text)
+    scene.subscribe()
+    with hold:
+        until(lambda: (scene.client.health().last_frame_age or 0) > 1)
+    scene.goes_on()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until *holds*."""
+    deadline = time.monotonic() + pace.patience()
+    while not holds():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.002)
+
+
+@row(144, kills="the bell's socket blocks")
+def test_a_full_bell_blocks_nobody(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever rings while the thread is stuck comes back at once, however often; afterwards every command was obeyed."""
+    scene = play(**PATIENT)
+    scene.subscribe()
+    hold = Hold(monkeypatch, (Session, "tick"))
+    scene.exchange.push_order("one")
+    with hold:
+        took = [
+            in_background(lambda: [scene.client.subscribe_orders(wait=False).close() for _ in range(500)]) for _ in range(4)
+        ]
+        assert all(len(done.get(timeout=5)) == 500 for done in took)
+    scene.histories[0].update("one")
+    scene.goes_on()
+
+
+@row(144, kills="a ring at a closed bell raises")
+def test_a_closed_bell_is_rung_in_vain() -> None:
+    """Whoever still holds it need not know that nobody waits any more."""
+    bell = Bell()
+    for _ in range(10_000):
+        bell.ring()
+    bell.close()
+    bell.ring()
+    bell.close()
