@@ -23,7 +23,8 @@ def bybit_exchange() -> Iterator[Exchange]:
     try:
         from bybit_sync.simulator import Exchange  # noqa: PLC0415 - see above
     except ModuleNotFoundError as error:
-        pytest.fail(f"bybit_exchange: {error.name} is not installed: pip install 'bybit-sync[simulator]'", pytrace=False)
+        missing = (error.name or "").partition(".")[0]
+        pytest.fail(f"bybit_exchange: {missing} is not installed: pip install 'bybit-sync[simulator]'", pytrace=False)
     with Exchange() as exchange:
         yield exchange
 

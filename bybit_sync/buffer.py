@@ -156,10 +156,10 @@ class Buffer(Generic[T]):
         self._parking.wake()
 
     def discard(self) -> int:
-        """Forget what is buffered and return how many events with data that were."""
+        """Forget what is buffered and return how many events, gaps included, that were."""
         with self._lock:
             self._open = False
-            lost, self.size = self.size, 0
+            lost, self.size = len(self._items), 0
             self._items.clear()
         self._parking.wake()
         return lost

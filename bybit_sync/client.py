@@ -20,7 +20,7 @@ from bybit_sync.buffer import Buffer, Overflow
 from bybit_sync.connection import Connection, Settings
 from bybit_sync.dialects import DIALECTS, Dialect
 from bybit_sync.environments import ENVIRONMENTS, Environment
-from bybit_sync.errors import ConfigurationError, ConnectTimeout
+from bybit_sync.errors import ConfigurationError, ConnectTimeout, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials, hmac_signer
 from bybit_sync.outlet import EventQueue, Outlet
@@ -258,6 +258,7 @@ class Client:
         return self._subscribe(Stream.USER_TRADES, sink, _Wishes(maxsize, overflow, timeout, wait))
 
     def _subscribe(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> Subscription[T]:
+        self._connection.check_process()
         deadline = None if wishes.timeout is None else time.monotonic() + wishes.timeout
         subscription = self._make(stream, sink, wishes)
         subscription.awaited = wishes.wait
@@ -287,14 +288,20 @@ class Client:
 
     def _wait_settled(self, subscription: Subscription[Any], deadline: float | None, wishes: _Wishes) -> None:
         if not subscription.wait_settled(deadline):
-            last = self._connection.last_error
-            why = f"; the last failure: {last}" if last is not None else ""
-            who, stream = self._settings.terms.environment, subscription.stream.value
-            raise ConnectTimeout(f"{who} did not confirm {stream} within {wishes.timeout:g} s{why}") from last
-        if subscription.error is not None:
-            raise subscription.error.with_traceback(None)
-        if subscription.is_closed:
+            raise self._timed_out(subscription.stream, wishes.timeout)
+        if subscription.unborn and subscription.error is not None:
+            raise again(subscription.error)
+        if subscription.is_closed and subscription.error is None:
             self._connection.check_open()
+
+    def _timed_out(self, stream: Stream, timeout: float | None) -> ConnectTimeout:
+        obstacle = self._connection.obstacle
+        why = f"; the last failure: {obstacle}" if obstacle is not None else ""
+        text = f"{self._settings.terms.environment} did not confirm {stream.value} within {timeout:g} s{why}"
+        error = ConnectTimeout(text)
+        error.__cause__ = obstacle
+        self._connection.explain(error)
+        return error
 
     # --- the client as a whole ---
 
@@ -326,7 +333,7 @@ class Client:
         connection.check_process()
         self._wait_for(lambda: self.state is State.CLOSED or connection.situation.error is not None, timeout)
         if self.state is not State.CLOSED and connection.situation.error is not None:
-            raise connection.situation.error.with_traceback(None)
+            raise again(connection.situation.error)
         return self.state is State.CLOSED
 
     def wait_live(self, timeout: float | None = None) -> bool:
@@ -362,7 +369,7 @@ class Client:
         ended = self._connection.wait_ended(deadline)
         # Every one of them is waited for, not only those before the first that is late.
         done = [subscription.wait_done(deadline) for subscription in subscriptions]
-        return ended and all(done)
+        return self._connection.wait_told(deadline) and ended and all(done)
 
     def __enter__(self) -> Self:
         return self

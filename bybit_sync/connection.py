@@ -29,6 +29,7 @@ from bybit_sync.errors import (
     ConnectionLost,
     ProtocolError,
     Refused,
+    again,
 )
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials
@@ -44,6 +45,7 @@ from bybit_sync.timings import Timings
 from bybit_sync.transport import Transport, open_websocket
 from bybit_sync.updates import Event
 from bybit_sync.waiting import Flag, wait_for
+from bybit_sync.wire import bare
 
 __all__ = ["Connection", "Settings"]
 
@@ -86,6 +88,8 @@ class Connection:
         self.log = log
         self.situation = Situation(Moment.now().utc)
         self.last_error: BaseException | None = None
+        self.obstacle: BaseException | None = None
+        """What keeps it from being logged in at present; None when nothing does."""
         self._settings = settings
         self._times = settings.timings
         self._process = os.getpid()
@@ -129,7 +133,9 @@ class Connection:
             self.check_open()
             if self._thread is None:
                 self._start()
-            self._commands.append(lambda: self._admit(subscription))
+            if not subscription.awaited:
+                self.situation.hope()
+            self._commands.append(lambda: self._enter(subscription))
         self._ring()
 
     def release(self, subscription: Subscription[Any]) -> None:
@@ -151,6 +157,10 @@ class Connection:
     def wait_ended(self, deadline: float) -> bool:
         """Wait until the thread has ended; False when *deadline* passes first."""
         return self.is_inside() or wait_for(self._ended, deadline)
+
+    def wait_told(self, deadline: float) -> bool:
+        """Wait until `on_status` has heard everything; False when *deadline* passes first."""
+        return self._notifier is None or self.is_inside() or wait_for(self._notifier.idle, deadline)
 
     def delivering(self) -> set[Subscription[Any]]:
         """Return the subscriptions that are open, and those that have ended and whose callback's thread has not."""
@@ -190,10 +200,8 @@ class Connection:
         return self._closing
 
     def abandon(self) -> None:
-        """In a forked child: give the descriptors back without a word; connection and threads are the parent's."""
-        transport, bell = self._transport, self._bell
-        if transport is not None:
-            transport.release()
+        """In a forked child: give the bell back; connection and threads are the parent's."""
+        bell = self._bell
         if bell is not None:
             bell.close()
 
@@ -229,7 +237,7 @@ class Connection:
         if self._closing:
             raise ClientClosed(f"{self.name} is closed: make a new client")
         if self.situation.state is State.FAILED and self.situation.error is not None:
-            raise self.situation.error.with_traceback(None)
+            raise again(self.situation.error)
 
     def _command(self, command: Callable[[], None]) -> None:
         # Without a thread there is nothing to be told; it would wait here until there is one again.
@@ -260,27 +268,36 @@ class Connection:
     # --- the thread ---
 
     def _run(self, bell: Bell) -> None:
+        # Whatever goes wrong here is told: never a silently dead thread.
+        try:
+            self._work(bell)
+        except BaseException as bug:  # noqa: BLE001 - as said
+            self._fail(bug, bug=True)
+        finally:
+            if self._bell is bell:
+                self._retire(bell)
+
+    def _work(self, bell: Bell) -> None:
         limited = self._limited_turnstile()
-        if limited is not None:
-            limited.join(self, self._settings.connect_limit or ConnectLimit())
+        if limited is None:
+            self._serve_until_nothing_is_left(bell)
+            return
+        limited.join(self, self._settings.connect_limit or ConnectLimit())
         try:
             self._serve_until_nothing_is_left(bell)
         finally:
-            if limited is not None:
-                limited.leave(self)
-            if self._bell is bell:
-                self._retire(bell)
+            limited.leave(self)
 
     def _serve_until_nothing_is_left(self, bell: Bell) -> None:
         while True:
             try:
                 self._serve(bell)
-            except BaseException as bug:  # noqa: BLE001 - never a silently dead thread
+            except BaseException as bug:  # noqa: BLE001 - a bug ends the client, and the thread stays to tell it
                 self._fail(bug, bug=True)
             self._linger(bell)
             # Under the lock, or a command left between the look and the end would wait for ever.
             with self._lock:
-                if self._commands and not self._closing and self.situation.state is not State.FAILED:
+                if not self._closing and (self._commands or not self.roster.settle_debts()):
                     continue
                 self._finish()
                 self._retire(bell)
@@ -300,6 +317,9 @@ class Connection:
             error = self._attempt(bell)
             if error is not None and not self._closing:
                 self._recover(error, bell)
+        if self.situation.state is State.FAILED and self.last_error is not None:
+            # Who was admitted in the moment of failing is told, too.
+            self._end_all(self.last_error)
 
     def _has_reason(self) -> bool:
         self._obey()
@@ -319,7 +339,8 @@ class Connection:
         except _Stop:
             return None
         except ENDINGS as error:
-            return error
+            # Kept for as long as anybody keeps a gap; its frames would keep the whole connection.
+            return bare(error)
         raise AssertionError("a conversation ends by an exception")
 
     def _open(self, bell: Bell) -> Transport:
@@ -351,10 +372,19 @@ class Connection:
         limited = self._limited_turnstile()
         if limited is not None and (wait := limited.turn()):
             self.log.info("waiting %.1f s for the connect limit", wait)
-            self._rest(wait, bell)
-            self._stop_without_reason()
+            self.obstacle = self.obstacle or ConnectionFailed(
+                f"the connect limit lets the next attempt through in {wait:.1f} s"
+            )
+            self._rest(wait, wait, bell)
+            try:
+                self._stop_without_reason()
+            except _Stop:
+                limited.give_back()
+                raise
 
     def _converse(self, transport: Transport, bell: Bell) -> None:
+        # What was wished for until now belongs to this login.
+        self._stop_without_reason()
         now = Moment.now()
         clock = self._clock = self._clock or ExchangeClock(now)
         self._drop_wanted = False
@@ -365,9 +395,10 @@ class Connection:
             while True:
                 self._send(session, transport, bell)
                 transport.wait(self._next_due(session, transport) - time.monotonic())
-                self._listen(session, transport)
+                # Obeyed before listening: who subscribes receives all that is read after the call.
                 bell.silence()
                 self._stop_without_reason()
+                self._listen(session, transport)
                 self._check_time(session, transport)
         except ENDINGS as error:
             reason = session.ending(error)
@@ -386,6 +417,7 @@ class Connection:
                 # What the exchange had sent before is still delivered; this raises the same when there is no more.
                 self._listen(session, transport)
                 raise
+            session.sent(request, Moment.now())
 
     def _listen(self, session: Session, transport: Transport) -> None:
         now = Moment.now()
@@ -424,10 +456,12 @@ class Connection:
             self.roster.deliver(news, now)
         elif isinstance(news, Confirmed):
             self._ever_confirmed = True
+            self.situation.hope()
             self.roster.confirm(news.stream, session.clock, now, session.epoch)
         elif isinstance(news, LoggedIn):
             self._epoch = session.epoch
             self._connected_at = now.utc
+            self.obstacle = None
             self._patience.accepted()
         elif isinstance(news, Live):
             self._became_live(now)
@@ -444,7 +478,7 @@ class Connection:
         self._change(State.LIVE, downtime=downtime)
 
     def _rejected(self, news: Rejected, now: Moment) -> None:
-        self._explain(news.error)
+        self.explain(news.error)
         for subscription in tuple(self.roster):
             if subscription.stream is news.stream:
                 self._end(subscription, news.error, now)
@@ -455,12 +489,12 @@ class Connection:
         at = self._clock.at(now) if self._clock else now.utc
         self.roster.end(subscription, error, at, now, self._epoch)
 
-    def _subscription_ended(self, subscription: Subscription[Any], error: BaseException) -> None:
+    def _subscription_ended(self, subscription: Subscription[Any], error: BaseException, told: bool) -> None:  # noqa: FBT001
         if not self.roster.has(subscription.stream) and self._session is not None:
             self._unwant(self._session, subscription)
-        # The failure of the client is told once, as its own; so is that of a `subscribe_*` that still waits.
-        if not subscription.awaited and self.situation.state is not State.FAILED:
-            if not self.roster:
+        # The failure of the client is told once, as its own; what is not told in band is raised where it is waited for.
+        if told and self.situation.state is not State.FAILED:
+            if not self.roster.is_established():
                 self.situation.tell(error)
             self.log.error("the subscription to %s has ended: %s", subscription.stream.value, error)
             self._tell(self.situation.state, self.situation.state, error=error, subscription=subscription)
@@ -476,15 +510,18 @@ class Connection:
         while self._commands:
             self._commands.popleft()()
 
+    def _enter(self, subscription: Subscription[Any]) -> None:
+        # In the roster before anything else: whatever goes wrong from here on, it is told.
+        if not subscription.is_closed:
+            self.roster.add(subscription)
+            self._admit(subscription)
+
     def _admit(self, subscription: Subscription[Any]) -> None:
-        if subscription.is_closed:
-            return
-        self.situation.tell(None)
-        self.roster.add(subscription)
         session, now = self._session, Moment.now()
         if session is None:
             return
         if session.is_confirmed(subscription.stream):
+            self.situation.hope()
             self.roster.confirm_one(subscription, session.clock, now, session.epoch)
         else:
             session.want(subscription.stream, now)
@@ -500,8 +537,8 @@ class Connection:
     # --- after a failure ---
 
     def _recover(self, error: Exception, bell: Bell) -> None:
-        self._explain(error)
-        self.last_error = error
+        self.explain(error)
+        self.last_error = self.obstacle = error
         proven = self._end_of_live(time.monotonic())
         failure = judge(error, self._times)
         if failure.hopeless and not self._ever_confirmed:
@@ -514,7 +551,7 @@ class Connection:
             return
         self._outage.failed(error, pause, loud=failure.loud and (failure.last or self._patience.is_news(error)))
         self._change(State.BACKING_OFF, error=error)
-        self._rest(pause, bell)
+        self._rest(pause, self._patience.least, bell)
 
     def _end_of_live(self, now: float) -> bool:
         """Take note that the client is not LIVE, and say whether it was for long enough to forgive earlier failures."""
@@ -523,11 +560,15 @@ class Connection:
         self._outage.begin(now)
         return since is not None and now - since >= self._times.proven
 
-    def _rest(self, seconds: float, bell: Bell) -> None:
-        until = time.monotonic() + seconds
+    def _rest(self, seconds: float, least: float, bell: Bell) -> None:
+        """Wait *seconds*; `reconnect` cuts that short, but not below *least*."""
+        began = time.monotonic()
         self._drop_wanted = False
-        while self._has_reason() and not self._drop_wanted and (left := until - time.monotonic()) > 0:
+        while self._has_reason():
             now = time.monotonic()
+            left = began + (least if self._drop_wanted else seconds) - now
+            if left <= 0:
+                return
             self._outage.remind(now, self.last_error)
             left = min(left, self._outage.next_reminder() - now)
             bell.wait(left if self.roster.settle_debts() else min(left, self._times.offer_again))
@@ -543,14 +584,28 @@ class Connection:
         self._session = None
         level = self.log.critical if bug else self.log.error
         level("the client has failed and ended: %s", error or type(error).__name__, exc_info=error if bug else None)
+        bare(error)
         self.situation.tell(error)
         self._change(State.FAILED, error=error)
+        self._obey_guarded()
         self._end_all(error)
+
+    def _obey_guarded(self) -> None:
+        while self._commands:
+            try:
+                self._obey()
+            except BaseException as bug:
+                self.log.critical("a command failed", exc_info=bug)
 
     def _end_all(self, error: BaseException) -> None:
         now = Moment.now()
         for subscription in tuple(self.roster):
-            self._end(subscription, error, now)
+            try:
+                self._end(subscription, error, now)
+            except BaseException as bug:
+                self.log.critical("%s could not be told its end", subscription.stream.value, exc_info=bug)
+                subscription.error = error
+                subscription.shut()
 
     def _linger(self, bell: Bell) -> None:
         """Stay until every queue took its last word, unless there is something better to do."""
@@ -565,9 +620,8 @@ class Connection:
                 subscription.shut()
                 self.roster.remove(subscription)
             self._change(State.CLOSED)
-        elif self.situation.state is State.FAILED and self.last_error is not None:
-            self._end_all(self.last_error)
         else:
+            self._outage.forget()
             self._change(State.IDLE, error=self.last_error)
         self._connected_at = None
 
@@ -578,7 +632,7 @@ class Connection:
         if isinstance(error, ConnectionLost):
             error.reason = redact(error.reason)
 
-    def _explain(self, error: Exception) -> None:
+    def explain(self, error: Exception) -> None:
         """Add to *error* what an old dialect's user must know."""
         notice = self._settings.terms.notice
         if notice and notice not in str(error):
@@ -623,6 +677,7 @@ def _say_goodbye() -> None:
         connection.close()
     for connection in connections:
         connection.wait_ended(deadline)
+        connection.wait_told(deadline)
 
 
 def _leave_to_the_parent() -> None:

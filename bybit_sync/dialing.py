@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from typing import Any
@@ -29,6 +30,9 @@ _Address = tuple[int, tuple[Any, ...]]  # a family, and what its sockets connect
 _RESOLVE_SECONDS = 5.0
 _CONNECT_SECONDS = 5.0
 _STAGGER_SECONDS = 0.25
+
+# Every socket that was opened here, for as long as there is one.
+_ours: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 _log = logging.getLogger(__name__)
 
@@ -194,6 +198,7 @@ class _Race:
         except OSError as error:  # no descriptor left, or a family that this machine does not speak
             self._failures.append(reason_of(error))
             return
+        _ours.add(sock)
         self._running[sock] = time.monotonic() + _CONNECT_SECONDS
         try:
             sock.setblocking(False)
@@ -295,3 +300,16 @@ def _distrust(wire: Wire, host: str, error: ssl.SSLCertVerificationError) -> str
         return f"the certificate is for {names}, not for {host}. {_NAME_HINT}"
     hint = _CLOCK_HINT if error.verify_code in _EXPIRED else _TRUST_HINT
     return f"the certificate cannot be trusted: {error.verify_message}. {hint}"
+
+
+# -- forks
+
+
+def _leave_to_the_parent() -> None:
+    # Closing the descriptor harms nothing; a shutdown or a farewell would end the parent's connection.
+    for sock in list(_ours):
+        sock.close()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_leave_to_the_parent)

@@ -6,6 +6,8 @@ account id.
 
 from __future__ import annotations
 
+import copy
+
 __all__ = [
     "AuthenticationError",
     "BybitSyncError",
@@ -21,6 +23,7 @@ __all__ = [
     "SubscriptionClosed",
     "SubscriptionRejected",
     "TLSError",
+    "again",
 ]
 
 
@@ -125,3 +128,16 @@ class ClientClosed(BybitSyncError):
 
 class SubscriptionClosed(BybitSyncError):
     """The subscription has ended, and everything that it received has been taken."""
+
+
+def again(error: BaseException) -> BaseException:
+    """Return *error* to be raised once more, to somebody else.
+
+    A copy: raising the one that is kept would hang the frames of whoever is told on it, for as long as it is kept.
+    """
+    try:
+        twin = copy.copy(error)
+    except Exception:  # noqa: BLE001 - a user's own exception may refuse to be copied
+        return error.with_traceback(None)
+    twin.__cause__ = error.__cause__
+    return twin

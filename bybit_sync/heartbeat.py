@@ -36,9 +36,12 @@ class Heartbeat:
         """Say whether a ping is due."""
         return now.seconds >= self._next_ping
 
-    def pinged(self, now: Moment) -> None:
-        """Take note that a ping is sent."""
+    def ping(self, now: Moment) -> None:
+        """Take note that a ping is on its way out."""
         self._next_ping = now.seconds + self._times.ping_interval
+
+    def pinged(self, now: Moment) -> None:
+        """Take note that a ping went out."""
         self._pinged = now
         if self._unheard is None:
             self._unheard = now.seconds

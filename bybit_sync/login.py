@@ -69,6 +69,10 @@ class Login:
         self._terms.log.info("the login was refused; it is signed again with the exchange's time")
         self._ask(now)
 
+    def sent(self, now: Moment) -> None:
+        """Take note that it went out: signing it may have taken its time."""
+        self._due = now.seconds + self._times.request_timeout
+
     def check(self, now: Moment) -> None:
         """Raise `ConnectionLost` when the answer is overdue."""
         if self.due is not None and now.seconds >= self.due:

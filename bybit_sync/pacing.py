@@ -118,6 +118,8 @@ class Patience:
     times: Timings
     failures: int = 0
     """Since the last connection that stayed LIVE long enough."""
+    least: float = 0.0
+    """What the last failure demands, whoever is in a hurry."""
     _streaks: dict[tuple[type[Exception], Failure], int] = Factory(dict)
 
     def after(self, error: Exception, chance: float, *, proven: bool) -> float | None:
@@ -133,7 +135,8 @@ class Patience:
             return None
         self.failures = 0 if proven else self.failures + 1
         pause = self.backoff.delay(self.failures, chance)
-        return max(pause, failure.pauses[min(streak, len(failure.pauses)) - 1], _asked_for(error, self.times))
+        self.least = max(failure.pauses[min(streak, len(failure.pauses)) - 1], _asked_for(error, self.times))
+        return max(pause, self.least)
 
     def is_news(self, error: Exception) -> bool:
         """Say whether *error*, the last failure, is the first of its kind since the exchange let us in."""
@@ -178,6 +181,11 @@ class Turnstile:
             self._used = max(0.0, self._used - (now - self._taken_at) * rate) + 1
             self._taken_at = now
             return max(0.0, (self._used - burst) / rate)
+
+    def give_back(self) -> None:
+        """Take back a turn that was not used."""
+        with self._lock:
+            self._used = max(0.0, self._used - 1)
 
 
 _turnstiles: dict[tuple[int, str], Turnstile] = {}

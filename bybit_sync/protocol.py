@@ -89,6 +89,15 @@ class Session:
 
     # --- fed ---
 
+    def sent(self, request: Request, now: Moment) -> None:
+        """Take note that *request* went out at *now*: the exchange's time to answer begins."""
+        if request.op == "ping":
+            self._heartbeat.pinged(now)
+        elif request.op == "auth":
+            self._login.sent(now)
+        elif request.op == "subscribe":
+            self._topics.sent(request, now)
+
     def want(self, stream: Stream, now: Moment, *, returning: bool = False) -> None:
         """Subscribe to *stream*, now or as soon as the login is accepted."""
         self._topics.want(stream, now, returning=returning)
@@ -175,7 +184,7 @@ class Session:
     # --- pings and pongs ---
 
     def _ping(self, now: Moment) -> None:
-        self._heartbeat.pinged(now)
+        self._heartbeat.ping(now)
         self._post.ping()
         silent = self._heartbeat.without_pong(now)
         if silent > self._terms.timings.no_pong and self._is_new("no pong"):

@@ -18,7 +18,7 @@ Subscriptions = tuple[Subscription[Any], ...]
 class Roster:
     """The open subscriptions of a client by stream. Changed by the connection thread only; may be read from any."""
 
-    def __init__(self, ended: Callable[[Subscription[Any], BaseException], None]) -> None:
+    def __init__(self, ended: Callable[[Subscription[Any], BaseException, bool], None]) -> None:
         self._ended = ended
         # Tuples, replaced as a whole: another thread that reads one never sees half a change.
         self._streams: dict[Stream, Subscriptions] = dict.fromkeys(Stream, ())
@@ -38,6 +38,10 @@ class Roster:
             for stream, subscriptions in self._streams.items()
             if subscriptions
         }
+
+    def is_established(self) -> bool:
+        """Say whether there is any whose failure nobody waits to be told."""
+        return any(not s.awaited or s.state is not SubscriptionState.PENDING for s in self)
 
     def has(self, stream: Stream) -> bool:
         """Say whether anybody subscribes to *stream*."""
@@ -79,20 +83,13 @@ class Roster:
     def end(self, subscription: Subscription[Any], error: BaseException, at: datetime, now: Moment, epoch: int) -> None:
         """End *subscription* with *error*."""
         self.remove(subscription)
-        subscription.end(error, at, now, epoch)
-        if not _settled(subscription):
+        told = subscription.end(error, at, now, epoch)
+        if told and not subscription.settle_debts():
             self._debtors.append(subscription)
-        self._ended(subscription, error)
+        self._ended(subscription, error, told)
 
     def settle_debts(self) -> bool:
         """Offer full queues what they are owed; say whether nothing is owed any more."""
-        self._debtors = [s for s in self._debtors if not _settled(s)]
-        owing = [s for s in self if s.has_queue and not _settled(s)]
+        self._debtors = [s for s in self._debtors if not s.settle_debts()]
+        owing = [s for s in self if s.has_queue and not s.settle_debts()]
         return not self._debtors and not owing
-
-
-def _settled(subscription: Subscription[Any]) -> bool:
-    try:
-        return subscription.settle_debts()
-    except BaseException:  # noqa: BLE001 - its queue is beyond repair: it was told by its error, its state and `on_status`
-        return True

@@ -6,14 +6,14 @@ import queue
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
 from bybit_sync.enums import TextEnum
 from bybit_sync.logs import ClientLog
 from bybit_sync.subscription import Subscription, SubscriptionHealth
-from bybit_sync.waiting import Parking
+from bybit_sync.waiting import Flag, Parking
 
 __all__ = ["Health", "Notifier", "Situation", "State", "StatusChange"]
 
@@ -97,6 +97,12 @@ class Situation:
         self._parking.wake()
         return previous
 
+    def hope(self) -> None:
+        """Forget why the last subscription ended: there is another one. What a client failed with stays."""
+        with self._lock:
+            if self.state is not State.FAILED:
+                self.error = None
+
     def tell(self, error: BaseException | None) -> None:
         """Set *error*."""
         self.error = error
@@ -107,8 +113,12 @@ class Situation:
         return self._parking.wait(wanted, deadline)
 
 
+# States in which nothing more is to be expected, unless somebody subscribes again.
+RESTING: Final = (State.IDLE, State.FAILED, State.CLOSED)
+
+
 class Notifier:
-    """Calls *on_status* with each change, in order, on a thread that lives while there are changes."""
+    """Calls *on_status* with each change, in order, on a thread that lives until the client rests."""
 
     def __init__(
         self,
@@ -122,13 +132,16 @@ class Notifier:
         self._changes: queue.SimpleQueue[StatusChange] = queue.SimpleQueue()
         # Reentrant: `close` in a signal handler may post while the interrupted call does.
         self._lock = threading.RLock()
-        self._running = False
+        self.idle = Flag()
+        """Set while there is no thread, and so nothing left to tell."""
+        self.idle.set()
 
     def post(self, change: StatusChange) -> None:
         """Have *on_status* called with *change*. Any thread."""
         self._changes.put(change)
         with self._lock:
-            start, self._running = not self._running, True
+            start = self.idle.is_set()
+            self.idle.clear()
         if start:
             self._begin()
 
@@ -137,21 +150,22 @@ class Notifier:
             self._start(self._run, "status")
         except RuntimeError as error:
             # No thread can be started now. The change stays in line for the next one.
-            self._running = False
+            self.idle.set()
             self._log.error("on_status cannot be called: %s", error)
 
     def _run(self) -> None:
-        while (change := self._next()) is not None:
+        resting = False
+        while not (resting and self._ends()):
+            change = self._changes.get()
+            resting = change.state in RESTING
             try:
                 self._on_status(change)
             except BaseException as error:  # noqa: BLE001 - nothing that it raises ends the thread
                 self._log.error("on_status raised", exc_info=error)
 
-    def _next(self) -> StatusChange | None:
+    def _ends(self) -> bool:
         # Under the lock, or a change posted between the look and the end would wait for the next one.
         with self._lock:
-            try:
-                return self._changes.get_nowait()
-            except queue.Empty:
-                self._running = False
-                return None
+            if self._changes.empty():
+                self.idle.set()
+            return self.idle.is_set()

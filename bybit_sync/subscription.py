@@ -16,7 +16,7 @@ from bybit_sync.arguments import not_negative
 from bybit_sync.buffer import Buffer, with_gap
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.enums import TextEnum
-from bybit_sync.errors import ConfigurationError, SubscriptionClosed
+from bybit_sync.errors import ConfigurationError, SubscriptionClosed, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.outage import due
 from bybit_sync.outlet import Outlet
@@ -123,7 +123,9 @@ class Subscription(Generic[T]):
         # Reentrant: `close` may run in a signal handler that interrupts any of these methods.
         self._lock = threading.RLock()
         self.awaited = False
-        """Whether `subscribe_*` still waits for it: its failure is then raised there, not told in band."""
+        """Whether `subscribe_*` waits for its confirmation: a failure before that is raised there, not told in band."""
+        self.unborn = False
+        """Whether it ended while `subscribe_*` waited."""
         self._state = SubscriptionState.PENDING
         self._settled = Flag()
         self._done = Flag()
@@ -271,7 +273,7 @@ class Subscription(Generic[T]):
 
     def _end(self) -> BaseException:
         if self.error is not None:
-            return self.error.with_traceback(None)
+            return again(self.error)
         return SubscriptionClosed(f"the subscription to {self.stream.value} is closed, and all that it received has been taken")
 
     # --- only the connection thread ---
@@ -312,12 +314,15 @@ class Subscription(Generic[T]):
         self._complete_until = max(complete_until, began) if complete_until is not None and began is not None else began
         self._lost = error
 
-    def end(self, error: BaseException, at: datetime, now: Moment, epoch: int) -> None:
-        """End with *error*, told in band after all that is buffered, or by the `subscribe_*` that still waits."""
+    def end(self, error: BaseException, at: datetime, now: Moment, epoch: int) -> bool:
+        """End with *error*, told in band after all that is buffered, or by the `subscribe_*` that waits.
+
+        Returns whether it is told in band; not so either when it was closed before.
+        """
         with self._lock:
             if self._state is SubscriptionState.CLOSED:
-                return
-            unborn = self.awaited and self._state is SubscriptionState.PENDING
+                return False
+            unborn = self.unborn = self.awaited and self._state is SubscriptionState.PENDING
             self._state = SubscriptionState.CLOSED
             self.error = error
         since = min(self._complete_until or self._began() or at, at)
@@ -325,8 +330,10 @@ class Subscription(Generic[T]):
             self._way.discard()
         else:
             self._way.end(self._gap(GapReason.ENDED, since, at, str(error), error, now, epoch))
-        self._keep_alive = None
+        if not self.has_queue:
+            self._keep_alive = None
         self._settled.set()
+        return not unborn
 
     def _began(self) -> datetime | None:
         """Return the exchange's time of the last confirmation, as it is known by now; None before the first."""
@@ -367,7 +374,14 @@ class Subscription(Generic[T]):
 
     def settle_debts(self) -> bool:
         """Offer the user's queue what it is owed; say whether nothing is owed any more."""
-        return self._way.offer() if isinstance(self._way, Outlet) else True
+        try:
+            paid = self._way.offer() if isinstance(self._way, Outlet) else True
+        except BaseException:  # noqa: BLE001 - beyond repair: it was told by its error, its state and `on_status`
+            paid = True
+        if paid and self.is_closed:
+            # Not before: whoever holds nothing but the queue still gets the last word.
+            self._keep_alive = None
+        return paid
 
     def remind(self, now: float, times: Timings) -> None:
         """Warn when the callback runs for long, or nobody takes what waits; *now* is the monotonic time."""

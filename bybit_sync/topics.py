@@ -151,6 +151,12 @@ class Topics:
 
     # --- what becomes of them ---
 
+    def sent(self, request: Request, now: Moment) -> None:
+        """Take note that *request*, a subscribe, went out."""
+        topic = self._asked.get(str(request.req_id))
+        if topic is not None and topic.standing is Standing.ASKED:
+            topic.due = now.seconds + self._terms.timings.request_timeout
+
     def answered(self, request: Request, answer: Answer, now: Moment) -> list[News]:
         """Take *answer* to *request*, a subscribe."""
         topic = self._asked.pop(str(request.req_id))

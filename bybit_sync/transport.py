@@ -339,7 +339,7 @@ class Transport:
         if not frame.fin or len(frame.data) > _LONGEST_CONTROL:
             raise self._refusal(_PROTOCOL, "a control frame was fragmented or too long")
         if frame.opcode == ABNF.OPCODE_PING:
-            self._write(ABNF.OPCODE_PONG, frame.data)
+            self._write(_framed(ABNF.OPCODE_PONG, frame.data))
         elif frame.opcode == ABNF.OPCODE_CLOSE:
             raise self._closed_by(frame.data)
 
@@ -382,19 +382,19 @@ class Transport:
         Raises `ConnectionLost` when it is not taken in time or the connection is gone, and what *on_bell* raises. Nothing can
         be sent afterwards, as half a frame may be out; what the peer had sent is still to be had from `receive`.
         """
-        failure = self._write(ABNF.OPCODE_TEXT, text)
-        # It may be a login, and a traceback keeps the locals of each frame that it passes.
+        # It may be a login: from here on only its masked frame is held, whoever looks at our locals.
+        frame = _framed(ABNF.OPCODE_TEXT, text)
         del text
+        failure = self._write(frame)
         if failure is not None:
             raise failure
 
-    def _write(self, opcode: int, payload: str | bytes) -> BaseException | None:
+    def _write(self, frame: bytes) -> BaseException | None:
         if self._broken is not None:
             return self._broken
         watch = self._wire.watch
         watch.deadline, watch.phase = time.monotonic() + self._write_seconds, "sending"
-        # Not by WebSocket.send, which prints it when somebody turned websocket.enableTrace on.
-        self._broken = self._wire.write(ABNF.create_frame(payload, opcode).format())
+        self._broken = self._wire.write(frame)
         watch.deadline, watch.phase = math.inf, "connected"
         if self._rang:
             self._rang = False
@@ -420,5 +420,11 @@ class Transport:
 
     def _say_goodbye(self, code: int) -> None:
         if not self._said_goodbye and self._broken is None:
-            self._wire.write_now(ABNF.create_frame(code.to_bytes(2, "big"), ABNF.OPCODE_CLOSE).format())
+            self._wire.write_now(_framed(ABNF.OPCODE_CLOSE, code.to_bytes(2, "big")))
         self._said_goodbye = True
+
+
+def _framed(opcode: int, payload: str | bytes) -> bytes:
+    """Return *payload* as a frame to be written; not by `WebSocket.send`, which prints it when somebody traces."""
+    frame: bytes = ABNF.create_frame(payload, opcode).format()
+    return frame

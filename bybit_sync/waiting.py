@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,13 +10,15 @@ from typing import Final, Protocol
 
 __all__ = ["Flag", "Parking", "remaining", "wait_for"]
 
-# How long a lock is waited for at a stretch: Windows sees Ctrl-C only in between.
-SLICE: Final = 0.2 if sys.platform == "win32" else threading.TIMEOUT_MAX
+# How long the main thread waits at a stretch. A signal that arrives as it begins to wait, or at another thread, does not
+# wake it (on Windows none does): Ctrl-C is seen in between.
+SLICE: Final = 0.2
 
 
 def remaining(deadline: float | None) -> float:
     """Return the seconds until *deadline* on the monotonic clock (None: no end), at most one slice; 0 when it has passed."""
-    return SLICE if deadline is None else max(0.0, min(SLICE, deadline - time.monotonic()))
+    longest = SLICE if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
+    return longest if deadline is None else max(0.0, min(longest, deadline - time.monotonic()))
 
 
 class Parking:

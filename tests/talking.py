@@ -64,6 +64,7 @@ class Talk:
         )
         wishes = dict.fromkeys(wanted, returning)
         self.session = Session(terms, epoch=1, clock=self.clock, wanted=wishes, now=self.now)
+        self._sent: list[Request] = []
 
     @property
     def now(self) -> Moment:
@@ -74,6 +75,13 @@ class Talk:
         """Let *seconds* pass, then have done what is due."""
         self.seconds += seconds
         self.session.tick(self.now)
+        self.send()
+
+    def send(self) -> None:
+        """Send what the session has to send, at once."""
+        for request in self.session.requests():
+            self.session.sent(request, self.now)
+            self._sent.append(request)
 
     def live_on(self, seconds: float) -> None:
         """Let *seconds* pass while the exchange answers every ping."""
@@ -83,7 +91,9 @@ class Talk:
 
     def asked(self, op: str | None = None) -> list[Request]:
         """Take what the session has to send, of one kind or all."""
-        return [request for request in self.session.requests() if op in (None, request.op)]
+        self.send()
+        sent, self._sent = self._sent, []
+        return [request for request in sent if op in (None, request.op)]
 
     def topics_asked(self) -> list[object]:
         """Take what the session has to send, and return the topics of the subscribes."""
@@ -121,6 +131,7 @@ class Talk:
         """Have the login accepted and its ping answered; return what is asked for then, pings apart."""
         [login] = self.asked("auth")
         self.answer(login)
+        self.send()
         self.pong()
         return [request for request in self.asked() if request.op != "ping"]
 

@@ -238,9 +238,9 @@ def test_a_closed_buffer_has_no_last_word() -> None:
 
 
 def test_discarding_says_how_much_was_lost() -> None:
-    """Pushes count, gaps do not; nothing more comes out."""
+    """Pushes count, and gaps: each was to be told; nothing more comes out."""
     buffer = filled(9, OLDEST, push(1), gap(DISCONNECTED, 2), push(3))
-    assert buffer.discard() == 2
+    assert buffer.discard() == 3
     assert buffer.size == 0
     assert buffer.is_spent
     assert buffer.take() is None

@@ -69,6 +69,7 @@ def relay(line: Line, port: int) -> None:
             with contextlib.suppress(OSError):
                 while data := source.recv(65536):
                     sink.sendall(data)
+            with contextlib.suppress(OSError):  # a reset is passed on, too
                 sink.shutdown(socket.SHUT_WR)
 
         back = threading.Thread(target=carry, args=(onward, line.sock))

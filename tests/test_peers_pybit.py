@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +60,23 @@ def test_pybit_comes_back_after_a_drop(pybit: Any, account: Account, exchange: E
     exchange.wait_for(lambda: [c for c in account.connections if c.epoch == 2 and len(c.topics) == len(STREAMS)], 15)
     account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
     assert inbox.get(timeout=5)["topic"] == "order"
+
+
+def test_pybit_is_served_over_tls(inbox: queue.Queue[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It only has to be told whom to trust, as any client of websocket-client can be."""
+    pytest.importorskip("trustme")
+    with Exchange(tls=True) as exchange:
+        account = exchange.account(KEY, SECRET)
+        (tmp_path / "authority.pem").write_bytes(exchange.authority_pem or b"")
+        monkeypatch.setenv("WEBSOCKET_CLIENT_CA_BUNDLE", str(tmp_path / "authority.pem"))
+        monkeypatch.setattr(unified_trading, "PRIVATE_WSS", f"{exchange.url}/v5/private")
+        client = unified_trading.WebSocket("private", testnet=False, api_key=KEY, api_secret=SECRET, private_auth_expire=10)
+        client.order_stream(inbox.put)
+        exchange.wait_for_topics(["order"], timeout=5)
+        account.flood(1000)
+        assert [inbox.get(timeout=5)["data"][0]["orderId"] for _ in range(1000)][-1] == "flood-1000"
+        client.exit()
+        client.wst.join(5)
 
 
 def test_pybit_unsubscribes(pybit: Any, exchange: Exchange) -> None:

@@ -77,6 +77,7 @@ def test_a_second_answer_changes_nothing() -> None:
 def test_an_answer_that_never_comes_is_a_lost_connection() -> None:
     """After `request_timeout`, whatever else is heard."""
     talk = Talk(ORDERS)
+    talk.send()
     talk.live_on(9)
     with pytest.raises(ConnectionLost, match="did not answer the login within 10 s"):
         talk.wait(1)

@@ -109,7 +109,7 @@ def test_an_upgrade_is_refused_with_each_status(exchange: Exchange, status: int,
 
 def test_a_connection_without_a_login_is_cut_in_time() -> None:
     """Pings do not help; a login does."""
-    with Exchange(login_limit=0.2) as exchange:
+    with Exchange(login_limit=1.0) as exchange:
         exchange.account(KEY, SECRET)
         with Peer(exchange) as logged_in, Peer(exchange) as stranger:
             logged_in.log_in()

@@ -81,6 +81,20 @@ def test_a_price_that_moves_triggers_what_waited_for_it(account: Account) -> Non
     assert account.order(rise).price == D("20301.00")  # a market order's bound, from where it was triggered
 
 
+def test_what_an_order_waits_for_is_changed(account: Account) -> None:
+    """As long as it waits; a position's stops are changed where they belong."""
+    account.mark("BTCUSDT", "20000")
+    order = account.place_order("BTCUSDT", "Buy", qty="0.1", price="20100", trigger_price="20050")
+    assert account.amend(order, trigger_price="20080", qty="0.2").qty == D("0.2")
+    assert account.move("BTCUSDT", "20060") == ()
+    assert len(account.move("BTCUSDT", "20080")) == 1
+    with pytest.raises(ValueError, match="the order is New, and waits for no trigger"):
+        account.amend(order, trigger_price="20090")
+    long(account, stop_loss="19000")
+    with pytest.raises(ValueError, match="change that with set_trading_stop"):
+        account.amend(account.orders()[-1], qty="0.3")
+
+
 def test_a_trigger_without_a_price_to_come_from_has_to_say_its_direction(account: Account) -> None:
     """Before the first price there is no telling whether it rises or falls."""
     with pytest.raises(ValueError, match="say 1"):
@@ -92,6 +106,19 @@ def test_an_order_is_rejected(v5: Listener, account: Account) -> None:
     account.reject(account.place_order("BTCUSDT", "Buy", qty="0.1", price="20000", time_in_force="PostOnly"))
     row = v5.rows()["order"]
     assert (row["orderStatus"], row["rejectReason"], row["leavesQty"]) == ("Rejected", "EC_PostOnlyWillTakeLiquidity", "0")
+
+
+def test_a_cancel_that_comes_too_late_tells_the_fill_again(v5: Listener, account: Account) -> None:
+    """Twice Filled, the second time with who wanted what; nothing else is told, for nothing else changed."""
+    order = account.fill(account.place_order("BTCUSDT", "Buy", qty="0.1", price="20000"))
+    first = v5.rows()["order"]
+    account.cancel_too_late(order)
+    (push,) = v5.heard()
+    row = push["data"][0]
+    assert {key for key in row if row[key] != first[key]} == {"cancelType", "rejectReason"}
+    assert (row["orderStatus"], row["rejectReason"]) == ("Filled", "EC_OrigClOrdIDDoesNotExist")
+    with pytest.raises(ValueError, match="not too late"):
+        account.cancel_too_late(account.place_order("BTCUSDT", "Buy", qty="0.1", price="20000"))
 
 
 # --- a position's own stops ---
@@ -323,6 +350,17 @@ def test_an_account_that_can_afford_every_price_has_to_be_told_one(account: Acco
     with pytest.raises(ValueError, match="can afford every price"):
         account.liquidate("BTCUSDT")
     assert account.liquidate("BTCUSDT", price="100").average_price == 100
+
+
+def test_what_cannot_be_liquidated_changes_nothing(account: Account) -> None:
+    """Neither a position that is not open, nor a price that is none; orders stay."""
+    order = account.place_order("BTCUSDT", "Buy", qty="0.1", price="20000")
+    with pytest.raises(ValueError, match="no position on BTCUSDT is open"):
+        account.liquidate("BTCUSDT", price="100")
+    account.fill(order, qty="0.05")
+    with pytest.raises(ValueError, match="price"):
+        account.liquidate("BTCUSDT", price="-1")
+    assert account.order(order).is_open
 
 
 def test_money_is_brought_and_taken(v5: Listener, account: Account) -> None:

@@ -106,7 +106,7 @@ def crowd() -> Iterator[Crowd]:
     crowd.leave()
 
 
-CHANGES = [StatusChange(previous=State.IDLE, state=State.LIVE, at=at(n).utc) for n in range(200)]
+CHANGES = [StatusChange(previous=State.LIVE, state=State.IDLE, at=at(n).utc) for n in range(200)]
 
 
 def test_changes_are_told_in_order(crowd: Crowd) -> None:
@@ -135,7 +135,19 @@ def test_a_call_that_raises_is_logged_and_the_next_is_made(crowd: Crowd, caplog:
     assert [record.getMessage() for record in caplog.records] == ["test: on_status raised"] * 3
 
 
-def test_there_is_no_thread_while_nothing_changes(crowd: Crowd) -> None:
+def test_the_thread_stays_until_the_client_rests(crowd: Crowd) -> None:
+    """One thread tells a whole life, also what happens while the process ends and starts no more threads."""
+    told: queue.Queue[StatusChange] = queue.Queue()
+    notifier = Notifier(told.put, crowd.start, ClientLog("test"))
+    for state in (State.CONNECTING, State.LIVE, State.CLOSED):
+        notifier.post(StatusChange(previous=State.IDLE, state=state, at=NOW))
+        assert told.get(timeout=10).state is state
+    assert len(crowd.threads) == 1
+    crowd.leave()
+    assert notifier.idle.is_set()
+
+
+def test_there_is_no_thread_while_the_client_rests(crowd: Crowd) -> None:
     """It ends, and another one begins with the next change."""
     told: queue.Queue[StatusChange] = queue.Queue()
     notifier = Notifier(told.put, crowd.start, ClientLog("test"))

@@ -12,7 +12,8 @@ with Exchange() as exchange:
     exchange.outage(seconds=3)  # and the ways to fail
 ```
 
-It needs the extra ``simulator``, and nothing in the library imports it.
+What can go wrong stands in `bybit_sync.simulator.faults`, scenarios as data in `bybit_sync.simulator.script`, those that come
+along in `bybit_sync.simulator.scenarios`. It needs the extra ``simulator``, and nothing in the library imports it.
 """
 
 from __future__ import annotations
@@ -24,5 +25,19 @@ from bybit_sync.simulator.exchange import Exchange
 from bybit_sync.simulator.ledger import Coin
 from bybit_sync.simulator.orders import Order
 from bybit_sync.simulator.positions import Position
+from bybit_sync.simulator.recording import Frame, RecordingError
+from bybit_sync.simulator.script import Script, ScriptError
 
-__all__ = ["Account", "Coin", "Connection", "Exchange", "Order", "Position", "demo_client"]
+__all__ = [
+    "Account",
+    "Coin",
+    "Connection",
+    "Exchange",
+    "Frame",
+    "Order",
+    "Position",
+    "RecordingError",
+    "Script",
+    "ScriptError",
+    "demo_client",
+]

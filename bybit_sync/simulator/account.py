@@ -144,13 +144,16 @@ class Account:
         with self._lock:
             return self._filled(self._ledger.fill(order.order_id, fills, is_maker=maker, now=self._now()))
 
-    def amend(self, order: Order, *, qty: Number | None = None, price: Number | None = None) -> Order:
-        """Change the quantity or the price of what is left of *order*, and return it as it stands then."""
+    def amend(
+        self, order: Order, *, qty: Number | None = None, price: Number | None = None, trigger_price: Number | None = None
+    ) -> Order:
+        """Change the quantity or the price of what is left of *order*, or its trigger; return it as it stands then."""
         with self._lock:
             amended = self._ledger.amend(
                 order.order_id,
                 qty=_exact_or_none("qty", qty),
                 price=_exact_or_none("price", price),
+                trigger_price=_exact_or_none("trigger_price", trigger_price),
                 now=self._now(),
             )
             self._tell([amended])
@@ -162,6 +165,13 @@ class Account:
             cancelled = self._ledger.cancel(order.order_id, cancel_type=cancel_type, now=self._now())
             self._tell([cancelled])
             return cancelled
+
+    def cancel_too_late(self, order: Order) -> Order:
+        """Lose the race between a cancel and a fill: *order*, Filled, is told as Filled a second time, with why."""
+        with self._lock:
+            filled = self._ledger.cancel_too_late(order.order_id)
+            self.push("orders", [order_facts(filled)], id=self._id_of(filled))
+            return filled
 
     def reject(self, order: Order, *, reason: str = "EC_PostOnlyWillTakeLiquidity") -> Order:
         """Turn *order* down after all, and return it as it stands then."""
@@ -219,8 +229,9 @@ class Account:
         Its orders are cancelled, the position is told as ``Liq``, and then closed by an order of the exchange's own.
         """
         with self._lock:
-            at = _exact_or_none("price", price) or self.liquidation_price(symbol, position_idx)
-            if not at:
+            estimate = self._ledger.liquidation_price(self._ledger.held(symbol, position_idx))
+            at = estimate if price is None else _exact("price", price)
+            if at <= 0:
                 raise ValueError("price: the account can afford every price; say at which it is liquidated nevertheless")
             for order in self._ledger.unfinished(symbol):
                 self.cancel(order, cancel_type="CancelAllBeforeLiq")

@@ -36,7 +36,9 @@ class Disturbances:
 
     def rewritten(self, word: str, rows: Sequence[Row]) -> Sequence[Row]:
         """Return *rows* with what has been ordered for their stream."""
-        changes, without = self._changes.get(word, ({}, ()))
+        if word not in self._changes:
+            return rows
+        changes, without = self._changes[word]
         return [{key: value for key, value in {**row, **changes}.items() if key not in without} for row in rows]
 
     def lift(self) -> None:

@@ -141,14 +141,15 @@ class Ledger:
         match: dict[str, Any] = {"is_maker": is_maker, "now": now, "seq": next(self._seqs), "kind": kind}
         return [self._fill(self._open_order(order_id), qty, price, **match) for qty, price in fills]
 
-    def amend(self, order_id: str, *, qty: Decimal | None, price: Decimal | None, now: int) -> Order:
-        """Change what is left of an order."""
+    def amend(
+        self, order_id: str, *, qty: Decimal | None, price: Decimal | None, now: int, trigger_price: Decimal | None = None
+    ) -> Order:
+        """Change what is left of an order, or what it waits for."""
         order = self._unfinished(order_id)
-        new_qty = order.qty if qty is None else qty
-        if new_qty <= order.cum_qty:
-            raise ValueError(f"qty: {new_qty} is not more than the {order.cum_qty} that were filled")
-        new_price = order.price if price is None else price
-        return self._keep(attrs.evolve(order, qty=new_qty, price=new_price, updated=now, seq=next(self._seqs)))
+        changes: dict[str, Any] = {"qty": qty, "price": price, "trigger_price": trigger_price}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        _check_amendment(order, changes)
+        return self._keep(attrs.evolve(order, **changes, updated=now, seq=next(self._seqs)))
 
     def cancel(self, order_id: str, *, cancel_type: str, now: int) -> Order:
         """End an order; what was filled stays."""
@@ -156,6 +157,13 @@ class Ledger:
         self._forget_stop(order)
         status = "Deactivated" if order.is_waiting else "Cancelled"
         return self._end(order, status, cancel_type, CANCEL_REASONS.get(cancel_type, "EC_NoError"), now)
+
+    def cancel_too_late(self, order_id: str) -> Order:
+        """Note that somebody wanted to cancel an order that was filled already; nothing else changes."""
+        order = self.order(order_id)
+        if order.status != "Filled":
+            raise ValueError(f"order: it is {order.status}, and not too late to cancel")
+        return self._keep(attrs.evolve(order, cancel_type="CancelByUser", reject_reason="EC_OrigClOrdIDDoesNotExist"))
 
     def reject(self, order_id: str, *, reason: str, now: int) -> Order:
         """End an order that the exchange does not take."""
@@ -166,7 +174,7 @@ class Ledger:
     def set_stops(self, symbol: str, position_idx: int, *, now: int, **prices: Decimal) -> list[Order]:
         """Set the *prices* of a position's ``take_profit`` and ``stop_loss``, 0 for none; return the orders that changed."""
         changes: dict[str, Any] = {**prices, "updated": now}
-        self.positions[symbol, position_idx] = attrs.evolve(self._held(symbol, position_idx), **changes)
+        self.positions[symbol, position_idx] = attrs.evolve(self.held(symbol, position_idx), **changes)
         return self.follow_up(symbol, position_idx, now=now)
 
     def follow_up(self, symbol: str, position_idx: int, *, now: int) -> list[Order]:
@@ -189,9 +197,16 @@ class Ledger:
             raise ValueError(f"symbol: no position on {symbol} is open")
         return [self._fund(position, rate, now) for position in held]
 
+    def held(self, symbol: str, position_idx: int) -> Position:
+        """Return a position that is open; ``ValueError`` when it is not."""
+        position = self.positions.get((symbol, position_idx))
+        if position is None or not position.size:
+            raise ValueError(f"symbol: no position on {symbol} is open (position_idx {position_idx})")
+        return position
+
     def start_liquidation(self, symbol: str, position_idx: int, *, now: int) -> Position:
         """Mark a position as taken over."""
-        position = attrs.evolve(self._held(symbol, position_idx), status="Liq", updated=now)
+        position = attrs.evolve(self.held(symbol, position_idx), status="Liq", updated=now)
         self.positions[symbol, position_idx] = position
         return position
 
@@ -410,12 +425,6 @@ class Ledger:
             flat = Position(instrument=instrument, position_idx=leg, created=now, updated=now)
             self.positions.setdefault((instrument.symbol, leg), flat)
 
-    def _held(self, symbol: str, position_idx: int) -> Position:
-        position = self.positions.get((symbol, position_idx))
-        if position is None or not position.size:
-            raise ValueError(f"symbol: no position on {symbol} is open (position_idx {position_idx})")
-        return position
-
     def _bound(self, symbol: str, side: str) -> Decimal:
         """Return the worst price that a market order takes; like the exchange's, it has the price's own digits."""
         mark = self.mark(symbol)
@@ -470,6 +479,17 @@ def _check_order(side: str, qty: Decimal, order_type: str, price: Decimal | None
         raise ValueError("qty and price: they have to be more than 0")
     if order_type == "Limit" and price is None:
         raise ValueError("price: a Limit order needs one")
+
+
+def _check_amendment(order: Order, changes: Mapping[str, Decimal]) -> None:
+    if any(value <= 0 for value in changes.values()):
+        raise ValueError(f"{' and '.join(changes)}: they have to be more than 0")
+    if changes.get("qty", order.qty) <= order.cum_qty:
+        raise ValueError(f"qty: {changes['qty']} is not more than the {order.cum_qty} that were filled")
+    if "trigger_price" in changes and not order.is_waiting:
+        raise ValueError(f"trigger_price: the order is {order.status}, and waits for no trigger")
+    if order.is_position_stop and order.is_waiting:
+        raise ValueError("order: it stands for a position's stop; change that with set_trading_stop")
 
 
 def _check_fill(order: Order, position: Position, fills: Sequence[tuple[Decimal, Decimal]]) -> None:

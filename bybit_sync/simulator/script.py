@@ -30,15 +30,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from bybit_sync.simulator.account import Account
 from bybit_sync.simulator.orders import Order
-
-if TYPE_CHECKING:
-    from bybit_sync.simulator.exchange import Exchange
 
 __all__ = ["VERBS", "Script", "ScriptError"]
 
@@ -72,6 +69,7 @@ _OF_THE_EXCHANGE = (
 _OF_AN_ACCOUNT = (
     "amend",
     "cancel",
+    "cancel_too_late",
     "fill",
     "flood",
     "fund",
@@ -125,11 +123,18 @@ class Script:
             _check(number, step)
         return script
 
-    def play(self, exchange: Exchange, accounts: Mapping[str, Account]) -> Iterator[float]:
-        """Do the steps; yield before each how many seconds after the start it is due.
+    def play(self, exchange: object, accounts: Mapping[str, Account]) -> Iterator[float]:
+        """Return an iterator that does the steps, and yields before each how many seconds after the start it is due.
 
-        *accounts* are by key; a step that names none is the first one's.
+        *accounts* are by key; a step that names none is the first one's. Raises `ScriptError` at once for a step whose
+        arguments its method does not take, and while playing for one that is refused.
         """
+        owners: Mapping[str, type] = {"exchange": type(exchange), "account": Account}
+        for number, step in enumerate(self.steps, start=1):
+            _check_arguments(number, step, owners[VERBS[step["do"]]])
+        return self._play(exchange, accounts)
+
+    def _play(self, exchange: object, accounts: Mapping[str, Account]) -> Iterator[float]:
         start = 0.0
         for _ in itertools.count() if self.repeat is None else range(self.repeat):
             names: dict[str, Order] = {}
@@ -158,18 +163,16 @@ def _check(number: int, step: object) -> None:
     for key in ("at", "after"):
         if not isinstance(step.get(key, 0.0), (int, float)) or step.get(key, 0.0) < 0:
             raise ScriptError(f"step {number}: {key}: {step[key]!r} is no number of seconds")
-    signature = inspect.signature(getattr(_owner(verb), verb))
+
+
+def _check_arguments(number: int, step: Step, owner: type) -> None:
+    verb = step["do"]
+    signature = inspect.signature(getattr(owner, verb))
     positional, named = _arguments(signature, step)
     try:
         signature.bind(None, *positional, **named)
     except TypeError as error:
         raise ScriptError(f"step {number}: {verb}: {error}") from None
-
-
-def _owner(verb: str) -> type:
-    from bybit_sync.simulator.exchange import Exchange  # noqa: PLC0415 - which plays scripts itself
-
-    return Exchange if VERBS[verb] == "exchange" else Account
 
 
 def _arguments(signature: inspect.Signature, step: Step) -> tuple[list[Any], dict[str, Any]]:
@@ -182,7 +185,7 @@ def _arguments(signature: inspect.Signature, step: Step) -> tuple[list[Any], dic
     return [named.pop(name) for name in before if name in named] + list(named.pop(rest[0])), named
 
 
-def _do(number: int, step: Step, exchange: Exchange, accounts: Mapping[str, Account], names: dict[str, Order]) -> None:
+def _do(number: int, step: Step, exchange: object, accounts: Mapping[str, Account], names: dict[str, Order]) -> None:
     verb = step["do"]
     owner: Any = exchange if VERBS[verb] == "exchange" else _account(number, step, accounts)
     method = getattr(owner, verb)

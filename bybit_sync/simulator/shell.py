@@ -19,6 +19,8 @@ from bybit_sync.simulator.script import Script, ScriptError
 
 __all__ = ["simulate"]
 
+# How long a step may go on after Ctrl-C; it may be one that waits for a client.
+_PATIENCE = 0.5
 KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
 
 
@@ -32,12 +34,35 @@ def simulate(*, host: str, port: int, tls: bool, scenario: str, rate: float | No
         with Exchange(host=host, port=port, tls=tls) as exchange, _authority_file(exchange) as file:
             accounts, steps = _plan(exchange, scenario)
             _introduce(exchange, accounts, scenario, file)
-            on_time(paused(steps, rate=rate), threading.Event())
-            # The scenario is over; who is connected stays so.
-            threading.Event().wait()
+            _play(paused(steps, rate=rate))
     except (OSError, ScriptError) as error:
         return str(error)
     return ""
+
+
+def _play(steps: Iterator[float]) -> None:
+    """Play *steps*, and stay when they are over; ends with what went wrong.
+
+    They have a thread of their own: Ctrl-C is for the thread that only waits, and never comes in the middle of a push.
+    """
+    stop, over = threading.Event(), threading.Event()
+    wrong: list[Exception] = []
+
+    def play() -> None:
+        try:
+            on_time(steps, stop)
+        except Exception as error:  # noqa: BLE001 - raised below, where somebody waits for it
+            wrong.append(error)
+            over.set()
+
+    player = threading.Thread(target=play, name="exchange-scenario", daemon=True)
+    player.start()
+    try:
+        over.wait()
+    finally:
+        stop.set()
+        player.join(_PATIENCE)
+    raise wrong[0]
 
 
 def _plan(exchange: Exchange, scenario: str) -> tuple[list[Account], Iterator[float]]:

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 
 from tests.faults.pace import patience
@@ -84,7 +85,8 @@ class _Flow:
 
     def _send(self, came: float, data: bytes) -> None:
         course = self.course
-        limit = course.size if course.reset_after is None else min(course.size, course.reset_after)
+        left = course.reset_after
+        limit = course.size if left is None else min(course.size, left)
         try:
             sent = self.sink.send(data[:limit]) if limit else 0
         except BlockingIOError:
@@ -94,10 +96,9 @@ class _Flow:
         # From when it was due, not from when this thread came to it: else the rate would be too low.
         self.free_at = max(self.free_at, time.monotonic() - course.pause) + course.pause
         course.forwarded += sent
-        if course.reset_after is not None:
-            course.reset_after -= sent
-            if course.reset_after == 0:
-                course.reset_after = None
+        if left is not None:
+            course.reset_after = left - sent or None
+            if left == sent:
                 raise ConnectionResetError
 
 
@@ -222,7 +223,7 @@ class Relay:
 
     def reset_in_frame(self, after: int) -> None:
         """Reset every connection when *after* more bytes have come down to the client."""
-        self.down.reset_after = after
+        self._do(partial(setattr, self.down, "reset_after", after))
 
     def cut(self) -> None:
         """Reset every connection, and all that come, until `heal`."""

@@ -44,10 +44,10 @@ class Tally:
     failed: set[int] = Factory(set)
     figures: dict[str, list[float]] = Factory(lambda: defaultdict(list))
 
-    def add(self, reports: Iterable[pytest.TestReport], *, passed: bool) -> None:
+    def add(self, reports: Iterable[pytest.TestReport | pytest.CollectReport], *, passed: bool) -> None:
         """Count the *reports* of tests that ended alike."""
         for report in reports:
-            for name, value in report.user_properties:
+            for name, value in getattr(report, "user_properties", ()):
                 if name == ROW:
                     (self.survived if passed else self.failed).add(int(str(value)))
                 elif passed and name.startswith(FIGURE):

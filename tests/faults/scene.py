@@ -274,10 +274,17 @@ class Scene:
         if error is None:
             self._judge()
 
+    def _left_threads(self) -> list[str]:
+        # Who was told that a thread has ended may look before the interpreter has taken it off its list.
+        for thread in threading.enumerate():
+            if thread.name.startswith(f"{self.client.name}-"):
+                thread.join(pace.patience())
+        return threads_of(self.client)
+
     def _judge(self) -> None:
         for history in self.histories:
             judge(history.events, self.exchange.sent if history.counted else None)
         if "client" in vars(self):
-            assert not threads_of(self.client)
+            assert not self._left_threads()
         for secret in (KEY, SECRET, *self.exchange.signatures):
             assert secret not in self.log.text

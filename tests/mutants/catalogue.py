@@ -1,0 +1,389 @@
+"""Bugs made by hand: each a small change to today's source, and the tests that must notice it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+__all__ = ["MUTANTS", "Mutant"]
+
+
+@frozen
+class Mutant:
+    """A bug: *old*, which stands once in *file*, becomes *new*; one of *tests* (arguments of pytest) must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+_LIFE: Final = "tests/faults/test_lifecycle.py"
+_LOSING: Final = "tests/faults/test_losing_connection.py"
+
+MUTANTS: Final = (
+    # --- the connection's thread ---
+    Mutant(
+        "skip the resubscribe",
+        "connection.py",
+        "wanted=self.roster.wanted()",
+        "wanted=self.roster.wanted() if self._epoch == 0 else {}",
+        "tests/test_reconnecting.py",
+    ),
+    Mutant(
+        "close without ringing",
+        "connection.py",
+        "self._closing = True\n        self._ring()",
+        "self._closing = True",
+        "tests/test_closing.py",
+    ),
+    Mutant(
+        "forgive failures at once",
+        "connection.py",
+        "now - since >= self._times.proven",
+        "now - since >= 0",
+        f"tests/test_reconnecting.py {_LOSING}",
+    ),
+    Mutant(
+        "let a second thread write",
+        "connection.py",
+        "self._command(self._drop)",
+        "self._transport and self._transport.close()",
+        "tests/test_reconnecting.py",
+    ),
+    Mutant(
+        "sleep through a suspend", "connection.py", "if slept > self._times.asleep:", "if False:", "tests/test_reconnecting.py"
+    ),
+    Mutant(
+        "no time limit for a frame",
+        "connection.py",
+        "if began is not None and now.seconds - began > self._times.frame:",
+        "if False:",
+        f"{_LOSING} -k row59",
+    ),
+    Mutant(
+        "drop what came before a write failed",
+        "connection.py",
+        "self._listen(session, transport)\n                raise",
+        "raise",
+        _LOSING,
+    ),
+    Mutant(
+        "end in silence before serving",
+        "connection.py",
+        "except BaseException as bug:  # noqa: BLE001 - as said",
+        "except ZeroDivisionError as bug:",
+        f"{_LIFE} -k row140",
+    ),
+    Mutant(
+        "fail without telling who waits",
+        "connection.py",
+        "self.situation.tell(error)\n        self._change(State.FAILED",
+        "self._change(State.FAILED",
+        f"{_LIFE} -k row140",
+    ),
+    Mutant(
+        "resubscribe to what was closed",
+        "connection.py",
+        "self.roster.remove(subscription)\n        if not self.roster.has(",
+        "if not self.roster.has(",
+        "tests/test_reconnecting.py tests/test_closing.py",
+    ),
+    Mutant(
+        "shut the parent's connection down in a forked child",
+        "dialing.py",
+        "for sock in list(_ours):\n        sock.close()",
+        "for sock in list(_ours):\n        sock.shutdown(socket.SHUT_RDWR)",
+        f"{_LIFE} -k row138",
+    ),
+    Mutant(
+        "keep a dead peer's connection for a slow ping",
+        "heartbeat.py",
+        "return now.seconds - self._last_pong",
+        "return 0.0",
+        "tests/test_protocol_heartbeat.py",
+    ),
+    Mutant(
+        "obey in a forked child",
+        "connection.py",
+        "if os.getpid() != self._process:",
+        "if False:",
+        "tests/test_processes.py -k fork",
+    ),
+    Mutant(
+        "tell LIVE once only",
+        "connection.py",
+        "self._change(State.LIVE, downtime=downtime)",
+        "self._change(State.LIVE, downtime=downtime) if not self._reconnects else None",
+        "tests/test_reconnecting.py",
+    ),
+    # --- what a subscription is told ---
+    Mutant("drop the gap", "subscription.py", "if stale:", "if False:", "tests/test_reconnecting.py"),
+    Mutant(
+        "tell a gap before the first confirmation",
+        "subscription.py",
+        "if self._state is not SubscriptionState.LIVE:\n                return\n            self._state =",
+        "if self._state is SubscriptionState.CLOSED:\n                return\n            self._state =",
+        "tests/test_reconnecting.py",
+    ),
+    Mutant(
+        "a callback's exception ends its thread",
+        "subscription.py",
+        "except BaseException as error:  # noqa: BLE001 - nothing that a callback",
+        "except ValueError as error:  # nothing that a callback",
+        "tests/test_callbacks.py",
+    ),
+    Mutant("forget to number", "buffer.py", "return event.numbered(self.index)", "return event", "tests/test_buffer.py"),
+    Mutant("drop the oldest without a word", "buffer.py", "items.appendleft(gap)", "pass", "tests/test_buffer.py"),
+    Mutant(
+        "count an unknown loss as none",
+        "buffer.py",
+        "missed = None if a.missed is None or b.missed is None else a.missed + b.missed",
+        "missed = (a.missed or 0) + (b.missed or 0)",
+        "tests/test_buffer.py tests/test_outlet.py",
+    ),
+    Mutant(
+        "forget what a full queue is owed",
+        "outlet.py",
+        "self._owed = (merge(self._owed[0], gap) if self._owed else gap,)",
+        "self._owed = self._owed or (gap,)",
+        "tests/test_outlet.py",
+    ),
+    Mutant(
+        "sleep through a wake-up",
+        "waiting.py",
+        "if not wanted():\n                place.acquire(timeout=seconds)",
+        "place.acquire(timeout=seconds)",
+        "tests/test_waiting.py",
+    ),
+    # --- the protocol ---
+    Mutant(
+        "confirm on the first of two topics",
+        "topics.py",
+        "if wish.confirmed or any(t.standing is not Standing.CONFIRMED for t in wish.topics):",
+        "if wish.confirmed:",
+        "tests/test_protocol_topics.py",
+    ),
+    Mutant(
+        "lose what was held",
+        "topics.py",
+        "*held, *self._settle(wish.stream)]",
+        "*self._settle(wish.stream)]",
+        "tests/test_protocol_topics.py",
+    ),
+    Mutant(
+        "deliver what was held before the confirmation",
+        "topics.py",
+        "[Confirmed(wish.stream, self._clock.at(now)), *held,",
+        "[*held, Confirmed(wish.stream, self._clock.at(now)),",
+        "tests/test_protocol_topics.py",
+    ),
+    Mutant(
+        "LIVE before all is confirmed",
+        "topics.py",
+        "if not self._open or self._before_live is None or self._before_live:",
+        "if not self._open or self._before_live is None:",
+        "tests/test_protocol_topics.py",
+    ),
+    Mutant(
+        "leave without unsubscribing",
+        "topics.py",
+        'self._post.ask("unsubscribe", topic.name)',
+        "pass",
+        "tests/test_protocol_topics.py",
+    ),
+    Mutant(
+        "take a late push for a proof",
+        "topics.py",
+        'if topic.standing is Standing.CONFIRMED or self._post.awaits("unsubscribe", topic.name):',
+        "if topic.standing is Standing.CONFIRMED:",
+        "tests/test_protocol_topics.py tests/test_protocol_histories.py",
+    ),
+    Mutant(
+        "no second chance on the return",
+        "topics.py",
+        "if topic.wish.returning and topic.refusals == 1:",
+        "if False:",
+        "tests/test_protocol_topics.py",
+    ),
+    Mutant(
+        "ask only once",
+        "topics.py",
+        "if topic.standing is Standing.ASKED and topic.asked > 1:",
+        "if topic.standing is Standing.ASKED:",
+        "tests/test_protocol_topics.py",
+    ),
+    Mutant(
+        "ask for ever",
+        "topics.py",
+        "if topic.standing is Standing.ASKED and topic.asked > 1:",
+        "if False:",
+        "tests/test_protocol_topics.py",
+    ),
+    Mutant(
+        "forget what was asked",
+        "correspondence.py",
+        "if request.req_id is not None)",
+        'if request.req_id is not None and request.op == "auth")',
+        "tests/test_protocol_topics.py",
+    ),
+    Mutant(
+        "take any answer for the oldest request's",
+        "correspondence.py",
+        "return request.req_id == answer.req_id",
+        "return True",
+        "tests/test_protocol_topics.py tests/test_protocol_histories.py",
+    ),
+    Mutant(
+        "deliver before the login",
+        "protocol.py",
+        "if not self._login.is_accepted:",
+        "if False:",
+        "tests/test_protocol_pushes.py tests/test_protocol_login.py",
+    ),
+    Mutant(
+        "bear any number of unreadable frames",
+        "protocol.py",
+        "if len(self._unreadable) == UNREADABLE_FRAMES and",
+        "if False and",
+        "tests/test_protocol_pushes.py",
+    ),
+    Mutant(
+        "never miss a pong",
+        "heartbeat.py",
+        "return now.seconds - self._heard if now.seconds >= self._silent_at() else None",
+        "return None",
+        "tests/test_protocol_heartbeat.py",
+    ),
+    Mutant(
+        "blame the key for the clock",
+        "login.py",
+        "if refusal.meaning is not Meaning.CLOCK or self._refusal is not None:",
+        "if True:",
+        "tests/test_protocol_login.py",
+    ),
+    Mutant(
+        "blame the clock for ever",
+        "login.py",
+        "if refusal.meaning is not Meaning.CLOCK or self._refusal is not None:",
+        "if refusal.meaning is not Meaning.CLOCK:",
+        "tests/test_protocol_login.py",
+    ),
+    Mutant(
+        "trust the wall clock",
+        "clock.py",
+        "return moment.utc if self.offset is None else self._run_on(moment)",
+        "return moment.utc",
+        "tests/test_clock.py",
+    ),
+    Mutant(
+        "time by the wall clock",
+        "clock.py",
+        "return self.ns * 1e-9",
+        "return self.utc.timestamp()",
+        "tests/test_streams.py tests/test_reconnecting.py",
+    ),
+    # --- pacing ---
+    Mutant(
+        "reset the backoff early",
+        "pacing.py",
+        "self.failures = 0 if proven else self.failures + 1",
+        "self.failures = 1",
+        "tests/test_pacing.py",
+    ),
+    Mutant(
+        "never give up on a refused key",
+        "pacing.py",
+        "if failure.last and streak > len(failure.pauses):",
+        "if False:",
+        "tests/test_pacing.py tests/test_refusals.py",
+    ),
+    Mutant(
+        "ignore Retry-After", "pacing.py", "return min(asked or 0.0, times.longest_wait)", "return 0.0", "tests/test_pacing.py"
+    ),
+    Mutant(
+        "a connect limit for each client",
+        "pacing.py",
+        "_turnstiles.setdefault((os.getpid(), host), Turnstile(now))",
+        "Turnstile(now)",
+        "tests/test_pacing.py tests/faults/test_soak.py -k 'limit or turn or row163'",
+    ),
+    # --- the wire ---
+    Mutant(
+        "leave the socket open",
+        "transport.py",
+        "self._say_goodbye(code)\n        self._wire.close()",
+        "self._say_goodbye(code)",
+        "tests/test_closing.py tests/test_transport.py",
+    ),
+    Mutant(
+        "leave without goodbye",
+        "transport.py",
+        "self._say_goodbye(code)\n        self._wire.close()",
+        "self._wire.close()",
+        f"{_LIFE} -k row132",
+    ),
+    Mutant(
+        "take a control frame for life",
+        "transport.py",
+        "if frame.opcode == ABNF.OPCODE_PING:",
+        "self.last_data_ns = time.monotonic_ns()\n        if frame.opcode == ABNF.OPCODE_PING:",
+        "tests/test_transport.py",
+    ),
+    Mutant("answer no ping", "transport.py", "self._write(ABNF.OPCODE_PONG, frame.data)", "pass", "tests/test_transport.py"),
+    Mutant("take a masked frame", "transport.py", "if size & _MASK_BIT:", "if False:", "tests/test_transport.py"),
+    Mutant(
+        "no limit for a message",
+        "transport.py",
+        "if size > self._max - self._fragment_bytes:",
+        "if False:",
+        "tests/test_transport.py",
+    ),
+    Mutant("take text that is not UTF-8", "transport.py", "if not message.isascii():", "if False:", "tests/test_transport.py"),
+    Mutant(
+        "take a redirect for an upgrade",
+        "transport.py",
+        "if head.status != 101:",
+        "if head.status >= 400:",
+        "tests/test_transport.py",
+    ),
+    Mutant(
+        "wait for ever to write",
+        "transport.py",
+        'time.monotonic() + self._write_seconds, "sending"',
+        'math.inf, "sending"',
+        f"tests/test_transport.py {_LOSING} -k 'write or row57' --timeout=20",
+    ),
+    Mutant(
+        "log the login",
+        "transport.py",
+        "failure = self._write(ABNF.OPCODE_TEXT, text)",
+        '_log.debug("sending %s", text)\n        failure = self._write(ABNF.OPCODE_TEXT, text)',
+        "tests/faults/test_login.py -k row61",
+    ),
+    Mutant(
+        "block on a full bell",
+        "bell.py",
+        "self._outside.setblocking(False)",
+        "self._outside.setblocking(True)",
+        f"{_LIFE} -k row144 --timeout=20",
+    ),
+    Mutant(
+        "raise at a closed bell",
+        "bell.py",
+        "with contextlib.suppress(OSError):",
+        "with contextlib.suppress(BlockingIOError):",
+        f"{_LIFE} -k row144",
+    ),
+    # --- what must not be said, and what must be exact ---
+    Mutant("show the key", "messages.py", 'text = text.replace(key(), "***")', "text = str(text)", "tests/test_messages.py"),
+    Mutant(
+        "show the signature",
+        "messages.py",
+        'return text.replace(signature(), "***") if signature() else text',
+        "return text",
+        "tests/test_messages.py tests/faults/test_login.py",
+    ),
+)

@@ -1,0 +1,27 @@
+"""The bugs made by hand still fit today's source; `python -m tests.mutants` runs the tests that must notice them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.catalogue import MUTANTS, Mutant
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_there_are_enough_and_each_is_another() -> None:
+    """At least forty, no two of one name or one change."""
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 40
+    assert len({(mutant.file, mutant.old, mutant.new) for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_applies(mutant: Mutant) -> None:
+    """What it changes stands once in its file, what comes out compiles, and the tests that it names are there."""
+    source = (ROOT / "bybit_sync" / mutant.file).read_text(encoding="utf-8")
+    assert source.count(mutant.old) == 1
+    compile(source.replace(mutant.old, mutant.new), mutant.file, "exec")
+    assert all((ROOT / test).exists() for test in shlex.split(mutant.tests) if test.startswith("tests/"))

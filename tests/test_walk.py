@@ -1,0 +1,375 @@
+"""Every sequence of inputs to the pure protocol, up to a depth, judged at each step.
+
+Sequences that lead to the same state are followed once. A second is the unit of every time, so that silence has few lengths.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import pytest
+from attrs import Factory, define
+
+from bybit_sync.errors import AuthenticationError, ConnectionLost, ProtocolError
+from bybit_sync.messages import Request
+from bybit_sync.news import Confirmed, Live, News, Rejected
+from bybit_sync.timings import Timings
+from bybit_sync.updates import Event, GapReason, Stream
+from tests.faults.conftest import wants
+from tests.talking import Talk
+
+ORDERS, BALANCES = Stream.ORDERS, Stream.BALANCES
+TOPICS: Final = {ORDERS: ("order.linear", "order.inverse"), BALANCES: ("wallet",)}
+STREAM_OF: Final = {topic: stream for stream, topics in TOPICS.items() for topic in topics}
+TIMES: Final = Timings(
+    request_timeout=2.0, ping_interval=1.0, pong_timeout=1.0, ask_again=1.0, probe=1.0, unreadable_window=2.0
+)
+LONGEST: Final = 3.0
+"""No deadline may be further away."""
+ENDINGS: Final = (ConnectionLost, ProtocolError, AuthenticationError)
+
+
+@define
+class Wished:
+    """What is known of one stream that somebody wants."""
+
+    returning: bool
+    proven: set[str] = Factory(set)
+    """Topics that the exchange confirmed, or pushed for."""
+    confirmed: bool = False
+    heard: list[str] = Factory(list)
+    delivered: list[str] = Factory(list)
+
+
+class World:
+    """A session, an honest account of what happened to it, and the judgement after each step."""
+
+    def __init__(self) -> None:
+        self.pushed = 0
+        self.wished: dict[Stream, Wished] = {ORDERS: Wished(returning=False)}
+        self.talk = Talk(ORDERS, categories=("linear", "inverse"), times=TIMES)
+        self.over = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with a new session: nothing of the old one counts."""
+        self.ended: Exception | None = None
+        self.logged_in = False
+        self.logins = self.lives = 0
+        self.at_login = set(self.wished)
+        self.pending: list[Request] = []
+        self.leaving: list[str] = []
+        self.asked: dict[str, int] = {}
+        self.fresh = self.talk.session.complete_until()
+        self._take_requests()
+
+    # --- inputs ---
+
+    def do(self, name: str) -> bool:
+        """Do what *name* says and judge; False when there is nothing to do it with."""
+        if self.over or (self.ended is not None and name not in ("drop", "close")):
+            return False
+        step, *arguments = INPUTS[name]
+        try:
+            done: bool = step(self, *arguments) is not False
+            if done and self.ended is None and not self.over:
+                self.talk.session.tick(self.talk.now)
+        except ENDINGS as error:
+            done, self.ended = True, self.talk.session.ending(error)
+        if done and not self.over:
+            self._take_requests()
+            self.judge()
+        return done
+
+    def answer(self, which: int, kind: str) -> bool:
+        """Have the exchange answer a request, whichever of those that it has not answered."""
+        if len(self.pending) < (2 if which else 1):
+            return False
+        request = self.pending[which]
+        if kind == "clock" and request.op != "auth":
+            return False
+        del self.pending[which]
+        self._note_answer(request, kind)
+        texts = {"no": "error: topic is not allowed", "clock": "Params Error"}
+        self.hear(
+            self.talk.answer, request, success=kind in ("yes", "nameless"), text=texts.get(kind, ""), with_id=kind != "nameless"
+        )
+        return True
+
+    def _note_answer(self, request: Request, kind: str) -> None:
+        if kind not in ("yes", "nameless"):
+            return
+        topic = str(request.argument)
+        if request.op == "auth":
+            self.logged_in = True
+        elif request.op == "subscribe" and STREAM_OF[topic] in self.wished:
+            self.wished[STREAM_OF[topic]].proven.add(topic)
+
+    def push(self, topic: str) -> None:
+        """Have the exchange push a row."""
+        self.pushed += 1
+        wished = self.wished.get(STREAM_OF[topic])
+        if wished is not None and self.logged_in:
+            wished.heard.append(f"{self.pushed}")
+            if topic not in self.leaving:
+                wished.proven.add(topic)
+        frame = {"topic": topic, "id": f"{self.pushed}", "creationTime": 1_767_268_800_000, "data": []}
+        self.hear(self.talk.hear_frame, json.dumps(frame).encode())
+
+    def garbage(self) -> None:
+        """Have the exchange send what is no JSON."""
+        self.hear(self.talk.hear_frame, b"{")
+
+    def pong(self) -> None:
+        """Have the exchange answer a ping."""
+        self.talk.pong()
+
+    def silence(self) -> None:
+        """Let a second pass."""
+        self.talk.seconds += 1
+
+    def doubt(self) -> None:
+        """Wake from a sleep."""
+        self.talk.session.doubt(self.talk.now)
+
+    def want(self, stream: Stream) -> bool:
+        """Subscribe."""
+        if stream in self.wished:
+            return False
+        self.wished[stream] = Wished(returning=False)
+        if not self.logged_in:
+            self.at_login.add(stream)
+        self.talk.session.want(stream, self.talk.now)
+        return True
+
+    def leave(self, stream: Stream) -> bool:
+        """Unsubscribe."""
+        if stream not in self.wished:
+            return False
+        del self.wished[stream]
+        self.at_login.discard(stream)
+        self.note(self.talk.session.unwant(stream))
+        return True
+
+    def drop(self) -> bool:
+        """Lose the connection, and come back with a new session."""
+        if not self.wished:
+            return False
+        until = self.talk.session.complete_until()
+        assert until is None or until <= self.talk.clock.at(self.talk.now)
+        for stream, wished in self.wished.items():
+            self.wished[stream] = Wished(returning=wished.returning or wished.confirmed)
+        old = self.talk
+        self.talk = Talk(categories=("linear", "inverse"), times=TIMES, starts=old.seconds, clock=old.clock)
+        self.talk = _again(self.talk, {stream: wished.returning for stream, wished in self.wished.items()})
+        self._begin()
+        return True
+
+    def close(self) -> None:
+        """Unsubscribe from everything, for good."""
+        for stream in tuple(self.wished):
+            del self.wished[stream]
+            if self.ended is None:
+                self.at_login.discard(stream)
+                self.note(self.talk.session.unwant(stream))
+        self.over = True
+
+    # --- what it said ---
+
+    def hear(self, say: Callable[..., Sequence[News]], *arguments: Any, **options: Any) -> None:
+        """Have the exchange say something, and note what the session makes of it."""
+        self.note(say(*arguments, **options))
+
+    def note(self, news: Sequence[News]) -> None:
+        """Take *news* down, each judged by what came before."""
+        for item in news:
+            if isinstance(item, Confirmed):
+                wished = self.wished[item.stream]
+                assert not wished.confirmed, "confirmed twice"
+                assert wished.proven == set(TOPICS[item.stream]), "confirmed without every topic"
+                wished.confirmed = True
+            elif isinstance(item, Live):
+                self.lives += 1
+                assert all(self.wished[stream].confirmed for stream in self.at_login), "LIVE too early"
+            elif isinstance(item, Rejected):
+                del self.wished[item.stream]
+                self.at_login.discard(item.stream)
+            elif isinstance(item, Event):
+                self._note_event(item)
+
+    def _note_event(self, event: Event[Any]) -> None:
+        assert event.stream in self.wished, "an event of a stream that nobody wants"
+        assert self.wished[event.stream].confirmed, "an event before the confirmation"
+        if event.gap is None:
+            self.wished[event.stream].delivered.append(str(event.id))
+        else:
+            assert event.gap.reason is GapReason.UNDECODABLE
+            assert event.gap.since <= event.gap.until
+
+    def _take_requests(self) -> None:
+        for request in self.talk.asked():
+            if request.op == "ping":
+                continue
+            self.pending.append(request)
+            topic = str(request.argument)
+            if request.op == "auth":
+                self.logins += 1
+            else:
+                assert self.logged_in, "something was asked for before the login"
+                self._note_request(request.op, topic)
+        self.leaving = [str(r.argument) for r in self.pending if r.op == "unsubscribe"]
+
+    def _note_request(self, op: str, topic: str) -> None:
+        if op == "unsubscribe":
+            self.asked[topic] = 0
+            return
+        assert STREAM_OF[topic] in self.wished, "asked for what nobody wants"
+        self.asked[topic] = self.asked.get(topic, 0) + 1
+        # Once, once more without an answer, once more after a refusal.
+        assert self.asked[topic] <= 3, "asked for again and again"
+
+    # --- what holds after every step ---
+
+    def judge(self) -> None:
+        """Compare session and account."""
+        assert self.lives <= 1
+        assert self.logins <= 2
+        for stream, wished in self.wished.items():
+            if self.ended is None:
+                assert wished.delivered == (wished.heard if wished.confirmed else []), "lost, twice or out of order"
+                assert self.talk.session.is_confirmed(stream) == wished.confirmed
+                assert wished.confirmed == (wished.proven == set(TOPICS[stream])), "every topic, and not confirmed"
+        if self.ended is None:
+            self._judge_time()
+
+    def _judge_time(self) -> None:
+        session, now = self.talk.session, self.talk.now.seconds
+        left = session.next_deadline() - now
+        assert left <= LONGEST, "it would sleep for too long"
+        doomed = session._doom is not None
+        assert left > 0 or doomed, "it would never sleep"
+        if self.logged_in and not self.lives:
+            assert not all(self.wished[stream].confirmed for stream in self.at_login), "all is confirmed, and it is not LIVE"
+        for topic in session._topics._topics.values():
+            unsure = topic.standing.name in ("ASKED", "WAITING")
+            assert unsure == (topic.due is not None), "an answer that nobody waits for"
+            assert self.logged_in == (topic.standing.name != "WANTED"), "a topic that is not asked for"
+        fresh = session.complete_until()
+        assert self.fresh is None or (fresh is not None and fresh >= self.fresh), "freshness ran backwards"
+        self.fresh = fresh
+
+    # --- which state it is in ---
+
+    def state(self) -> object:
+        """Return what decides all that can follow, times relative to now."""
+        session, now = self.talk.session, self.talk.now.seconds
+        if self.over:
+            return "over"
+        wishes = tuple(sorted((s.value, w.returning) for s, w in self.wished.items()))
+        offset = self.talk.clock.offset is not None
+        if self.ended is not None:
+            after = tuple(sorted((s.value, w.returning or w.confirmed) for s, w in self.wished.items()))
+            return "ended", after, offset
+        ago = _relative_to(now)
+        topics = [
+            (t.name, t.standing.name, ago(t.due), min(t.asked, 2), t.refusals, bool(t.wish.held), t.wish.confirmed)
+            for t in session._topics._topics.values()
+        ]
+        beat, login, post = session._heartbeat, session._login, session._post
+        return (
+            wishes,
+            offset,
+            tuple(topics),
+            tuple(sorted(session._topics._left)),
+            tuple(sorted(s.value for s in session._topics._before_live or ())),
+            session._topics._before_live is None,
+            tuple((r.op, r.argument if r.op != "auth" else "") for r in self.pending),
+            tuple((r.op, r.argument if r.op != "auth" else "") for r in post._unanswered.values()),
+            (login._phase.name, ago(login.due), login._refusal is not None),
+            tuple(ago(value) for value in (beat._heard, beat._next_ping, beat._unheard, beat._doubtful_until)),
+            beat._pinged is not None,
+            beat.fresh_as_of is not None,
+            tuple(ago(value) for value in session._unreadable),
+            session._doom is not None,
+        )
+
+
+def _relative_to(now: float) -> Callable[[float | None], float | None]:
+    return lambda moment: None if moment is None else round(moment - now, 3)
+
+
+def _again(talk: Talk, wanted: dict[Stream, bool]) -> Talk:
+    """Return *talk* with a session for *wanted*, of which some return and some do not."""
+    from bybit_sync.protocol import Session  # noqa: PLC0415
+
+    talk.session = Session(talk.session._terms, epoch=2, clock=talk.clock, wanted=wanted, now=talk.now)
+    return talk
+
+
+INPUTS: Final[dict[str, tuple[Any, ...]]] = {
+    "yes": (World.answer, 0, "yes"),
+    "yes, out of order": (World.answer, -1, "yes"),
+    "yes, without a number": (World.answer, 0, "nameless"),
+    "no": (World.answer, 0, "no"),
+    "no, the clock": (World.answer, 0, "clock"),
+    "push linear": (World.push, "order.linear"),
+    "push inverse": (World.push, "order.inverse"),
+    "push wallet": (World.push, "wallet"),
+    "garbage": (World.garbage,),
+    "pong": (World.pong,),
+    "silence": (World.silence,),
+    "doubt": (World.doubt,),
+    "want orders": (World.want, ORDERS),
+    "want balances": (World.want, BALANCES),
+    "leave orders": (World.leave, ORDERS),
+    "leave balances": (World.leave, BALANCES),
+    "drop": (World.drop,),
+    "close": (World.close,),
+}
+
+
+def played(path: tuple[str, ...]) -> World:
+    """Return a world in which *path* has happened."""
+    world = World()
+    for name in path:
+        world.do(name)
+    return world
+
+
+def walk(depth: int) -> tuple[int, int, list[int]]:
+    """Go every way up to *depth*; return how many states and transitions there are, and the states that each step found."""
+    edge: list[tuple[str, ...]] = [()]
+    known = {World().state()}
+    transitions, found = 0, [1]
+    for _ in range(depth):
+        ahead = []
+        for path in edge:
+            for name in INPUTS:
+                world = played(path)
+                try:
+                    done = world.do(name)
+                except BaseException as error:
+                    raise AssertionError(f"{' / '.join([*path, name])}: {type(error).__name__}: {error}") from error
+                if done:
+                    transitions += 1
+                    state = world.state()
+                    if state not in known:
+                        known.add(state)
+                        ahead.append((*path, name))
+        edge = ahead
+        found.append(len(ahead))
+    return len(known), transitions, found
+
+
+@pytest.mark.parametrize("depth", [4, pytest.param(8, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])])
+def test_every_way_through_the_protocol(depth: int, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing lost, twice, too early or out of order; nothing asked for without need; nobody waits without a deadline."""
+    if request.node.get_closest_marker("soak") and not wants(request.config, "soak"):
+        pytest.skip("runs for minutes: pytest -m soak")
+    states, transitions, found = walk(depth)
+    with capsys.disabled():
+        sys.stdout.write(f"\nto depth {depth}: {states} states, {transitions} transitions, new at each depth: {found}\n")
+    assert states > 100
