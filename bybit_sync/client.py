@@ -261,6 +261,8 @@ class Client:
         self._connection.check_process()
         deadline = None if wishes.timeout is None else time.monotonic() + wishes.timeout
         subscription = self._make(stream, sink, wishes)
+        if wishes.wait and self._connection.is_own_thread():
+            raise ConfigurationError("wait=True on the client's own thread, which has to read the answer: give wait=False")
         subscription.awaited = wishes.wait
         try:
             subscription.start(f"{self.name}-{stream.value}-{next(self._thread_numbers)}")
@@ -329,29 +331,36 @@ class Client:
 
         Raises what the client failed with, and what its last subscription ended with. Ctrl-C interrupts it.
         """
-        connection = self._connection
-        connection.check_process()
-        self._wait_for(lambda: self.state is State.CLOSED or connection.situation.error is not None, timeout)
-        if self.state is not State.CLOSED and connection.situation.error is not None:
-            raise again(connection.situation.error)
-        return self.state is State.CLOSED
+        seen = self._wait_for((State.CLOSED,), timeout)
+        return seen is State.CLOSED
 
     def wait_live(self, timeout: float | None = None) -> bool:
         """Wait until the client is LIVE: True; False when *timeout* (in seconds) passes first.
 
-        Raises what the client failed with, and `ClientClosed` when it is closed meanwhile.
+        Raises what the client failed with, what its last subscription ended with, and `ClientClosed` when it is closed.
         """
-        final = (State.LIVE, State.FAILED, State.CLOSED)
-        self._wait_for(lambda: self.state in final, timeout)
-        if self.state in (State.FAILED, State.CLOSED):
+        seen = self._wait_for((State.LIVE, State.CLOSED), timeout)
+        if seen is State.CLOSED:
             self._connection.check_open()
-        return self.state is State.LIVE
+        return seen is State.LIVE
 
-    def _wait_for(self, wanted: Callable[[], bool], timeout: float | None) -> None:
+    def _wait_for(self, wanted: tuple[State, ...], timeout: float | None) -> State | None:
+        """Return which of the *wanted* states came, None when *timeout* passed first. Raises what it ended with."""
         if timeout is not None:
             not_negative(self, "timeout", timeout)
         self._connection.check_process()
-        self._connection.situation.wait(wanted, None if timeout is None else time.monotonic() + timeout)
+        situation = self._connection.situation
+        seen: list[State] = []
+
+        def look() -> bool:
+            # Remembered: it may have moved on before the waiting thread runs.
+            seen[:] = [state for state in (situation.state,) if state in wanted]
+            return bool(seen) or situation.error is not None
+
+        situation.wait(look, None if timeout is None else time.monotonic() + timeout)
+        if not seen and situation.error is not None:
+            raise again(situation.error)
+        return seen[0] if seen else None
 
     def close(self, timeout: float = 5.0) -> bool:
         """End every subscription and the connection within *timeout* seconds; 0 never waits.

@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from ssl import SSLContext
 from typing import Any, Final
@@ -165,11 +165,11 @@ class Connection:
     def delivering(self) -> set[Subscription[Any]]:
         """Return the subscriptions that are open, and those that have ended and whose callback's thread has not."""
         mine = [t.subscription for t in threading.enumerate() if isinstance(t, CallbackThread) and t.owner is self]
-        return {*self.roster, *filter(None, mine)}
+        return {*self.roster, *self.roster.debtors(), *filter(None, mine)}
 
     def wait_for_withdrawal(self, deadline: float) -> None:
         """Wait until every command so far is obeyed, and until the thread has ended if it has nothing left to do."""
-        if threading.current_thread() is self._thread:
+        if self.is_own_thread():
             return
         obeyed, idle = Flag(), Flag()
 
@@ -185,9 +185,13 @@ class Connection:
         if wait_for(obeyed, deadline) and idle.is_set():
             wait_for(self._ended, deadline)
 
+    def is_own_thread(self) -> bool:
+        """Say whether this is the thread that would have to read the exchange's answer."""
+        return threading.current_thread() is self._thread
+
     def is_inside(self) -> bool:
         """Say whether this is a thread that runs a user's code for this client."""
-        return getattr(threading.current_thread(), "owner", None) is self or threading.current_thread() is self._thread
+        return getattr(threading.current_thread(), "owner", None) is self or self.is_own_thread()
 
     @property
     def is_open(self) -> bool:
@@ -215,8 +219,10 @@ class Connection:
 
     def health(self) -> Health:
         """Return the state at this moment."""
-        now = Moment.now()
         transport, session, clock = self._transport, self._session, self._clock
+        last_data_ns = transport.last_data_ns if transport else None
+        # Read after what it is compared with: no age is negative.
+        now = Moment.now()
         return Health(
             state=self.situation.state,
             since=self.situation.since,
@@ -224,7 +230,7 @@ class Connection:
             epoch=self._epoch,
             reconnects=self._reconnects,
             last_error=self.last_error,
-            last_frame_age=(now.ns - transport.last_data_ns) * 1e-9 if transport else None,
+            last_frame_age=(now.ns - last_data_ns) * 1e-9 if last_data_ns is not None else None,
             ping_rtt=session.ping_rtt if session else None,
             clock_offset=clock.offset if clock else None,
             fresh_as_of=session.fresh_as_of if session else None,
@@ -252,11 +258,12 @@ class Connection:
 
     def _start(self) -> None:
         # Under the lock. The bell first: it must be there to be rung before the thread looks for commands.
-        bell = self._bell = Bell()
-        _running.add(self)
-        self._thread = threading.Thread(target=self._run, args=(bell,), name=f"{self.name}-connection", daemon=True)
-        self._ended.clear()
+        bell = Bell()
         try:
+            self._bell = bell
+            _running.add(self)
+            self._ended.clear()
+            self._thread = threading.Thread(target=self._run, args=(bell,), name=f"{self.name}-connection", daemon=True)
             self._thread.start()
         except BaseException:
             self._retire(bell)
@@ -268,6 +275,10 @@ class Connection:
     # --- the thread ---
 
     def _run(self, bell: Bell) -> None:
+        # Ctrl-C while it was started: nobody knows of this thread, and its bell is gone.
+        with self._lock:
+            if self._bell is not bell:
+                return
         # Whatever goes wrong here is told: never a silently dead thread.
         try:
             self._work(bell)
@@ -279,14 +290,9 @@ class Connection:
 
     def _work(self, bell: Bell) -> None:
         limited = self._limited_turnstile()
-        if limited is None:
-            self._serve_until_nothing_is_left(bell)
-            return
-        limited.join(self, self._settings.connect_limit or ConnectLimit())
-        try:
-            self._serve_until_nothing_is_left(bell)
-        finally:
-            limited.leave(self)
+        if limited is not None:
+            limited.join(self, self._settings.connect_limit or ConnectLimit())
+        self._serve_until_nothing_is_left(bell)
 
     def _serve_until_nothing_is_left(self, bell: Bell) -> None:
         while True:
@@ -304,6 +310,9 @@ class Connection:
                 return
 
     def _retire(self, bell: Bell) -> None:
+        limited = self._limited_turnstile()
+        if limited is not None:
+            limited.leave(self)
         self._thread = self._bell = None
         _running.discard(self)
         bell.close()
@@ -422,7 +431,7 @@ class Connection:
     def _listen(self, session: Session, transport: Transport) -> None:
         now = Moment.now()
         for frame in transport.receive():
-            for news in session.receive(frame, now):
+            for news in _live_first(session.receive(frame, now)):
                 self._pass_on(news, session, now)
         session.heard(transport.last_data_ns)
 
@@ -622,6 +631,7 @@ class Connection:
             self._change(State.CLOSED)
         else:
             self._outage.forget()
+            self.obstacle = None
             self._change(State.IDLE, error=self.last_error)
         self._connected_at = None
 
@@ -662,6 +672,11 @@ class Connection:
             self._notifier.post(
                 StatusChange(previous=previous, state=state, at=at, error=error, downtime=downtime, subscription=subscription)
             )
+
+
+def _live_first(news: Sequence[News]) -> Sequence[News]:
+    """Return *news* in the order to pass it on: who is woken by a confirmation finds the client LIVE."""
+    return news if len(news) < 2 else sorted(news, key=lambda item: not isinstance(item, Live))  # noqa: PLR2004 - one is in order
 
 
 # --- the ends of the process ---

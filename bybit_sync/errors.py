@@ -6,8 +6,6 @@ account id.
 
 from __future__ import annotations
 
-import copy
-
 __all__ = [
     "AuthenticationError",
     "BybitSyncError",
@@ -133,11 +131,14 @@ class SubscriptionClosed(BybitSyncError):
 def again(error: BaseException) -> BaseException:
     """Return *error* to be raised once more, to somebody else.
 
-    A copy: raising the one that is kept would hang the frames of whoever is told on it, for as long as it is kept.
+    A twin of it: raising the one that is kept would hang the frames of whoever is told on it, for as long as it is kept.
     """
     try:
-        twin = copy.copy(error)
-    except Exception:  # noqa: BLE001 - a user's own exception may refuse to be copied
+        # Not called: a user's own class may make other words of the same arguments.
+        twin = type(error).__new__(type(error), *error.args)
+        twin.args = error.args
+        twin.__dict__.update(error.__dict__)
+        twin.__cause__ = error.__cause__
+    except Exception:  # noqa: BLE001 - it may also refuse
         return error.with_traceback(None)
-    twin.__cause__ = error.__cause__
-    return twin
+    return twin if str(twin) == str(error) else error.with_traceback(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import threading
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,9 @@ class ClientLog(_Adapter):
                 text, named = self.process(msg, kwargs)
                 named["stacklevel"] = named.get("stacklevel", 1) + 1
                 self.logger.log(level, text, *args, **named)
-        except BaseException as error:  # noqa: BLE001 - whatever a handler does, the stream goes on
+        except BaseException as error:
+            # On the main thread it may be Ctrl-C, or what a signal handler raised: that is not ours to keep.
+            if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+                raise
             with contextlib.suppress(Exception):
                 sys.stderr.write(f"bybit_sync: a logging handler raised {type(error).__name__}\n")

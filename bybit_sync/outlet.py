@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from bybit_sync.buffer import Overflow, merge, missed_by
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.updates import AnyEvent, Event
+from bybit_sync.waiting import Parking
 
 __all__ = ["AnyEvent", "EventQueue", "Outlet"]
 
@@ -38,6 +39,8 @@ class Outlet(Generic[T]):
         # Replaced, never changed: another thread may discard it while this one offers it.
         self._owed: tuple[Event[T], ...] = ()
         self._open = True
+        self._putting = False
+        self._parking = Parking()
         self.dropped = 0
         self.index = 0
         """The number of the event put last."""
@@ -52,8 +55,21 @@ class Outlet(Generic[T]):
 
     def put(self, event: Event[T]) -> None:
         """Put *event*, or remember that it did not fit. Raises `QueueOverflow`, and whatever the queue raises."""
-        if not self._open:
-            return
+        # Said before looking whether it is closed; who closes it looks at this afterwards.
+        self._putting = True
+        try:
+            if self._open:
+                self._put(event)
+        finally:
+            self._putting = False
+            if not self._open:
+                self._parking.wake()
+
+    def wait_idle(self, deadline: float) -> bool:
+        """Wait until nothing is being put; False when *deadline* passes first. Any thread."""
+        return self._parking.wait(lambda: not self._putting, deadline)
+
+    def _put(self, event: Event[T]) -> None:
         if event.received_ns - self._missed_ns > CALM_NS:
             self.overflowing = False
         if self.offer() and self._fits(event):
@@ -103,10 +119,10 @@ class Outlet(Generic[T]):
         self._open = False
 
     def discard(self) -> int:
-        """Owe nothing any more. Any thread."""
+        """Owe nothing any more, and return how many gaps that were. Any thread."""
         self._open = False
-        self._owed = ()
-        return 0
+        lost, self._owed = len(self._owed), ()
+        return lost
 
     def take(self, timeout: float | None = None) -> Any:
         """Not from here: the queue is the user's."""

@@ -75,6 +75,10 @@ class Roster:
         except BaseException as error:  # noqa: BLE001 - as in `deliver`
             self.end(subscription, error, clock.at(now), now, epoch)
 
+    def debtors(self) -> tuple[Subscription[Any], ...]:
+        """Return those that have ended and whose queue had no room for the last word."""
+        return tuple(self._debtors)
+
     def lose(self, complete_until: datetime | None, error: BaseException) -> None:
         """Tell all that the connection is gone."""
         for subscription in self:

@@ -138,8 +138,9 @@ class Notifier:
 
     def post(self, change: StatusChange) -> None:
         """Have *on_status* called with *change*. Any thread."""
-        self._changes.put(change)
+        # Under one lock with the thread's end: it never leaves a change behind, nor a second thread with nothing to tell.
         with self._lock:
+            self._changes.put(change)
             start = self.idle.is_set()
             self.idle.clear()
         if start:
@@ -164,7 +165,6 @@ class Notifier:
                 self._log.error("on_status raised", exc_info=error)
 
     def _ends(self) -> bool:
-        # Under the lock, or a change posted between the look and the end would wait for the next one.
         with self._lock:
             if self._changes.empty():
                 self.idle.set()

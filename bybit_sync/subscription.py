@@ -75,6 +75,9 @@ class Owner(Protocol):
     def check_process(self) -> None:
         """Raise `ClientClosed` in a process that was forked from the client's."""
 
+    def is_inside(self) -> bool:
+        """Say whether this is a thread that runs a user's code for this client."""
+
     def release(self, subscription: Subscription[Any]) -> None:
         """Deliver nothing more to *subscription*. Any thread; takes no lock."""
 
@@ -131,8 +134,12 @@ class Subscription(Generic[T]):
         self._done = Flag()
         self._thread: CallbackThread | None = None
         self._abandoned = False
+        self._lost_events = 0
+        # The number of the event that the callback was called with last, and came back from.
+        self._finished = 0
         self._busy_since: float | None = None
         self._reminders = 0
+        self._reminded: float | None = None
         # How many events were taken at the last look, and since when it has been so many.
         self._taken = 0
         self._untouched: float | None = None
@@ -244,27 +251,40 @@ class Subscription(Generic[T]):
         self._way.discard()
 
     def _leave(self) -> None:
-        if not self.is_closed:
-            self.shut()
-            self._owner.release(self)
+        # Both, also when it is closed already: Ctrl-C may have come in between.
+        self.shut()
+        self._owner.release(self)
 
     def wait_done(self, deadline: float) -> bool:
         """Wait until nothing more is delivered; False when a callback still runs at *deadline*: then discard the rest."""
+        if self._thread is None:
+            return self._queue_done(deadline)
+        if threading.current_thread() is self._thread:
+            return self._abandon()
         if getattr(threading.current_thread(), "owner", None) is self._owner:
-            if threading.current_thread() is self._thread:
-                self._abandon()
-            return self._done.is_set()
-        if self._thread is None or wait_for(self._done, deadline):
+            return self._done.is_set() or (self._way.size == 0 and not self._has_one_in_hand())
+        return wait_for(self._done, deadline) or self._abandon()
+
+    def _queue_done(self, deadline: float) -> bool:
+        if not isinstance(self._way, Outlet):
             return True
-        return self._abandon()
+        # Inside of the queue itself there is nothing to wait for.
+        rests = self._owner.is_inside() or self._way.wait_idle(deadline)
+        return self._abandon() and rests
 
     def _abandon(self) -> bool:
-        # Said before asking whether a call runs; the thread says that it runs before asking this. One of us sees the other.
+        # Said before looking at the thread's hand, which looks at this before it begins a call: one of us sees the other.
         self._abandoned = True
-        lost = self._way.discard()
-        if lost:
-            self._owner.log.warning("%s closed with %d events undelivered", self.stream.value, lost)
-        return not lost and self._busy_since is None
+        self._warn_of_loss(self._way.discard())
+        return not self._lost_events and not self._has_one_in_hand()
+
+    def _has_one_in_hand(self) -> bool:
+        return self._thread is not None and self._way.index != self._finished
+
+    def _warn_of_loss(self, events: int) -> None:
+        if events:
+            self._lost_events += events
+            self._owner.log.warning("%s closed with %d events undelivered", self.stream.value, events)
 
     def _readable(self) -> Buffer[T]:
         if self._callback is not None or isinstance(self._way, Outlet):
@@ -390,9 +410,9 @@ class Subscription(Generic[T]):
         else:
             text, since = "nobody has taken an event of %s for %.0f s", self._unread_since(now)
         reminders = times.callback_reminders if self._callback is not None else times.reader_reminders
-        if since is None:
-            self._reminders = 0
-        elif now - since >= due(self._reminders, reminders):
+        if since != self._reminded:
+            self._reminded, self._reminders = since, 0
+        if since is not None and now - since >= due(self._reminders, reminders):
             self._reminders += 1
             self._owner.log.warning(text, self.stream.value, now - since)
 
@@ -426,15 +446,17 @@ class Subscription(Generic[T]):
     def _run(self) -> None:
         assert self._callback is not None
         while (event := self._way.take()) is not None:
-            self._busy_since = time.monotonic()
             if self._abandoned:
+                self._warn_of_loss(1)
                 break
+            self._busy_since = time.monotonic()
             try:
                 self._callback(event)
             except BaseException as error:  # noqa: BLE001 - nothing that a callback raises ends its stream
                 self._raised(error, event)
             self._busy_since = None
-        self._busy_since = None
+            self._finished = event.index
+        self._finished = self._way.index
         self._done.set()
 
     def _raised(self, error: BaseException, event: Event[T]) -> None:

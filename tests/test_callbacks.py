@@ -159,10 +159,13 @@ def test_a_queue_that_raises_ends_its_own_subscription_only(account: Account, cl
 
 def test_wait_raises_what_the_last_subscription_ended_with(account: Account, client: Client) -> None:
     """A main thread in `wait` does not sleep on when there is nothing left to wait for."""
-    client.subscribe_orders(queue.Queue(maxsize=1), overflow="fail")
+    full: queue.Queue[Any] = queue.Queue(maxsize=1)
+    client.subscribe_orders(full, overflow="fail")
     push(account, "one", "two")
     with pytest.raises(QueueOverflow):
         client.wait(timeout=5)
+    assert full.get(timeout=5).data
+    assert full.get(timeout=5).gap.reason is GapReason.ENDED
 
 
 def test_a_logging_handler_that_raises_does_not_end_the_stream(

@@ -366,6 +366,14 @@ def test_a_scenario_that_does_not_exist_is_told(tmp_path: Path) -> None:
     assert (code, err.startswith("bybit-sync: step 1: do: 'dance' is none of")) == (2, True)
 
 
+def test_a_step_that_is_refused_ends_a_simulation(tmp_path: Path) -> None:
+    """With the step, and what was wrong; the keys were printed before."""
+    (tmp_path / "bug.json").write_text('[{"after": 0.1, "do": "fill", "order": "mine"}]')
+    code, out, err = run("simulate", "--scenario", str(tmp_path / "bug.json"))
+    assert (code, "DEMO-KEY" in out) == (2, True)
+    assert err == "bybit-sync: step 1: order: no step before it gave an order the name 'mine'\n"
+
+
 def test_the_command_line_knows_every_scenario() -> None:
     """Its help can name them without the simulator being there."""
     assert tuple(scenarios.SCENARIOS) == SCENARIOS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import random
 import resource
@@ -138,8 +139,19 @@ def seeds(count: int, request: pytest.FixtureRequest) -> Iterator[int]:
     return iter([int(replayed)] if replayed else range(count))
 
 
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """Give the logger its level back."""
+    logger = logging.getLogger("bybit_sync")
+    before = logger.level
+    yield
+    logger.setLevel(before)
+
+
 def try_all(count: int, request: pytest.FixtureRequest, trial: Callable[[Rand], object]) -> None:
     """Do *trial* with every seed: none may take long, all may not hold much, and what one raises is told with its seed."""
+    if count > 10_000:  # pytest would keep every record of so many
+        logging.getLogger("bybit_sync").setLevel(logging.CRITICAL)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for seed in seeds(count, request):
         began = time.monotonic()

@@ -19,6 +19,7 @@ from bybit_sync.simulator.player import on_time, paused
 from bybit_sync.simulator.recording import RecordingError
 from bybit_sync.simulator.scenarios import SCENARIOS
 from bybit_sync.simulator.script import VERBS, Script, ScriptError
+from bybit_sync.simulator.shell import _plan
 from tests.conftest import KEY, SECRET
 from tests.test_simulator import Peer
 from tests.test_simulator_account import Listener
@@ -215,6 +216,15 @@ def test_pauses_become_moments() -> None:
     """Each counts from the one before; at a rate all are alike."""
     assert list(paused([1.0, 0.5])) == [1.0, 1.5]
     assert list(paused([1.0, 9.0], rate=4)) == [0.25, 0.5]
+
+
+def test_what_the_shell_plays_is_due_when_it_says(exchange: Exchange, tmp_path: Path) -> None:
+    """A file keeps its own moments; at a rate everything comes as often, files and scenarios alike."""
+    (tmp_path / "bug.json").write_text(json.dumps([{"do": "mark", "symbol": "BTCUSDT", "price": "1", "after": 1}] * 3))
+    for rate, due in ((None, [1.0, 2.0, 3.0]), (4.0, [0.25, 0.5, 0.75])):
+        with Exchange() as other:
+            assert list(_plan(other, str(tmp_path / "bug.json"), rate)[1]) == due
+    assert list(itertools.islice(_plan(exchange, "story", 2.0)[1], 2)) == [0.5, 1.0]
 
 
 def test_a_step_that_is_late_does_not_make_the_next_one_late() -> None:

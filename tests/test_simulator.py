@@ -325,6 +325,19 @@ def test_waiting_ends_with_the_event_or_names_what_there_is(peer: Peer, exchange
         exchange.wait_for(lambda: None, timeout=0.01)
 
 
+def test_topics_are_waited_for(peer: Peer, exchange: Exchange) -> None:
+    """All that are named, of one connection; a categorised one is what it carries; without a name any will do."""
+    peer.log_in()
+    with pytest.raises(TimeoutError):
+        exchange.wait_for_topics(timeout=0.01)
+    peer.subscribe("order.linear")
+    exchange.wait_for_topics()
+    exchange.wait_for_topics(["order"])
+    for missing in (["order", "wallet"], ["order.inverse"]):
+        with pytest.raises(TimeoutError):
+            exchange.wait_for_topics(missing, timeout=0.01)
+
+
 def test_a_client_that_leaves_is_gone(peer: Peer, exchange: Exchange) -> None:
     """Live connections are those that neither side has ended."""
     peer.log_in()

@@ -11,6 +11,8 @@ from typing import Any
 __all__ = ["Authority", "SecureSocket"]
 
 _RECORD_HEADER = 5
+# What a record may hold, and more.
+_RECORD_SIZE = 1 << 16
 
 
 class Authority:
@@ -65,7 +67,7 @@ class SecureSocket:
         while self._read_record():
             with self._lock, contextlib.suppress(ssl.SSLWantReadError):
                 try:
-                    return self._read_all()
+                    return self._tls.read(_RECORD_SIZE)
                 finally:
                     self._send_leaving()
         return b""
@@ -95,12 +97,6 @@ class SecureSocket:
                     raise ConnectionAbortedError("the client left in the middle of the TLS handshake") from None
             else:
                 return self._send_leaving()
-
-    def _read_all(self) -> bytes:
-        text = self._tls.read(1 << 16)
-        while self._tls.pending():
-            text += self._tls.read(1 << 16)
-        return text
 
     def _read_record(self) -> bool:
         """Take the next record off the socket; False when there is none any more."""

@@ -32,9 +32,9 @@ def simulate(*, host: str, port: int, tls: bool, scenario: str, rate: float | No
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         with Exchange(host=host, port=port, tls=tls) as exchange, _authority_file(exchange) as file:
-            accounts, steps = _plan(exchange, scenario)
+            accounts, steps = _plan(exchange, scenario, rate)
             _introduce(exchange, accounts, scenario, file)
-            _play(paused(steps, rate=rate))
+            _play(steps)
     except (OSError, ScriptError) as error:
         return str(error)
     return ""
@@ -65,25 +65,18 @@ def _play(steps: Iterator[float]) -> None:
     raise wrong[0]
 
 
-def _plan(exchange: Exchange, scenario: str) -> tuple[list[Account], Iterator[float]]:
-    """Open the accounts, and return them and what they do: how many seconds to wait before each step."""
+def _plan(exchange: Exchange, scenario: str, rate: float | None) -> tuple[list[Account], Iterator[float]]:
+    """Open the accounts, and return them and what they do: at how many seconds from the start each step is due."""
     if scenario in SCENARIOS:
         account = exchange.account(KEY, SECRET)
-        return [account], SCENARIOS[scenario](exchange, account)
+        return [account], paused(SCENARIOS[scenario](exchange, account), rate=rate)
     if not Path(scenario).exists():
         raise ScriptError(f"--scenario: {scenario!r} is none of {', '.join(SCENARIOS)}, and no file either")
     script = Script.read(scenario)
     wanted = script.accounts or ({"key": KEY, "secret": SECRET},)
     accounts = {account["key"]: exchange.account(**account) for account in wanted}
-    return list(accounts.values()), _pauses(script.play(exchange, accounts))
-
-
-def _pauses(moments: Iterator[float]) -> Iterator[float]:
-    """Turn seconds since the start into seconds since the step before."""
-    before = 0.0
-    for due in moments:
-        yield due - before
-        before = due
+    steps = script.play(exchange, accounts)
+    return list(accounts.values()), steps if rate is None else paused(steps, rate=rate)
 
 
 def _introduce(exchange: Exchange, accounts: list[Account], scenario: str, authority: str) -> None:

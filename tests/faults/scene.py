@@ -106,7 +106,6 @@ class Log(logging.Handler):
 
     def __enter__(self) -> Log:
         logger = logging.getLogger("bybit_sync")
-        self._before = logger.level
         logger.setLevel(logging.DEBUG)
         logger.addHandler(self)
         return self
@@ -114,7 +113,7 @@ class Log(logging.Handler):
     def __exit__(self, *_: object) -> None:
         logger = logging.getLogger("bybit_sync")
         logger.removeHandler(self)
-        logger.setLevel(self._before)
+        logger.setLevel(logging.NOTSET)
 
 
 class Scene:

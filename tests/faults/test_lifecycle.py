@@ -32,8 +32,8 @@ from bybit_sync.transport import Transport
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.conftest import Play
-from tests.faults.exchange import Talk, confirm, every, hang_up, listen, log_in, push_next, serve
-from tests.faults.rows import PLAIN_AND_TLS, row
+from tests.faults.exchange import Talk, confirm, every, hang_up, listen, log_in, push_next, reset, serve
+from tests.faults.rows import PLAIN_AND_TLS, ROW, row
 from tests.faults.scene import Net, Scene
 from tests.peers import CLOSE, Peer, black_hole
 from tests.test_subscribing import in_background
@@ -63,9 +63,10 @@ ELSEWHERE = {
 }
 
 
-@pytest.mark.parametrize("number", [pytest.param(n, marks=row(n, kills="see the test that is named")) for n in ELSEWHERE])
-def test_a_row_that_is_proved_elsewhere(number: int) -> None:
-    """The test that causes it is there, and runs with every other."""
+@pytest.mark.parametrize("number", ELSEWHERE, ids=lambda number: f"row{number}")
+def test_a_row_that_is_proved_elsewhere(number: int, record_property: Callable[[str, object], None]) -> None:
+    """The test that causes it is there, and runs with every other; it counts as survived as long as that is so."""
+    record_property(ROW, number)
     file, name = ELSEWHERE[number]
     assert f"def {name}(" in (Path(__file__).parent.parent / file).read_text(encoding="utf-8")
 
@@ -289,6 +290,37 @@ def test_a_child_that_ends_orderly_takes_nothing_from_its_parent(play: Play, net
             process.kill()
 
 
+# --- interpreters inside of interpreters ---
+
+INSIDE = """
+import bybit_sync
+client = bybit_sync.Client("key", "secret", environment="ws://127.0.0.1:9")
+try:
+    client.subscribe_orders(timeout=0.1)
+except (RuntimeError, bybit_sync.ConnectTimeout) as error:
+    print("works" if isinstance(error, bybit_sync.ConnectTimeout) else "refused")
+assert (client.state, client.close()) == ("IDLE", True)
+"""
+
+OUTSIDE = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+interpreters.run_string(interpreters.create(), {inside!r})
+"""
+
+
+@row(143, kills="what could be started stays when the connection's thread cannot be")
+def test_an_isolated_interpreter_is_refused_or_served() -> None:
+    """Where threads are not allowed `subscribe_*` says so and leaves nothing; nothing hangs."""
+    script = OUTSIDE.format(inside=INSIDE)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30)
+    if "_xxsubinterpreters'" in done.stderr:
+        pytest.skip("this Python has no sub-interpreters to try")
+    assert done.stdout in ("refused\n", "works\n"), done.stderr
+
+
 # --- threads that cannot be started ---
 
 
@@ -479,7 +511,8 @@ def test_a_bug_at_the_end_of_the_thread_is_told(play: Play, monkeypatch: pytest.
     point = Failpoint(monkeypatch, (Connection, place), LookupError("there is no such thing in our own loop"))
     scene = play()
     scene.subscribe()
-    positions = in_background(lambda: list(scene.client.subscribe_positions()))
+    subscription = scene.client.subscribe_positions()
+    positions = in_background(lambda: list(subscription))
     point.armed.set()
     assert seconds_of(scene.client.close) <= AT_ONCE
     assert point.failed.is_set()
@@ -551,6 +584,29 @@ def test_a_thread_that_was_stuck_with_a_ping_in_its_hands_gives_the_exchange_its
     with hold:
         until(lambda: (scene.client.health().last_frame_age or 0) > 1)
     scene.goes_on()
+
+
+@row(42, kills="what lies ready when a write fails is not read any more")
+def test_what_arrived_before_a_write_failed_is_delivered(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exchange pushed, then reset the connection, and we notice by writing: the push comes, then the gap."""
+    scene = play()
+    hold = Hold(monkeypatch, (Transport, "send"), lambda _, text: '"ping"' in text)
+    orders = scene.subscribe()
+    with hold:
+        scene.exchange.push_order("just in time")
+        scene.exchange.do(reset)
+    orders.update("just in time")
+    orders.gap()
+
+
+@row(72, kills="what was never confirmed counts as lost, too")
+def test_a_subscription_that_was_never_confirmed_is_told_no_gap(play: Play) -> None:
+    """The exchange hangs up between login and confirmation, twice: nothing was to be had before, so nothing is missing."""
+    first = lambda line: (log_in(line), hang_up(line), line.wait_for_end())  # noqa: E731
+    scene = play(first, first, serve)
+    orders = scene.subscribe()
+    scene.exchange.push_order("the first")
+    orders.update("the first")
 
 
 def until(holds: Callable[[], bool]) -> None:

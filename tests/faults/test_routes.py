@@ -30,7 +30,7 @@ from tests.faults.conftest import Play
 from tests.faults.exchange import Exchange, Talk, confirm, hang_up, log_in, reset, serve
 from tests.faults.pace import FACTOR, REAL, patience, seconds, within
 from tests.faults.partition import Partition, _ip
-from tests.faults.rows import OVER_CABLE, PLAIN_AND_TLS, row
+from tests.faults.rows import OVER_CABLE, row
 from tests.faults.scene import Net, Scene, Status
 from tests.peers import Line, black_hole, closed_port, in_namespace
 
@@ -93,7 +93,7 @@ def test_an_hour_of_refusals_is_tried_through(play: Play) -> None:
         scene.cause(reset)
         scene.fails(10)
         before = threads_of(scene.client), open_descriptors()
-        scene.fails(140)
+        scene.fails(100)
         scene.log.wait_for("not live for")
         assert len(threads_of(scene.client)) <= len(before[0])
         assert open_descriptors() <= before[1] + 2  # an attempt's own
@@ -108,7 +108,7 @@ def test_a_black_hole_costs_each_attempt_five_seconds(play: Play, monkeypatch: p
     with black_hole() as port:
         scene = play(environment=f"ws://127.0.0.1:{port}")
         with pytest.raises(ConnectTimeout, match="no answer within .* s .while connecting"):
-            scene.subscribe(timeout=seconds(15))
+            scene.subscribe(timeout=seconds(11))
     assert attempts(scene) >= 2
 
 
@@ -130,6 +130,7 @@ def test_a_black_hole_ends_with_the_attempt_at_the_latest(play: Play) -> None:
 PREAMBLE = f"""
 import threading, time
 from bybit_sync import ConnectTimeout, State, dialing
+from tests.conftest import KEY, SECRET
 from tests.faults import pace
 from tests.faults.exchange import Exchange, hang_up, serve
 from tests.faults.pace import seconds, within
@@ -190,17 +191,17 @@ with scene() as scene:
     for _ in range(2):
         assert "the resolver gave no answer" in str(scene.fails())
         assert len(resolvers()) <= 1, resolvers()
+    dialing._RESOLVE_SECONDS = 5
+    with pace.FaultClient(KEY, SECRET, environment=scene.client._settings.environment) as other:
+        other.subscribe_orders(wait=False)
+        while not resolvers():
+            pass
+        began = time.monotonic()
+        assert other.close()
+        assert time.monotonic() - began <= within(0.2)
+    dialing._RESOLVE_SECONDS = seconds(5)
     server.silent = False
     scene.recovers("without a close frame")
-    server.silent = True
-    scene.exchange.do(hang_up)
-    scene.status.wait_for(State.CONNECTING)
-    began = time.monotonic()
-    assert scene.client.close()
-    assert time.monotonic() - began <= within(0.2)
-    for thread in threading.enumerate():
-        if "resolver" in thread.name:
-            thread.join(5)
 """,
         nameserver=IMPATIENT,
         hosts="",
@@ -336,7 +337,6 @@ def drops(connections: int, line: Talk) -> None:
 
 
 @row(13, kills="a connection that was LIVE for a moment resets the backoff")
-@PLAIN_AND_TLS
 def test_who_is_dropped_as_soon_as_it_is_live_comes_back_ever_later(play: Play) -> None:
     """Only 30 s of LIVE shorten the pauses again; when the exchange keeps us, the next update arrives."""
     scene = play(partial(drops, 7))
@@ -369,7 +369,7 @@ class Attempts:
             assert self._changed.wait_for(lambda: len(self.times) >= number, patience())
 
 
-FIVE_MINUTES = 1.0 if FACTOR < REAL else 300.0
+FIVE_MINUTES = 0.6 if FACTOR < REAL else 300.0
 
 
 @row(13, kills="the connect limit is only asked for the first attempt")
@@ -383,9 +383,9 @@ def test_a_server_that_drops_us_at_once_sees_a_hundred_of_us_in_five_minutes(pla
         for scene in scenes:
             stack.enter_context(scene.instead(dropped, plain=True))
             scene.subscribe(wait=False)
-        dropped.wait_for(110)
+        dropped.wait_for(105)
     # What the scheduler holds up may come a little closer to what follows it.
-    assert min(later - first for first, later in zip(dropped.times, dropped.times[100:], strict=False)) >= 0.9 * FIVE_MINUTES
+    assert min(later - first for first, later in zip(dropped.times, dropped.times[100:], strict=False)) >= 0.85 * FIVE_MINUTES
     for scene in scenes:
         scene.status.wait_for(State.LIVE)
         scene.goes_on()
@@ -464,7 +464,8 @@ def test_fifty_clients_come_back_spread_and_all_of_them() -> None:
     spread = Backoff(initial=0.2, factor=2, maximum=0.4)
     limit = ConnectLimit(refill=80, period=seconds(300), burst=100)
     status = [Status() for _ in range(50)]
-    with Exchange() as exchange, contextlib.ExitStack() as stack:
+    # An address of its own: what other tests have dialled counts elsewhere.
+    with Exchange(host="127.0.0.2") as exchange, contextlib.ExitStack() as stack:
         for told in status:
             options = {"backoff": spread, "connect_limit": limit, "ping_interval": 5, "request_timeout": 5}
             arguments = {**pace.arguments(), **options, "environment": exchange.url, "on_status": told}

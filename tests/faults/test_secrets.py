@@ -54,6 +54,7 @@ from tests.faults.exchange import (
 from tests.faults.pace import patience, seconds
 from tests.faults.rows import PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
+from tests.faults.test_upgrade import HASTY
 from tests.peers import CLOSE, Line, Peer, frame
 from tests.test_dialing_proxy import HttpProxy
 from tests.test_transport import answers
@@ -424,7 +425,7 @@ ANSWERS = (
 @pytest.mark.parametrize(("net", "plain"), [("plain", True), ("tls", True), ("tls", False)], indirect=["net"])
 def test_nobody_but_the_exchange_gets_the_login(play: Play, *, plain: bool) -> None:
     """Whoever answers in its place, and wherever that one points to, gets no key, no signature and no cookie."""
-    scene = play(timings={"distrust": seconds(1)}, connect_timeout=seconds(3))
+    scene = play(timings={"distrust": seconds(1)}, connect_timeout=seconds(3), backoff=HASTY)
     relay = scene.relay
     scene.subscribe()
     with Peer(elsewhere := Listener(b"")) as target:

@@ -291,6 +291,16 @@ def test_a_steady_stream_with_a_fault_now_and_then(play: Play, seconds: float, p
     assert orders.gaps >= faults / 2
 
 
+@row(51, kills="a connection that was LIVE for a moment forgives the failures before it")
+def test_a_connection_that_lives_for_a_moment_forgives_nothing(play: Play) -> None:
+    """An exchange that hangs up as soon as all is confirmed is left alone for longer each time."""
+    scene = play(lambda line: (log_in(line), confirm(line), hang_up(line), line.wait_for_end()))
+    scene.client.subscribe_orders()
+    scene.exchange.wait_for(lambda: len(scene.exchange.talks) >= 7)
+    began = [talk.began for talk in scene.exchange.talks]
+    assert began[6] - began[5] >= pace.seconds(2.5)
+
+
 # --- many ---
 
 

@@ -537,6 +537,7 @@ def test_two_subscriptions_before_the_answer_are_one_on_the_wire(play: Play) -> 
     """The second finds the first one's question on its way, and waits for the same answer."""
     scene, balances, first = wishing_for_orders(play, ignoring("order.linear", "order.inverse"))
     second = scene.client.subscribe_orders(wait=False)
+    scene.exchange.wait_for(lambda: asked(scene.exchange.talks[0], "order.inverse"))
     fence(scene, balances)
     scene.exchange.do(yes, "order.linear")
     scene.exchange.do(yes, "order.inverse")

@@ -155,7 +155,7 @@ BROKEN = {
 @PLAIN_AND_TLS
 def test_a_broken_server_is_tried_again_at_once(play: Play) -> None:
     """Whatever it says beside its status is not waited for, and its fault is an outage as any."""
-    scene = play()
+    scene = play(backoff=HASTY)
     with after_an_outage(scene, *BROKEN.values()):
         for script in BROKEN:
             scene.status.wait_for(State.CONNECTING)
@@ -239,16 +239,16 @@ def test_junk_is_tried_again(play: Play) -> None:
 
 @row(34, kills="each byte of an answer gets connect_timeout of its own")
 @PLAIN_AND_TLS
-def test_an_answer_that_drips_is_cut_at_ten_seconds(play: Play) -> None:
+def test_an_answer_that_drips_is_cut_at_the_deadline(play: Play) -> None:
     """One byte now and then does not prolong an attempt."""
-    takes_an_attempt(play(), drips)
+    takes_an_attempt(play(connect_timeout=seconds(5)), drips)
 
 
 @row(35, kills="the answer to the upgrade has no deadline")
 @PLAIN_AND_TLS
-def test_an_answer_that_never_comes_is_cut_at_ten_seconds(play: Play) -> None:
+def test_an_answer_that_never_comes_is_cut_at_the_deadline(play: Play) -> None:
     """A server that only listens costs one attempt's time, and does not hold `close`."""
-    scene = play()
+    scene = play(connect_timeout=seconds(5))
     takes_an_attempt(scene, plays(Line.read_head, Line.wait_for_end))
     with scene.instead(plays(Line.read_head, Line.wait_for_end)):
         scene.relay.reset()
@@ -259,12 +259,12 @@ def test_an_answer_that_never_comes_is_cut_at_ten_seconds(play: Play) -> None:
 
 
 def takes_an_attempt(scene: Scene, script: Script) -> None:
-    """Judge that an attempt that meets *script* is given up after 10 s, and the next one works."""
+    """Judge that an attempt that meets *script* is given up after `connect_timeout`, and the next one works."""
     with after_an_outage(scene, script):
         scene.status.wait_for(State.CONNECTING)
         began = time.monotonic()
         assert "timed out (while upgrading to a WebSocket)" in str(scene.fails())
-        assert seconds(9.5) <= time.monotonic() - began <= within(10)
+        assert seconds(4.5) <= time.monotonic() - began <= within(5)
     scene.recovers("reset")
 
 
@@ -288,7 +288,7 @@ def test_what_comes_with_the_answer_is_read(play: Play) -> None:
 @PLAIN_AND_TLS
 def test_what_was_not_offered_is_not_accepted(play: Play) -> None:
     """A server that would compress, or speak another protocol, is not understood: the attempt has failed."""
-    survives(play(), WRONG["compression"], WRONG["subprotocol"])
+    survives(play(backoff=HASTY), WRONG["compression"], WRONG["subprotocol"])
 
 
 @row(38, kills="websocket-client's cookies, which the process shares, are used")

@@ -5,8 +5,11 @@ A name may be a part of one. Ends with 1 when a mutant survived.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,17 +19,23 @@ from pathlib import Path
 from tests.mutants.catalogue import MUTANTS, Mutant
 
 HERE = Path(__file__).resolve().parents[2]
-PATIENCE = 300.0
+PATIENCE = 120.0
 
 
 def run(copy: Path, tests: str) -> int:
     """Run *tests* in *copy* and return pytest's exit code; 1 when they hang."""
     # From the copy's folder, so that its package is imported and not the one that is installed.
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *shlex.split(tests)]
-    try:
-        return subprocess.run(command, cwd=copy, capture_output=True, timeout=PATIENCE, check=False).returncode
-    except subprocess.TimeoutExpired:
-        return 1
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=copy, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True) as process:
+        try:
+            return process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            return 1
+        finally:
+            # What a bug has forked and forgotten goes, too.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def is_caught(copy: Path, mutant: Mutant) -> bool:

@@ -44,7 +44,7 @@ MUTANTS: Final = (
         "connection.py",
         "now - since >= self._times.proven",
         "now - since >= 0",
-        f"tests/test_reconnecting.py {_LOSING}",
+        "tests/faults/test_soak.py -k moment",
     ),
     Mutant(
         "let a second thread write",
@@ -68,7 +68,7 @@ MUTANTS: Final = (
         "connection.py",
         "self._listen(session, transport)\n                raise",
         "raise",
-        _LOSING,
+        f"{_LIFE} -k row42",
     ),
     Mutant(
         "end in silence before serving",
@@ -110,7 +110,7 @@ MUTANTS: Final = (
         "connection.py",
         "if os.getpid() != self._process:",
         "if False:",
-        "tests/test_processes.py -k fork",
+        "tests/test_processes.py -k fork --timeout=20",
     ),
     Mutant(
         "tell LIVE once only",
@@ -119,6 +119,13 @@ MUTANTS: Final = (
         "self._change(State.LIVE, downtime=downtime) if not self._reconnects else None",
         "tests/test_reconnecting.py",
     ),
+    Mutant(
+        "keep every session",
+        "connection.py",
+        "        self._session = session\n",
+        "        self._session = session\n        self.__dict__.setdefault('_all', []).append(session)\n",
+        "tests/test_leaks.py",
+    ),
     # --- what a subscription is told ---
     Mutant("drop the gap", "subscription.py", "if stale:", "if False:", "tests/test_reconnecting.py"),
     Mutant(
@@ -126,7 +133,7 @@ MUTANTS: Final = (
         "subscription.py",
         "if self._state is not SubscriptionState.LIVE:\n                return\n            self._state =",
         "if self._state is SubscriptionState.CLOSED:\n                return\n            self._state =",
-        "tests/test_reconnecting.py",
+        f"{_LIFE} -k row72",
     ),
     Mutant(
         "a callback's exception ends its thread",
@@ -169,16 +176,16 @@ MUTANTS: Final = (
     Mutant(
         "lose what was held",
         "topics.py",
-        "*held, *self._settle(wish.stream)]",
-        "*self._settle(wish.stream)]",
-        "tests/test_protocol_topics.py",
+        "held, wish.held = wish.held, []",
+        "held, wish.held = [], []",
+        "tests/test_walk.py",
     ),
     Mutant(
         "deliver what was held before the confirmation",
         "topics.py",
-        "[Confirmed(wish.stream, self._clock.at(now)), *held,",
-        "[*held, Confirmed(wish.stream, self._clock.at(now)),",
-        "tests/test_protocol_topics.py",
+        "Confirmed(wish.stream, self._clock.at(now)), *held",
+        "*held, Confirmed(wish.stream, self._clock.at(now))",
+        "tests/test_walk.py",
     ),
     Mutant(
         "LIVE before all is confirmed",
@@ -199,7 +206,7 @@ MUTANTS: Final = (
         "topics.py",
         'if topic.standing is Standing.CONFIRMED or self._post.awaits("unsubscribe", topic.name):',
         "if topic.standing is Standing.CONFIRMED:",
-        "tests/test_protocol_topics.py tests/test_protocol_histories.py",
+        "tests/test_walk.py",
     ),
     Mutant(
         "no second chance on the return",
@@ -283,7 +290,7 @@ MUTANTS: Final = (
         "clock.py",
         "return self.ns * 1e-9",
         "return self.utc.timestamp()",
-        "tests/test_streams.py tests/test_reconnecting.py",
+        "tests/test_walk.py -k time",
     ),
     # --- pacing ---
     Mutant(
@@ -332,7 +339,13 @@ MUTANTS: Final = (
         "self.last_data_ns = time.monotonic_ns()\n        if frame.opcode == ABNF.OPCODE_PING:",
         "tests/test_transport.py",
     ),
-    Mutant("answer no ping", "transport.py", "self._write(ABNF.OPCODE_PONG, frame.data)", "pass", "tests/test_transport.py"),
+    Mutant(
+        "answer no ping",
+        "transport.py",
+        "self._write(_framed(ABNF.OPCODE_PONG, frame.data))",
+        "pass",
+        "tests/test_transport.py",
+    ),
     Mutant("take a masked frame", "transport.py", "if size & _MASK_BIT:", "if False:", "tests/test_transport.py"),
     Mutant(
         "no limit for a message",
@@ -359,9 +372,16 @@ MUTANTS: Final = (
     Mutant(
         "log the login",
         "transport.py",
-        "failure = self._write(ABNF.OPCODE_TEXT, text)",
-        '_log.debug("sending %s", text)\n        failure = self._write(ABNF.OPCODE_TEXT, text)',
+        "frame = _framed(ABNF.OPCODE_TEXT, text)",
+        '_log.debug("sending %s", text)\n        frame = _framed(ABNF.OPCODE_TEXT, text)',
         "tests/faults/test_login.py -k row61",
+    ),
+    Mutant(
+        "let through what websocket-client raises",
+        "transport.py",
+        "except Exception as error:  # noqa: BLE001 whatever websocket-client makes",
+        "except ZeroDivisionError as error:  # whatever websocket-client makes",
+        "tests/test_fuzz.py",
     ),
     Mutant(
         "block on a full bell",

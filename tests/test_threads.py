@@ -1,0 +1,746 @@
+"""Threads that meet at the worst moment, and Ctrl-C at any place: nothing is lost, nobody waits for ever, all is told once."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from bybit_sync import (
+    AuthenticationError,
+    Client,
+    ClientClosed,
+    ConfigurationError,
+    ConnectLimit,
+    ConnectTimeout,
+    Event,
+    GapReason,
+    QueueOverflow,
+    State,
+    StatusChange,
+    Stream,
+    Subscription,
+    SubscriptionRejected,
+)
+from bybit_sync.buffer import Buffer
+from bybit_sync.logs import ClientLog
+from bybit_sync.pacing import Turnstile, turnstile
+from bybit_sync.protocol import Session
+from bybit_sync.simulator import Account, Exchange
+from bybit_sync.status import Notifier
+
+from .conftest import KEY, FastClient, threads_of
+from .peers import closed_port
+from .talking import at
+from .test_subscribing import in_background
+
+LIBRARY = os.sep + "bybit_sync" + os.sep
+
+
+def push(account: Account, *names: str) -> None:
+    """Push an order for each of *names*."""
+    for name in names:
+        account.push("orders", [{"category": "linear", "orderId": name}])
+
+
+def taken(sink: queue.Queue[Event[Any]], patience: float = 1.0) -> list[str]:
+    """Take what is in *sink* and what comes in time: the orders by name, gaps by reason."""
+    found: list[str] = []
+    with suppress(queue.Empty):
+        while True:
+            event = sink.get(timeout=patience)
+            found += [event.gap.reason.value] if event.gap else [row.order_id for row in event]
+    return found
+
+
+# --- the worst moment ---
+
+
+class Halt:
+    """Stops the first thread that begins in its ``with`` block where it calls *function*, or returns something from it."""
+
+    def __init__(self, function: Any, event: str = "call") -> None:
+        self.reached, self.go = threading.Event(), threading.Event()
+        self._code: CodeType = function.__code__
+        self._event = event
+
+    def __enter__(self) -> Halt:
+        threading.setprofile(self._look)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        threading.setprofile(None)
+
+    def _look(self, frame: FrameType, event: str, value: object) -> None:
+        if frame.f_code is self._code and event == self._event and (event == "call" or value) and not self.reached.is_set():
+            self.reached.set()
+            self.go.wait(10)
+
+
+class Interruption:
+    """Ctrl-C on this thread at its *number*-th place in the library: where CPython looks for signals, and only there."""
+
+    def __init__(self, number: int) -> None:
+        self.place = ""
+        self._left = number
+
+    def __enter__(self) -> Interruption:
+        sys.setprofile(self._look)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _look(self, frame: FrameType, event: str, value: object) -> None:
+        if event not in ("call", "c_return") or not self._counts(frame, getattr(value, "__name__", "")):
+            return
+        self._left -= 1
+        if self._left == 0:
+            sys.setprofile(None)
+            self.place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            raise KeyboardInterrupt
+
+    @staticmethod
+    def _counts(frame: FrameType, called: str) -> bool:
+        ours = LIBRARY in frame.f_code.co_filename and called not in ("__enter__", "setprofile")
+        # The one place in the standard library where a thread of ours waits while it holds something of ours.
+        return ours or (frame.f_code is threading.Thread.start.__code__ and called == "start_new_thread")
+
+
+def interrupted_everywhere(call: Callable[[], Any]) -> Iterator[str]:
+    """Have *call* interrupted at its first place, its second, …; yield each place until there is no further one."""
+    for number in range(1, 1000):
+        with suppress(KeyboardInterrupt), Interruption(number) as interruption:
+            call()
+        if not interruption.place:
+            return
+        yield interruption.place
+
+
+@contextmanager
+def logged(words: str, act: Callable[[], None]) -> Iterator[None]:
+    """Have *act* run in a logging handler, once, on the thread that logs *words*."""
+
+    class Acting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if words in record.getMessage():
+                logger.removeHandler(self)
+                act()
+
+    logger, handler = logging.getLogger("bybit_sync"), Acting()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class Raising:
+    """A queue that breaks at once."""
+
+    def put_nowait(self, item: object, /) -> None:
+        """Fail."""
+        raise OSError("the disk is gone")
+
+
+class Slow:
+    """A queue that takes its time."""
+
+    def __init__(self) -> None:
+        self.inside, self.go = threading.Event(), threading.Event()
+        self.items: list[Any] = []
+
+    def put_nowait(self, item: object, /) -> None:
+        """Take *item* when told to go on."""
+        self.inside.set()
+        self.go.wait(10)
+        self.items.append(item)
+
+
+# --- Ctrl-C ---
+
+
+# Half-made sockets are closed by the garbage collector, which says so.
+@pytest.mark.filterwarnings("ignore:unclosed <socket", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_anywhere_in_subscribing_leaves_a_client_that_works(account: Account, make_client: Callable[..., Client]) -> None:
+    """The next `subscribe_*` of the same client succeeds, and it closes as any other."""
+    client = make_client()
+    for place in interrupted_everywhere(lambda: client.subscribe_orders(lambda event: None)):
+        orders = client.subscribe_orders(timeout=3)
+        assert (orders.state, list(client._connection.roster)) == ("LIVE", [orders]), place
+        assert client.close(timeout=2), place
+        assert client.state is State.CLOSED, place
+        client = make_client()
+
+
+@pytest.mark.parametrize("sink", [None, lambda event: None], ids=["iterator", "callback"])
+def test_ctrl_c_anywhere_in_closing_a_subscription_and_then_once_more(
+    sink: Any, exchange: Exchange, account: Account, client: Client
+) -> None:
+    """The second `close` ends it for good: the exchange is asked to stop, too."""
+    client.subscribe_balances()
+    subscriptions = [client.subscribe_orders(sink)]
+    for place in interrupted_everywhere(lambda: subscriptions[-1].close()):
+        assert subscriptions[-1].close(), place
+        exchange.wait_for(lambda: exchange.connections[0].topics == ("wallet",))
+        subscriptions.append(client.subscribe_orders(sink))
+    assert len(subscriptions) > 10
+
+
+def test_ctrl_c_anywhere_in_closing_a_client_and_then_once_more(account: Account, make_client: Callable[..., Client]) -> None:
+    """The second `close` finishes what the first began."""
+    clients = [make_client()]
+    clients[0].subscribe_orders(lambda event: None)
+    for place in interrupted_everywhere(lambda: clients[-1].close()):
+        assert clients[-1].close(), place
+        assert clients[-1].state is State.CLOSED, place
+        clients.append(make_client())
+        clients[-1].subscribe_orders(lambda event: None)
+    assert len(clients) > 10
+
+
+@pytest.mark.parametrize("call", [Client.wait, Client.wait_live, lambda client: client.subscribe_orders(wait=False).get()])
+def test_a_signal_that_another_thread_gets_is_noticed(call: Any, make_client: Callable[..., Client], exchange: Exchange) -> None:
+    """It wakes nobody, and the blocking call still ends by its exception, soon: here, and where it came a moment too early."""
+    client, helper = make_client(environment=f"ws://127.0.0.1:{closed_port()}"), threading.Event()
+    thread = threading.Thread(target=helper.wait)
+    thread.start()
+    timer = threading.Timer(0.1, lambda: signal.pthread_kill(thread.ident or 0, signal.SIGINT))
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        call(client)
+    helper.set()
+    assert time.monotonic() - started < 5
+
+
+def test_ctrl_c_in_a_log_call_is_no_fault_of_a_handler(make_client: Callable[..., Client], log: pytest.LogCaptureFixture) -> None:
+    """What a signal raises on the user's thread comes out of the call that it interrupted."""
+    client = make_client()
+    with logged("CLOSED", lambda: signal.raise_signal(signal.SIGINT)), pytest.raises(KeyboardInterrupt):
+        client.close()
+
+
+# --- failing at the moment of subscribing ---
+
+
+def test_a_subscription_made_in_the_moment_of_failing_does_not_hide_the_failure(
+    exchange: Exchange, account: Account, client: Client
+) -> None:
+    """It ends with the same error, and so does every `wait`."""
+    late: list[Subscription[Any]] = []
+    orders = client.subscribe_orders()
+    exchange.refuse_login("API key is invalid")
+    with logged("has failed", lambda: late.append(client.subscribe_balances(wait=False))):
+        exchange.drop()
+        with pytest.raises(AuthenticationError):
+            list(orders)
+    with pytest.raises(AuthenticationError):
+        client.wait(timeout=1)
+    with pytest.raises(AuthenticationError):
+        list(late[0])
+
+
+def test_wait_tells_an_end_although_somebody_else_still_waited(exchange: Exchange, account: Account, client: Client) -> None:
+    """One wish was there without a caller, one with: the first one's end is not forgotten over the second's."""
+    exchange.hold_acks("auth")
+    exchange.refuse_login("API key is invalid")
+    client.subscribe_orders(wait=False)
+    result = in_background(client.subscribe_user_trades)
+    exchange.wait_for(lambda: exchange.connections[0].received and len(list(client._connection.roster)) == 2)
+    exchange.release_acks()
+    assert isinstance(result.get(timeout=5), AuthenticationError)
+    with pytest.raises(AuthenticationError):
+        client.wait(timeout=1)
+
+
+def test_wait_live_does_not_wait_for_what_cannot_come(exchange: Exchange, account: Account, client: Client) -> None:
+    """Where nothing is wished for any more, it says why."""
+    exchange.refuse_login("API key is invalid")
+    client.subscribe_orders(wait=False)
+    with pytest.raises(AuthenticationError):
+        client.wait_live(timeout=2)
+
+
+def test_an_end_right_after_the_confirmation_is_told_once(
+    exchange: Exchange, account: Account, make_client: Callable[..., Client]
+) -> None:
+    """Confirmed and broken in one breath: the subscription is returned, `on_status` and `wait` say why it ended."""
+    told: queue.Queue[StatusChange] = queue.Queue()
+    client = make_client(on_status=told.put)
+    exchange.hold_acks("subscribe")
+    result = in_background(lambda: client.subscribe_orders(Raising()))
+    exchange.wait_for(lambda: len(exchange.connections[0].topics) == 2)
+    push(account, "early")
+    exchange.release_acks()
+    assert result.get(timeout=5).state == "CLOSED"
+    with pytest.raises(OSError, match="disk"):
+        client.wait(timeout=2)
+    assert client.close()
+    assert [str(c.error) for c in told.queue if c.subscription] == ["the disk is gone"]
+
+
+def test_the_client_is_live_when_subscribing_returns(exchange: Exchange, account: Account, client: Client) -> None:
+    """Also when pushes came before the confirmation, and are still being delivered."""
+    sink = Slow()
+    exchange.hold_acks("subscribe")
+    result = in_background(lambda: (client.subscribe_orders(sink), client.state)[1])
+    exchange.wait_for(lambda: len(exchange.connections[0].topics) == 2)
+    push(account, "early")
+    exchange.release_acks()
+    assert sink.inside.wait(5)
+    with suppress(queue.Empty):
+        result.put(result.get(timeout=0.2))
+    sink.go.set()
+    assert result.get(timeout=5) is State.LIVE
+
+
+def test_subscribing_on_the_clients_own_thread_is_refused(account: Account, client: Client) -> None:
+    """It could only wait for itself."""
+    results: queue.Queue[Any] = queue.Queue()
+
+    class Subscribing:
+        def put_nowait(self, item: object, /) -> None:
+            try:
+                results.put(client.subscribe_balances(timeout=1))
+            except BaseException as error:  # noqa: BLE001 - it is the result
+                results.put(error)
+
+    client.subscribe_orders(Subscribing())
+    push(account, "one")
+    assert isinstance(results.get(timeout=5), ConfigurationError)
+
+
+# --- what an error says, and what it keeps ---
+
+
+def test_an_idle_client_counts_no_outage(
+    exchange: Exchange, account: Account, make_client: Callable[..., Client], log: pytest.LogCaptureFixture
+) -> None:
+    """A second attempt that fails is a second story: it gets a WARNING of its own."""
+    client = make_client(environment=f"ws://127.0.0.1:{closed_port()}")
+    for _ in range(2):
+        with pytest.raises(ConnectTimeout):
+            client.subscribe_orders(timeout=0.2)
+        assert client.state is State.IDLE
+    assert [r.levelname for r in log.records if "next attempt" in r.getMessage()].count("WARNING") == 2
+
+
+def test_a_timeout_names_no_failure_of_an_earlier_call(make_client: Callable[..., Client]) -> None:
+    """What went wrong an hour ago is not why nobody answers now."""
+    port = closed_port()
+    client = make_client(environment=f"ws://127.0.0.1:{port}")
+    with pytest.raises(ConnectTimeout, match="refused"):
+        client.subscribe_orders(timeout=0.2)
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(ConnectTimeout) as caught:
+        client.subscribe_orders(timeout=0.2)
+    assert "refused" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_gap_that_is_kept_keeps_no_connection(exchange: Exchange, account: Account, client: Client) -> None:
+    """Nor does the last error: of three sessions only the present one is left."""
+    orders, gaps = client.subscribe_orders(), []
+    for _ in range(2):
+        exchange.drop(reset=True)
+        gaps.append(orders.get(timeout=10))
+        assert client.wait_live(timeout=10)
+    gc.collect()
+    sessions = [o for o in gc.get_objects() if isinstance(o, Session) and o._terms.client == client.name]
+    assert len(sessions) == 1
+
+
+def test_an_error_that_was_raised_keeps_no_client(exchange: Exchange, account: Account) -> None:
+    """Who caught it and lets go of client and subscription is rid of the connection, too."""
+
+    def use_once() -> None:
+        client = FastClient(account.key, account.secret, environment=exchange.url)
+        client.subscribe_orders(Raising())
+        push(account, "one")
+        with pytest.raises(OSError, match="disk"):
+            client.wait(timeout=5)
+
+    with pytest.warns(ResourceWarning, match="unclosed"):
+        use_once()
+        gc.collect()
+    exchange.wait_for(lambda: not exchange.connections)
+
+
+def test_a_users_exception_keeps_its_words(account: Account, client: Client) -> None:
+    """However it builds its text, `wait` raises what `put_nowait` raised."""
+
+    class Coded(Exception):  # noqa: N818
+        def __init__(self, code: int) -> None:
+            super().__init__(f"code {code}")
+
+    class Failing:
+        def put_nowait(self, item: object, /) -> None:
+            raise Coded(5)
+
+    client.subscribe_orders(Failing())
+    push(account, "one")
+    with pytest.raises(Coded, match=r"^code 5$"):
+        client.wait(timeout=5)
+
+
+def test_no_age_is_negative(account: Account, client: Client) -> None:
+    """However fast data arrives while `health` looks."""
+    client.subscribe_orders(maxsize=1)
+    over = threading.Event()
+    flood = threading.Thread(target=lambda: [push(account, "one") for _ in iter(over.is_set, True)])
+    flood.start()
+    ages = [client.health() for _ in range(1000)]
+    over.set()
+    flood.join()
+    assert all((h.last_frame_age or 0) >= 0 and (h.subscriptions[0].last_push_age or 0) >= 0 for h in ages)
+
+
+# --- the last word, and what is lost ---
+
+
+def test_an_event_in_the_hand_is_not_dropped_in_silence(
+    account: Account, client: Client, log: pytest.LogCaptureFixture
+) -> None:
+    """The callback's thread has taken it and not called yet: a `close` that does not wait says that something is lost."""
+    calls: list[Any] = []
+    with Halt(Buffer.take, "return") as halt:
+        orders = client.subscribe_orders(calls.append)
+    push(account, "one")
+    assert halt.reached.wait(5)
+    done = orders.close(timeout=0)
+    halt.go.set()
+    assert client.close()
+    assert done is bool(calls)
+    assert calls or "1 events undelivered" in log.text
+
+
+def test_a_queue_whose_client_nobody_holds_gets_the_last_word(account: Account, exchange: Exchange) -> None:
+    """It was full when its subscription ended; the client lives until ENDED is in it."""
+    sink: queue.Queue[Event[Any]] = queue.Queue(maxsize=2)
+    FastClient(account.key, account.secret, environment=exchange.url).subscribe_orders(sink, overflow="fail")
+    with logged("has ended", lambda: None):
+        push(account, "one", "two", "three")
+        exchange.wait_for(lambda: sink.full())
+    with pytest.warns(ResourceWarning, match="unclosed"):
+        assert taken(sink) == ["one", "two", "ENDED"]
+        gc.collect()
+
+
+def test_a_refused_call_takes_no_last_word_away(exchange: Exchange, account: Account, client: Client) -> None:
+    """A failed client still owes ENDED to a full queue, whatever else it is asked meanwhile."""
+    sink: queue.Queue[Event[Any]] = queue.Queue(maxsize=1)
+    client.subscribe_orders(sink)
+    push(account, "one")
+    exchange.refuse_login("API key is invalid")
+    exchange.drop()
+    with pytest.raises(AuthenticationError):
+        client.wait(timeout=10)
+    with pytest.raises(AuthenticationError):
+        client.subscribe_balances()
+    assert taken(sink) == ["one", "ENDED"]
+
+
+def test_a_hole_that_no_queue_was_told_of_is_told_in_the_log(
+    account: Account, client: Client, log: pytest.LogCaptureFixture
+) -> None:
+    """The queue is still full when its subscription is closed: the gap finds no place, and that is said."""
+    sink: queue.Queue[Event[Any]] = queue.Queue(maxsize=1)
+    orders, witness = client.subscribe_orders(sink), client.subscribe_orders()
+    push(account, "one", "two", "three")
+    assert [witness.get(timeout=5).data[0].order_id for _ in range(3)] == ["one", "two", "three"]
+    assert not orders.close()
+    assert "undelivered" in log.text
+    assert taken(sink, patience=0.2) == ["one"]
+
+
+def test_nothing_is_put_into_a_queue_after_its_subscription_was_closed(account: Account, client: Client) -> None:
+    """A `put_nowait` that is under way is waited for."""
+    sink = Slow()
+    orders = client.subscribe_orders(sink)
+    push(account, "one")
+    assert sink.inside.wait(5)
+    closed = in_background(lambda: (orders.close(), list(sink.items)))
+    with suppress(queue.Empty):
+        closed.put(closed.get(timeout=0.2))
+    sink.go.set()
+    done, items = closed.get(timeout=5)
+    assert done
+    assert len(items) == 1
+
+
+def test_an_idle_subscription_closed_from_another_ones_callback_is_closed(account: Account, client: Client) -> None:
+    """False is for a callback that still runs."""
+    done: queue.Queue[bool] = queue.Queue()
+    idle = client.subscribe_balances(lambda event: None)
+    client.subscribe_orders(lambda event: done.put(idle.close()))
+    push(account, "one")
+    assert done.get(timeout=5) is True
+
+
+def test_every_event_goes_to_one_of_several_readers(account: Account, client: Client) -> None:
+    """Eight threads read one subscription: each event once, each number once, and all of them end with it."""
+    orders = client.subscribe_orders()
+    readers = [in_background(lambda: [event.index for event in orders]) for _ in range(8)]
+    with client.subscribe_orders() as witness:
+        push(account, *(str(n) for n in range(200)))
+        for _ in range(200):
+            witness.get(timeout=5)
+    assert orders.close()
+    assert sorted(index for reader in readers for index in reader.get(timeout=5)) == list(range(1, 201))
+
+
+def test_an_end_by_error_reaches_every_reader(account: Account, client: Client) -> None:
+    """One gets the ENDED, all get the error, each an exception of its own."""
+    orders = client.subscribe_orders(maxsize=1, overflow="fail")
+    push(account, "one", "two")
+    with pytest.raises(QueueOverflow):
+        client.wait(timeout=5)
+    readers = [in_background(lambda: list(orders)) for _ in range(4)]
+    errors = [reader.get(timeout=5) for reader in readers]
+    assert all(isinstance(error, QueueOverflow) for error in errors)
+    assert len({id(error) for error in errors}) == 4
+
+
+def test_one_slow_call_after_another_is_told_each_time(
+    account: Account, make_client: Callable[..., Client], log: pytest.LogCaptureFixture
+) -> None:
+    """Their reminders do not count together."""
+    client, going = make_client(ping_interval=0.05), queue.Queue[None]()
+
+    def slow(event: Event[Any]) -> None:
+        deadline = time.monotonic() + 5
+        while log.text.count("has been running") < event.index and time.monotonic() < deadline:
+            time.sleep(0.01)
+        going.put(None)
+
+    client.subscribe_orders(slow)
+    started = time.monotonic()
+    push(account, "one", "two", "three")
+    for _ in range(3):
+        going.get(timeout=20)
+    assert time.monotonic() - started < 4
+
+
+# --- what is told of the state ---
+
+
+def test_a_change_posted_as_its_thread_ends_leaves_no_thread() -> None:
+    """However post and end fall together, everything is told, and the end is seen."""
+    told: queue.Queue[StatusChange] = queue.Queue()
+    threads: list[threading.Thread] = []
+
+    def start(target: Callable[[], None], name: str) -> None:
+        threads.append(threading.Thread(target=target, daemon=True))
+        threads[-1].start()
+
+    notifier = Notifier(told.put, start, ClientLog("test"))
+    notifier.post(StatusChange(previous=State.IDLE, state=State.LIVE, at=at(0).utc))
+    with Halt(Notifier.post, "c_return") as halt:
+        posted = in_background(lambda: notifier.post(StatusChange(previous=State.LIVE, state=State.CLOSED, at=at(1).utc)))
+    assert halt.reached.wait(5)
+    assert [told.get(timeout=5).state for _ in range(2)] == [State.LIVE, State.CLOSED]
+    threads[0].join(0.2)
+    halt.go.set()
+    assert posted.get(timeout=5) is None
+    assert notifier.idle.wait(5)
+
+
+def test_many_posts_of_many_threads_are_all_told() -> None:
+    """And then the thread rests."""
+    told: list[StatusChange] = []
+    notifier = Notifier(told.append, lambda run, name: threading.Thread(target=run, daemon=True).start(), ClientLog("test"))
+    change = StatusChange(previous=State.LIVE, state=State.IDLE, at=at(0).utc)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        posts = [in_background(lambda: [notifier.post(change) for _ in range(500)]) for _ in range(4)]
+        assert all(post.get(timeout=10) for post in posts)
+    finally:
+        sys.setswitchinterval(interval)
+    assert notifier.idle.wait(5)
+    assert len(told) == 2000
+
+
+def test_a_client_that_never_connected_tells_its_close(make_client: Callable[..., Client]) -> None:
+    """Once, before `close` returns."""
+    told: list[StatusChange] = []
+    client = make_client(on_status=told.append)
+    assert client.close()
+    assert client.close()
+    assert [(c.previous, c.state) for c in told] == [(State.IDLE, State.CLOSED)]
+
+
+def test_on_status_may_close_its_client(account: Account, make_client: Callable[..., Client]) -> None:
+    """It does not wait for itself, and still hears of the end."""
+    told: queue.Queue[State] = queue.Queue()
+
+    def on_status(change: StatusChange) -> None:
+        told.put(change.state)
+        if change.state is State.LIVE:
+            client.close()
+
+    client = make_client(on_status=on_status)
+    with suppress(ClientClosed):
+        client.subscribe_orders()
+    assert [told.get(timeout=5) for _ in range(3)] == [State.CONNECTING, State.LIVE, State.CLOSED]
+
+
+def test_on_status_may_subscribe(account: Account, make_client: Callable[..., Client]) -> None:
+    """The answer is read by another thread."""
+    results: queue.Queue[Any] = queue.Queue()
+
+    def on_status(change: StatusChange) -> None:
+        if change.state is State.LIVE:
+            results.put(client.subscribe_balances().state)
+
+    client = make_client(on_status=on_status)
+    client.subscribe_orders()
+    assert results.get(timeout=5) == "LIVE"
+
+
+def test_a_subscription_that_was_closed_does_not_end_with_an_error(
+    exchange: Exchange, account: Account, make_client: Callable[..., Client]
+) -> None:
+    """Its stream is refused in the moment after `close`: nobody is told of an end that was wished for."""
+    told: queue.Queue[StatusChange] = queue.Queue()
+    client = make_client(on_status=told.put)
+    balances, orders = client.subscribe_balances(), client.subscribe_orders()
+    exchange.refuse_topic("wallet")
+    with logged("wallet is refused", lambda: balances.close(timeout=0)):
+        exchange.drop()
+        assert orders.get(timeout=10).gap
+        assert client.wait_live(timeout=10)
+    assert client.close()
+    assert balances.error is None
+    assert [c for c in told.queue if c.subscription] == []
+
+
+# --- starting and ending at once ---
+
+
+def test_a_client_that_goes_idle_and_on_keeps_its_connect_limit(
+    exchange: Exchange, account: Account, make_client: Callable[..., Client]
+) -> None:
+    """The thread that ends takes nothing from the one that begins."""
+    client = make_client(connect_limit=ConnectLimit(refill=1000, period=1, burst=1000))
+    exchange.refuse_topic("wallet")
+    with Halt(Turnstile.leave) as halt, pytest.raises(SubscriptionRejected):
+        client.subscribe_balances()
+    assert halt.reached.wait(5)
+    result = in_background(client.subscribe_orders)
+    with suppress(queue.Empty):
+        result.put(result.get(timeout=0.5))
+    halt.go.set()
+    assert result.get(timeout=5).state == "LIVE"
+    exchange.wait_for(lambda: len(threads_of(client)) == 1)
+    assert client._connection in turnstile("127.0.0.1", time.monotonic)._limits
+
+
+def test_reconnect_does_not_jump_the_connect_limit(
+    exchange: Exchange, account: Account, make_client: Callable[..., Client]
+) -> None:
+    """Whoever asks: the host is dialled no more often than was agreed."""
+    # By another name than in other tests: the limit is the host's, and outlives its clients.
+    url = exchange.url.replace("127.0.0.1", "localhost")
+    client = make_client(environment=url, connect_limit=ConnectLimit(refill=1, period=1000, burst=1))
+    orders = client.subscribe_orders()
+    client.reconnect()
+    exchange.wait_for(lambda: orders.state == "STALE" and client.state is State.CONNECTING)
+    for _ in range(3):
+        client.reconnect()
+        assert not client.wait_live(timeout=0.1)
+    assert exchange.accepted == 1
+
+
+@pytest.mark.parametrize("way", [Client.subscribe_orders, Client.close], ids=["subscribe", "close"])
+def test_a_child_that_was_forked_at_a_bad_moment_is_refused_at_once(
+    way: Callable[[Client], Any], account: Account, client: Client, log: pytest.LogCaptureFixture
+) -> None:
+    """The thread that ended in the parent held its locks: the child does not wait for it."""
+    forked, go = threading.Event(), threading.Event()
+    client.subscribe_orders()
+    with logged("LIVE -> CLOSED", lambda: (forked.set(), go.wait(10))[0]):
+        closed = in_background(client.close)
+        assert forked.wait(5)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(5)
+            started = time.monotonic()
+            try:
+                way(client)
+            except ClientClosed:
+                os._exit(0 if time.monotonic() - started < 0.5 else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        go.set()
+    assert closed.get(timeout=5)
+
+
+def test_a_child_keeps_nothing_of_what_was_being_dialled(make_client: Callable[..., Client]) -> None:
+    """The parent gives the attempt up, and the server sees it, though the child lives on."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        client = make_client(environment=f"ws://127.0.0.1:{mute.getsockname()[1]}", connect_timeout=60)
+        result = in_background(client.subscribe_orders)
+        connection, _ = mute.accept()
+        with connection:
+            connection.settimeout(5)
+            assert connection.recv(65536)
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+            assert client.close()
+            assert connection.recv(1) == b""
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        assert isinstance(result.get(timeout=5), ClientClosed)
+
+
+def test_many_threads_subscribe_and_close_while_the_client_closes(
+    exchange: Exchange, account: Account, make_client: Callable[..., Client]
+) -> None:
+    """Each call ends by what it promises, and nothing is left of any of them."""
+    for number in range(20):
+        client = make_client(name=f"hammered-{number}")
+        begin = threading.Barrier(5)
+
+        def work(stream: Stream, client: Client = client, begin: threading.Barrier = begin) -> None:
+            begin.wait(5)
+            with suppress(ClientClosed):
+                for _ in range(10):
+                    getattr(client, f"subscribe_{stream.value}")(lambda event: None, timeout=5).close()
+
+        workers = [in_background(lambda stream=stream: work(stream)) for stream in Stream]
+        begin.wait(5)
+        time.sleep(0.002 * number)
+        assert client.close()
+        assert [worker.get(timeout=5) for worker in workers] == [None] * 4
+        assert client.close()
+        assert (list(client._connection.roster), threads_of(client)) == ([], [])
+
+
+def test_the_gap_reason_of_an_end_is_ended(account: Account, client: Client) -> None:
+    """Whatever the sink: here a callback that hears the last word after all that was buffered."""
+    got: queue.Queue[Event[Any]] = queue.Queue()
+    go = threading.Event()
+    client.subscribe_orders(lambda event: (go.wait(5), got.put(event)), maxsize=2, overflow="fail")
+    push(account, "one", "two", "three", "four")
+    with pytest.raises(QueueOverflow):
+        client.wait(timeout=5)
+    go.set()
+    events = [got.get(timeout=5)]
+    while not (events[-1].gap and events[-1].gap.reason is GapReason.ENDED):
+        events.append(got.get(timeout=5))
+    assert [event.index for event in events] == list(range(1, len(events) + 1))
+    assert KEY not in str(events[-1])
