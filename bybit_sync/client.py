@@ -350,17 +350,19 @@ class Client:
             not_negative(self, "timeout", timeout)
         self._connection.check_process()
         situation = self._connection.situation
-        seen: list[State] = []
+        seen: list[State | BaseException] = []
 
         def look() -> bool:
-            # Remembered: it may have moved on before the waiting thread runs.
-            seen[:] = [state for state in (situation.state,) if state in wanted]
-            return bool(seen) or situation.error is not None
+            # Remembered: both may have moved on before the waiting thread runs.
+            state, error = situation.state, situation.error
+            seen[:] = [state] if state in wanted else [error] if error is not None else []
+            return bool(seen)
 
         situation.wait(look, None if timeout is None else time.monotonic() + timeout)
-        if not seen and situation.error is not None:
-            raise again(situation.error)
-        return seen[0] if seen else None
+        found = seen[0] if seen else None
+        if isinstance(found, BaseException):
+            raise again(found)
+        return found
 
     def close(self, timeout: float = 5.0) -> bool:
         """End every subscription and the connection within *timeout* seconds; 0 never waits.

@@ -676,7 +676,9 @@ class Connection:
 
 def _live_first(news: Sequence[News]) -> Sequence[News]:
     """Return *news* in the order to pass it on: who is woken by a confirmation finds the client LIVE."""
-    return news if len(news) < 2 else sorted(news, key=lambda item: not isinstance(item, Live))  # noqa: PLR2004 - one is in order
+    if not news or not isinstance(news[0], Confirmed):
+        return news
+    return sorted(news, key=lambda item: not isinstance(item, Live))
 
 
 # --- the ends of the process ---

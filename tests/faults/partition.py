@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,6 +50,7 @@ class Partition:
             self._equip("far", FAR)
             _call("setns", self._near, CLONE_NEWNET)
             self._equip("near", NEAR)
+            self._wait_until_both_ends_know_each_other()
         except (OSError, subprocess.CalledProcessError) as error:
             self._stack.close()
             pytest.skip(f"no network namespaces here: {error}")
@@ -75,6 +77,12 @@ class Partition:
         """Let everything through again."""
         with self.there():
             _ip("link set far up")
+
+    @staticmethod
+    def _wait_until_both_ends_know_each_other() -> None:
+        # The first packets over a new cable may go astray, and TCP repeats them only a second later.
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection((FAR, 9), timeout=10).close()
 
     def _here(self) -> int:
         descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
