@@ -10,7 +10,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "bybit_sync"
 ROOMS = sorted(path for path in HOUSE.glob("*.py") if path.name != "__init__.py")
-APPLICATIONS = {"cli", "__main__"}
+APPLICATIONS = {"cli", "__main__", "pytest_plugin"}
 
 # Who may import what from outside of the standard library.
 DOORS = {
@@ -20,6 +20,7 @@ DOORS = {
     "python_socks": {"proxy"},
     "cryptography": {"rsa"},
     "rich": {"cli"},
+    "pytest": {"pytest_plugin"},
 }
 EVERYWHERE = {"attrs", "attr", "typing_extensions"}
 PURE = {

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PLUGIN = "_bybit_sync_pytest"
+PLUGIN = "bybit_sync.pytest_plugin"
 
 
 def pytest(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -54,11 +54,11 @@ def test_each_test_has_an_exchange_of_its_own(tmp_path: Path) -> None:
 
 
 def test_who_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
-    """Nothing of the library is imported."""
+    """Nothing of the simulator and of what it needs is imported."""
     text = (
         "import sys\n"
         "def test_nothing_is_there():\n"
-        "    assert not {name for name in sys.modules if name.partition('.')[0] in ('bybit_sync', 'websockets', 'attrs')}\n"
+        "    assert not {name for name in sys.modules if name.startswith(('bybit_sync.simulator', 'websockets', 'rich'))}\n"
     )
     done = pytest(cwd=user_s_test(tmp_path, text))
     assert "1 passed" in done.stdout, done.stdout

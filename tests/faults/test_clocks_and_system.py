@@ -221,7 +221,7 @@ signal.pause()
 
 
 @row(147, kills="silence counts while nobody was there to ask")
-def test_a_process_that_was_stopped_loses_nothing(play: Play) -> None:
+def test_a_process_that_was_stopped_loses_nothing() -> None:
     """The connection is only judged when a question had its time; what the kernel kept meanwhile is delivered."""
     names = [f"order-{n}" for n in range(50)]
     with Exchange() as exchange, process(exchange, WAITING) as stopped:
@@ -260,7 +260,7 @@ say(client.close())
 
 
 @row(148, kills="closing waits for a callback without looking for signals")
-def test_ctrl_c_ends_a_close_within_half_a_second(play: Play) -> None:
+def test_ctrl_c_ends_a_close_within_half_a_second() -> None:
     """KeyboardInterrupt comes out of it, as of other calls (tests/test_processes.py); a further `close` ends everything."""
     with Exchange() as exchange, process(exchange, INTERRUPTED) as running:
         says(running, "ready")
@@ -298,7 +298,7 @@ while True:
 
 
 @row(149, kills="a signal ends a wait or a write")
-def test_a_storm_of_signals_disturbs_nothing(play: Play) -> None:
+def test_a_storm_of_signals_disturbs_nothing() -> None:
     """Every update arrives, every message is whole, a reset is no SIGPIPE, and SIGTERM means what it always means."""
     names = [f"order-{n}" for n in range(300)]
     with Exchange() as exchange, process(exchange, STORMY) as running:
