@@ -272,7 +272,9 @@ class Client:
         except BaseException as error:
             # Ctrl-C included: whatever is raised, nothing stays half-subscribed.
             subscription.withdraw(error)
-            self._connection.wait_for_withdrawal(time.monotonic() + _WITHDRAWAL)
+            soon = time.monotonic() + _WITHDRAWAL
+            self._connection.wait_for_withdrawal(soon)
+            subscription.wait_done(soon)
             raise
         subscription.awaited = False
         return subscription

@@ -44,7 +44,7 @@ from bybit_sync.subscription import CallbackThread, Subscription
 from bybit_sync.timings import Timings
 from bybit_sync.transport import Transport, open_websocket
 from bybit_sync.updates import Event
-from bybit_sync.waiting import Flag, wait_for
+from bybit_sync.waiting import Flag, join, wait_for
 from bybit_sync.wire import bare
 
 __all__ = ["Connection", "Settings"]
@@ -97,6 +97,8 @@ class Connection:
         # Reentrant, so that a signal handler may subscribe while the code that it interrupts does.
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
+        # The same, also after it has ended.
+        self._last_thread: threading.Thread | None = None
         self._ended = Flag()
         self._ended.set()
         self._bell: Bell | None = None
@@ -156,7 +158,12 @@ class Connection:
 
     def wait_ended(self, deadline: float) -> bool:
         """Wait until the thread has ended; False when *deadline* passes first."""
-        return self.is_inside() or wait_for(self._ended, deadline)
+        if self.is_inside():
+            return True
+        thread, ended = self._last_thread, wait_for(self._ended, deadline)
+        if ended:
+            join(thread, deadline)
+        return ended
 
     def wait_told(self, deadline: float) -> bool:
         """Wait until `on_status` has heard everything; False when *deadline* passes first."""
@@ -179,11 +186,10 @@ class Connection:
             obeyed.set()
 
         with self._lock:
-            if self._thread is None:
-                return
+            ending = self._thread is None
             self._command(look)
-        if wait_for(obeyed, deadline) and idle.is_set():
-            wait_for(self._ended, deadline)
+        if ending or (wait_for(obeyed, deadline) and idle.is_set()):
+            self.wait_ended(deadline)
 
     def is_own_thread(self) -> bool:
         """Say whether this is the thread that would have to read the exchange's answer."""
@@ -264,6 +270,7 @@ class Connection:
             _running.add(self)
             self._ended.clear()
             self._thread = threading.Thread(target=self._run, args=(bell,), name=f"{self.name}-connection", daemon=True)
+            self._last_thread = self._thread
             self._thread.start()
         except BaseException:
             self._retire(bell)

@@ -22,7 +22,7 @@ from bybit_sync.outage import due
 from bybit_sync.outlet import Outlet
 from bybit_sync.timings import Timings
 from bybit_sync.updates import Event, Gap, GapReason, Stream
-from bybit_sync.waiting import Flag, wait_for
+from bybit_sync.waiting import Flag, join, wait_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -263,7 +263,10 @@ class Subscription(Generic[T]):
             return self._abandon()
         if getattr(threading.current_thread(), "owner", None) is self._owner:
             return self._done.is_set() or (self._way.size == 0 and not self._has_one_in_hand())
-        return wait_for(self._done, deadline) or self._abandon()
+        if not wait_for(self._done, deadline):
+            return self._abandon()
+        join(self._thread, deadline)
+        return True
 
     def _queue_done(self, deadline: float) -> bool:
         if not isinstance(self._way, Outlet):

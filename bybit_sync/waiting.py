@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-__all__ = ["Flag", "Parking", "remaining", "wait_for"]
+__all__ = ["Flag", "Parking", "join", "remaining", "wait_for"]
 
 # How long the main thread waits at a stretch. A signal that arrives as it begins to wait, or at another thread, does not
 # wake it (on Windows none does): Ctrl-C is seen in between.
@@ -99,3 +99,10 @@ def wait_for(event: _Waitable, deadline: float | None) -> bool:
             return False
         event.wait(left)
     return True
+
+
+def join(thread: threading.Thread | None, deadline: float) -> None:
+    """Wait until *thread*, which has said its last word, is gone from the list of threads, too."""
+    left = deadline - time.monotonic()
+    if thread is not None and thread is not threading.current_thread() and left > 0:
+        thread.join(left)

@@ -200,3 +200,12 @@ def test_wait_ends_with_close(account: Account, client: Client) -> None:
     waiting = in_background(client.wait)
     client.close()
     assert waiting.get(timeout=5) is True
+
+
+def test_no_thread_is_left_when_close_returns(exchange: Exchange, account: Account) -> None:
+    """Not even for a moment, whoever counts them next."""
+    for _ in range(30):
+        client = FastClient(account.key, account.secret, environment=exchange.url, on_status=lambda change: None)
+        client.subscribe_orders(lambda event: None)
+        assert client.close()
+        assert [name for name in threads_of(client) if "status" not in name] == []

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -35,6 +35,7 @@ from bybit_sync import (
     SubscriptionRejected,
 )
 from bybit_sync.buffer import Buffer
+from bybit_sync.connection import Connection
 from bybit_sync.logs import ClientLog
 from bybit_sync.pacing import Turnstile, turnstile
 from bybit_sync.protocol import Session
@@ -45,6 +46,8 @@ from .conftest import KEY, FastClient, threads_of
 from .peers import closed_port
 from .talking import at
 from .test_subscribing import in_background
+
+T = TypeVar("T")
 
 LIBRARY = os.sep + "bybit_sync" + os.sep
 
@@ -119,14 +122,15 @@ class Interruption:
         return ours or (frame.f_code is threading.Thread.start.__code__ and called == "start_new_thread")
 
 
-def interrupted_everywhere(call: Callable[[], Any]) -> Iterator[str]:
-    """Have *call* interrupted at its first place, its second, …; yield each place until there is no further one."""
+def interrupted_everywhere(make: Callable[[], T], call: Callable[[T], Any]) -> Iterator[tuple[str, T]]:
+    """Have *call* of a new subject interrupted at its first place, of the next at its second, …; yield each afterwards."""
     for number in range(1, 1000):
+        subject = make()
         with suppress(KeyboardInterrupt), Interruption(number) as interruption:
-            call()
+            call(subject)
         if not interruption.place:
             return
-        yield interruption.place
+        yield interruption.place, subject
 
 
 @contextmanager
@@ -174,15 +178,15 @@ class Slow:
 
 # Half-made sockets are closed by the garbage collector, which says so.
 @pytest.mark.filterwarnings("ignore:unclosed <socket", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_ctrl_c_anywhere_in_subscribing_leaves_a_client_that_works(account: Account, make_client: Callable[..., Client]) -> None:
+def test_ctrl_c_anywhere_in_subscribing_leaves_a_client_that_works(
+    account: Account, make_client: Callable[..., Client]
+) -> None:
     """The next `subscribe_*` of the same client succeeds, and it closes as any other."""
-    client = make_client()
-    for place in interrupted_everywhere(lambda: client.subscribe_orders(lambda event: None)):
+    for place, client in interrupted_everywhere(make_client, lambda client: client.subscribe_orders(lambda event: None)):
         orders = client.subscribe_orders(timeout=3)
         assert (orders.state, list(client._connection.roster)) == ("LIVE", [orders]), place
         assert client.close(timeout=2), place
         assert client.state is State.CLOSED, place
-        client = make_client()
 
 
 @pytest.mark.parametrize("sink", [None, lambda event: None], ids=["iterator", "callback"])
@@ -191,28 +195,26 @@ def test_ctrl_c_anywhere_in_closing_a_subscription_and_then_once_more(
 ) -> None:
     """The second `close` ends it for good: the exchange is asked to stop, too."""
     client.subscribe_balances()
-    subscriptions = [client.subscribe_orders(sink)]
-    for place in interrupted_everywhere(lambda: subscriptions[-1].close()):
-        assert subscriptions[-1].close(), place
+    for place, orders in interrupted_everywhere(lambda: client.subscribe_orders(sink), Subscription.close):
+        assert orders.close(), place
         exchange.wait_for(lambda: exchange.connections[0].topics == ("wallet",))
-        subscriptions.append(client.subscribe_orders(sink))
-    assert len(subscriptions) > 10
 
 
 def test_ctrl_c_anywhere_in_closing_a_client_and_then_once_more(account: Account, make_client: Callable[..., Client]) -> None:
     """The second `close` finishes what the first began."""
-    clients = [make_client()]
-    clients[0].subscribe_orders(lambda event: None)
-    for place in interrupted_everywhere(lambda: clients[-1].close()):
-        assert clients[-1].close(), place
-        assert clients[-1].state is State.CLOSED, place
-        clients.append(make_client())
-        clients[-1].subscribe_orders(lambda event: None)
-    assert len(clients) > 10
+
+    def subscribed() -> Client:
+        client = make_client()
+        client.subscribe_orders(lambda event: None)
+        return client
+
+    for place, client in interrupted_everywhere(subscribed, Client.close):
+        assert client.close(), place
+        assert (client.state, threads_of(client)) == (State.CLOSED, []), place
 
 
 @pytest.mark.parametrize("call", [Client.wait, Client.wait_live, lambda client: client.subscribe_orders(wait=False).get()])
-def test_a_signal_that_another_thread_gets_is_noticed(call: Any, make_client: Callable[..., Client], exchange: Exchange) -> None:
+def test_a_signal_that_another_thread_gets_is_noticed(call: Any, make_client: Callable[..., Client]) -> None:
     """It wakes nobody, and the blocking call still ends by its exception, soon: here, and where it came a moment too early."""
     client, helper = make_client(environment=f"ws://127.0.0.1:{closed_port()}"), threading.Event()
     thread = threading.Thread(target=helper.wait)
@@ -226,9 +228,8 @@ def test_a_signal_that_another_thread_gets_is_noticed(call: Any, make_client: Ca
     assert time.monotonic() - started < 5
 
 
-def test_ctrl_c_in_a_log_call_is_no_fault_of_a_handler(make_client: Callable[..., Client], log: pytest.LogCaptureFixture) -> None:
+def test_ctrl_c_in_a_log_call_is_no_fault_of_a_handler(client: Client, log: pytest.LogCaptureFixture) -> None:
     """What a signal raises on the user's thread comes out of the call that it interrupted."""
-    client = make_client()
     with logged("CLOSED", lambda: signal.raise_signal(signal.SIGINT)), pytest.raises(KeyboardInterrupt):
         client.close()
 
@@ -365,15 +366,15 @@ def test_a_gap_that_is_kept_keeps_no_connection(exchange: Exchange, account: Acc
 def test_an_error_that_was_raised_keeps_no_client(exchange: Exchange, account: Account) -> None:
     """Who caught it and lets go of client and subscription is rid of the connection, too."""
 
-    def use_once() -> None:
+    def use_and_forget() -> None:
         client = FastClient(account.key, account.secret, environment=exchange.url)
         client.subscribe_orders(Raising())
         push(account, "one")
         with pytest.raises(OSError, match="disk"):
             client.wait(timeout=5)
 
+    use_and_forget()
     with pytest.warns(ResourceWarning, match="unclosed"):
-        use_once()
         gc.collect()
     exchange.wait_for(lambda: not exchange.connections)
 
@@ -381,7 +382,7 @@ def test_an_error_that_was_raised_keeps_no_client(exchange: Exchange, account: A
 def test_a_users_exception_keeps_its_words(account: Account, client: Client) -> None:
     """However it builds its text, `wait` raises what `put_nowait` raised."""
 
-    class Coded(Exception):  # noqa: N818
+    class Coded(Exception):
         def __init__(self, code: int) -> None:
             super().__init__(f"code {code}")
 
@@ -430,12 +431,10 @@ def test_a_queue_whose_client_nobody_holds_gets_the_last_word(account: Account, 
     """It was full when its subscription ended; the client lives until ENDED is in it."""
     sink: queue.Queue[Event[Any]] = queue.Queue(maxsize=2)
     FastClient(account.key, account.secret, environment=exchange.url).subscribe_orders(sink, overflow="fail")
-    with logged("has ended", lambda: None):
-        push(account, "one", "two", "three")
-        exchange.wait_for(lambda: sink.full())
+    push(account, "one", "two", "three")
+    exchange.wait_for(sink.full)
     with pytest.warns(ResourceWarning, match="unclosed"):
         assert taken(sink) == ["one", "two", "ENDED"]
-        gc.collect()
 
 
 def test_a_refused_call_takes_no_last_word_away(exchange: Exchange, account: Account, client: Client) -> None:
@@ -662,6 +661,28 @@ def test_reconnect_does_not_jump_the_connect_limit(
         client.reconnect()
         assert not client.wait_live(timeout=0.1)
     assert exchange.accepted == 1
+
+
+@pytest.mark.parametrize("moment", [Connection._start, Connection._run, Connection._serve, Connection._retire])
+def test_a_client_that_is_closed_while_its_thread_starts_or_ends(
+    moment: Any, account: Account, make_client: Callable[..., Client]
+) -> None:
+    """Whoever subscribes is told that it is closed, and nothing of it is left."""
+    told: list[State] = []
+    client = make_client(on_status=lambda change: told.append(change.state))
+    with Halt(moment) as halt:
+        result = in_background(client.subscribe_orders)
+        closing = in_background(client.close) if moment is Connection._retire else None
+        assert halt.reached.wait(5)
+    closing = closing or in_background(client.close)
+    with suppress(queue.Empty):
+        closing.put(closing.get(timeout=0.1))
+    halt.go.set()
+    assert closing.get(timeout=5)
+    assert isinstance(result.get(timeout=5), (ClientClosed, Subscription))
+    assert client.close()
+    assert told.count(State.CLOSED) == 1
+    assert (client.state, list(client._connection.roster)) == (State.CLOSED, [])
 
 
 @pytest.mark.parametrize("way", [Client.subscribe_orders, Client.close], ids=["subscribe", "close"])

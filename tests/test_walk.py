@@ -391,7 +391,7 @@ ALWAYS: Final = ["drop", "close"]
 
 WALKS: Final[dict[str, tuple[tuple[str, ...], list[str], int, int]]] = {
     # name: where from, with which inputs, how deep, how deep with ``-m soak``
-    "everything": ((), list(INPUTS), 4, 7),
+    "everything": ((), list(INPUTS), 4, 8),
     "login": ((), ["yes", "no", "no, the clock", "pong", "silence", "leave orders", *ALWAYS], 8, 12),
     "answers": (
         IN,
