@@ -269,6 +269,7 @@ class Client:
             self._connection.admit(subscription)
             if wishes.wait:
                 self._wait_settled(subscription, deadline, wishes)
+                self._connection.keep()
         except BaseException as error:
             # Ctrl-C included: whatever is raised, nothing stays half-subscribed.
             subscription.withdraw(error)
@@ -300,7 +301,7 @@ class Client:
 
     def _timed_out(self, stream: Stream, timeout: float | None) -> ConnectTimeout:
         obstacle = self._connection.obstacle
-        why = f"; the last failure: {obstacle}" if obstacle is not None else ""
+        why = f"; the last failure: {obstacle}" if obstacle is not None else ": call again, or give a longer timeout="
         text = f"{self._settings.terms.environment} did not confirm {stream.value} within {timeout:g} s{why}"
         error = ConnectTimeout(text)
         error.__cause__ = obstacle

@@ -10,7 +10,6 @@ import os
 import random
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -73,7 +72,7 @@ class Settings:
 
 
 # The connections that have a thread.
-_running: Final[weakref.WeakSet[Connection]] = weakref.WeakSet()
+_running: Final[set[Connection]] = set()
 
 
 class _Stop(Exception):
@@ -114,7 +113,9 @@ class Connection:
         self._transport: Transport | None = None
         self._epoch = 0
         self._reconnects = 0
+        # Whether anything was confirmed, and whether somebody got a subscription that is: the connection then stays.
         self._ever_confirmed = False
+        self._kept = False
         self._connected_at: datetime | None = None
         self._live_since: float | None = None
         self._was_live = False
@@ -139,6 +140,10 @@ class Connection:
                 self.situation.hope()
             self._commands.append(lambda: self._enter(subscription))
         self._ring()
+
+    def keep(self) -> None:
+        """Stay connected until `close`: somebody got a subscription that is confirmed."""
+        self._kept = True
 
     def release(self, subscription: Subscription[Any]) -> None:
         """Deliver nothing more to *subscription*. Takes no lock."""
@@ -181,7 +186,7 @@ class Connection:
         obeyed, idle = Flag(), Flag()
 
         def look() -> None:
-            if not self._ever_confirmed and not self.roster:
+            if not self._kept and not self.roster:
                 idle.set()
             obeyed.set()
 
@@ -339,7 +344,7 @@ class Connection:
 
     def _has_reason(self) -> bool:
         self._obey()
-        return not self._closing and self.situation.state is not State.FAILED and (self._ever_confirmed or bool(self.roster))
+        return not self._closing and self.situation.state is not State.FAILED and (self._kept or bool(self.roster))
 
     def _attempt(self, bell: Bell) -> Exception | None:
         """Connect and converse; return what ended it, None when there was no reason to go on."""
@@ -473,6 +478,7 @@ class Connection:
         elif isinstance(news, Confirmed):
             self._ever_confirmed = True
             self.situation.hope()
+            self._kept = self._kept or self.roster.is_given(news.stream)
             self.roster.confirm(news.stream, session.clock, now, session.epoch)
         elif isinstance(news, LoggedIn):
             self._epoch = session.epoch
@@ -537,6 +543,7 @@ class Connection:
         if session is None:
             return
         if session.is_confirmed(subscription.stream):
+            self._kept = self._kept or not subscription.awaited
             self.situation.hope()
             self.roster.confirm_one(subscription, session.clock, now, session.epoch)
         else:
@@ -599,7 +606,7 @@ class Connection:
         self.last_error = error
         self._session = None
         level = self.log.critical if bug else self.log.error
-        level("the client has failed and ended: %s", error or type(error).__name__, exc_info=error if bug else None)
+        level("the client has failed and ended: %s", str(error) or type(error).__name__, exc_info=error if bug else None)
         bare(error)
         self.situation.tell(error)
         self._change(State.FAILED, error=error)
@@ -639,6 +646,7 @@ class Connection:
         else:
             self._outage.forget()
             self.obstacle = None
+            self._ever_confirmed = False
             self._change(State.IDLE, error=self.last_error)
         self._connected_at = None
 
@@ -653,7 +661,7 @@ class Connection:
         """Add to *error* what an old dialect's user must know."""
         notice = self._settings.terms.notice
         if notice and notice not in str(error):
-            error.args = (f"{error} {notice}",)
+            error.args = (f"{str(error).rstrip('.')}. {notice}",)
             if isinstance(error, Refused):
                 error.remedy = f"{error.remedy} {notice}"
 
@@ -696,7 +704,7 @@ _GOODBYE: Final = 1.0
 
 def _say_goodbye() -> None:
     deadline = time.monotonic() + _GOODBYE
-    connections = [connection for connection in _running if connection.is_open]
+    connections = [connection for connection in tuple(_running) if connection.is_open]
     for connection in connections:
         connection.close()
     for connection in connections:
@@ -705,7 +713,7 @@ def _say_goodbye() -> None:
 
 
 def _leave_to_the_parent() -> None:
-    for connection in list(_running):
+    for connection in tuple(_running):
         connection.abandon()
 
 

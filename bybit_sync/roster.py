@@ -43,6 +43,10 @@ class Roster:
         """Say whether there is any whose failure nobody waits to be told."""
         return any(not s.awaited or s.state is not SubscriptionState.PENDING for s in self)
 
+    def is_given(self, stream: Stream) -> bool:
+        """Say whether somebody holds a subscription to *stream* without waiting for its confirmation."""
+        return any(not s.awaited for s in self._streams[stream])
+
     def has(self, stream: Stream) -> bool:
         """Say whether anybody subscribes to *stream*."""
         return bool(self._streams[stream])

@@ -261,7 +261,7 @@ class Subscription(Generic[T]):
             return self._queue_done(deadline)
         if threading.current_thread() is self._thread:
             return self._abandon()
-        if getattr(threading.current_thread(), "owner", None) is self._owner:
+        if self._owner.is_inside():
             return self._done.is_set() or (self._way.size == 0 and not self._has_one_in_hand())
         if not wait_for(self._done, deadline):
             return self._abandon()
@@ -440,7 +440,7 @@ class Subscription(Generic[T]):
             dropped=self._way.dropped,
             undecodable=self._undecodable,
             handler_errors=self._handler_errors,
-            last_push_age=(now.ns - last[0]) * 1e-9 if last else None,
+            last_push_age=max(0.0, (now.ns - last[0]) * 1e-9) if last else None,
             last_push_lag=(last[1] - last[2]).total_seconds() + offset if last and last[2] else None,
         )
 

@@ -165,7 +165,8 @@ _REMEDIES = {
 def _remedy(status: int) -> str:
     if 300 <= status < 400:  # noqa: PLR2004
         return "Redirects are not followed; check `environment`"
-    return _REMEDIES.get(status, "The fault is the server's, and usually passes")
+    ours = "The server does not take our request: check `environment` and `proxy`"
+    return _REMEDIES.get(status, ours if 400 <= status < 500 else "The fault is the server's, and usually passes")  # noqa: PLR2004
 
 
 def _retry_after(text: str) -> float | None:

@@ -104,5 +104,6 @@ def wait_for(event: _Waitable, deadline: float | None) -> bool:
 def join(thread: threading.Thread | None, deadline: float) -> None:
     """Wait until *thread*, which has said its last word, is gone from the list of threads, too."""
     left = deadline - time.monotonic()
-    if thread is not None and thread is not threading.current_thread() and left > 0:
+    # Ctrl-C may have come before it was started; then there is nothing to wait for.
+    if thread is not None and thread is not threading.current_thread() and thread.is_alive() and left > 0:
         thread.join(left)

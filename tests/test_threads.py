@@ -293,6 +293,19 @@ def test_an_end_right_after_the_confirmation_is_told_once(
     assert [str(c.error) for c in told.queue if c.subscription] == ["the disk is gone"]
 
 
+def test_a_confirmation_that_comes_too_late_confirms_nothing(exchange: Exchange, account: Account, client: Client) -> None:
+    """Between the timeout and the withdrawal: what `subscribe_*` did not return does not keep a client connected."""
+    exchange.hold_acks("subscribe")
+    with Halt(Subscription.withdraw) as halt:
+        result = in_background(lambda: client.subscribe_balances(timeout=0.2))
+        assert halt.reached.wait(5)
+    exchange.release_acks()
+    exchange.wait_for(lambda: client.health().subscriptions[0].state == "LIVE")
+    halt.go.set()
+    assert isinstance(result.get(timeout=5), ConnectTimeout)
+    assert (client.state, threads_of(client)) == (State.IDLE, [])
+
+
 def test_the_client_is_live_when_subscribing_returns(exchange: Exchange, account: Account, client: Client) -> None:
     """Also when pushes came before the confirmation, and are still being delivered."""
     sink = Slow()
@@ -366,16 +379,19 @@ def test_a_gap_that_is_kept_keeps_no_connection(exchange: Exchange, account: Acc
 def test_an_error_that_was_raised_keeps_no_client(exchange: Exchange, account: Account) -> None:
     """Who caught it and lets go of client and subscription is rid of the connection, too."""
 
-    def use_and_forget() -> None:
+    def use() -> None:
         client = FastClient(account.key, account.secret, environment=exchange.url)
         client.subscribe_orders(Raising())
         push(account, "one")
         with pytest.raises(OSError, match="disk"):
             client.wait(timeout=5)
 
-    use_and_forget()
-    with pytest.warns(ResourceWarning, match="unclosed"):
+    def use_and_forget() -> None:
+        use()
         gc.collect()
+
+    with pytest.warns(ResourceWarning, match="unclosed"):
+        use_and_forget()
     exchange.wait_for(lambda: not exchange.connections)
 
 
@@ -430,9 +446,11 @@ def test_an_event_in_the_hand_is_not_dropped_in_silence(
 def test_a_queue_whose_client_nobody_holds_gets_the_last_word(account: Account, exchange: Exchange) -> None:
     """It was full when its subscription ended; the client lives until ENDED is in it."""
     sink: queue.Queue[Event[Any]] = queue.Queue(maxsize=2)
+    ended = threading.Event()
     FastClient(account.key, account.secret, environment=exchange.url).subscribe_orders(sink, overflow="fail")
-    push(account, "one", "two", "three")
-    exchange.wait_for(sink.full)
+    with logged("has ended", ended.set):
+        push(account, "one", "two", "three")
+        assert ended.wait(5)
     with pytest.warns(ResourceWarning, match="unclosed"):
         assert taken(sink) == ["one", "two", "ENDED"]
 
