@@ -97,3 +97,12 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 def evolved(times: Timings, **changes: Any) -> Timings:
     """Return *times* with *changes*."""
     return attrs.evolve(times, **changes)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what runs for minutes, unless ``-m soak`` asks for it."""
+    if "soak" not in str(config.getoption("markexpr")):
+        skip = pytest.mark.skip(reason="runs for minutes: pytest -m soak")
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(skip)
