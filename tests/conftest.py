@@ -72,6 +72,10 @@ def make_client(exchange: Exchange) -> Iterator[Callable[..., Client]]:
     yield make
     for client in made:
         assert client.close(), f"{client!r} did not end: {threads_of(client)}"
+        for thread in threading.enumerate():
+            if thread.name.startswith(client.name + "-"):
+                # One that has just ended may still be in the list for a moment.
+                thread.join(5)
         assert not threads_of(client)
 
 

@@ -40,7 +40,7 @@ from bybit_sync.logs import ClientLog
 from bybit_sync.pacing import Turnstile, turnstile
 from bybit_sync.protocol import Session
 from bybit_sync.simulator import Account, Exchange
-from bybit_sync.status import Notifier
+from bybit_sync.status import Notifier, Situation
 
 from .conftest import KEY, FastClient, threads_of
 from .peers import closed_port
@@ -252,6 +252,24 @@ def test_a_subscription_made_in_the_moment_of_failing_does_not_hide_the_failure(
         client.wait(timeout=1)
     with pytest.raises(AuthenticationError):
         list(late[0])
+
+
+def test_a_call_that_was_let_in_before_the_failure_does_not_hide_it_either(
+    exchange: Exchange, account: Account, client: Client
+) -> None:
+    """It found the client in order, and gives it new hope when that is gone already."""
+    client.subscribe_orders()
+    with Halt(Situation.hope) as halt:
+        late = in_background(lambda: client.subscribe_balances(wait=False))
+        assert halt.reached.wait(5)
+    exchange.refuse_login("API key is invalid")
+    exchange.drop()
+    with pytest.raises(AuthenticationError):
+        client.wait(timeout=10)
+    halt.go.set()
+    assert isinstance(late.get(timeout=5), Subscription)
+    with pytest.raises(AuthenticationError):
+        client.wait(timeout=1)
 
 
 def test_wait_tells_an_end_although_somebody_else_still_waited(exchange: Exchange, account: Account, client: Client) -> None:
@@ -591,12 +609,18 @@ def test_many_posts_of_many_threads_are_all_told() -> None:
 
 
 def test_a_client_that_never_connected_tells_its_close(make_client: Callable[..., Client]) -> None:
-    """Once, before `close` returns."""
-    told: list[StatusChange] = []
-    client = make_client(on_status=told.append)
+    """Once, before `close` returns, however long `on_status` takes."""
+    told: list[tuple[State, State]] = []
+    go = threading.Event()
+    client = make_client(on_status=lambda change: (go.wait(5), told.append((change.previous, change.state))))
+    closing = in_background(client.close)
+    with suppress(queue.Empty):
+        closing.put(closing.get(timeout=0.1))
+    go.set()
+    assert closing.get(timeout=5)
+    assert told == [(State.IDLE, State.CLOSED)]
     assert client.close()
-    assert client.close()
-    assert [(c.previous, c.state) for c in told] == [(State.IDLE, State.CLOSED)]
+    assert len(told) == 1
 
 
 def test_on_status_may_close_its_client(account: Account, make_client: Callable[..., Client]) -> None:
@@ -628,20 +652,24 @@ def test_on_status_may_subscribe(account: Account, make_client: Callable[..., Cl
 
 
 def test_a_subscription_that_was_closed_does_not_end_with_an_error(
-    exchange: Exchange, account: Account, make_client: Callable[..., Client]
+    account: Account, make_client: Callable[..., Client]
 ) -> None:
-    """Its stream is refused in the moment after `close`: nobody is told of an end that was wished for."""
-    told: queue.Queue[StatusChange] = queue.Queue()
-    client = make_client(on_status=told.put)
-    balances, orders = client.subscribe_balances(), client.subscribe_orders()
-    exchange.refuse_topic("wallet")
-    with logged("wallet is refused", lambda: balances.close(timeout=0)):
-        exchange.drop()
-        assert orders.get(timeout=10).gap
-        assert client.wait_live(timeout=10)
+    """Its queue breaks in the moment after `close`: nobody is told of an end that was wished for."""
+    told: list[StatusChange] = []
+    client = make_client(on_status=told.append)
+
+    class Closing:
+        def put_nowait(self, item: object, /) -> None:
+            orders.close(timeout=0)
+            raise OSError("too late")
+
+    orders, witness = client.subscribe_orders(Closing()), client.subscribe_orders()
+    push(account, "one")
+    assert witness.get(timeout=5)
+    witness.close()
+    assert not client.wait(timeout=0.1)
     assert client.close()
-    assert balances.error is None
-    assert [c for c in told.queue if c.subscription] == []
+    assert (orders.error, [change for change in told if change.subscription]) == (None, [])
 
 
 # --- starting and ending at once ---
@@ -738,6 +766,7 @@ def test_a_child_keeps_nothing_of_what_was_being_dialled(make_client: Callable[.
             assert connection.recv(65536)
             child = os.fork()
             if child == 0:
+                signal.alarm(10)
                 signal.pause()
             assert client.close()
             assert connection.recv(1) == b""

@@ -428,8 +428,8 @@ class Stage:
         done = self.client.close(timeout)
         for record in self.history.records:
             self._note_end(record, done=done, hasty=not timeout)
-        if timeout and not done and not any(desk.is_full for desk in self.desks):
-            self.history.left_behind.append("the client: close() returned False")
+        if not done and self.plot.end != "left" and not any(record.queued for record in self.history.records):
+            self.history.left_behind.append("something, as close() returned False")
 
     def clear(self) -> None:
         """Leave nothing behind, whatever happened; note what the client left."""

@@ -48,11 +48,6 @@ class Desk:
         """Whether its stream is confirmed, as it is told."""
         return self.subscription is not None and self.subscription.state == "LIVE"
 
-    @property
-    def is_full(self) -> bool:
-        """Whether what it is owed may not fit."""
-        return False
-
     def note(self, event: Event[Any], batch: int | None = None) -> None:
         """Write down that *event* was taken."""
         self.record.taken.append(Taken(event, self._exchange.log.now, batch))
@@ -157,11 +152,6 @@ class QueueingDesk(Desk):
     def sink(self) -> queue.Queue[Event[Any]]:
         """The queue."""
         return self._queue
-
-    @property
-    def is_full(self) -> bool:
-        """Whether what it is owed may not fit."""
-        return self._queue.full()
 
     def take(self, count: int, batch: int | None) -> None:
         """Take up to *count* events."""
