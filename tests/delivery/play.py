@@ -394,8 +394,17 @@ class Stage:
         self._write(Write(tuple(push for push in last if topic_of(self.plot.dialect, push.stream, push.leg) in self._wanted())))
         self._settle()
         for desk in self.desks:
-            desk.finish()
+            desk.finish(self._go_on)
         self._look()
+
+    def _go_on(self) -> None:
+        """Do what a client waits for that nobody uses any more."""
+        self.exchange.look_around()
+        line = self.exchange.line
+        if line is None and self.exchange.is_dialled:
+            self.exchange.accept()
+        elif line is not None and line.pending:
+            line.answer()
 
     def _settle(self) -> None:
         while self._wanted():

@@ -59,8 +59,8 @@ class Desk:
         """Take all there is."""
         self.take(ALL * ALL, batch)
 
-    def finish(self) -> None:
-        """Take what is still to come when everything has come to rest."""
+    def finish(self, go_on: Callable[[], None]) -> None:
+        """Take what is still to come when everything has come to rest; *go_on* has the exchange do what is waited for."""
 
     def let_go(self) -> None:
         """Keep no callback waiting any more."""
@@ -87,7 +87,7 @@ class IteratingDesk(Desk):
         super().drain(batch)
         self.record.drained.append(Drained(len(self.record.taken), self._exchange.log.now))
 
-    def finish(self) -> None:
+    def finish(self, go_on: Callable[[], None]) -> None:
         """Take the rest."""
         self.drain(None)
 
@@ -159,13 +159,15 @@ class QueueingDesk(Desk):
             for _ in range(count):
                 self.note(self._queue.get_nowait())
 
-    def finish(self) -> None:
+    def finish(self, go_on: Callable[[], None]) -> None:
         """Take the rest: what it is still owed is offered again and again until it fits."""
         deadline = time.monotonic() + PATIENCE
         self.drain(None)
         while self._owed:
             if time.monotonic() > deadline:
                 raise StuckError("the queue has room, but is not offered what it is owed")
+            # A client that dials pays its debts when it is connected.
+            go_on()
             # Not for long: what is owed is put first, and then counted as owed no more.
             with contextlib.suppress(queue.Empty):
                 self.note(self._queue.get(timeout=SOON))
@@ -201,7 +203,7 @@ class SharingDesk(Desk):
                 self._shared.desks[event.stream.value].note(event)
                 self._shared.history.shared.append(Taken(event, self._exchange.log.now))
 
-    def finish(self) -> None:
+    def finish(self, go_on: Callable[[], None]) -> None:
         """Take the rest."""
         self.drain(None)
 
