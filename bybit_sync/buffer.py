@@ -80,12 +80,12 @@ class Buffer(Generic[T]):
         self._lock = threading.RLock()
         self._parking = Parking()
         self._open = True
-        self.size = 0
+        self.size: int = 0
         """Events with data that wait."""
-        self.dropped = 0
-        self.index = 0
+        self.dropped: int = 0
+        self.index: int = 0
         """The number of the event taken last."""
-        self.overflowing = False
+        self.overflowing: bool = False
         """Whether events were dropped since the buffer was last less than half full."""
 
     # --- the producer's side: only the connection thread ---
@@ -98,17 +98,13 @@ class Buffer(Generic[T]):
             if event.gap is not None:
                 self._add_gap(event)
             elif self.size < self._maxsize:
-                self._add(event)
+                # Not with the first event that fits: a consumer that is always behind is one story, not thousands.
+                self.overflowing = self.overflowing and self.size > self._maxsize // 2
+                self._items.append(event)
+                self.size += 1
             else:
                 self._add_to_full(event)
         self._parking.wake()
-
-    def _add(self, event: Event[T]) -> None:
-        # Not with the first event that fits: a consumer that is always behind is one story, not thousands.
-        if self.size <= self._maxsize // 2:
-            self.overflowing = False
-        self._items.append(event)
-        self.size += 1
 
     def _add_gap(self, event: Event[T]) -> None:
         if self._items and self._items[-1].gap is not None:

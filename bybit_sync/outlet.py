@@ -41,10 +41,10 @@ class Outlet(Generic[T]):
         self._open = True
         self._putting = False
         self._parking = Parking()
-        self.dropped = 0
-        self.index = 0
+        self.dropped: int = 0
+        self.index: int = 0
         """The number of the event put last."""
-        self.overflowing = False
+        self.overflowing: bool = False
         """Whether events were dropped within the last minute."""
         self._missed_ns = 0
 

@@ -22,6 +22,8 @@ class Roster:
         self._ended = ended
         # Tuples, replaced as a whole: another thread that reads one never sees half a change.
         self._streams: dict[Stream, Subscriptions] = dict.fromkeys(Stream, ())
+        # Those that deliver to a queue of the user's.
+        self._queueing: Subscriptions = ()
         # Ended ones whose queue had no room for the last word.
         self._debtors: list[Subscription[Any]] = []
 
@@ -53,11 +55,15 @@ class Roster:
 
     def add(self, subscription: Subscription[Any]) -> None:
         """Enter *subscription*."""
-        self._streams[subscription.stream] += (subscription,)
+        self._replace(subscription.stream, (*self._streams[subscription.stream], subscription))
 
     def remove(self, subscription: Subscription[Any]) -> None:
         """Strike *subscription* off, if it is there."""
-        self._streams[subscription.stream] = tuple(s for s in self._streams[subscription.stream] if s is not subscription)
+        self._replace(subscription.stream, tuple(s for s in self._streams[subscription.stream] if s is not subscription))
+
+    def _replace(self, stream: Stream, subscriptions: Subscriptions) -> None:
+        self._streams[stream] = subscriptions
+        self._queueing = tuple(s for s in self if s.has_queue)
 
     def deliver(self, event: Event[Any], now: Moment) -> None:
         """Pass *event* to all that receive its stream."""
@@ -99,5 +105,5 @@ class Roster:
     def settle_debts(self) -> bool:
         """Offer full queues what they are owed; say whether nothing is owed any more."""
         self._debtors = [s for s in self._debtors if not s.settle_debts()]
-        owing = [s for s in self if s.has_queue and not s.settle_debts()]
+        owing = [s for s in self._queueing if not s.settle_debts()]
         return not self._debtors and not owing

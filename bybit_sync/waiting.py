@@ -54,10 +54,12 @@ class Parking:
     def wake(self) -> None:
         """Have all who wait look again. Any thread, signal handlers included; never blocks."""
         # Adding, discarding and copying a set of locks is one step each, as far as other threads can see.
-        for place in self._parked.copy():
+        for place in self._parked.copy() if self._parked else ():
             # Releasing an unlocked lock raises: somebody else woke this one.
             with contextlib.suppress(RuntimeError):
                 place.release()
+            # Woken once is enough, until it runs there may be a thousand reasons more. Not before: Ctrl-C may come in between.
+            self._parked.discard(place)
 
 
 class Flag:
