@@ -13,7 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
-from decimal import Context, Decimal, InvalidOperation, Rounded
+from decimal import Clamped, Context, Decimal, InvalidOperation, Rounded
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
@@ -29,6 +29,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from bybit_sync.enums import LastLiquidityInd, OpenEnum, quoted
 from bybit_sync.parsing import Unreadable
+from bybit_sync.rows import Frame, Row
 from bybit_sync.updates import (
     NOTHING,
     BalanceUpdate,
@@ -46,13 +47,15 @@ _LOG = logging.getLogger(__name__)
 
 _DIGITS = 64  # of a number as written, and the largest exponent
 _WHOLE = 2**63  # where whole numbers end
+_SMALL = 2**29  # whole numbers that Python keeps in one piece
 _WHOLE_DIGITS = 19  # of the largest
-_FLOATS = 2**42  # milliseconds that a float of seconds still tells apart from their neighbours, and rounds to
+_FLOATS = 2**42  # milliseconds, in the year 2109, that a float of seconds still tells apart from their neighbours
 _NAMES = 1_000  # unknown keys that are logged
 _DESCRIBED = 100  # bad rows of one message that are told in words
 _LOOK = 100  # characters of a value that are told
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_from_epoch = datetime.fromtimestamp
 _ABSENT: Any = object()
 
 
@@ -71,26 +74,25 @@ class Decoded(NamedTuple):
 #
 # Each returns what its attribute holds, None for "", or raises Misfit; each looks at exact types, because True is an int.
 
-_PLAIN_CHARACTERS = b"0123456789.-"
 _WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASCII)
 # Not the thread's own context, which may let nonsense pass as NaN; one that would rather raise than round.
-_EXACT = Context(prec=_DIGITS, Emin=-999, Emax=999, clamp=0, traps=[InvalidOperation, Rounded])
+_exact_number = Context(prec=_DIGITS, Emin=-999, Emax=999, clamp=0, traps=[InvalidOperation, Rounded]).create_decimal
+# The same for numbers in plain notation. One digit less, and no more places than that: with the 0 before the point it is
+# never more than there may be. It takes neither underscores nor spaces, but NaN, exponents and the digits of other scripts.
+_plain_number = Context(prec=_DIGITS - 1, Emin=-1, Emax=999, clamp=0, traps=[InvalidOperation, Rounded, Clamped]).create_decimal
 
-# Exact, and strict about underscores and spaces, but it would also take NaN, any exponent and the digits of other scripts.
-_plain_number = _EXACT.create_decimal
 
+def _are_plain(texts: tuple[str, ...]) -> bool:
+    """Tell whether `_plain_number` may read all of *texts*, the first of which is "".
 
-def _are_plain(values: tuple[Any, ...]) -> bool:
-    """Tell whether all of *values* are texts of digits, points and minus signs, none longer than a number may be.
-
-    One look at all the numbers of a row costs a fraction of a look at each, and deleting what is plain a fraction of a search
-    for what is not.
+    They hold digits, points and minus signs only, and no zeros in front, which the context does not count. One look at all the
+    numbers of a row costs a fraction of a look at each, and deleting what is plain a fraction of a search for what is not.
     """
     try:
-        unusual = "".join(values).encode().translate(None, _PLAIN_CHARACTERS)
+        digits = ",".join(texts).encode().translate(None, b"-")
     except (TypeError, UnicodeEncodeError):
         return False
-    return not unusual and max(map(len, values)) <= _DIGITS
+    return not digits.translate(None, b"0123456789.,") and b",00" not in digits
 
 
 def _number(value: Any) -> Decimal | None:
@@ -98,10 +100,9 @@ def _number(value: Any) -> Decimal | None:
     text = value if value.__class__ is str else _bare_text(value)
     if not text:
         return None
-    if not _are_plain((text,)):
-        _check_written(text)
+    _check_written(text)
     try:
-        return _plain_number(text)
+        return _exact_number(text)
     except InvalidOperation:
         raise Misfit("is not a number") from None
 
@@ -140,24 +141,17 @@ def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
 
 def _time(value: Any) -> datetime | None:
     """Read milliseconds since 1970, as a text of digits or a whole number; 0 says "never"."""
-    milliseconds = int(value) if _is_digits(value) else value
+    milliseconds = value if value.__class__ is int or not _is_digits(value) else int(value)
+    if milliseconds.__class__ is int and 0 < milliseconds < _FLOATS:
+        # A float of seconds is then less than half a microsecond off, so rounding to microseconds, which is what `datetime`
+        # does with it, gives the milliseconds back; it takes half the time of a sum.
+        return _from_epoch(milliseconds / 1000, timezone.utc)
     if milliseconds == "":
         return None
     if milliseconds.__class__ is not int or milliseconds < 0:
         raise Misfit("is not a time in milliseconds")
-    return _from_epoch(milliseconds) if milliseconds else None
-
-
-def _from_epoch(milliseconds: int) -> datetime:
-    """Return the time exactly.
-
-    Until the year 2109 a float of seconds is less than half a microsecond off, so rounding to microseconds, which is what
-    `datetime` does with it, gives the milliseconds back; it takes half the time of a sum.
-    """
-    if milliseconds < _FLOATS:
-        return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
     try:
-        return _EPOCH + timedelta(0, 0, 0, milliseconds)
+        return _EPOCH + timedelta(0, 0, 0, milliseconds) if milliseconds else None
     except OverflowError:
         raise Misfit("is not a time before the year 10000") from None
 
@@ -265,9 +259,12 @@ class _Leaf(NamedTuple):
 
 _IF_WORD = "known_{x}[{x}] if {x} in known_{x} else read_{x}({x})"
 _UNLESS_EMPTY = 'None if {x} == "" else read_{x}({x})'
-_NUMBER = 'None if {x} == "" else number({x})'
-_IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_WHOLE} < {{x}} < {_WHOLE} else read_{{x}}({{x}})"
+# All are texts where they are plain, and then nothing but "" is false.
+_NUMBER = "number({x}) if {x} or not plain else None"
+# Small ones only, which Python compares at once.
+_IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_SMALL} < {{x}} < {_SMALL} else read_{{x}}({{x}})"
 _IF_COUNT = f"{{x}} if {{x}}.__class__ is int and 0 <= {{x}} < {_WHOLE} else read_{{x}}({{x}})"
+_IF_ONE_BIT = "{x} == 1 if {x}.__class__ is int and 0 <= {x} <= 1 else read_{x}({x})"
 _TEXT = "({x} or None) if {x}.__class__ is str else read_{x}({x})"
 _SOME_TEXT = "{x} if {x}.__class__ is str and {x} else read_{x}({x})"
 _IF_FLAG = "{x} if {x} is True or {x} is False else read_{x}({x})"
@@ -279,7 +276,7 @@ _LEAVES: Mapping[Any, _Leaf] = {
     str: _Leaf(_text, _TEXT),
     bool: _Leaf(_flag, _IF_FLAG, blank=_ABSENT),
     "sequence": _Leaf(_sequence, _IF_COUNT),
-    "number flag": _Leaf(_number_flag),
+    "number flag": _Leaf(_number_flag, _IF_ONE_BIT),
     "text flag": _Leaf(_text_flag, _IF_WORD, _TEXT_FLAGS),
     "numbers by name": _Leaf(_numbers_by_name),
 }
@@ -304,18 +301,19 @@ def _source_of_reader(names: Mapping[str, str], leaves: Mapping[str, _Leaf], ali
     *names* maps JSON keys to attributes, *leaves* the same keys to their leaves, *aliases* further keys to one of these. It
     explains nothing: whatever it raises, the row has to be read thoroughly. For three attributes and one alias it is ::
 
-        def read(row):
+        def read(row, wire):
             whole = BLANK | row
             tpsl_mode, size, price, tpSlMode, *unknown = whole.values()
             if tpsl_mode is ABSENT:
                 tpsl_mode = tpSlMode
-            number = plain_number if are_plain((size, price, )) else any_number
+            plain = are_plain(('', size, price, ))
+            number = plain_number if plain else any_number
             draft = Draft()
             draft.tpsl_mode = known_tpsl_mode[tpsl_mode] if tpsl_mode in known_tpsl_mode else read_tpsl_mode(tpsl_mode)
-            draft.size = None if size == "" else number(size)
-            draft.price = None if price == "" else number(price)
+            draft.size = number(size) if size or not plain else None
+            draft.price = number(price) if price or not plain else None
             draft.extra = extra_of(whole, BLANK) if unknown else NOTHING
-            draft.wire = MappingProxyType(row)
+            draft.wire = wire
             draft.__class__ = Update
             return draft
 
@@ -324,29 +322,31 @@ def _source_of_reader(names: Mapping[str, str], leaves: Mapping[str, _Leaf], ali
     """
     numbers = "".join(f"{names[key]}, " for key, leaf in leaves.items() if leaf.quick == _NUMBER)
     lines = [
-        "def read(row):",
+        "def read(row, wire):",
         "    whole = BLANK | row",
         f"    {', '.join([*names.values(), *aliases])}, *unknown = whole.values()",
         *(f"    if {names[key]} is ABSENT:\n        {names[key]} = {alias}" for alias, key in aliases.items()),
-        f"    number = plain_number if are_plain(({numbers})) else any_number",
+        f"    plain = are_plain(('', {numbers}))",
+        "    number = plain_number if plain else any_number",
         "    draft = Draft()",
         *(f"    draft.{name} = {leaves[key].quick.format(x=name)}" for key, name in names.items()),
         "    draft.extra = extra_of(whole, BLANK) if unknown else NOTHING",
-        "    draft.wire = MappingProxyType(row)",
+        "    draft.wire = wire",
         "    draft.__class__ = Update",
         "    return draft",
     ]
     return "\n".join(lines)
 
 
-def _write_reader(cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[str, str]) -> Callable[[Any], Any]:
+def _write_reader(
+    cls: type[Any], leaves: Mapping[str, _Leaf], aliases: Mapping[str, str]
+) -> Callable[[Any, Mapping[str, Any]], Any]:
     """Return the function that `_source_of_reader` writes for *cls*."""
     names = {field.metadata["key"]: field.name for field in _sent(cls)}
     scope: dict[str, Any] = {
         "ABSENT": _ABSENT,
         "BLANK": _blank(leaves, aliases),
         "Draft": draft_class(cls),
-        "MappingProxyType": MappingProxyType,
         "NOTHING": NOTHING,
         "Update": cls,
         "any_number": _number,
@@ -392,15 +392,15 @@ class Decoder:
     """
 
     def __init__(self, renames: Mapping[str, str], words: Mapping[type[OpenEnum], Mapping[str, Any]]) -> None:
-        self.converter = Converter()
+        self.converter: Converter = Converter()
         self._renames = renames
         self._words = words
-        self._quick: dict[type[Any], Callable[[Any], Any]] = {}
+        self._quick: dict[type[Any], Callable[[Any, Mapping[str, Any]], Any]] = {}
         for cls in (ExtraFee, CoinBalance, BalanceUpdate, OrderUpdate, PositionUpdate, UserTradeUpdate):
             self._learn(cls)
 
-    def rows(self, cls: type[Any], data: Any) -> Decoded:
-        """Read the rows of one push as *cls*; a row that cannot be read costs only itself.
+    def rows(self, cls: type[Any], data: Any, frame: Frame) -> Decoded:
+        """Read *data*, the rows of *frame*, as *cls*; a row that cannot be read costs only itself.
 
         Raises `Unreadable` when *data* is not a list.
         """
@@ -409,15 +409,15 @@ class Decoder:
         read = self._quick[cls]
         updates: list[Any] = []
         faults: list[str] = []
-        for row in data:
+        for index, row in enumerate(data):
             try:
-                updates.append(read(row))
+                updates.append(read(row, Row(frame, ("data", index))))
             except Exception:  # noqa: BLE001 - whatever is wrong with a row, it costs that row
-                self._read_again(cls, row, len(updates) + len(faults), updates, faults)
+                self._read_again(cls, row, index, updates, faults)
         return Decoded(tuple(updates), tuple(faults))
 
-    def reader(self, cls: type[Any]) -> Callable[[Any], Any]:
-        """Return the function that makes a *cls* out of a row, and raises whatever it meets when it cannot."""
+    def reader(self, cls: type[Any]) -> Callable[[Any, Mapping[str, Any]], Any]:
+        """Return the function that makes a *cls* out of a row and its `wire`, and raises whatever it meets when it cannot."""
         return self._quick[cls]
 
     def _read_again(self, cls: type[Any], row: object, index: int, updates: list[Any], faults: list[str]) -> None:
@@ -440,7 +440,7 @@ class Decoder:
 
         def structure(row: Any, _: object) -> Any:
             try:
-                return quick(row)
+                return quick(row, Row(Frame(b"", row), ()))
             except Exception:  # noqa: BLE001 - it does not explain itself
                 return thorough()(row)
 
@@ -454,7 +454,7 @@ class Decoder:
         """Return the leaf for what *field*'s metadata and type say."""
         kind = field.metadata.get("kind")
         if "rows" in field.metadata:
-            return self._row_leaf(field.metadata["rows"])
+            return self._row_leaf(field.metadata["rows"], field.metadata["key"])
         if kind == "maker":
             return _Leaf(_maker(self._words[LastLiquidityInd]), _IF_FLAG, blank=_ABSENT)
         held = next(iter(get_args(field.type)), field.type)  # "X | None" holds an X
@@ -463,8 +463,8 @@ class Decoder:
             return _Leaf(_word(held, known), _IF_WORD, known)
         return _LEAVES[kind or held]
 
-    def _row_leaf(self, cls: type[Any]) -> _Leaf:
-        """Return the leaf for a list of rows inside a row."""
+    def _row_leaf(self, cls: type[Any], key: str) -> _Leaf:
+        """Return the leaf for a list of rows inside a row, under *key*."""
         quick, converter = self._quick[cls], self.converter
 
         def read(value: Any) -> Any:
@@ -482,7 +482,8 @@ class Decoder:
                 vars(error)["__notes__"] = [IterableValidationNote("", index, cls)]
                 raise IterableValidationError("", [error], cls) from error
 
-        return _Leaf(read, "tuple([known_{x}(row) for row in {x}]) if {x}.__class__ is list else read_{x}({x})", quick)
+        each = f"known_{{x}}(row, wire.part({key!r}, index)) for index, row in enumerate({{x}})"
+        return _Leaf(read, f"tuple([{each}]) if {{x}}.__class__ is list else read_{{x}}({{x}})", quick)
 
 
 def _thorough_reader(

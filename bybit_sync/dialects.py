@@ -17,6 +17,7 @@ import attrs
 
 from bybit_sync.decoding import Decoded, Decoder
 from bybit_sync.enums import AccountType, Category, LastLiquidityInd, OpenEnum, Side, TimeInForce
+from bybit_sync.rows import Frame
 from bybit_sync.updates import BalanceUpdate, CoinBalance, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
 
 __all__ = ["DECODER", "DIALECTS", "RENAMES", "V3", "V5", "WORDS", "Channel", "Dialect", "contract_account"]
@@ -79,12 +80,12 @@ class Channel:
     category: str | None
     _feed: _Feed = attrs.field(repr=False)
 
-    def decode(self, data: object) -> Decoded:
-        """Read the rows of one push.
+    def decode(self, data: object, frame: Frame | None = None) -> Decoded:
+        """Read *data*, the rows of one push; *frame* is where their `wire` is to be read again, by default *data* is kept.
 
         Raises `Unreadable` when *data* is not a list; a row that cannot be read costs only itself.
         """
-        decoded = DECODER.rows(self._feed.row, data)
+        decoded = DECODER.rows(self._feed.row, data, frame or Frame(b"", {"data": data}))
         if self._feed.gather is not None:
             return decoded._replace(updates=self._feed.gather(decoded.updates))
         if self.category is not None and None in [update.category for update in decoded.updates]:
@@ -102,6 +103,11 @@ class Dialect:
 
     *name* is what `Client(dialect=...)` takes, *path* is appended to the base URL of the environment. *notice* is what whoever
     fails to use it on one of Bybit's own hosts has to know; "" when there is nothing.
+
+    Example:
+        >>> V5.path, V3.path
+        ('/v5/private', '/contract/private/v3')
+
     """
 
     name: str
@@ -110,7 +116,13 @@ class Dialect:
     notice: str = attrs.field(default="", repr=False)
 
     def channels(self, stream: Stream, categories: tuple[str, ...] | None) -> tuple[Channel, ...]:
-        """Return the topics that *stream* consists of; *categories* is ignored where the dialect does not divide it."""
+        """Return the topics that *stream* consists of; *categories* is ignored where the dialect does not divide it.
+
+        Example:
+            >>> [channel.topic for channel in V5.channels(Stream.ORDERS, ("linear", "inverse"))]
+            ['order.linear', 'order.inverse']
+
+        """
         feed = self._feeds[stream]
         if not feed.by_category or categories is None:
             return (Channel(feed.topic, stream, None, feed),)
@@ -127,6 +139,7 @@ V5 = Dialect(
         Stream.USER_TRADES: _Feed("execution", UserTradeUpdate, by_category=True),
     },
 )
+"""The present dialect."""
 
 V3 = Dialect(
     "v3",
@@ -139,5 +152,7 @@ V3 = Dialect(
     },
     notice='Bybit switched V3 off in January 2025: use dialect="v5", or give the URL of a V3 gateway as environment=.',
 )
+"""The former dialect, for contracts: for recordings, gateways and the simulator."""
 
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (V5, V3)}
+"""The dialects, by name: what `Client(dialect=...)` takes."""

@@ -81,4 +81,4 @@ if msgspec is not None:
 
     PARSERS["msgspec"] = _read_msgspec
 
-parse = PARSERS.get("msgspec", _read_json)
+parse: Callable[[bytes | str], Any] = PARSERS.get("msgspec", _read_json)

@@ -23,6 +23,7 @@ from bybit_sync.login import Login
 from bybit_sync.messages import Answer, Pong, Push, Request, printable, read
 from bybit_sync.news import Confirmed, Live, LoggedIn, News, Rejected
 from bybit_sync.parsing import Unreadable, parse
+from bybit_sync.rows import Frame
 from bybit_sync.terms import Terms
 from bybit_sync.topics import Topics
 from bybit_sync.updates import Event, Gap, GapReason, Stream
@@ -217,7 +218,7 @@ class Session:
             return self._uncalled_for(push.topic)
         news = self._topics.prove(topic, now)
         events = self._topics.pass_on(topic.wish, self._events(topic.channel, push, frame, now))
-        return [*news, *events]
+        return [*news, *events] if news else events
 
     def _uncalled_for(self, topic: str) -> Sequence[News]:
         if self._topics.was_left(topic) or not self._is_new(f"topic {topic}"):
@@ -228,7 +229,7 @@ class Session:
 
     def _events(self, channel: Channel, push: Push, frame: bytes, now: Moment) -> list[Event[Any]]:
         try:
-            updates, faults = channel.decode(push.data)
+            updates, faults = channel.decode(push.data, Frame(frame))
         except Unreadable as error:
             return [self._spoiled(channel.stream, channel.topic, frame, (error.detail,), None, now)]
         event = Event(

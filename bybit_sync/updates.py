@@ -45,6 +45,7 @@ from bybit_sync.enums import (
     TriggerBy,
     quoted,
 )
+from bybit_sync.rows import Row
 
 __all__ = [
     "NOTHING",
@@ -70,21 +71,29 @@ NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
 
 class Stream(TextEnum):
-    """What can be subscribed to."""
+    """What can be subscribed to. Each is its text: ``Stream.ORDERS == "orders"``."""
 
     BALANCES = "balances"
+    """`BalanceUpdate`: an account's totals, and its coins."""
     ORDERS = "orders"
+    """`OrderUpdate`: every change of an order."""
     POSITIONS = "positions"
+    """`PositionUpdate`: every change of a position, and every order action on its symbol."""
     USER_TRADES = "user_trades"
+    """`UserTradeUpdate`: every execution, funding and settlement included."""
 
 
 class GapReason(TextEnum):
-    """Why updates may be missing."""
+    """Why updates may be missing. Each is its text: ``GapReason.ENDED == "ENDED"``."""
 
     DISCONNECTED = "DISCONNECTED"
+    """The connection was lost; told once per outage and subscription, when the stream is confirmed again."""
     OVERFLOW = "OVERFLOW"
+    """The consumer was too slow and events were dropped; ``missed`` of them."""
     UNDECODABLE = "UNDECODABLE"
+    """Rows, or a whole frame, could not be read; the event's ``raw`` is the frame."""
     ENDED = "ENDED"
+    """The subscription ended by itself, with ``error``; nothing follows."""
 
 
 def draft_class(cls: type[Any]) -> type[Any]:
@@ -132,7 +141,7 @@ def _made_from(cls: type[Any], arguments: dict[str, Any]) -> Any:
 
 def _read_only(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return *mapping* so that nobody can change it."""
-    return mapping if isinstance(mapping, types.MappingProxyType) else types.MappingProxyType(dict(mapping))
+    return mapping if isinstance(mapping, (types.MappingProxyType, Row)) else types.MappingProxyType(dict(mapping))
 
 
 def _key(key: str, kind: str | None = None) -> Any:
@@ -148,6 +157,11 @@ def _aside() -> Any:
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class PositionUpdate(_Short):
     """A position as it is now; replaces what was known under its `key`.
+
+    Example:
+        >>> flat = PositionUpdate(symbol="BTCUSDT", position_idx=0, size=Decimal("0.000"))
+        >>> flat.side, flat.entry_price, f"{flat.size:f}", flat.key
+        (None, None, '0.000', (None, 'BTCUSDT', 0))
 
     Prices are in the quote currency. "Settle coin" is the quote coin of a linear contract and the base coin of an inverse one.
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/position
@@ -257,6 +271,13 @@ class PositionUpdate(_Short):
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class OrderUpdate(_Short):
     """An order as it is now; replaces what was known under its `key`, unless that has a later `updated_time`.
+
+    Example:
+        >>> orders = client.subscribe_orders()
+        >>> placed = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000", order_link_id="mine-1")
+        >>> order = orders.get(timeout=5).data[0]
+        >>> order.order_link_id, order.order_status, order.leaves_qty, order.wire["leavesQty"]
+        ('mine-1', OrderStatus('New'), Decimal('0.5'), '0.5')
 
     Prices are in the quote currency, quantities in the base coin (linear, spot, option) or in USD contracts (inverse).
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/order
@@ -419,6 +440,13 @@ class ExtraFee(_Short):
 class UserTradeUpdate(_Short):
     """One execution of an order of yours, or of a position by the exchange; append it, once per `key`.
 
+    Example:
+        >>> trades = client.subscribe_user_trades()
+        >>> filled = account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+        >>> trade = trades.get(timeout=5).data[0]
+        >>> trade.exec_type, trade.exec_qty, trade.exec_value, trade.is_maker
+        (ExecType('Trade'), Decimal('0.5'), Decimal('10000'), True)
+
     Not every execution is a trade: `exec_type` tells funding, settlement and the rest.
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/execution
 
@@ -567,6 +595,13 @@ class CoinBalance(_Short):
 class BalanceUpdate(_Short):
     """One account: its totals, which replace what was known under its `key`, and its coins, which merge.
 
+    Example:
+        >>> balances = client.subscribe_balances()
+        >>> account.transfer("ETH", 5)
+        >>> row = balances.get(timeout=5).data[0]
+        >>> row.account_type, row.coin("ETH").wallet_balance, row.coin("DOGE")
+        (AccountType('UNIFIED'), Decimal('15'), None)
+
     Totals are in USD and of the whole account, whichever coins are listed; None in classic accounts, and in V3, whose wallet
     has none. In isolated margin mode they do not apply. A change of unrealised profit and loss alone is not pushed.
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/wallet
@@ -617,7 +652,7 @@ class BalanceUpdate(_Short):
         return (self.account_type,)
 
     def coin(self, name: str) -> CoinBalance | None:
-        """Return the balance of the coin *name*, None when it was not sent."""
+        """Return the balance of the coin *name*, such as "USDT"; None when it was not sent with this update."""
         return next((coin for coin in self.coins if coin.coin == name), None)
 
 
@@ -625,13 +660,23 @@ class BalanceUpdate(_Short):
 class Gap(_Short):
     """Updates may be missing here: read the state anew. Always true.
 
+    Example:
+        >>> trades = client.subscribe_user_trades()
+        >>> exchange.drop()
+        >>> gap = trades.get(timeout=5).gap
+        >>> gap.reason, gap.missed, gap.since < gap.until
+        (GapReason('DISCONNECTED'), None, True)
+
+    *since* and *until* are a window to ask REST for, with a margin of your own: the exchange's clocks differ by some
+    milliseconds.
+
     Attributes:
         reason: Why.
-        since: Exchange time up to which the stream is known to be complete.
-        until: Exchange time from which it is complete again.
-        missed: How many updates are missing; None when nobody knows.
+        since: Exchange time (UTC) up to which the stream is known to be complete.
+        until: Exchange time (UTC) from which it is complete again.
+        missed: How many events (OVERFLOW) or rows (UNDECODABLE) are missing; None when nobody knows.
         detail: What happened, in words.
-        error: What ended the subscription (ENDED); None otherwise.
+        error: What ended the subscription (ENDED) or the connection (DISCONNECTED); None otherwise.
     """
 
     reason: GapReason
@@ -645,6 +690,15 @@ class Gap(_Short):
 @attrs.frozen(init=False, weakref_slot=False, repr=False)
 class Event(_Short, Generic[T_co]):
     """One push of the exchange, or a gap; always true, and iterable over its rows.
+
+    Example:
+        >>> orders = client.subscribe_orders()
+        >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+        >>> event = orders.get(timeout=5)
+        >>> event.stream, event.topic, event.index, event.gap, len(event.data)
+        (Stream('orders'), 'order.linear', 1, None, 1)
+        >>> [order.order_status for order in event]
+        [OrderStatus('New')]
 
     Attributes:
         stream: Which stream.
@@ -720,7 +774,7 @@ class Event(_Short, Generic[T_co]):
         return f"Event({self.stream}, {count}: {first if len(first) <= _LINE else first[:_LINE] + '...'})"
 
     def numbered(self, index: int) -> Event[T_co]:
-        """Return this event as number *index* of a subscription."""
+        """Return this event as number *index* of a subscription; the library itself does it."""
         copy = _EventDraft()
         copy.stream = self.stream
         copy.topic = self.topic
@@ -741,3 +795,4 @@ class Event(_Short, Generic[T_co]):
 _EventDraft = draft_class(Event)
 
 AnyEvent: TypeAlias = Event[BalanceUpdate] | Event[OrderUpdate] | Event[PositionUpdate] | Event[UserTradeUpdate]
+"""An event of any of the four streams: one ``queue.Queue[AnyEvent]`` can serve them all."""

@@ -10,6 +10,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "bybit_sync"
 ROOMS = sorted(path for path in HOUSE.glob("*.py") if path.name != "__init__.py")
+COMMAND_LINE = sorted(path for path in HOUSE.glob("cli/*.py") if path.name != "__init__.py")
 APPLICATIONS = {"cli", "__main__", "pytest_plugin"}
 
 # Who may import what from outside of the standard library.
@@ -19,7 +20,8 @@ DOORS = {
     "msgspec": {"parsing"},
     "python_socks": {"proxy"},
     "cryptography": {"rsa"},
-    "rich": {"cli"},
+    "rich": {"screen"},
+    "matplotlib": {"plot"},
     "pytest": {"pytest_plugin"},
 }
 EVERYWHERE = {"attrs", "attr", "typing_extensions"}
@@ -39,7 +41,10 @@ PURE = {
     "parsing",
     "plain",
     "protocol",
+    "recorded",
     "refusals",
+    "rows",
+    "scrubbing",
     "terms",
     "timings",
     "topics",
@@ -69,7 +74,7 @@ def own(path: Path) -> set[str]:
     return {name.split(".")[1] for name in imports(path) if name.startswith("bybit_sync.")}
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*ROOMS, *COMMAND_LINE], ids=lambda path: path.stem)
 def test_a_foreign_library_has_one_door(path: Path) -> None:
     """Its exceptions are translated there, and its next version is met there."""
     roots = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {"bybit_sync"} - EVERYWHERE
