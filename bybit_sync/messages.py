@@ -86,13 +86,15 @@ def read(message: Mapping[str, Any]) -> Push | Answer | Pong | Stranger:
 _ANSWERED: Final = frozenset({"auth", "subscribe", "unsubscribe", "command"})
 # Gateways of unified accounts in V3 answer without an op.
 _TYPES: Final = {"AUTH_RESP": "auth", "COMMAND_RESP": "command"}
+_LAST_YEAR: Final = 9000
 _NAMED_TOPIC: Final = re.compile(r"topic:\s*(\w+(?:\.\w+)*)")
 
 
 def _push(topic: str, message: Mapping[str, Any]) -> Push:
-    identity = message.get("id")
-    created = message.get("creationTime", message.get("ts"))
-    return Push(topic, message.get("data"), identity if type(identity) is str else None, _envelope_time(created))
+    get = message.get
+    identity = get("id")
+    created = get("creationTime", get("ts"))
+    return Push(topic, get("data"), identity if type(identity) is str else None, _envelope_time(created))
 
 
 def _envelope_time(value: object) -> datetime | None:
@@ -105,7 +107,9 @@ def _envelope_time(value: object) -> datetime | None:
 
 def _pong_time(message: Mapping[str, Any]) -> datetime | None:
     times = message.get("args") or message.get("data")
-    return _envelope_time(times[0]) if isinstance(times, list) and times else None
+    at = _envelope_time(times[0]) if isinstance(times, list) and times else None
+    # The exchange's clock is taken to run on from here, which it cannot at the end of all dates.
+    return at if at is not None and at.year < _LAST_YEAR else None
 
 
 def _answer(op: str, message: Mapping[str, Any]) -> Answer:

@@ -190,7 +190,7 @@ class Transport:
     def __init__(
         self, wire: Wire, link: _Link, *, max_message_bytes: int, write_seconds: float, on_bell: Callable[[], None]
     ) -> None:
-        self.last_data_ns = time.monotonic_ns()
+        self.last_data_ns: int = time.monotonic_ns()
         """`time.monotonic_ns` at the last byte of a data frame, at first of the opening; control frames do not count."""
         self.frame_since: float | None = None
         """`time.monotonic` when the message began that is still incomplete; None between messages."""
@@ -218,10 +218,12 @@ class Transport:
 
     # -- reading
 
-    def wait(self, timeout: float | None) -> None:
-        """Return when bytes lie ready, the bell rings, or *timeout* seconds have passed (None: never)."""
-        if not (self._ahead or self._broken or self._over):
-            self._wire.wait(timeout)
+    def wait(self, timeout: float | None) -> bool:
+        """Return when bytes lie ready, the bell rings, or *timeout* seconds have passed (None: never).
+
+        Returns whether the bell was seen to ring; it is left ringing.
+        """
+        return not (self._ahead or self._broken or self._over) and self._wire.wait(timeout)
 
     def receive(self) -> Iterator[bytes]:
         """Yield every whole message, text or binary, that lies ready, in order; never waits. Answers protocol pings itself.
@@ -306,6 +308,8 @@ class Transport:
             if size & _MASK_BIT:
                 raise self._refusal(_PROTOCOL, "the server masked a frame, as only a client may")
             start += 2 if size == _SIZE_IN_TWO_BYTES else 8
+            if start > len(data):
+                return start, start
             size = int.from_bytes(data[at + 2 : start], "big")
             if size > self._max - self._fragment_bytes:
                 raise self._refusal(

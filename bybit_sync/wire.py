@@ -122,7 +122,7 @@ class Wire:
     def __init__(self, sock: socket.socket, watch: Watch) -> None:
         self.watch = watch
         self.failure: BaseException | None = None
-        self.drained = False
+        self.drained: bool = False
         """Whether the last `read` took all that the system had, so that another one is not worth its while."""
         self._sock = sock
         self._tls: ssl.SSLObject | None = None
@@ -136,11 +136,16 @@ class Wire:
 
     # -- reading
 
-    def wait(self, timeout: float | None) -> None:
-        """Return when bytes lie ready, the bell rings (it is left ringing), or *timeout* seconds have passed."""
+    def wait(self, timeout: float | None) -> bool:
+        """Return when bytes lie ready, the bell rings (it is left ringing), or *timeout* seconds have passed.
+
+        Returns whether the bell was seen to ring.
+        """
         # select is blind to what TLS has in memory: what a write had to read, and an end behind the last data.
-        if not self._incoming.pending and self._end is None:
-            self._selector.select(timeout)
+        if self._incoming.pending or self._end is not None:
+            return False
+        bell = self.watch.bell
+        return any(key.fileobj is bell for key, _ in self._selector.select(timeout))
 
     def read(self) -> bytes | None:
         """Return what lies ready, at most 64 KiB: None when that is nothing, b"" when the peer has closed. Never waits."""

@@ -1,0 +1,47 @@
+"""A wire without a socket: what the peer sends lies there from the start, in pieces, and behind it the end."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import cast
+
+from bybit_sync.bell import Bell
+from bybit_sync.wire import Watch, Wire
+
+
+class Tape(Wire):
+    """Reads *pieces* and then the end; keeps what is written."""
+
+    def __init__(self, pieces: Iterable[bytes] = ()) -> None:
+        # Nothing here waits, so the bell is never looked at.
+        self.watch = Watch("ws://peer", deadline=math.inf, bell=cast("Bell", None), on_bell=lambda: None)
+        self.failure = None
+        self.drained = False
+        self.pieces = deque(pieces)
+        self.written = b""
+
+    def read(self) -> bytes | None:
+        """Return the next piece, b"" when there is none."""
+        return self.pieces.popleft() if self.pieces else b""
+
+    def wait(self, timeout: float | None) -> None:
+        """Return: whatever will come lies there."""
+
+    def write(self, data: bytes) -> BaseException | None:
+        """Keep *data*."""
+        self.written += data
+        return None
+
+    def write_now(self, data: bytes) -> None:
+        """Keep *data*."""
+        self.written += data
+
+    def release(self) -> None:
+        """There is nothing to give back."""
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    """Return *data* in pieces of *size* bytes."""
+    return [data[at : at + size] for at in range(0, len(data), size)]
