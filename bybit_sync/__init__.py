@@ -9,6 +9,20 @@ A script:
     ...
     sub.close()
     client.close()
+
+Examples in this documentation run. They take every public name for imported, and
+
+    >>> from bybit_sync.simulator import Exchange
+    >>> exchange = Exchange().start()  # on loopback: nothing leaves the machine
+    >>> account = exchange.account("KEY", "SECRET")
+    >>> client = Client("KEY", "SECRET", environment=exchange.url)
+
+for made. What they make ends like this:
+
+    >>> client.close()
+    True
+    >>> exchange.close()
+
 """
 
 from __future__ import annotations
@@ -54,6 +68,7 @@ from bybit_sync.errors import (
     HandshakeRejected,
     ProtocolError,
     QueueOverflow,
+    RecordingError,
     Refused,
     SubscriptionClosed,
     SubscriptionRejected,
@@ -62,6 +77,8 @@ from bybit_sync.errors import (
 from bybit_sync.outlet import AnyEvent, EventQueue
 from bybit_sync.pacing import Backoff, ConnectLimit
 from bybit_sync.plain import to_dict
+from bybit_sync.playback import replay
+from bybit_sync.recording import Recorder
 from bybit_sync.rsa import rsa_signer
 from bybit_sync.status import Health, State, StatusChange
 from bybit_sync.subscription import Subscription, SubscriptionHealth, SubscriptionState
@@ -124,6 +141,8 @@ __all__ = [
     "PositionUpdate",
     "ProtocolError",
     "QueueOverflow",
+    "Recorder",
+    "RecordingError",
     "Refused",
     "RejectReason",
     "Side",
@@ -145,6 +164,7 @@ __all__ = [
     "TriggerBy",
     "UserTradeUpdate",
     "__version__",
+    "replay",
     "rsa_signer",
     "to_dict",
 ]

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TextIO, TypeGuard, TypeVar
 
 import attrs
 
@@ -27,6 +27,7 @@ from bybit_sync.outlet import EventQueue, Outlet
 from bybit_sync.pacing import Backoff, ConnectLimit
 from bybit_sync.protocol import Terms
 from bybit_sync.proxy import Proxy
+from bybit_sync.recording import Recorder
 from bybit_sync.status import Health, State, StatusChange
 from bybit_sync.subscription import Subscription
 from bybit_sync.timings import Timings
@@ -53,6 +54,15 @@ class Client:
     confirmed, the connection is kept and renewed until `close`. Every method may be called from any thread, callbacks
     included. It is a context manager that closes itself.
 
+    Its threads are daemons, named after *name*: one for the connection, one for each callback, one for *on_status*, and
+    throw-away ones for looking names up and for *signer*. Open subscriptions keep it alive, whether or not you keep it.
+
+    Example:
+        >>> with Client("KEY", "SECRET", environment=exchange.url, name="main") as client:
+        ...     orders = client.subscribe_orders()
+        ...     print(client.state, orders)
+        LIVE <Subscription orders of main: LIVE, 0 delivered, 0 queued, 0 dropped>
+
     Args:
         api_key: The key, made on Bybit's site.
         api_secret: Its secret, for HMAC; None only together with *signer*.
@@ -76,6 +86,8 @@ class Client:
         proxy: "http://user:password@host:port", "socks5h://…", "env" for what the environment says; None for none.
         ssl_context: Instead of the system's certificates.
         max_message_bytes: A longer message ends the connection.
+        record: The path of a file, a text file that is open, or a `Recorder`, to which every frame is written, for `replay`:
+            without key and signature, the account's ids replaced. A disk that fails ends the recording, never the streams.
 
     Raises:
         ConfigurationError: an argument cannot work; the text names it and the remedy.
@@ -109,6 +121,7 @@ class Client:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         max_message_bytes: int = 4 * 2**20,
+        record: Recorder | str | os.PathLike[str] | TextIO | None = None,
     ) -> None:
         times = {
             "connect_timeout": connect_timeout,
@@ -151,17 +164,29 @@ class Client:
             proxy=Proxy.parse(proxy),
             ssl_context=_instance("ssl_context", ssl_context, ssl.SSLContext, type(None)),
             max_message_bytes=max_message_bytes,
+            recorder=Recorder.find(record),
         )
+        if settings.recorder is not None:
+            settings.recorder.serve(terms)
         self._settings = settings
         self._connection = Connection(settings, self._log)
         self._thread_numbers = itertools.count(1)
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Client:
-        """Return a client with what the environment says, *overrides* winning over it.
+        """Return a client with what the process's environment says, *overrides* winning over it.
 
-        Reads BYBIT_API_KEY, BYBIT_API_SECRET, BYBIT_ENVIRONMENT and BYBIT_NAME. Raises `ConfigurationError` when the key is
-        missing, and for whatever `Client` does.
+        Reads BYBIT_API_KEY, BYBIT_API_SECRET, BYBIT_ENVIRONMENT and BYBIT_NAME; an empty variable is none. *overrides* are
+        arguments of `Client`.
+
+        Example:
+            >>> os.environ.update(BYBIT_API_KEY="KEY", BYBIT_API_SECRET="SECRET", BYBIT_ENVIRONMENT="testnet")
+            >>> Client.from_env(name="main")
+            <Client main: testnet v5, IDLE, no stream>
+
+        Raises:
+            ConfigurationError: BYBIT_API_KEY is not set, or an argument cannot work.
+
         """
         arguments = {**_from_environment(os.environ), **overrides}
         if "api_key" not in arguments:
@@ -184,6 +209,12 @@ class Client:
         Pushed when an order, fill, transfer, funding or loan changes a balance; a change of unrealised PnL alone is not.
         Arguments, threads and errors: `subscribe_positions`.
 
+        Example:
+            >>> balances = client.subscribe_balances()
+            >>> account.transfer("USDT", "250.5")
+            >>> balances.get(timeout=5).data[0].coin("USDT").wallet_balance
+            Decimal('10250.5')
+
         https://bybit-exchange.github.io/docs/v5/websocket/private/wallet
         """
         return self._subscribe(Stream.BALANCES, sink, _Wishes(maxsize, overflow, timeout, wait))
@@ -201,6 +232,14 @@ class Client:
 
         Arguments, threads and errors: `subscribe_positions`.
 
+        Example:
+            >>> inbox = queue.Queue()  # your own; it may serve other streams and clients too
+            >>> orders = client.subscribe_orders(inbox)
+            >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+            >>> event = inbox.get(timeout=5)
+            >>> event.stream, event.data[0].order_status
+            (Stream('orders'), OrderStatus('New'))
+
         https://bybit-exchange.github.io/docs/v5/websocket/private/order
         """
         return self._subscribe(Stream.ORDERS, sink, _Wishes(maxsize, overflow, timeout, wait))
@@ -216,7 +255,15 @@ class Client:
     ) -> Subscription[PositionUpdate]:
         """Subscribe to the account's positions: a full row for every change of one, and for every order action on its symbol.
 
-        Returns when the exchange has confirmed it. No snapshot is sent: read REST once afterwards.
+        Returns when the exchange has confirmed it. No snapshot is sent: read REST once afterwards. Until then what may pass
+        by itself (no name, no connection, 5xx, 429, no answer) is tried again; what is raised leaves nothing subscribed.
+
+        Example:
+            >>> positions = client.subscribe_positions()
+            >>> filled = account.fill(account.place_order("BTCUSDT", "Sell", qty="0.5", price="20000"))
+            >>> ordered, held = positions.get(timeout=5), positions.get(timeout=5)
+            >>> [(row.symbol, row.side, row.size) for row in held]
+            [('BTCUSDT', Side('Sell'), Decimal('0.5'))]
 
         Args:
             sink: A callable gets one event at a time on a thread of its own; a queue is put to on the connection thread
@@ -252,6 +299,17 @@ class Client:
         """Subscribe to the account's executions: a row per fill, and per funding, settlement or liquidation.
 
         Arguments, threads and errors: `subscribe_positions`.
+
+        Example:
+            >>> seen = queue.Queue()
+            >>> def on_user_trades(event):  # runs on a thread of its own
+            ...     for trade in event:
+            ...         seen.put(trade.exec_price)
+            >>> trades = client.subscribe_user_trades(on_user_trades)
+            >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+            >>> filled = account.fill(order, price="19999.5")
+            >>> seen.get(timeout=5)
+            Decimal('19999.5')
 
         https://bybit-exchange.github.io/docs/v5/websocket/private/execution
         """
@@ -321,26 +379,72 @@ class Client:
         return self._connection.situation.state
 
     def health(self) -> Health:
-        """Return an immutable picture of connection and subscriptions at this moment."""
+        """Return an immutable picture of connection and subscriptions at this moment; it waits for nothing.
+
+        Example:
+            >>> orders = client.subscribe_orders()
+            >>> health = client.health()
+            >>> health.state, health.epoch, [subscription.queued for subscription in health.subscriptions]
+            (State('LIVE'), 1, [0])
+
+        Raises:
+            ClientClosed: this process was forked from the client's.
+
+        """
         self._connection.check_process()
         return self._connection.health()
 
     def reconnect(self) -> None:
-        """Drop the connection and dial again; a gap is told. Raises `ClientClosed`, and what the client failed with."""
+        """Drop the connection and dial again; every open subscription is told a gap. Returns at once.
+
+        Example:
+            >>> orders = client.subscribe_orders()
+            >>> client.reconnect()
+            >>> orders.get(timeout=5).gap.reason
+            GapReason('DISCONNECTED')
+
+        Raises:
+            ClientClosed: the client is closed, or belongs to the process that forked this one.
+            BybitSyncError: what the client failed with.
+
+        """
         self._connection.reconnect()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the client is closed: True; False when *timeout* (in seconds) passes first.
+        """Wait until the client is closed: True; False when *timeout* (in seconds, None: without limit) passes first.
 
-        Raises what the client failed with, and what its last subscription ended with. Ctrl-C interrupts it.
+        Threads are daemons: this is what keeps a script with nothing but callbacks alive. Ctrl-C interrupts it.
+
+        Example:
+            >>> client.wait(timeout=0)
+            False
+            >>> client.close()
+            True
+            >>> client.wait()
+            True
+
+        Raises:
+            BybitSyncError: what the client failed with, or its last subscription ended with.
+            ConfigurationError: *timeout* is no number from 0 up.
+            ClientClosed: this process was forked from the client's.
+
         """
         seen = self._wait_for((State.CLOSED,), timeout)
         return seen is State.CLOSED
 
     def wait_live(self, timeout: float | None = None) -> bool:
-        """Wait until the client is LIVE: True; False when *timeout* (in seconds) passes first.
+        """Wait until the client is LIVE: True; False when *timeout* (in seconds, None: without limit) passes first.
 
-        Raises what the client failed with, what its last subscription ended with, and `ClientClosed` when it is closed.
+        Example:
+            >>> orders = client.subscribe_orders(wait=False)
+            >>> client.wait_live(timeout=5)
+            True
+
+        Raises:
+            BybitSyncError: what the client failed with, or its last subscription ended with.
+            ConfigurationError: *timeout* is no number from 0 up.
+            ClientClosed: the client is closed, or belongs to the process that forked this one.
+
         """
         seen = self._wait_for((State.LIVE, State.CLOSED), timeout)
         if seen is State.CLOSED:
@@ -368,10 +472,23 @@ class Client:
         return found
 
     def close(self, timeout: float = 5.0) -> bool:
-        """End every subscription and the connection within *timeout* seconds; 0 never waits.
+        """End every subscription and the connection within *timeout* seconds; 0 never waits: for signal handlers.
 
         What is buffered is delivered first. Returns False if a callback still ran at the end: what is undelivered is then
-        discarded, and no further call starts. Inside a callback of this client it does not wait. Idempotent.
+        discarded, and no further call starts. Inside a callback of this client it does not wait. Idempotent. Never hold a
+        lock that your callback takes.
+
+        Example:
+            >>> orders = client.subscribe_orders()
+            >>> client.close()
+            True
+            >>> client.state, orders.state
+            (State('CLOSED'), SubscriptionState('CLOSED'))
+
+        Raises:
+            ConfigurationError: *timeout* is no number from 0 up.
+            ClientClosed: this process was forked from the client's.
+
         """
         not_negative(self, "timeout", timeout)
         self._connection.check_process()

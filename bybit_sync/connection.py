@@ -36,6 +36,7 @@ from bybit_sync.outage import Outage
 from bybit_sync.pacing import Backoff, ConnectLimit, Patience, judge, turnstile
 from bybit_sync.protocol import Confirmed, Live, LoggedIn, News, Rejected, Session, Terms
 from bybit_sync.proxy import Proxy
+from bybit_sync.recording import Recorder
 from bybit_sync.roster import Roster
 from bybit_sync.signing import Clerk
 from bybit_sync.status import Health, Notifier, Situation, State, StatusChange
@@ -69,6 +70,7 @@ class Settings:
     proxy: Proxy | None
     ssl_context: SSLContext | None
     max_message_bytes: int
+    recorder: Recorder | None = None
 
 
 # The connections that have a thread.
@@ -83,14 +85,15 @@ class Connection:
     """Everything of a client that is not its front door."""
 
     def __init__(self, settings: Settings, log: ClientLog) -> None:
-        self.name = settings.name
+        self.name: str = settings.name
         self.log = log
-        self.situation = Situation(Moment.now().utc)
+        self.situation: Situation = Situation(Moment.now().utc)
         self.last_error: BaseException | None = None
         self.obstacle: BaseException | None = None
         """What keeps it from being logged in at present; None when nothing does."""
         self._settings = settings
         self._times = settings.timings
+        self._recorder = settings.recorder
         self._process = os.getpid()
         # Held to start the thread and by the thread to end: a command is never left to a thread that is just ending.
         # Reentrant, so that a signal handler may subscribe while the code that it interrupts does.
@@ -105,7 +108,7 @@ class Connection:
         self._closing = False
         self._notifier = Notifier(settings.on_status, self._start_helper, log) if settings.on_status else None
         # From here on: only the connection thread; others may look.
-        self.roster = Roster(self._subscription_ended)
+        self.roster: Roster = Roster(self._subscription_ended)
         self._clerk = Clerk(settings.credentials, name=settings.name, patient=settings.patient_signer)
         self._patience = Patience(settings.backoff, settings.timings)
         self._clock: ExchangeClock | None = None
@@ -122,6 +125,7 @@ class Connection:
         self._outage = Outage(log, settings.timings)
         self._drop_wanted = False
         self._asleep = 0.0
+        self._glance_at = 0.0
 
     # --- any thread ---
 
@@ -162,13 +166,13 @@ class Connection:
             self._change(State.CLOSED)
 
     def wait_ended(self, deadline: float) -> bool:
-        """Wait until the thread has ended; False when *deadline* passes first."""
+        """Wait until the thread has ended and what it recorded is written; False when *deadline* passes first."""
         if self.is_inside():
             return True
         thread, ended = self._last_thread, wait_for(self._ended, deadline)
         if ended:
             join(thread, deadline)
-        return ended
+        return ended and (self._recorder is None or self._recorder.wait_written(deadline))
 
     def wait_told(self, deadline: float) -> bool:
         """Wait until `on_status` has heard everything; False when *deadline* passes first."""
@@ -328,6 +332,8 @@ class Connection:
         self._thread = self._bell = None
         _running.discard(self)
         bell.close()
+        if self._recorder is not None:
+            self._recorder.finish()
         # After the thread is gone from view: `close` looks at it after it asked, so one of us says so.
         if self._closing:
             self._change(State.CLOSED)
@@ -351,6 +357,8 @@ class Connection:
         try:
             self._change(State.CONNECTING)
             self._take_turn(bell)
+            if self._recorder is not None:
+                self._recorder.begin()
             self._transport = self._open(bell)
             try:
                 self._converse(self._transport, bell)
@@ -415,19 +423,28 @@ class Connection:
         try:
             while True:
                 self._send(session, transport, bell)
-                transport.wait(self._next_due(session, transport) - time.monotonic())
+                due_at = self._next_due(session, transport)
+                if transport.wait(due_at - time.monotonic()):
+                    bell.silence()
                 # Obeyed before listening: who subscribes receives all that is read after the call.
-                bell.silence()
                 self._stop_without_reason()
                 self._listen(session, transport)
-                self._check_time(session, transport)
+                if self._drop_wanted:
+                    raise ConnectionLost("reconnect() was called")
+                # After listening: what lies ready is read before anything is judged, however long this thread was held up.
+                if time.monotonic() >= due_at:
+                    self._check_time(session, transport)
         except ENDINGS as error:
             reason = session.ending(error)
             self._redact(reason)
             self.roster.lose(session.complete_until(), reason)
+            if self._recorder is not None:
+                self._recorder.lost(str(reason))
             raise reason from reason.__cause__
         finally:
             self._session = None
+            if self._recorder is not None:
+                self._recorder.left()
 
     def _send(self, session: Session, transport: Transport, bell: Bell) -> None:
         for request in session.requests():
@@ -438,27 +455,31 @@ class Connection:
                 # What the exchange had sent before is still delivered; this raises the same when there is no more.
                 self._listen(session, transport)
                 raise
-            session.sent(request, Moment.now())
+            now = Moment.now()
+            session.sent(request, now)
+            if self._recorder is not None:
+                self._recorder.sent(request, now)
 
     def _listen(self, session: Session, transport: Transport) -> None:
-        now = Moment.now()
+        now, recorder = Moment.now(), self._recorder
         for frame in transport.receive():
+            if recorder is not None:
+                recorder.received(frame, now)
             for news in _live_first(session.receive(frame, now)):
                 self._pass_on(news, session, now)
         session.heard(transport.last_data_ns)
 
     def _next_due(self, session: Session, transport: Transport) -> float:
-        due_at = session.next_deadline()
+        due_at = min(session.next_deadline(), self._glance_at)
         if transport.frame_since is not None:
             due_at = min(due_at, transport.frame_since + self._times.frame)
-        soon = self._times.glance if self.roster.settle_debts() else self._times.offer_again
-        return min(due_at, time.monotonic() + soon)
+        if not self.roster.settle_debts():
+            due_at = min(due_at, time.monotonic() + self._times.offer_again)
+        return due_at
 
     def _check_time(self, session: Session, transport: Transport) -> None:
-        # After listening: what lies ready is read before anything is judged, however long this thread was held up.
-        if self._drop_wanted:
-            raise ConnectionLost("reconnect() was called")
         now = Moment.now()
+        self._glance_at = now.seconds + self._times.glance
         began = transport.frame_since
         if began is not None and now.seconds - began > self._times.frame:
             raise ConnectionLost(f"the exchange stalled inside a frame for {now.seconds - began:.0f} s")

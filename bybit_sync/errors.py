@@ -17,6 +17,7 @@ __all__ = [
     "HandshakeRejected",
     "ProtocolError",
     "QueueOverflow",
+    "RecordingError",
     "Refused",
     "SubscriptionClosed",
     "SubscriptionRejected",
@@ -30,15 +31,32 @@ class BybitSyncError(Exception):
 
 
 class ConfigurationError(BybitSyncError, ValueError):
-    """An argument cannot work; the message names it and the remedy."""
+    """An argument cannot work; the message names it and the remedy. Also a ``ValueError``.
+
+    Example:
+        >>> Client("KEY", "SECRET", categories="linear")
+        Traceback (most recent call last):
+        bybit_sync.errors.ConfigurationError: categories='linear' cannot work: give a collection out of linear, inverse, ...
+
+    """
 
 
 class ConnectionFailed(BybitSyncError, ConnectionError):
-    """The exchange could not be reached, or was lost; usually worth another try."""
+    """The exchange could not be reached, or was lost; usually worth another try. Also a ``ConnectionError``."""
 
 
 class ConnectTimeout(ConnectionFailed, TimeoutError):
-    """The exchange did not confirm within ``subscribe_*``'s timeout; the last failure is ``__cause__``."""
+    """The exchange did not confirm within ``subscribe_*``'s timeout; the last failure is ``__cause__``.
+
+    Also a ``TimeoutError``.
+
+    Example:
+        >>> exchange.stop_listening()
+        >>> client.subscribe_orders(timeout=0.5)
+        Traceback (most recent call last):
+        bybit_sync.errors.ConnectTimeout: ... did not confirm orders within 0.5 s; the last failure: ... Connection refused ...
+
+    """
 
 
 class TLSError(ConnectionFailed):
@@ -84,6 +102,11 @@ class Refused(BybitSyncError):
 class AuthenticationError(Refused):
     """The exchange refused the login.
 
+    Example:
+        >>> Client("KEY", "WRONG", environment=exchange.url).subscribe_orders()
+        Traceback (most recent call last):
+        bybit_sync.errors.AuthenticationError: ... refused the login: Error sign, ... Check that the secret belongs to ...
+
     *clock_offset* is the exchange's clock minus ours in seconds, None when it was not measured. *transient* says that it is
     refused only for now, *retry_after* for how many seconds at least.
     """
@@ -105,7 +128,17 @@ class AuthenticationError(Refused):
 
 
 class SubscriptionRejected(Refused):
-    """The exchange refused *topic*; the other streams are not touched."""
+    """The exchange refused *topic*; the other streams are not touched.
+
+    Example:
+        >>> exchange.refuse_topic("position.linear")
+        >>> try:
+        ...     client.subscribe_positions()
+        ... except SubscriptionRejected as error:
+        ...     print(error.topic, "|", error.text, "|", error.remedy)
+        position.linear | error:handler not found,topic:position.linear | Check the key's permissions, ...
+
+    """
 
     def __init__(self, message: str = "", *, text: str = "", remedy: str = "", topic: str = "") -> None:
         super().__init__(message, text=text, remedy=remedy)
@@ -117,7 +150,7 @@ class ProtocolError(BybitSyncError):
 
 
 class QueueOverflow(BybitSyncError):
-    """A consumer was too slow, and its subscription was told to fail rather than to drop."""
+    """A consumer was too slow, and its subscription was made with ``overflow="fail"``: to end rather than to drop."""
 
 
 class ClientClosed(BybitSyncError):
@@ -125,7 +158,35 @@ class ClientClosed(BybitSyncError):
 
 
 class SubscriptionClosed(BybitSyncError):
-    """The subscription has ended, and everything that it received has been taken."""
+    """The subscription has ended, and everything that it received has been taken; what ``get()`` raises after ``close()``.
+
+    Example:
+        >>> orders = client.subscribe_orders()
+        >>> orders.close()
+        True
+        >>> orders.get()
+        Traceback (most recent call last):
+        bybit_sync.errors.SubscriptionClosed: ...
+
+    """
+
+
+class RecordingError(BybitSyncError, ValueError):
+    """A recording cannot be read on, or a file is none; everything before it was given. Also a ``ValueError``.
+
+    *path* is the file, "" when it was given as lines, and *line* the number of the line in it, from 1; 0 when it is no line's.
+
+    Example:
+        >>> list(replay(['{"recv_ns": 1, "recv_']))
+        Traceback (most recent call last):
+        bybit_sync.errors.RecordingError: line 1 of the recording is damaged (not JSON: ...). All that stands before it ...
+
+    """
+
+    def __init__(self, message: str = "", *, path: str = "", line: int = 0) -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
 
 
 def again(error: BaseException) -> BaseException:

@@ -38,7 +38,14 @@ class Account:
     * *kind*: "UNIFIED", or "CONTRACT" for a classic account as V5 shows it;
     * *uid*: the account's number, which stands in the envelopes.
 
-    Made by `Exchange.account`.
+    Made by `Exchange.account`. Every method may be called from any thread.
+
+    Example:
+        >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+        >>> account.fill(order, qty="0.2").status, account.position("BTCUSDT").size
+        ('PartiallyFilled', Decimal('0.2'))
+        >>> account.cancel(order).status, account.orders()
+        ('Cancelled', ())
     """
 
     def __init__(
@@ -94,11 +101,17 @@ class Account:
         take_profit: Number | None = None,
         stop_loss: Number | None = None,
     ) -> Order:
-        """Place an order and return it.
+        """Place an order for *qty* of *symbol* (``BTCUSDT``, ``BTCUSD``, …) and return it.
 
         *side* is "Buy" or "Sell". With a *price* it is a Limit order (GTC), without one a Market order (IOC), unless
         *order_type* and *time_in_force* (in V5's words) say otherwise. *position_idx* is 0 in one-way mode, 1 and 2 for hedge
-        mode's legs.
+        mode's legs. A *reduce_only* order opens nothing; *order_link_id* is your own name for it.
+
+        Example:
+            >>> orders = client.subscribe_orders()
+            >>> stop = account.place_order("BTCUSDT", "Sell", qty="0.5", trigger_price="19000", trigger_direction=2)
+            >>> orders.get(timeout=5).data[0].order_status
+            OrderStatus('Untriggered')
 
         With a *trigger_price* it waits, ``Untriggered``, until `trigger` or `move`; *trigger_direction* is 1 (the price rises
         to it) or 2 (falls), by default from where the price is now. *take_profit* and *stop_loss* become the position's as
@@ -138,7 +151,10 @@ class Account:
             return self.sweep(order, [part], is_maker=is_maker)
 
     def sweep(self, order: Order, parts: Sequence[tuple[Number, Number]], *, is_maker: bool | None = None) -> Order:
-        """Fill *order* in several (quantity, price) parts of one match: one message, one sequence number."""
+        """Fill *order* in several (quantity, price) *parts* of one match: one message, one sequence number.
+
+        *is_maker* is as in `fill`.
+        """
         fills = [(_exact("qty", qty), _exact("price", price)) for qty, price in parts]
         maker = order.order_type == "Limit" if is_maker is None else is_maker
         with self._lock:
@@ -147,7 +163,7 @@ class Account:
     def amend(
         self, order: Order, *, qty: Number | None = None, price: Number | None = None, trigger_price: Number | None = None
     ) -> Order:
-        """Change the quantity or the price of what is left of *order*, or its trigger; return it as it stands then."""
+        """Change *order*'s quantity *qty*, its *price* or its *trigger_price*; return it as it stands then."""
         with self._lock:
             amended = self._ledger.amend(
                 order.order_id,
@@ -160,7 +176,7 @@ class Account:
             return amended
 
     def cancel(self, order: Order, *, cancel_type: str = "CancelByUser") -> Order:
-        """Cancel what is left of *order*, and return it as it stands then."""
+        """Cancel what is left of *order*, *cancel_type* saying why, and return it as it stands then."""
         with self._lock:
             cancelled = self._ledger.cancel(order.order_id, cancel_type=cancel_type, now=self._now())
             self._tell([cancelled])
@@ -174,7 +190,7 @@ class Account:
             return filled
 
     def reject(self, order: Order, *, reason: str = "EC_PostOnlyWillTakeLiquidity") -> Order:
-        """Turn *order* down after all, and return it as it stands then."""
+        """Turn *order* down after all for *reason*, in the exchange's words, and return it as it stands then."""
         with self._lock:
             rejected = self._ledger.reject(order.order_id, reason=reason, now=self._now())
             self._tell([rejected])
@@ -203,9 +219,10 @@ class Account:
         stop_loss: Number | None = None,
         position_idx: int = 0,
     ) -> tuple[Order, ...]:
-        """Set what closes the whole position, 0 for nothing; return the orders that stand for it.
+        """Set what closes the whole position in *symbol*: at *take_profit*, at *stop_loss*; 0 takes it away.
 
-        They follow the position's size, are triggered by `trigger` or `move`, and are deactivated when it is flat.
+        *position_idx* is the leg in hedge mode. Returns the orders that stand for it: they follow the position's size, are
+        triggered by `trigger` or `move`, and are deactivated when it is flat.
         """
         prices = {
             "take_profit": _exact_or_none("take_profit", take_profit),
@@ -226,6 +243,7 @@ class Account:
     def liquidate(self, symbol: str, *, position_idx: int = 0, price: Number | None = None) -> Order:
         """Take the position over and close it at *price* (by default its liquidation price); return the order that did it.
 
+        It is the one in *symbol*, of leg *position_idx* in hedge mode.
         Its orders are cancelled, the position is told as ``Liq``, and then closed by an order of the exchange's own.
         """
         with self._lock:
@@ -246,7 +264,7 @@ class Account:
             self.push("balances", [wallet_facts(self._ledger, [coin], self.kind)])
 
     def mark(self, symbol: str, price: Number) -> None:
-        """Set the mark price of *symbol*, which else follows its last trade; like the exchange's, it alone tells nobody."""
+        """Set the mark *price* of *symbol*, which else follows its last trade; like the exchange's, it alone tells nobody."""
         Instrument.named(symbol)
         with self._lock:
             self._ledger.marks[symbol] = _exact("price", price)
@@ -264,12 +282,12 @@ class Account:
             return self._ledger.order(order if isinstance(order, str) else order.order_id)
 
     def position(self, symbol: str, position_idx: int = 0) -> Position:
-        """Return what the account holds of *symbol*; ``KeyError`` when it never ordered any."""
+        """Return what the account holds of *symbol*, in leg *position_idx*; ``KeyError`` when it never ordered any."""
         with self._lock:
             return self._ledger.positions[symbol, position_idx]
 
     def liquidation_price(self, symbol: str, position_idx: int = 0) -> Decimal:
-        """Return the price at which a position is liquidated, an estimate; 0 when the account can afford every price."""
+        """Return about where *symbol* (leg *position_idx*) is liquidated; 0 when the account can afford every price."""
         with self._lock:
             return self._ledger.liquidation_price(self.position(symbol, position_idx))
 
@@ -281,7 +299,7 @@ class Account:
     # --- telling ---
 
     def flood(self, count: int, stream: str = "orders") -> None:
-        """Push *count* messages of one plain row each, as fast as they can be written; orders and trades are numbered."""
+        """Push *count* messages of one plain row each on *stream*, as fast as can be; orders and trades are numbered."""
         for number in range(1, count + 1):
             self.push(stream, [{"orderId": f"flood-{number}", "execId": f"flood-{number}"}])
 

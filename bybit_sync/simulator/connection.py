@@ -33,7 +33,7 @@ class Wire(ServerConnection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.number = 0
-        self.over = threading.Event()
+        self.over: threading.Event = threading.Event()
         self._resetting = False
         self._held: list[bytes] | None = None
         self._is_lost = False
@@ -136,7 +136,7 @@ class Connection:
     ) -> None:
         self.gateway: Gateway = conversation.gateway
         self.account: Account | None = None
-        self.epoch = 0
+        self.epoch: int = 0
         self.received: list[Any] = []
         self._wire = wire
         self._conversation = conversation

@@ -45,6 +45,16 @@ class Exchange(Faults):
     It lives between ``with`` and its end (or `start` and `close`), on daemon threads of its own. Every method may
     be called from any thread.
 
+    Example:
+        >>> with Exchange() as exchange:
+        ...     account = exchange.account("KEY", "SECRET")
+        ...     with Client("KEY", "SECRET", environment=exchange.url) as client:
+        ...         orders = client.subscribe_orders()
+        ...         exchange.drop()
+        ...         order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")  # nobody is told
+        ...         print(orders.get(timeout=5).gap.reason, account.orders()[0].status)
+        DISCONNECTED New
+
     * *host*, *port*: where it listens; port 0 takes a free one;
     * *tls*: whether it speaks TLS, with a certificate of a throw-away authority that clients trust with `ssl_context`;
     * *clock_offset*: seconds by which the exchange's clock is ahead of this machine's; may be set at any time;
@@ -171,6 +181,11 @@ class Exchange(Faults):
     def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:
         """Wait until *predicate* is true and return what it returned; ``TimeoutError`` after *timeout* seconds.
 
+        Example:
+            >>> orders = client.subscribe_orders()
+            >>> exchange.wait_for(lambda: account.connections[0].topics)
+            ('order.linear', 'order.inverse')
+
         It is asked again whenever a connection comes or goes or a request was dealt with, and from time to time, so that it
         may look at anything; it should only look. ``connections[0]`` of none is not yet true, rather than an error.
         """
@@ -185,7 +200,10 @@ class Exchange(Faults):
                 self._changed.wait(_LOOK_AGAIN)
 
     def wait_for_topics(self, topics: Sequence[str] = (), *, timeout: float = 60.0) -> None:
-        """Wait until a connection has subscribed to all of *topics* (``order.linear`` is ``order`` too); by default to any."""
+        """Wait until a connection has subscribed to all of *topics* (``order.linear`` is ``order`` too); by default to any.
+
+        Raises ``TimeoutError`` after *timeout* seconds.
+        """
         self.wait_for(lambda: any(c.topics and all(map(c.has, topics)) for c in self.connections), timeout)
 
     # --- playing ---
@@ -193,7 +211,16 @@ class Exchange(Faults):
     def play(
         self, script: Script | str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]], *, speed: float = 1.0
     ) -> None:
-        """Play a scenario (`bybit_sync.simulator.script`), from Python or from a JSON file, to its end or until `close`.
+        """Play *script* (see `bybit_sync.simulator.script`), from Python or from a JSON file, to its end or until `close`.
+
+        Example:
+            >>> orders = client.subscribe_orders()
+            >>> exchange.play([
+            ...     {"do": "place_order", "as": "mine", "symbol": "BTCUSDT", "side": "Buy", "qty": "0.5", "price": "20000"},
+            ...     {"after": 0.5, "do": "cancel", "order": "mine"},
+            ... ], speed=100)
+            >>> [orders.get(timeout=5).data[0].order_status for _ in range(2)]
+            [OrderStatus('New'), OrderStatus('Cancelled')]
 
         Steps happen in the calling thread, *speed* times as fast. `ScriptError` says which step is wrong; those that can be
         seen to be wrong are, before the first is done.
@@ -205,7 +232,7 @@ class Exchange(Faults):
         on_time(whole.play(self, self._accounts), self._closing, speed=speed)
 
     def replay(self, recording: str | Path | Iterable[str], *, speed: float | None = 1.0) -> int:
-        """Push what was recorded (`bybit_sync.simulator.recording`) as it was, and return how many frames that were.
+        """Push what *recording* holds (`bybit_sync.simulator.recording`) as it was, and return how many frames that were.
 
         Each goes to whoever is subscribed to its topic, and what is no push to whoever has logged in. *speed* 2.0 is twice as
         fast, None as fast as it can be written; `replay_steps` goes step by step.
@@ -223,7 +250,7 @@ class Exchange(Faults):
         return played
 
     def replay_steps(self, recording: str | Path | Iterable[str]) -> Iterator[Frame]:
-        """Push what was recorded step by step: each frame that this yields has just been pushed."""
+        """Push what *recording* holds step by step: each frame that this yields has just been pushed."""
         for frame in read_recording(recording):
             self._push(frame)
             yield frame

@@ -28,7 +28,7 @@ class Faults(abc.ABC):
     """
 
     def __init__(self, clock_offset: float) -> None:
-        self.clock_offset = clock_offset
+        self.clock_offset: float = clock_offset
         self._refused: Refusals[str] = Refusals()
         self._refused_upgrades: Refusals[tuple[int, Mapping[str, str], str]] = Refusals()
         self._answers = Answers()
@@ -54,12 +54,12 @@ class Faults(abc.ABC):
     # --- connections ---
 
     def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
-        """End every connection, as `Connection.drop` does; clients may come back at once."""
+        """End every connection, as `Connection.drop` does with *code*, *reason* and *reset*; clients may come back at once."""
         for connection in self.connections:
             connection.drop(code=code, reason=reason, reset=reset)
 
     def freeze(self, *, mid_frame: bool = False) -> None:
-        """Freeze every connection, as `Connection.freeze` does; those that come are not."""
+        """Freeze every connection, as `Connection.freeze` does with *mid_frame*; those that come are not."""
         for connection in self.connections:
             connection.freeze(mid_frame=mid_frame)
 
@@ -76,7 +76,7 @@ class Faults(abc.ABC):
     def refuse_upgrade(
         self, status: int, *, headers: Mapping[str, str] = _NOTHING, body: str = "", times: int | None = None
     ) -> None:
-        """Answer the upgrade with HTTP *status*, the next *times* or until `accept_all`."""
+        """Answer the upgrade with HTTP *status*, *headers* and *body*, the next *times* or until `accept_all`."""
         self._refused_upgrades.order("upgrade", (status, headers, body), times)
 
     # --- answers ---
@@ -102,7 +102,7 @@ class Faults(abc.ABC):
         self._answers.hold(*(operations or _VERDICTS))
 
     def release_acks(self, *, discard: bool = False) -> None:
-        """Send what was held back, in order, or lose it; hold nothing any more."""
+        """Send what was held back, in order, or with *discard* lose it; hold nothing any more."""
         self._answers.release(discard=discard)
 
     def lose_answers(self, *operations: str, times: int | None = None) -> None:
@@ -147,7 +147,7 @@ class Faults(abc.ABC):
             connection.flush()
 
     def send_garbage(self, name: str) -> None:
-        """Send what no exchange should, by its name in `bybit_sync.simulator.garbage.GARBAGE`, on every connection."""
+        """Send what no exchange should, by its *name* in `bybit_sync.simulator.garbage.GARBAGE`, on every connection."""
         if name not in GARBAGE:
             raise ValueError(f"name: {name!r} is none of {', '.join(GARBAGE)}")
         piece = GARBAGE[name]

@@ -37,7 +37,11 @@ CANCEL_REASONS: Mapping[str, str] = {"CancelByUser": "EC_PerCancelRequest"}
 
 @attrs.frozen(kw_only=True)
 class Coin:
-    """What an account has of one coin."""
+    """What an account has of one coin.
+
+    *name* is the coin's, *wallet* its balance, *realised* what trading gained and paid since ever, *unrealised* what open
+    positions would add. *position_margin*, *maintenance_margin* and *order_margin* are what is bound.
+    """
 
     name: str
     wallet: Decimal
@@ -65,7 +69,7 @@ class Ledger:
     """
 
     def __init__(self, balances: Mapping[str, Decimal], new_id: Callable[[], str]) -> None:
-        self.balances = dict(balances)
+        self.balances: dict[str, Decimal] = dict(balances)
         self.realised: dict[str, Decimal] = dict.fromkeys(balances, ZERO)
         self._live: dict[str, Order] = {}
         self._finished: dict[str, Order] = {}

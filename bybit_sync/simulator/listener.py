@@ -42,7 +42,7 @@ class Listener:
         admit: Callable[[ServerConnection, Request], Response | None],
         converse: Callable[[Wire], None],
     ) -> None:
-        self.accepted = 0
+        self.accepted: int = 0
         self._tls = tls
         self._admit = admit
         self._converse = converse
@@ -52,6 +52,8 @@ class Listener:
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._socket = _bound(host, port)
+        self.host: str
+        self.port: int
         self.host, self.port = self._socket.getsockname()[:2]
 
     def listen(self) -> None:

@@ -26,7 +26,12 @@ class Order:
     """An order as it stands now. Numbers are exact, a price of 0 is none; *updated* and *created* are ms.
 
     A conditional order (*stop_type* is not empty) waits, ``Untriggered``, until the price has risen (*trigger_direction* 1) or
-    fallen (2) to *trigger_price*. *take_profit* and *stop_loss* become the position's when it fills.
+    fallen (2) to *trigger_price*. *take_profit* and *stop_loss* become the position's when it fills. The others are what V5
+    calls so: *order_id*, *order_link_id*, *side*, *order_type*, *qty*, *price*, *time_in_force*, *reduce_only*,
+    *position_idx*, *create_type*, *status*, *cancel_type*, *reject_reason*, *seq*.
+
+    Of its fills: *cum_qty*, *cum_value*, *cum_fee*, *closed_pnl*, *last_qty*, *last_price*; *cum_worth* is the value before it
+    was rounded. *instrument* is what is traded, *mark_on_created* the price when it was placed.
     """
 
     order_id: str

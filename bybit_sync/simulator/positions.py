@@ -24,6 +24,9 @@ class Position:
 
     *cost* is what it was worth on entry, exactly. *realised* is everything gained and paid on the contract, *current* what was
     since the position was opened; both after fees and funding. *seq* is None before the first fill.
+
+    *side* is "Buy", "Sell" or, when *size* is 0, "". *open_since*, *created* and *updated* are ms. *instrument* is what is
+    held; *position_idx*, *leverage*, *take_profit*, *stop_loss* and *status* are what V5 calls so.
     """
 
     instrument: Instrument

@@ -98,7 +98,10 @@ class ScriptError(ValueError):
 
 @attrs.frozen
 class Script:
-    """Steps that were read and checked as far as they can be without playing them."""
+    """Steps that were read and checked as far as they can be without playing them.
+
+    *steps*, *accounts* and *repeat* are as in the file.
+    """
 
     steps: Sequence[Step]
     accounts: Sequence[Mapping[str, Any]] = ()
@@ -124,7 +127,7 @@ class Script:
         return script
 
     def play(self, exchange: object, accounts: Mapping[str, Account]) -> Iterator[float]:
-        """Return an iterator that does the steps, and yields before each how many seconds after the start it is due.
+        """Return an iterator that does the steps to *exchange*, and yields before each when it is due: seconds after the start.
 
         *accounts* are by key; a step that names none is the first one's. Raises `ScriptError` at once for a step whose
         arguments its method does not take, and while playing for one that is refused.

@@ -26,7 +26,7 @@ class Authority:
         authority = trustme.CA()
         names = dict.fromkeys((host, "localhost", "127.0.0.1", "::1"))
         self.pem: bytes = authority.cert_pem.bytes()
-        self.server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.server_context: ssl.SSLContext = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(*names).configure_cert(self.server_context)
 
     def client_context(self) -> ssl.SSLContext:

@@ -1,0 +1,366 @@
+"""A recording lived again: through the same session, roster and subscriptions as the client that was recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Literal, overload
+
+from bybit_sync.arguments import positive, refuse
+from bybit_sync.buffer import Overflow
+from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.correspondence import Correspondence
+from bybit_sync.dialects import DIALECTS, Channel
+from bybit_sync.enums import Category
+from bybit_sync.errors import BybitSyncError, ConnectionLost
+from bybit_sync.login import Login
+from bybit_sync.logs import ClientLog
+from bybit_sync.messages import Request
+from bybit_sync.news import Confirmed, LoggedIn, News, Rejected
+from bybit_sync.outlet import EventQueue, Outlet
+from bybit_sync.protocol import Session
+from bybit_sync.recorded import Direction, Line, Source, read_recording
+from bybit_sync.roster import Roster
+from bybit_sync.subscription import Subscription, SubscriptionState
+from bybit_sync.terms import Terms
+from bybit_sync.timings import Timings
+from bybit_sync.topics import Standing, Topic, Topics, Wish
+from bybit_sync.updates import AnyEvent, Event, Stream
+
+__all__ = ["replay"]
+
+Sink = Callable[[AnyEvent], object] | EventQueue[AnyEvent]
+
+# What was worth a line in the log was logged when it happened.
+_SILENT: Final = logging.Logger("bybit_sync.replay", logging.CRITICAL + 1)  # noqa: LOG001 - in no hierarchy, so that nobody turns it on
+_CATEGORIES: Final = tuple(category.value for category in Category)
+_CHANNELS: Final = {
+    channel.topic: channel
+    for dialect in DIALECTS.values()
+    for stream in Stream
+    for categories in (None, _CATEGORIES)
+    for channel in dialect.channels(stream, categories)
+}
+# Beyond this the two clocks of a recording have not been going side by side: the machine was started anew, or suspended.
+_SAME_CLOCK: Final = 60.0
+# Whose login, until when, where: as a login stands in a recording.
+_LOGIN: Final = 3
+_LOGGED_IN: Final = b'{"op":"auth","success":true}'
+
+
+@overload
+def replay(path: Source, speed: float | None = None, sink: None = None) -> Iterator[AnyEvent]: ...
+@overload
+def replay(path: Source, speed: float | None, sink: Sink) -> int: ...
+@overload
+def replay(path: Source, speed: float | None = None, *, sink: Sink) -> int: ...
+def replay(path: Source, speed: float | None = None, sink: Sink | None = None) -> Iterator[AnyEvent] | int:
+    """Give the events of a recording again: those that one subscription to each stream received, in order, gaps included.
+
+    Without a *sink* it returns an iterator; with one it delivers in the calling thread and returns how many events there were.
+    All attributes are as they were recorded: `raw` is the recorded frame, whose ids are not the account's. Per stream `index`
+    is 1, 2, 3, …, and over the whole recording `epoch` counts the logins. Where the recording client was not subscribed for a
+    time, or another one went on in the same file, there is a gap (DISCONNECTED). What only a consumer brings about is not in a
+    recording: OVERFLOW, and an ENDED without the exchange's refusal.
+
+    Args:
+        path: The file of a recording, with those that it was rotated to before it; or its lines, such as a file that is open.
+        speed: 1.0 as recorded, 2.0 twice as fast; None (the default) without waiting.
+        sink: A callable, or a queue (anything with ``put_nowait``). What it raises ends the replay and is raised here, a full
+            queue's ``queue.Full`` too.
+
+    Raises:
+        RecordingError: a line is damaged or breaks off; everything before it was given. It names file, line and remedy.
+        ConfigurationError: *speed* is no number above 0, or *sink* neither callable nor queue.
+        OSError: the file cannot be opened or read.
+
+    Example:
+        >>> import io
+        >>> file = io.StringIO()  # or a path
+        >>> with Client("KEY", "SECRET", environment=exchange.url, record=file) as client:
+        ...     orders = client.subscribe_orders()
+        ...     placed = account.place_order("BTCUSDT", "Buy", qty=1, price=20000)
+        ...     received = orders.get(timeout=5)
+        >>> (event,) = replay(file.getvalue().splitlines())
+        >>> event.index, event.data == received.data, event.received_at == received.received_at
+        (1, True, True)
+
+    """
+    if speed is not None:
+        positive(None, "speed", speed)
+    events = _events(path, speed)
+    if sink is None:
+        return events
+    deliver = _deliver(sink)
+    return sum(1 for event in events if (deliver(event), True))
+
+
+def _deliver(sink: Any) -> Callable[[AnyEvent], object]:
+    deliver = getattr(sink, "put_nowait", sink)
+    if not callable(deliver):
+        raise refuse("sink", sink, "give something that can be called, or a queue")
+    return deliver  # type: ignore[no-any-return]
+
+
+def _events(path: Source, speed: float | None) -> Iterator[AnyEvent]:
+    playback = _Playback()
+    due = time.monotonic()
+    before: Moment | None = None
+    for line in read_recording(path):
+        if speed is not None:
+            # Another start of the machine counts from anew.
+            due += max(0, line.moment.ns - (before or line.moment).ns) * 1e-9 / speed
+            before = line.moment
+        for event in playback.feed(line):
+            if speed is not None:
+                time.sleep(max(0.0, due - time.monotonic()))
+            yield event
+
+
+class _Playback:
+    """The client that was recorded, with one subscription to each stream; itself what those need of their owner."""
+
+    def __init__(self) -> None:
+        self.name = "replay"
+        self.log = ClientLog(self.name)
+        self._environment = "the exchange"
+        self._roster = Roster(lambda _subscription, _error, _told: None)
+        self._session: _Session | None = None
+        self._clock: ExchangeClock | None = None
+        self._last: Moment | None = None
+        self._epoch = 0
+        self._basket = _Basket()
+
+    def feed(self, line: Line) -> list[Event[Any]]:
+        """Return the events that *line* makes."""
+        if line.direction is Direction.IN:
+            self._received(line)
+        elif line.direction is Direction.OUT:
+            self._sent(line)
+        else:
+            self._lost(line.frame)
+        self._last = line.moment
+        return self._basket.empty()
+
+    def _received(self, line: Line) -> None:
+        session = self._session or self._begin_midway(line.moment)
+        if session.is_assumed:
+            self._assume_subscribed(line, session)
+        # What it raises ended the session; the line that comes next tells so.
+        with contextlib.suppress(BybitSyncError):
+            self._pass_on(session.receive(line.frame.encode(errors="surrogateescape"), line.moment), session, line.moment)
+
+    def _sent(self, line: Line) -> None:
+        request, args = _read_request(line.frame)
+        if request.op == "auth" and (self._session is None or not self._session.wrote(request)):
+            self._begin(request, args, line.moment)
+        session = self._session or self._begin_midway(line.moment)
+        channel = _CHANNELS.get(str(request.argument))
+        if channel is not None and request.op == "subscribe":
+            self._subscribe(channel, request, session)
+        elif channel is not None and request.op == "unsubscribe":
+            session.recall(request)
+            session.unwant(channel.stream)
+            self._lose(self._of(channel.stream), session, "the recorded client unsubscribed")
+        elif request.op in ("auth", "ping"):
+            session.recall(request)
+            session.sent(request, line.moment)
+
+    def _lost(self, reason: str) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            self._lose(list(self._roster), session, reason)
+
+    def _pass_on(self, news: Sequence[News], session: _Session, now: Moment) -> None:
+        for item in news:
+            if isinstance(item, Event):
+                self._roster.deliver(item, now)
+            elif isinstance(item, Confirmed):
+                self._roster.confirm(item.stream, session.clock, now, session.epoch)
+            elif isinstance(item, LoggedIn):
+                self._epoch = session.epoch
+            elif isinstance(item, Rejected):
+                for subscription in self._of(item.stream):
+                    self._roster.end(subscription, item.error, session.clock.at(now), now, self._epoch)
+
+    # --- logins ---
+
+    def _begin(self, request: Request, args: Sequence[Any], now: Moment) -> None:
+        # It was killed, or the machine failed: nobody wrote why.
+        self._lost("the recording broke off")
+        if len(args) == _LOGIN:
+            self.name, _, self._environment = map(str, args)
+        self._session = self._open(now, str(request.req_id))
+
+    def _begin_midway(self, now: Moment) -> _Session:
+        """Begin where no login was recorded: the parts before this one are gone."""
+        session = self._session = self._open(now, "")
+        session.is_assumed = True
+        session.recall(Request("auth", req_id=""))
+        self._pass_on(session.receive(_LOGGED_IN, now), session, now)
+        return session
+
+    def _open(self, now: Moment, req_id: str) -> _Session:
+        if self._clock is None or self._last is None or not _is_same_clock(self._last, now):
+            self._clock = ExchangeClock(now)
+        terms = Terms(
+            dialect=next(iter(DIALECTS.values())),
+            categories=None,
+            timings=Timings(),
+            client=self.name,
+            environment=self._environment,
+            log=_SILENT,
+            redact=str,
+        )
+        return _Session(terms, epoch=self._epoch + 1, clock=self._clock, req_id=req_id, now=now)
+
+    # --- subscriptions ---
+
+    def _subscribe(self, channel: Channel, request: Request | None, session: _Session) -> None:
+        if not self._of(channel.stream):
+            way = Outlet[Any](self._basket, Overflow.DROP_NEWEST)
+            self._roster.add(Subscription[Any](self, channel.stream, (), way, None, keep_alive=None))
+        (subscription,) = self._of(channel.stream)
+        if channel.topic not in subscription.topics:
+            subscription.topics += (channel.topic,)
+        session.wish(channel, request, returning=subscription.state is not SubscriptionState.PENDING)
+
+    def _assume_subscribed(self, line: Line, session: _Session) -> None:
+        channel = _CHANNELS.get(_topic(line.frame))
+        if channel is not None and not session.knows(channel):
+            self._subscribe(channel, None, session)
+
+    def _lose(self, subscriptions: Sequence[Subscription[Any]], session: _Session, reason: str) -> None:
+        error = ConnectionLost(reason)
+        for subscription in subscriptions:
+            subscription.lose(session.complete_until(), error)
+
+    def _of(self, stream: Stream) -> list[Subscription[Any]]:
+        return [subscription for subscription in self._roster if subscription.stream is stream]
+
+    # --- what subscriptions need of their owner ---
+
+    def check_process(self) -> None:
+        """Let every process in."""
+
+    def is_inside(self) -> bool:
+        """Say that nobody's code runs here."""
+        return False
+
+    def release(self, subscription: Subscription[Any]) -> None:
+        """Keep it: nobody closes a subscription here."""
+
+    def report_error(self, error: BaseException, event: Event[Any], subscription: Subscription[Any]) -> None:
+        """Have nobody to tell: there is no callback."""
+
+
+class _Basket:
+    """A queue that is emptied after each line."""
+
+    def __init__(self) -> None:
+        self._events: list[Event[Any]] = []
+
+    def put_nowait(self, item: Event[Any], /) -> None:
+        """Take *item*."""
+        self._events.append(item)
+
+    def empty(self) -> list[Event[Any]]:
+        """Return what was put since the last time."""
+        events, self._events = self._events, []
+        return events
+
+
+# --- a session whose requests were sent long ago ---
+
+
+class _Session(Session):
+    """One login as it was recorded: what it asks for counts only when the recording tells that it was sent."""
+
+    def __init__(self, terms: Terms, *, epoch: int, clock: ExchangeClock, req_id: str, now: Moment) -> None:
+        super().__init__(terms, epoch=epoch, clock=clock, wanted={}, now=now)
+        self.is_assumed = False
+        """Whether its login was not recorded."""
+        self._mark = req_id.rpartition("-")[0]
+        self._post = self._sent_post = _SentPost("")
+        self._topics = self._sent_topics = _SentTopics(terms, clock, self._post, {})
+        self._login = Login(terms, clock, self._post, now)
+
+    def wrote(self, request: Request) -> bool:
+        """Say whether *request* is this session's: a login that the exchange refused may be signed once more."""
+        return str(request.req_id).rpartition("-")[0] == self._mark
+
+    def knows(self, channel: Channel) -> bool:
+        """Say whether *channel* is wished for."""
+        return self._topics.find(channel.topic) is not None
+
+    def recall(self, request: Request) -> None:
+        """Await the answer to *request*."""
+        self._sent_post.recall(request)
+
+    def wish(self, channel: Channel, request: Request | None, *, returning: bool) -> None:
+        """Await the answer to *request*, which asked for *channel*; None when nobody saw it."""
+        self._sent_topics.recall(channel, request, returning=returning)
+        if request is not None:
+            self.recall(request)
+
+
+class _SentPost(Correspondence):
+    """Requests as they were recorded; it asks for nothing itself."""
+
+    def ask(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:  # noqa: ARG002
+        """Ask for nothing."""
+        return ""
+
+    def ping(self) -> None:
+        """Ask for nothing."""
+
+    def recall(self, request: Request) -> None:
+        """Await the answer to *request*."""
+        self._unanswered[str(request.req_id)] = request
+
+
+class _SentTopics(Topics):
+    """Topics as they were asked for, one after the other."""
+
+    def recall(self, channel: Channel, request: Request | None, *, returning: bool) -> None:
+        """Take note that *channel* was asked for by *request*; without one a push will be the proof."""
+        wish = self._wishes.setdefault(channel.stream, Wish(channel.stream, returning))
+        if channel.topic not in self._topics:
+            self._topics[channel.topic] = Topic(channel, wish)
+            wish.topics.append(self._topics[channel.topic])
+        topic = self._topics[channel.topic]
+        topic.standing = Standing.ASKED
+        if request is not None:
+            self._asked[str(request.req_id)] = topic
+
+
+# --- reading ---
+
+
+def _is_same_clock(first: Moment, second: Moment) -> bool:
+    """Say whether the monotonic clock went on from *first* to *second*."""
+    passed = (second.ns - first.ns) * 1e-9
+    return passed >= 0 and abs(passed - (second.utc - first.utc).total_seconds()) <= _SAME_CLOCK
+
+
+def _read_request(frame: str) -> tuple[Request, Sequence[Any]]:
+    """Return the request that *frame* is, and its arguments."""
+    says = _read_object(frame)
+    args = says.get("args")
+    args = args if isinstance(args, list) else []
+    return Request(says.get("op", ""), args[0] if args else None, str(says.get("req_id", ""))), args
+
+
+def _topic(frame: str) -> str:
+    return str(_read_object(frame).get("topic"))
+
+
+def _read_object(frame: str) -> dict[str, Any]:
+    try:
+        says = json.loads(frame)
+    except (ValueError, RecursionError):
+        return {}
+    return says if isinstance(says, dict) else {}

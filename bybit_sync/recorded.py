@@ -1,0 +1,169 @@
+"""What stands in a recording: JSON Lines, a frame each. The only file that knows the format.
+
+A line is ``{"recv_ns", "recv_utc", "direction", "frame"}``: the moment on the monotonic and on the wall clock, which way the
+frame went, and its text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from bybit_sync.clock import Moment
+from bybit_sync.errors import RecordingError
+
+__all__ = ["BEGINNING", "Direction", "Line", "Source", "next_part", "parts", "print_line", "read_recording"]
+
+Source = str | os.PathLike[str] | Iterable[str]
+"""A recording: the path of its file, or its lines, such as a file that is open."""
+
+BEGINNING: Final = b'{"recv_ns": '
+"""What every line begins with."""
+
+
+class Direction(Enum):
+    """Which way a frame went."""
+
+    IN = "in"
+    """The exchange sent it."""
+    OUT = "out"
+    """We sent it."""
+    LOST = "lost"
+    """Nobody did: the connection ended, and the text says why."""
+
+
+class Line(NamedTuple):
+    """One frame. Bytes that are no UTF-8 stand in its text as lone surrogates (``surrogateescape``)."""
+
+    moment: Moment
+    direction: Direction
+    frame: str
+
+
+# --- one line ---
+
+
+def print_line(line: Line) -> str:
+    """Return *line* as it stands in the file, its end included; ASCII only."""
+    (ns, utc), direction, frame = line
+    when = utc.replace(tzinfo=None).isoformat(timespec="microseconds")
+    way, text = direction.value, json.dumps(frame)
+    return f'{{"recv_ns": {ns}, "recv_utc": "{when}Z", "direction": "{way}", "frame": {text}}}\n'
+
+
+def _read_line(text: str | bytes) -> Line:
+    """Return what stands in *text*. Raises `ValueError`, which says why it is no line, without a character of it."""
+    try:
+        says = json.loads(text)
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: wrong at character {error.pos}") from None
+    except (ValueError, RecursionError):
+        raise ValueError("not JSON that can be read") from None
+    if not isinstance(says, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the line is wrong, not our caller's type
+    return Line(Moment(_ns(says), _utc(says)), _direction(says), _frame(says))
+
+
+def _ns(says: dict[str, Any]) -> int:
+    ns = says.get("recv_ns")
+    if type(ns) is not int:
+        raise ValueError("recv_ns has to be a whole number")
+    return ns
+
+
+def _utc(says: dict[str, Any]) -> datetime:
+    utc = says.get("recv_utc")
+    try:
+        if isinstance(utc, str) and utc.endswith("Z"):
+            return datetime.fromisoformat(utc[:-1]).replace(tzinfo=timezone.utc)
+    except ValueError:
+        pass
+    raise ValueError("recv_utc has to be a time such as 2026-01-31T12:00:00.000000Z")
+
+
+def _direction(says: dict[str, Any]) -> Direction:
+    try:
+        return Direction(says.get("direction"))
+    except ValueError:
+        raise ValueError(f"direction has to be one of {', '.join(way.value for way in Direction)}") from None
+
+
+def _frame(says: dict[str, Any]) -> str:
+    frame = says.get("frame")
+    try:
+        if isinstance(frame, str):
+            frame.encode(errors="surrogateescape")
+            return frame
+    except UnicodeEncodeError:
+        pass
+    raise ValueError("frame has to be a text")
+
+
+# --- all of them ---
+
+
+def read_recording(source: Source) -> Iterator[Line]:
+    """Yield the lines of *source*; of a path also those that it was rotated to before.
+
+    Raises `RecordingError` at the first line that is none, after all that stand before it; and what opening a file raises.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        yield from _lines(source, "")
+        return
+    for path in parts(Path(source)):
+        with path.open("rb") as file:
+            yield from _lines(file, str(path))
+
+
+def _lines(source: Iterable[str | bytes], path: str) -> Iterator[Line]:
+    number, text = 1, None
+    lines = iter(source)
+    while True:
+        try:
+            text = next(lines, None)
+            line = _read_line(text) if text is not None else None
+        except ValueError as error:
+            why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+            raise _damaged(path, number, why, breaks_off=isinstance(text, bytes) and not text.endswith(b"\n")) from None
+        if line is None:
+            return
+        yield line
+        number += 1
+
+
+def _damaged(path: str, number: int, why: str, *, breaks_off: bool) -> RecordingError:
+    where = f"line {number} of {path}" if path else f"line {number} of the recording"
+    what = "breaks off: the recorder was killed there, or the disk was full" if breaks_off else f"is damaged ({why})"
+    text = f"{where} {what}. All that stands before it is whole and was given; to read on behind it, take the line out"
+    return RecordingError(text, path=path, line=number)
+
+
+# --- rotated files ---
+
+
+def parts(path: Path) -> list[Path]:
+    """Return the files of the recording *path* in the order in which they were written: ``path.1``, ``path.2``, …, *path*."""
+    rotated = [path.with_name(f"{path.name}.{number}") for number in sorted(_numbers(path))]
+    return [*rotated, path] if path.exists() or not rotated else rotated
+
+
+def next_part(path: Path) -> Path:
+    """Return the name to which *path* is rotated next."""
+    return path.with_name(f"{path.name}.{max(_numbers(path), default=0) + 1}")
+
+
+def _numbers(path: Path) -> list[int]:
+    pattern = re.compile(re.escape(path.name) + r"\.([1-9][0-9]{0,8})", re.ASCII)
+    try:
+        names = [file.name for file in path.parent.iterdir()]
+    except OSError:
+        return []
+    return [int(found[1]) for name in names if (found := pattern.fullmatch(name))]
