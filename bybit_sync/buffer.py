@@ -164,11 +164,14 @@ class Buffer(Generic[T]):
 
     def take(self, timeout: float | None = None) -> Event[T] | None:
         """Return the next event; None at the end, and when *timeout* (in seconds; None: no limit) passes first."""
+        event = self._pop()
+        if event is not None:
+            return event
         deadline = None if timeout is None else time.monotonic() + timeout
-        while (event := self._pop()) is None and not self.is_spent:
-            if not self._parking.wait(self._is_worth_a_look, deadline):
-                return None
-        return event
+        while not self.is_spent and self._parking.wait(self._is_worth_a_look, deadline):
+            if (event := self._pop()) is not None:
+                return event
+        return None
 
     def _pop(self) -> Event[T] | None:
         with self._lock:

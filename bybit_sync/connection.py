@@ -319,7 +319,7 @@ class Connection:
             self._linger(bell)
             # Under the lock, or a command left between the look and the end would wait for ever.
             with self._lock:
-                if not self._closing and (self._commands or not self.roster.settle_debts()):
+                if self._commands and not self._closing:
                     continue
                 self._finish()
                 self._retire(bell)

@@ -407,28 +407,28 @@ class Decoder:
         if data.__class__ is not list:
             raise Unreadable(f"data is not a list of rows but {_kind(data)}")
         read = self._quick[cls]
-        updates: list[Any] = []
-        faults: list[str] = []
-        for index, row in enumerate(data):
-            try:
-                updates.append(read(row, Row(frame, ("data", index))))
-            except Exception:  # noqa: BLE001 - whatever is wrong with a row, it costs that row
-                self._read_again(cls, row, index, updates, faults)
-        return Decoded(tuple(updates), tuple(faults))
+        try:
+            return Decoded(tuple([read(row, Row(frame, ("data", index))) for index, row in enumerate(data)]), ())
+        except Exception:  # noqa: BLE001 - whatever is wrong with a row, it costs that row
+            return self._read_one_by_one(cls, data)
 
     def reader(self, cls: type[Any]) -> Callable[[Any, Mapping[str, Any]], Any]:
         """Return the function that makes a *cls* out of a row and its `wire`, and raises whatever it meets when it cannot."""
         return self._quick[cls]
 
-    def _read_again(self, cls: type[Any], row: object, index: int, updates: list[Any], faults: list[str]) -> None:
-        """Read *row* thoroughly, to say what is wrong with it."""
-        if len(faults) >= _DESCRIBED:
-            faults.append("further rows are not described")
-            return
-        try:
-            updates.append(self.converter.structure(row, cls))
-        except Exception as error:  # noqa: BLE001 - as above
-            faults.append(_fault(error, row, f"data[{index}]", self._renames))
+    def _read_one_by_one(self, cls: type[Any], data: list[Any]) -> Decoded:
+        """Read what can be read of *data* thoroughly, and say what is wrong with the rest."""
+        updates: list[Any] = []
+        faults: list[str] = []
+        for index, row in enumerate(data):
+            # A hostile peer's million bad rows are not all explained to it.
+            is_brief = len(faults) >= _DESCRIBED
+            try:
+                updates.append(self._quick[cls](row, MappingProxyType(row)) if is_brief else self.converter.structure(row, cls))
+            except Exception as error:  # noqa: BLE001 - as above
+                brief = "further rows are not described"
+                faults.append(brief if is_brief else _fault(error, row, f"data[{index}]", self._renames))
+        return Decoded(tuple(updates), tuple(faults))
 
     def _learn(self, cls: type[Any]) -> None:
         attrs.resolve_types(cls)

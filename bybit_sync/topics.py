@@ -164,6 +164,9 @@ class Topics:
             return []
         if answer.success or "already subscribed" in answer.text.lower():
             return self._confirm(topic, now)
+        if topic.wish.confirmed:
+            # A push had proven it, and the gap before that was told. What is missed from now on only a new login can tell.
+            raise ProtocolError(f"{self._terms.environment} refused {topic.name} after it had pushed for it")
         topic.refusals += 1
         if topic.wish.returning and topic.refusals == 1:
             self._terms.log.warning("%s is refused (%s); asking once more", topic.name, printable(answer.text))
