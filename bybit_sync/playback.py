@@ -155,8 +155,8 @@ class _Playback:
 
     def _sent(self, line: Line) -> None:
         request, args = _read_request(line.frame)
-        if request.op == "auth" and (self._session is None or not self._session.wrote(request)):
-            self._begin(request, args, line.moment)
+        if request.op == "auth":
+            self._begin(args, line.moment)
         session = self._session or self._begin_midway(line.moment)
         channel = _CHANNELS.get(str(request.argument))
         if channel is not None and request.op == "subscribe":
@@ -188,22 +188,22 @@ class _Playback:
 
     # --- logins ---
 
-    def _begin(self, request: Request, args: Sequence[Any], now: Moment) -> None:
-        # It was killed, or the machine failed: nobody wrote why.
+    def _begin(self, args: Sequence[Any], now: Moment) -> None:
+        # Unless it is the same login, signed once more: it was killed, or the machine failed, and nobody wrote why.
         self._lost("the recording broke off")
         if len(args) == _LOGIN:
             self.name, _, self._environment = map(str, args)
-        self._session = self._open(now, str(request.req_id))
+        self._session = self._open(now)
 
     def _begin_midway(self, now: Moment) -> _Session:
         """Begin where no login was recorded: the parts before this one are gone."""
-        session = self._session = self._open(now, "")
+        session = self._session = self._open(now)
         session.is_assumed = True
         session.recall(Request("auth", req_id=""))
         self._pass_on(session.receive(_LOGGED_IN, now), session, now)
         return session
 
-    def _open(self, now: Moment, req_id: str) -> _Session:
+    def _open(self, now: Moment) -> _Session:
         if self._clock is None or self._last is None or not _is_same_clock(self._last, now):
             self._clock = ExchangeClock(now)
         terms = Terms(
@@ -215,7 +215,7 @@ class _Playback:
             log=_SILENT,
             redact=str,
         )
-        return _Session(terms, epoch=self._epoch + 1, clock=self._clock, req_id=req_id, now=now)
+        return _Session(terms, epoch=self._epoch + 1, clock=self._clock, now=now)
 
     # --- subscriptions ---
 
@@ -279,18 +279,13 @@ class _Basket:
 class _Session(Session):
     """One login as it was recorded: what it asks for counts only when the recording tells that it was sent."""
 
-    def __init__(self, terms: Terms, *, epoch: int, clock: ExchangeClock, req_id: str, now: Moment) -> None:
+    def __init__(self, terms: Terms, *, epoch: int, clock: ExchangeClock, now: Moment) -> None:
         super().__init__(terms, epoch=epoch, clock=clock, wanted={}, now=now)
         self.is_assumed = False
         """Whether its login was not recorded."""
-        self._mark = req_id.rpartition("-")[0]
         self._post = self._sent_post = _SentPost("")
         self._topics = self._sent_topics = _SentTopics(terms, clock, self._post, {})
         self._login = Login(terms, clock, self._post, now)
-
-    def wrote(self, request: Request) -> bool:
-        """Say whether *request* is this session's: a login that the exchange refused may be signed once more."""
-        return str(request.req_id).rpartition("-")[0] == self._mark
 
     def knows(self, channel: Channel) -> bool:
         """Say whether *channel* is wished for."""
@@ -343,7 +338,7 @@ class _SentTopics(Topics):
 def _is_same_clock(first: Moment, second: Moment) -> bool:
     """Say whether the monotonic clock went on from *first* to *second*."""
     passed = (second.ns - first.ns) * 1e-9
-    return passed >= 0 and abs(passed - (second.utc - first.utc).total_seconds()) <= _SAME_CLOCK
+    return abs(passed - (second.utc - first.utc).total_seconds()) <= _SAME_CLOCK
 
 
 def _read_request(frame: str) -> tuple[Request, Sequence[Any]]:

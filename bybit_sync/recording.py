@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 import stat
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Protocol, TextIO
 
@@ -73,14 +74,9 @@ class Recorder:
     """
 
     def __init__(self, target: str | os.PathLike[str] | TextIO, *, rotate_bytes: int | None = None) -> None:
-        self.frames = 0
-        """How many lines were written."""
-        self.bytes = 0
-        """How many bytes those have, in all files."""
         self.error: BaseException | None = None
         """Why it has ended; None while it has not."""
-        self._sheet = _sheet(target, rotate_bytes)
-        self._scrubber = Scrubber(os.urandom(16))
+        self._pen = _Pen(_sheet(target, rotate_bytes))
         self._terms: Terms | None = None
         self._stand_in: Credentials | None = None
         self._shift: _Shift | None = None
@@ -89,7 +85,17 @@ class Recorder:
 
     def __repr__(self) -> str:
         """Return where it writes and how much it did."""
-        return f"<Recorder {self._sheet.name}: {self.frames} frames{', ended' if self.error is not None else ''}>"
+        return f"<Recorder {self._pen.sheet.name}: {self.frames} frames{', ended' if self.error is not None else ''}>"
+
+    @property
+    def frames(self) -> int:
+        """How many lines were written."""
+        return self._pen.lines
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes those have, in all files."""
+        return self._pen.bytes
 
     # --- the client ---
 
@@ -113,19 +119,19 @@ class Recorder:
         if self.error is not None or (self._shift is not None and not self._shift.is_over):
             return
         assert self._terms is not None
-        shift = self._shift = _Shift(self, f"{self._terms.client}-recorder", self._shift)
+        shift = self._shift = _Shift(self._pen, f"{self._terms.client}-recorder", self._shift, self._give_up)
         try:
             shift.thread.start()
         except RuntimeError as error:  # no thread is to be had
             self._shift = None
-            self.give_up(error)
+            self._give_up(error)
             return
         # A disk that takes longer is not waited for: what comes meanwhile waits for it.
         shift.is_late = not shift.opened.wait(_OPENING)
         if shift.refused is not None:
-            raise ConfigurationError(f"record: {self._sheet.name} cannot be opened: {shift.refused}. Give another path")
+            raise ConfigurationError(f"record: {self._pen.sheet.name} cannot be opened: {shift.refused}. Give another path")
 
-    def received(self, frame: bytes, now: Moment) -> None:
+    def received(self, frame: builtins.bytes, now: Moment) -> None:
         """Write down what the exchange sent."""
         if self._terms is not None:
             # At once: it may echo a login, and the next login has another signature.
@@ -157,8 +163,8 @@ class Recorder:
             return
         self._is_connected = True
         if shift.put(Line(now, direction, text)) > BACKLOG:
-            self.give_up(TimeoutError(f"the disk does not keep up: {BACKLOG >> 20} MiB wait for it"))
-            shift.end()
+            self._give_up(TimeoutError(f"the disk does not keep up: {BACKLOG >> 20} MiB wait for it"))
+            shift.end(discard=True)
 
     # --- any thread ---
 
@@ -169,56 +175,59 @@ class Recorder:
             join(shift.thread, deadline)
         return shift is None or not shift.thread.is_alive()
 
-    def give_up(self, error: BaseException) -> None:
+    def _give_up(self, error: BaseException) -> None:
         """End the recording because of *error*, and say so once."""
         with self._ending:
             if self.error is not None:
                 return
-            self.error = error
+            # Without its frames, which hold what was to be written.
+            self.error = error.with_traceback(None)
         assert self._terms is not None
         remedy = "the streams go on. Make room or give another path, then a new client records again"
-        self._terms.log.error("the recording to %s has ended: %s; %s", self._sheet.name, error, remedy)
+        self._terms.log.error("the recording to %s has ended: %s; %s", self._pen.sheet.name, error, remedy)
 
-    # --- only the shift's thread ---
+
+class _Pen:
+    """Writes lines on a sheet, scrubbed. Only one shift's thread at a time; others may look at the counts."""
+
+    def __init__(self, sheet: _Sheet) -> None:
+        self.sheet = sheet
+        self.lines: int = 0
+        self.bytes: int = 0
+        self._scrubber = Scrubber(os.urandom(16))
 
     def write(self, lines: Sequence[Line]) -> None:
-        """Write *lines*, scrubbed."""
+        """Write *lines*."""
         texts = [print_line(self._scrubbed(line)) for line in lines]
-        self._sheet.write(texts)
-        self.frames += len(texts)
+        self.sheet.write(texts)
+        self.lines += len(texts)
         self.bytes += sum(map(len, texts))
 
     def _scrubbed(self, line: Line) -> Line:
         scrub = self._scrubber.scrub_words if line.direction is Direction.LOST else self._scrubber.scrub
         return line._replace(frame=scrub(line.frame))
 
-    def open(self) -> None:
-        """Open the file."""
-        self._sheet.open()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._sheet.close()
-
 
 class _Shift:
     """The thread that writes from one opening of the file to its closing, and what waits for it."""
 
-    def __init__(self, recorder: Recorder, name: str, before: _Shift | None) -> None:
+    def __init__(self, pen: _Pen, name: str, before: _Shift | None, failed: Callable[[BaseException], None]) -> None:
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.opened = threading.Event()
         """Set when it is known whether the file can be opened."""
         self.refused: BaseException | None = None
         """Why it cannot."""
-        self.is_late = False
+        self.is_late: bool = False
         """Whether nobody waits any more to be told so."""
-        self._recorder = recorder
+        self._pen = pen
         self._before = before
+        self._failed = failed
         self._lines: deque[Line] = deque()
         # Each is changed by one thread only, and only grows.
         self._put = self._taken = 0
         self._rung = threading.Event()
         self._ending = threading.Event()
+        self._discards = False
 
     @property
     def is_over(self) -> bool:
@@ -234,8 +243,9 @@ class _Shift:
             self._rung.set()
         return self._put - self._taken
 
-    def end(self) -> None:
-        """Take nothing more, write what waits, and end."""
+    def end(self, *, discard: bool = False) -> None:
+        """Take nothing more and end, when what waits is written or, with *discard*, at once."""
+        self._discards = self._discards or discard
         self._ending.set()
         self._rung.set()
 
@@ -244,21 +254,21 @@ class _Shift:
             if self._before is not None:
                 self._before.thread.join()
                 self._before = None
-            self._recorder.open()
+            self._pen.sheet.open()
         except BaseException as error:  # noqa: BLE001 - told by `begin`
             self.refused = error
             if self.is_late:
-                self._recorder.give_up(error)
+                self._failed(error)
             return
         finally:
             self.opened.set()
         try:
             self._write_all()
         except BaseException as error:  # noqa: BLE001 - never a silently dead thread
-            self._recorder.give_up(error)
+            self._failed(error)
         finally:
             self._lines.clear()
-            self._recorder.close()
+            self._pen.sheet.close()
 
     def _write_all(self) -> None:
         over = False
@@ -267,12 +277,12 @@ class _Shift:
             self._ending.wait(GATHER)
             over = self._ending.is_set()
             self._rung.clear()
-            while self._lines and self._recorder.error is None:
+            while self._lines and not self._discards:
                 self._write_some()
 
     def _write_some(self) -> None:
         lines = [self._lines.popleft() for _ in range(min(len(self._lines), _LINES_AT_ONCE))]
-        self._recorder.write(lines)
+        self._pen.write(lines)
         self._taken += sum(len(line.frame) for line in lines)
 
 

@@ -27,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bybit_sync
-from bybit_sync import Client, ConfigurationError, Recorder, SubscriptionRejected, recording
+from bybit_sync import Client, ConfigurationError, Recorder, Subscription, SubscriptionRejected, recording
 from bybit_sync.recorded import BEGINNING
 from bybit_sync.simulator import Account, Exchange
 
@@ -195,7 +195,7 @@ def test_nothing_secret_is_in_the_file(
         with pytest.raises(bybit_sync.AuthenticationError):
             client.subscribe_orders()
         refused = False
-    streams = [
+    streams: list[Subscription[Any]] = [
         client.subscribe_orders(),
         client.subscribe_positions(),
         client.subscribe_user_trades(),
@@ -409,10 +409,11 @@ class Stuck(io.StringIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self.answers = threading.Event()
+        self.asked, self.answers = threading.Event(), threading.Event()
 
     def write(self, text: str, /) -> int:
         """Write once it answers."""
+        self.asked.set()
         self.answers.wait(20)
         return super().write(text)
 
@@ -426,13 +427,89 @@ def test_a_disk_that_does_not_keep_up_ends_the_recording_only(
     recorder = Recorder(file)
     client = make_client(record=recorder)
     orders = client.subscribe_orders()
+    assert file.asked.wait(10)
     account.flood(1000)
     goes_on(orders, account)
     assert isinstance(recorder.error, TimeoutError)
-    (text,) = errors(log)
-    assert "does not keep up" in text
+    # What it says in the end is no news.
+    file.close()
     file.answers.set()
     assert client.close()
+    (text,) = errors(log)
+    assert "does not keep up" in text
+
+
+def test_a_disk_that_keeps_up_again_gets_nothing_more(
+    make_client: MakeClient, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has is whole up to where the recording ended; nothing follows behind a hole."""
+    monkeypatch.setattr(recording, "BACKLOG", 50_000)
+    file = Stuck()
+    client = make_client(record=file)
+    orders = client.subscribe_orders()
+    assert file.asked.wait(10)
+    account.flood(1000)
+    goes_on(orders, account)
+    assert not client.close(timeout=0.2)
+    file.answers.set()
+    assert client.close()
+    assert "flood" not in file.getvalue()
+    assert "auth" in file.getvalue()
+
+
+class Slow(io.StringIO):
+    """A file whose first write takes until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes, self.goes_on = threading.Event(), threading.Event()
+
+    def write(self, text: str, /) -> int:
+        """Write; the first time later."""
+        if not self.writes.is_set():
+            self.writes.set()
+            self.goes_on.wait(20)
+        return super().write(text)
+
+
+def test_what_a_slow_disk_still_writes_comes_before_what_follows(
+    make_client: MakeClient, exchange: Exchange, account: Account
+) -> None:
+    """A client that was idle and connects again does not overtake itself in its file."""
+    file = Slow()
+    exchange.refuse_topic("order.linear", times=1)
+    client = make_client(record=file)
+    with pytest.raises(SubscriptionRejected):
+        client.subscribe_orders()
+    assert file.writes.wait(10)
+    client.subscribe_orders()
+    assert not client.close(timeout=0.5)
+    file.goes_on.set()
+    assert client.close()
+    moments = [json.loads(line)["recv_ns"] for line in file.getvalue().splitlines()]
+    assert moments == sorted(moments)
+    assert len(moments) > 10
+
+
+def test_a_disk_that_takes_its_time_to_refuse_ends_the_recording_only(
+    path: Path, make_client: MakeClient, account: Account, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it to be opened; what it says then is an ERROR."""
+    monkeypatch.setattr(recording, "_OPENING", 0.05)
+    asked = threading.Event()
+
+    def refuse() -> None:
+        asked.wait(20)
+        raise PermissionError("not you")
+
+    recorder = Recorder(path)
+    monkeypatch.setattr(recorder._pen.sheet, "open", refuse)
+    orders = make_client(record=recorder).subscribe_orders()
+    asked.set()
+    wait_for_end(recorder)
+    goes_on(orders, account)
+    (text,) = errors(log)
+    assert "not you" in text
 
 
 def test_close_does_not_wait_for_ever_for_a_disk(make_client: MakeClient, account: Account) -> None:

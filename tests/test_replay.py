@@ -280,6 +280,20 @@ def test_a_recording_that_was_killed_and_went_on_has_a_gap() -> None:
     assert event.gap.since.isoformat() == "2026-01-02T00:00:05+00:00"
 
 
+def test_a_push_of_the_subscription_before_is_no_proof() -> None:
+    """Left and asked for again: as long as the exchange has not let go, its push may stem from before."""
+    again = [
+        ("out", json.dumps({"req_id": "a-3", "op": "unsubscribe", "args": ["order"]})),
+        ("out", json.dumps({"req_id": "a-4", "op": "subscribe", "args": ["order"]})),
+        ("in", json.dumps({"topic": "order", "data": [{"orderId": "1"}]})),
+        ("in", json.dumps({"req_id": "a-3", "success": True, "op": "unsubscribe"})),
+        ("in", json.dumps({"req_id": "a-4", "success": True, "op": "subscribe"})),
+    ]
+    gap, push = bybit_sync.replay(lines(*run()[:4], *again))
+    assert gap.gap is not None
+    assert (gap.gap.until.second, push.received_at.second) == (8, 6)
+
+
 def test_a_machine_that_was_started_anew_has_another_clock() -> None:
     """What the exchange's clock was before says nothing of it by a monotonic clock that began anew."""
     (event,) = bybit_sync.replay([*lines(*run("a")), *lines(*run("b"), ns=17, day=9)])
@@ -354,6 +368,15 @@ def test_speed_keeps_time(recorded: Path) -> None:
         for _ in bybit_sync.replay(recorded, speed):
             pass
         assert lasted / speed <= time.monotonic() - began < lasted / speed + 10
+
+
+def test_a_long_recording_is_soon_over() -> None:
+    """A minute takes a moment at a speed that is high enough."""
+    push = ("in", json.dumps({"topic": "order", "data": [{"orderId": "1"}]}))
+    whole = lines(*run(), *[push] * 50)
+    began = time.monotonic()
+    assert bybit_sync.replay(whole, speed=500, sink=lambda event: None) == 50
+    assert time.monotonic() - began < 20
 
 
 def test_lines_and_open_files_are_replayed_too(recorded: Path) -> None:
