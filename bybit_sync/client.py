@@ -58,7 +58,7 @@ class Client:
     throw-away ones for looking names up and for *signer*. Open subscriptions keep it alive, whether or not you keep it.
 
     Example:
-        >>> with Client("KEY", "SECRET", environment=exchange.url, name="main") as client:
+        >>> with Client("KEY", "SECRET", environment=exchange.url, name="main") as client:  # a simulated exchange
         ...     orders = client.subscribe_orders()
         ...     print(client.state, orders)
         LIVE <Subscription orders of main: LIVE, 0 delivered, 0 queued, 0 dropped>
@@ -85,7 +85,7 @@ class Client:
             80 more in 300 seconds; loopback addresses are then exempt.
         proxy: "http://user:password@host:port", "socks5h://…", "env" for what the environment says; None for none.
         ssl_context: Instead of the system's certificates.
-        max_message_bytes: A longer message ends the connection.
+        max_message_bytes: How many bytes a message may have; a longer one ends the connection.
         record: The path of a file, a text file that is open, or a `Recorder`, to which every frame is written, for `replay`:
             without key and signature, the account's ids replaced. A disk that fails ends the recording, never the streams.
 

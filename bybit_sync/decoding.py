@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, get_args
 
 import attrs
 from cattrs import (
-    AttributeValidationNote,
     BaseValidationError,
     Converter,
     IterableValidationError,
@@ -101,10 +100,7 @@ def _number(value: Any) -> Decimal | None:
     if not text:
         return None
     _check_written(text)
-    try:
-        return _exact_number(text)
-    except InvalidOperation:
-        raise Misfit("is not a number") from None
+    return _exact_number(text)
 
 
 def _bare_text(value: object) -> str:
@@ -530,14 +526,12 @@ def _fault(error: BaseException, value: Any, path: str, renames: Mapping[str, st
 
 def _step(error: BaseException, cls: Any, value: Any, renames: Mapping[str, str]) -> int | str:
     """Return the index or the JSON key, as it is spelled in *value*, that cattrs' note on *error* is about."""
-    for note in vars(error)["__notes__"]:
-        if isinstance(note, IterableValidationNote):
-            return int(note.index)
-        if isinstance(note, AttributeValidationNote):
-            key: str = getattr(attrs.fields(cls), note.name).metadata["key"]
-            spellings = [alias for alias, name in renames.items() if name == key and alias in value]
-            return spellings[0] if spellings and key not in value else key
-    raise error  # cattrs notes every error
+    note = vars(error)["__notes__"][0]
+    if isinstance(note, IterableValidationNote):
+        return int(note.index)
+    key: str = getattr(attrs.fields(cls), note.name).metadata["key"]
+    spellings = [alias for alias, name in renames.items() if name == key and alias in value]
+    return spellings[0] if spellings and key not in value else key
 
 
 def _offending(value: Any) -> str:

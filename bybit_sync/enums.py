@@ -85,6 +85,15 @@ class OpenEnum(TextEnum):
 
     At most 1,000 unknown texts of a vocabulary are kept, and logged once each; a further one is a new object each time, so
     compare unknown members with ``==``.
+
+    Example:
+        >>> OrderStatus("PartiallyFilled") is OrderStatus.PARTIALLY_FILLED
+        True
+        >>> OrderStatus.PARTIALLY_FILLED == "PartiallyFilled"
+        True
+        >>> OcoTriggerBy("OcoTriggerByMoon")  # a word that nobody knew
+        OcoTriggerBy('OcoTriggerByMoon')
+
     """
 
     @classmethod

@@ -26,7 +26,18 @@ class Environment:
     """One place where the exchange, or something that acts like it, accepts WebSocket connections.
 
     *name* is how it is called in texts, *url* its base, ``wss://host[:port]`` without a path (``ws://`` for loopback addresses
-    only), and *source* says where the address was published. Raises `ConfigurationError` for any other *url*.
+    only), and *source* says where the address was published. *host*, *port*, *tls* and *is_loopback* follow from the URL.
+
+    Example:
+        >>> gateway = Environment("gateway", "wss://gateway.example.com:8443")
+        >>> gateway.host, gateway.port, gateway.tls
+        ('gateway.example.com', 8443, True)
+        >>> Client("KEY", "SECRET", environment=gateway, name="main")
+        <Client main: gateway v5, IDLE, no stream>
+
+    Raises:
+        ConfigurationError: *url* is no such URL.
+
     """
 
     name: str
@@ -53,9 +64,15 @@ class Environment:
 
     @classmethod
     def find(cls, value: Environment | str) -> Environment:
-        """Return the environment that *value* names: one of `ENVIRONMENTS`, or a base URL.
+        """Return the environment that *value* is or names: one of `ENVIRONMENTS`, or a base URL.
 
-        Raises `ConfigurationError` when it is neither.
+        Example:
+            >>> Environment.find("testnet").url
+            'wss://stream-testnet.bybit.com'
+
+        Raises:
+            ConfigurationError: *value* is neither.
+
         """
         if isinstance(value, Environment):
             return value
@@ -130,4 +147,4 @@ _REMEDY = f"Use one of {', '.join(name for name, _, _ in _TABLE)}, or wss://host
 ENVIRONMENTS: Mapping[str, Environment] = MappingProxyType(
     {name: Environment(name, url, source) for name, url, source in _TABLE}
 )
-"""The environments that have a name. A key works only on the hosts of the site where the account was registered."""
+"""The environments that have a name, by that name. A key works only on the hosts of the site where its account was made."""

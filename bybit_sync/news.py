@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from attrs import frozen
 
+from bybit_sync.clock import Moment
 from bybit_sync.errors import SubscriptionRejected
 from bybit_sync.updates import Event, Stream
 
@@ -20,10 +20,10 @@ class LoggedIn:
 
 @frozen
 class Confirmed:
-    """Every topic of *stream* is subscribed; *at* is the exchange's time."""
+    """Every topic of *stream* is subscribed; the first request for one of them went out at *asked*."""
 
     stream: Stream
-    at: datetime
+    asked: Moment
 
 
 @frozen

@@ -51,8 +51,7 @@ class Outage:
         since, self._since = self._since, None
         if since is None:
             return None
-        if self._told:
-            self._log.info("live after %.1f s", now - since)
+        self._log.info("live after %.1f s", now - since)
         return now - since
 
 

@@ -35,6 +35,16 @@ class Backoff:
 
     *n* counts the failures since the last connection that stayed LIVE for 30 seconds. Chance spreads clients that were
     dropped together.
+
+    Example:
+        >>> [Backoff().delay(failures, chance=1) for failures in range(6)]  # at most
+        [0.25, 0.5, 1.0, 2.0, 4.0, 5.0]
+        >>> Client("KEY", "SECRET", backoff=Backoff(initial=1, maximum=30), name="main")
+        <Client main: mainnet v5, IDLE, no stream>
+
+    Raises:
+        ConfigurationError: *initial* or *maximum* is not above 0, or *factor* less than 1.
+
     """
 
     initial: float = field(default=0.25, validator=positive)
@@ -52,7 +62,18 @@ class Backoff:
 
 @frozen
 class ConnectLimit:
-    """How often a host may be dialled: *burst* times at once, then *refill* times per *period* seconds."""
+    """How often a host may be dialled: *burst* times at once, then *refill* times per *period* seconds.
+
+    It counts for the process and the host, over all clients; the strictest of the live clients' limits holds.
+
+    Example:
+        >>> ConnectLimit()
+        ConnectLimit(refill=80, period=300.0, burst=20)
+
+    Raises:
+        ConfigurationError: one of them is not above 0, or *burst* no whole number.
+
+    """
 
     refill: float = field(default=80, validator=positive)
     period: float = field(default=300.0, validator=positive)

@@ -18,7 +18,14 @@ def to_dict(record: Any) -> dict[str, Any]:
     """Return an update, an event or a gap as values that `json.dumps` takes and that lose nothing.
 
     Numbers become text in plain notation, times ISO 8601, words their text, an error its class and message. What the exchange
-    sent, `wire` of an update and `raw` of an event, is left out: the other attributes say the same.
+    sent, `wire` of an update and `raw` of an event, is left out: the other attributes say the same. Any thread. *record* is the
+    update, event or gap.
+
+    Example:
+        >>> row = to_dict(PositionUpdate(symbol="BTCUSDT", position_idx=0, side=Side.BUY, size=Decimal("0.500")))
+        >>> row["side"], row["size"], row["entry_price"]
+        ('Buy', '0.500', None)
+
     """
     names = [field.name for field in attrs.fields(type(record)) if field.name not in ("wire", "raw")]
     return {name: _plain(getattr(record, name)) for name in names}

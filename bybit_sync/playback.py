@@ -161,6 +161,7 @@ class _Playback:
         channel = _CHANNELS.get(str(request.argument))
         if channel is not None and request.op == "subscribe":
             self._subscribe(channel, request, session)
+            session.sent(request, line.moment)
         elif channel is not None and request.op == "unsubscribe":
             session.recall(request)
             session.unwant(channel.stream)
@@ -179,7 +180,7 @@ class _Playback:
             if isinstance(item, Event):
                 self._roster.deliver(item, now)
             elif isinstance(item, Confirmed):
-                self._roster.confirm(item.stream, session.clock, now, session.epoch)
+                self._roster.confirm(item.stream, session.clock, item.asked, now, session.epoch)
             elif isinstance(item, LoggedIn):
                 self._epoch = session.epoch
             elif isinstance(item, Rejected):
@@ -284,7 +285,7 @@ class _Session(Session):
         self.is_assumed = False
         """Whether its login was not recorded."""
         self._post = self._sent_post = _SentPost("")
-        self._topics = self._sent_topics = _SentTopics(terms, clock, self._post, {})
+        self._topics = self._sent_topics = _SentTopics(terms, self._post, {})
         self._login = Login(terms, clock, self._post, now)
 
     def knows(self, channel: Channel) -> bool:

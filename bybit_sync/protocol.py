@@ -48,7 +48,7 @@ class Session:
         self.clock = clock
         self._post = Correspondence(f"{now.ns:x}")
         self._heartbeat = Heartbeat(terms.timings, now)
-        self._topics = Topics(terms, clock, self._post, wanted)
+        self._topics = Topics(terms, self._post, wanted)
         self._login = Login(terms, clock, self._post, now)
         self._unreadable: deque[float] = deque(maxlen=UNREADABLE_FRAMES)
         self._doom: ProtocolError | None = None

@@ -73,15 +73,17 @@ class Roster:
             except BaseException as error:  # noqa: BLE001 - a queue may raise anything, and costs itself only
                 self.end(subscription, error, event.created_at or event.received_at, now, event.epoch)
 
-    def confirm(self, stream: Stream, clock: ExchangeClock, now: Moment, epoch: int) -> None:
+    def confirm(self, stream: Stream, clock: ExchangeClock, asked: Moment, now: Moment, epoch: int) -> None:
         """Tell all that receive *stream* that it is subscribed."""
         for subscription in self._streams[stream]:
-            self.confirm_one(subscription, clock, now, epoch)
+            self.confirm_one(subscription, clock, asked, now, epoch)
 
-    def confirm_one(self, subscription: Subscription[Any], clock: ExchangeClock, now: Moment, epoch: int) -> None:
+    def confirm_one(
+        self, subscription: Subscription[Any], clock: ExchangeClock, asked: Moment, now: Moment, epoch: int
+    ) -> None:
         """Tell *subscription* that its stream is subscribed."""
         try:
-            subscription.confirm(clock, now, epoch)
+            subscription.confirm(clock, asked, now, epoch)
         except BaseException as error:  # noqa: BLE001 - as in `deliver`
             self.end(subscription, error, clock.at(now), now, epoch)
 

@@ -20,7 +20,17 @@ __all__ = ["rsa_signer"]
 def rsa_signer(pem: str | bytes, password: str | bytes | None = None) -> Callable[[str], str]:
     """Return a ``signer`` for `Client` that signs with the private key *pem* (PKCS#1 v1.5 with SHA-256, as base64).
 
-    *password* opens an encrypted key. Neither can be read from the signer.
+    *password* opens an encrypted key. Neither can be read from the signer. The client calls it on a throw-away thread.
+
+    Example:
+        >>> from cryptography.hazmat.primitives import serialization
+        >>> from cryptography.hazmat.primitives.asymmetric import rsa
+        >>> key = rsa.generate_private_key(public_exponent=65537, key_size=2048)  # or Path("key.pem").read_bytes()
+        >>> pem = key.private_bytes(
+        ...     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ... )
+        >>> Client("KEY", signer=rsa_signer(pem), name="main")
+        <Client main: mainnet v5, IDLE, no stream>
 
     Raises:
         ConfigurationError: *pem* is no RSA private key, *password* does not open it, or the extra ``rsa`` is missing.

@@ -19,7 +19,7 @@ __all__ = ["Health", "Notifier", "Situation", "State", "StatusChange"]
 
 
 class State(TextEnum):
-    """What a client is doing."""
+    """What a client is doing. Each is its text: ``State.LIVE == "LIVE"``."""
 
     IDLE = "IDLE"
     """Nothing was subscribed yet, or nothing that could be confirmed."""
@@ -37,10 +37,18 @@ class State(TextEnum):
 
 @frozen(kw_only=True)
 class StatusChange:
-    """One step of a client from *previous* to *state*, *at* our UTC time.
+    """One step of a client from *previous* to *state*, *at* our UTC time: what ``on_status`` is called with, on its own thread.
 
     *error* is the reason, None for a good one. *downtime* is the seconds since the client was last LIVE, only on the return
     to LIVE. *subscription* is the one that ended by itself; the state then stays what it was.
+
+    Example:
+        >>> changes = queue.Queue()
+        >>> with Client("KEY", "SECRET", environment=exchange.url, on_status=changes.put) as client:
+        ...     orders = client.subscribe_orders()
+        >>> [changes.get(timeout=5).state for _ in range(3)]
+        [State('CONNECTING'), State('LIVE'), State('CLOSED')]
+
     """
 
     previous: State
@@ -53,13 +61,22 @@ class StatusChange:
 
 @frozen(kw_only=True)
 class Health:
-    """The state of a client, at the time of asking.
+    """The state of a client, at the time of asking; immutable.
 
-    *since* is when the state began and *connected_at* when the present connection was accepted, both our UTC time, None
-    without one. *epoch* numbers the logins, *reconnects* counts the returns to LIVE. Ages and *ping_rtt* are seconds, None
-    before the first frame or pong of a connection. *clock_offset* is the exchange's clock minus ours, in seconds.
-    *fresh_as_of* is the exchange's time in the last pong: all that the gateway wrote to this connection before it has been
-    read. None before the first pong.
+    *since* is when *state* began and *connected_at* when the present connection was accepted, both our UTC time, None
+    without one. *epoch* numbers the logins, *reconnects* counts the returns to LIVE. *last_error* is why the last connection
+    or attempt ended, None when none did. *last_frame_age* is the seconds since the last frame of data was read, *ping_rtt* the
+    seconds from the last ping to its pong; both None before the first frame or pong of a connection. *clock_offset* is the
+    exchange's clock minus ours, in seconds, None before it was measured. *fresh_as_of* is the exchange's time in the last pong:
+    all that the gateway wrote to this connection before it has been read; None before the first pong. *subscriptions* tells of
+    each that is open.
+
+    Example:
+        >>> orders = client.subscribe_orders()
+        >>> health = client.health()
+        >>> health.state == "LIVE" and health.last_frame_age < 10  # a health check
+        True
+
     """
 
     state: State
@@ -82,8 +99,8 @@ class Situation:
         # Reentrant: `close` in a signal handler may change it while the interrupted call does.
         self._lock = threading.RLock()
         self._parking = Parking()
-        self.state = State.IDLE
-        self.since = now
+        self.state: State = State.IDLE
+        self.since: datetime = now
         self.error: BaseException | None = None
         """What the client failed with, or its last subscription ended with; None while there is hope."""
 
@@ -132,7 +149,7 @@ class Notifier:
         self._changes: queue.SimpleQueue[StatusChange] = queue.SimpleQueue()
         # Reentrant: `close` in a signal handler may post while the interrupted call does.
         self._lock = threading.RLock()
-        self.idle = Flag()
+        self.idle: Flag = Flag()
         """Set while there is no thread, and so nothing left to tell."""
         self.idle.set()
 

@@ -125,9 +125,9 @@ class Subscription(Generic[T]):
         self._keep_alive: object | None = keep_alive
         # Reentrant: `close` may run in a signal handler that interrupts any of these methods.
         self._lock = threading.RLock()
-        self.awaited = False
+        self.awaited: bool = False
         """Whether `subscribe_*` waits for its confirmation: a failure before that is raised there, not told in band."""
-        self.unborn = False
+        self.unborn: bool = False
         """Whether it ended while `subscribe_*` waited."""
         self._state = SubscriptionState.PENDING
         self._settled = Flag()
@@ -143,8 +143,8 @@ class Subscription(Generic[T]):
         # How many events were taken at the last look, and since when it has been so many.
         self._taken = 0
         self._untouched: float | None = None
-        # When it was confirmed, and on which clock the exchange's time of that is told: it gets more exact with each pong.
-        self._confirmed: tuple[ExchangeClock, Moment] | None = None
+        # When it was last asked for, and on which clock the exchange's time of that is told: it gets more exact with each pong.
+        self._asked: tuple[ExchangeClock, Moment] | None = None
         # The exchange's time up to which nothing was missing when the connection was lost, and why it was.
         self._complete_until: datetime | None = None
         self._lost: BaseException | None = None
@@ -313,13 +313,16 @@ class Subscription(Generic[T]):
         if self._way.overflowing and not overflowing:
             self._owner.log.warning("%s: the consumer is too slow, events are dropped", self.stream.value)
 
-    def confirm(self, clock: ExchangeClock, now: Moment, epoch: int) -> None:
-        """Count as subscribed from *now* on, and tell the gap before it if there is one; *clock* tells the exchange's time."""
+    def confirm(self, clock: ExchangeClock, asked: Moment, now: Moment, epoch: int) -> None:
+        """Count as subscribed, *now*, and tell the gap before it if there is one; *clock* tells the exchange's time.
+
+        What is lost later may have been pushed since *asked*: the exchange began to push before its answer was read.
+        """
         with self._lock:
             if self._state is SubscriptionState.CLOSED:
                 return
             stale, self._state = self._state is SubscriptionState.STALE, SubscriptionState.LIVE
-        self._confirmed = (clock, now)
+        self._asked = (clock, asked)
         if stale:
             at = clock.at(now)
             since = self._complete_until or at
@@ -359,8 +362,8 @@ class Subscription(Generic[T]):
         return not unborn
 
     def _began(self) -> datetime | None:
-        """Return the exchange's time of the last confirmation, as it is known by now; None before the first."""
-        return None if self._confirmed is None else self._confirmed[0].at(self._confirmed[1])
+        """Return the exchange's time when it was last asked for, as it is known by now; None before a confirmation."""
+        return None if self._asked is None else self._asked[0].at(self._asked[1])
 
     def _clipped(self, event: Event[T], gap: Gap) -> Event[T]:
         """Return *event*, its gap saying nothing about a time before this subscription."""

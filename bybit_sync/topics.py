@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
-from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.clock import Moment
 from bybit_sync.correspondence import Correspondence
 from bybit_sync.dialects import Channel
 from bybit_sync.errors import ConnectionLost, ProtocolError, SubscriptionRejected
@@ -41,6 +41,8 @@ class Wish:
     returning: bool
     """Someone received it on an earlier login: a refusal then gets a second chance."""
     topics: list[Topic] = Factory(list)
+    asked: Moment | None = None
+    """When the first request for one of its topics went out."""
     confirmed: bool = False
     held: list[Event[Any]] = Factory(list)
     """What arrived before the confirmation, to be delivered right after it."""
@@ -67,9 +69,8 @@ class Topic:
 class Topics:
     """The wanted topics of one session."""
 
-    def __init__(self, terms: Terms, clock: ExchangeClock, post: Correspondence, wanted: Mapping[Stream, bool]) -> None:
+    def __init__(self, terms: Terms, post: Correspondence, wanted: Mapping[Stream, bool]) -> None:
         self._terms = terms
-        self._clock = clock
         self._post = post
         self._wishes: dict[Stream, Wish] = {}
         self._topics: dict[str, Topic] = {}
@@ -109,7 +110,8 @@ class Topics:
         wish = self._add(stream, returning=returning)
         if self._open:
             self._ask_for(wish, now)
-        elif self._before_live is not None:
+        else:
+            assert self._before_live is not None  # LIVE comes after the login
             self._before_live.add(stream)
 
     def unwant(self, stream: Stream) -> list[News]:
@@ -156,6 +158,7 @@ class Topics:
         topic = self._asked.get(str(request.req_id))
         if topic is not None and topic.standing is Standing.ASKED:
             topic.due = now.seconds + self._terms.timings.request_timeout
+            topic.wish.asked = topic.wish.asked or now
 
     def answered(self, request: Request, answer: Answer, now: Moment) -> list[News]:
         """Take *answer* to *request*, a subscribe."""
@@ -199,7 +202,7 @@ class Topics:
             return []
         wish.confirmed = True
         held, wish.held = wish.held, []
-        return [Confirmed(wish.stream, self._clock.at(now)), *held, *self._settle(wish.stream)]
+        return [Confirmed(wish.stream, wish.asked or now), *held, *self._settle(wish.stream)]
 
     def _reject(self, topic: Topic, text: str) -> list[News]:
         topic.standing = Standing.REFUSED

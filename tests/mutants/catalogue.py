@@ -183,8 +183,8 @@ MUTANTS: Final = (
     Mutant(
         "deliver what was held before the confirmation",
         "topics.py",
-        "Confirmed(wish.stream, self._clock.at(now)), *held",
-        "*held, Confirmed(wish.stream, self._clock.at(now))",
+        "Confirmed(wish.stream, wish.asked or now), *held",
+        "*held, Confirmed(wish.stream, wish.asked or now)",
         "tests/test_walk.py",
     ),
     Mutant(
