@@ -24,6 +24,14 @@ def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -
     Everything but the exchange is real: *options* are those of `bybit_sync.Client`. After step *drop_at* the connection is
     cut, so that a gap is seen. After *steps*, a few seconds, the client is closed, so that whatever waits for it ends:
     iteration, ``client.wait()``.
+
+    Example:
+        >>> from bybit_sync.simulator import demo_client
+        >>> with demo_client(steps=1) as client:
+        ...     for event in client.subscribe_orders():
+        ...         print(event.data[0].symbol, event.data[0].order_status)
+        BTCUSDT New
+
     """
     exchange = Exchange().start()
     account = exchange.account(KEY, SECRET, balances={"USDT": 10_000})

@@ -159,6 +159,12 @@ class Exchange(Faults):
         """Open an account: *key* and *secret* log in; *balances* is what it has, coin by coin.
 
         *kind* is "UNIFIED", or "CONTRACT" for a classic one as V5 shows it; V3 shows every account as a classic one.
+
+        Example:
+            >>> hedge = exchange.account("KEY-2", "SECRET-2", balances={"USDT": "500"})
+            >>> hedge.balance("USDT").free
+            Decimal('500')
+
         """
         if kind not in KINDS:
             raise ValueError(f"kind: {kind!r} is none of {', '.join(KINDS)}")

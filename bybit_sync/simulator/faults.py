@@ -82,7 +82,17 @@ class Faults(abc.ABC):
     # --- answers ---
 
     def refuse_login(self, text: str = REFUSALS["parameters"], *, times: int | None = None) -> None:
-        """Answer every login with *text*, the next *times* or until `accept_all`."""
+        """Answer every login with *text*, the next *times* or until `accept_all`.
+
+        Example:
+            >>> exchange.refuse_login("Your API key has expired.", times=1)
+            >>> client.subscribe_orders()
+            Traceback (most recent call last):
+            bybit_sync.errors.AuthenticationError: ... refused the login: Your API key has expired. ...
+            >>> client.subscribe_orders()
+            <Subscription orders of main: LIVE, 0 delivered, 0 queued, 0 dropped>
+
+        """
         self._refused.order(("login", ""), text, times)
 
     def refuse_topic(self, topic: str, text: str = REFUSALS["unknown topic"], *, times: int | None = None) -> None:
@@ -135,6 +145,15 @@ class Faults(abc.ABC):
         """Let every row of *stream* (``orders``, …) have *changes*, whatever it says, and lack the keys *without*.
 
         That is how tomorrow's exchange speaks: values of enums that nobody knows, new and missing keys, numbers that are none.
+
+        Example:
+            >>> orders = client.subscribe_orders()
+            >>> exchange.rewrite("orders", {"orderStatus": "Pondering", "mood": "good"}, without=["leavesQty"])
+            >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+            >>> row = orders.get(timeout=5).data[0]
+            >>> row.order_status, row.leaves_qty, dict(row.extra)
+            (OrderStatus('Pondering'), None, {'mood': 'good'})
+
         """
         if stream not in STREAMS:
             raise ValueError(f"stream: {stream!r} is none of {', '.join(STREAMS)}")

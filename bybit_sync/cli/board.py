@@ -1,0 +1,229 @@
+"""What is known of an account: the rows that events leave behind, which of them are stale, and what was lost.
+
+It draws nothing, reads no clock and knows no terminal: events in, rows out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+
+from bybit_sync.enums import OrderStatus
+from bybit_sync.outlet import AnyEvent
+from bybit_sync.updates import BalanceUpdate, Gap, GapReason, Stream
+
+__all__ = ["Board", "Row", "Total"]
+
+# So many finished orders are remembered, lest one that comes late or twice is shown as open; and so many trades are shown.
+FINISHED_KEPT: Final = 1_000
+TRADES_KEPT: Final = 200
+
+_FINAL: Final = frozenset(
+    {
+        OrderStatus.FILLED,
+        OrderStatus.CANCELLED,
+        OrderStatus.REJECTED,
+        OrderStatus.DEACTIVATED,
+        OrderStatus.PARTIALLY_FILLED_CANCELED,
+    }
+)
+
+
+@attrs.frozen
+class Row:
+    """One line of a table: *update* is what was told last, and *stale* that a gap was told since. A gap may be a line too."""
+
+    update: Any
+    stale: bool = False
+
+
+@attrs.frozen
+class Total:
+    """An account as a line among its coins."""
+
+    coin: str
+    wallet_balance: Decimal | None
+    equity: Decimal | None
+    unrealised_pnl: Decimal | None
+    usd_value: Decimal | None = None
+    cum_realised_pnl: Decimal | None = None
+    total_position_im: Decimal | None = None
+    total_order_im: Decimal | None = None
+
+    @classmethod
+    def of(cls, account: BalanceUpdate) -> Total:
+        """Return what *account* tells of itself, in USD."""
+        return cls(
+            coin=f"{account.account_type} USD",
+            wallet_balance=account.total_wallet_balance,
+            equity=account.total_equity,
+            unrealised_pnl=account.total_perp_upl,
+            total_position_im=account.total_initial_margin,
+        )
+
+
+class Board:
+    """The rows of some streams, and what was counted on the way. One thread."""
+
+    def __init__(self, streams: Iterable[Stream]) -> None:
+        self._tables: Mapping[Stream, _Table] = {stream: _TABLES[stream]() for stream in streams}
+        self.events = 0
+        """Pushes, gaps not among them."""
+        self.updates = 0
+        """Rows of these."""
+        self.gaps = 0
+        self.last_gap: tuple[Stream, Gap] | None = None
+        self.ended: dict[Stream, Gap] = {}
+        """Streams that have ended by themselves, and how."""
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """The streams that it shows, in order."""
+        return tuple(self._tables)
+
+    @property
+    def has_stale(self) -> bool:
+        """Say whether any row waits for its next update."""
+        return any(row.stale for table in self._tables.values() for row in table.rows())
+
+    def rows(self, stream: Stream) -> Sequence[Row]:
+        """Return the rows of *stream*, the most interesting first."""
+        return self._tables[stream].rows()
+
+    def take(self, event: AnyEvent) -> None:
+        """Learn what *event* tells."""
+        table = self._tables.get(event.stream)
+        if table is None:
+            return
+        if event.gap is not None:
+            self._lose(event.stream, event.gap, table)
+            return
+        self.events += 1
+        self.updates += len(event.data)
+        for update in event.data:
+            table.put(update)
+
+    def _lose(self, stream: Stream, gap: Gap, table: _Table) -> None:
+        self.gaps += 1
+        self.last_gap = stream, gap
+        if gap.reason is GapReason.ENDED:
+            self.ended[stream] = gap
+        table.doubt(gap)
+
+
+# --- a table per stream ---
+
+
+class _Table:
+    """Rows that replace one another by their key."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Hashable, Row] = {}
+
+    def put(self, update: Any) -> None:
+        """Take in *update*."""
+        self._replace(update.key, update)
+
+    def doubt(self, _gap: Gap) -> None:
+        """Mark every row as stale."""
+        self._rows = {key: attrs.evolve(row, stale=True) for key, row in self._rows.items()}
+
+    def rows(self) -> Sequence[Row]:
+        """Return the rows in the order in which they are shown."""
+        return list(self._rows.values())
+
+    def _replace(self, key: Hashable, update: Any) -> None:
+        self._rows[key] = Row(update)
+
+
+class _Positions(_Table):
+    """The open ones first; one that was closed stays as flat."""
+
+    def put(self, update: Any) -> None:
+        known = self._rows.get(update.key)
+        if known is None or not _is_older(update.updated_time, known.update.updated_time):
+            self._replace(update.key, update)
+
+    def rows(self) -> Sequence[Row]:
+        return sorted(self._rows.values(), key=lambda row: (not row.update.size, row.update.symbol, row.update.position_idx))
+
+
+class _Orders(_Table):
+    """The open ones, what changed last first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._finished: dict[Hashable, None] = {}
+
+    def put(self, update: Any) -> None:
+        known = self._rows.get(update.key)
+        if update.key in self._finished or (known and _is_older(update.updated_time, known.update.updated_time)):
+            return
+        # What changed last stands last here.
+        self._rows.pop(update.key, None)
+        if update.order_status in _FINAL:
+            _remember(self._finished, update.key, FINISHED_KEPT)
+        else:
+            self._replace(update.key, update)
+
+    def rows(self) -> Sequence[Row]:
+        return list(self._rows.values())[::-1]
+
+
+class _Trades(_Table):
+    """The latest first, each once; a gap stands where trades may be missing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gaps = 0
+
+    def put(self, update: Any) -> None:
+        if update.key not in self._rows:
+            self._append(update.key, update)
+
+    def doubt(self, gap: Gap) -> None:
+        self._gaps += 1
+        self._append(self._gaps, gap)
+
+    def rows(self) -> Sequence[Row]:
+        return list(self._rows.values())[::-1]
+
+    def _append(self, key: Hashable, update: Any) -> None:
+        self._replace(key, update)
+        while len(self._rows) > TRADES_KEPT:
+            del self._rows[next(iter(self._rows))]
+
+
+class _Balances(_Table):
+    """The account, then its coins, which merge: those that were not sent stay."""
+
+    def put(self, update: Any) -> None:
+        if update.total_equity is not None or update.total_wallet_balance is not None:
+            self._replace((update.account_type, ""), Total.of(update))
+        for coin in update.coins:
+            self._replace((update.account_type, coin.coin), coin)
+
+    def rows(self) -> Sequence[Row]:
+        return [row for _, row in sorted(self._rows.items(), key=lambda item: tuple(map(str, item[0])))]  # type: ignore[call-overload]
+
+
+_TABLES: Final[Mapping[Stream, Callable[[], _Table]]] = {
+    Stream.POSITIONS: _Positions,
+    Stream.ORDERS: _Orders,
+    Stream.USER_TRADES: _Trades,
+    Stream.BALANCES: _Balances,
+}
+
+
+def _is_older(new: datetime | None, known: datetime | None) -> bool:
+    return new is not None and known is not None and new < known
+
+
+def _remember(keys: dict[Hashable, None], key: Hashable, most: int) -> None:
+    keys[key] = None
+    while len(keys) > most:
+        del keys[next(iter(keys))]

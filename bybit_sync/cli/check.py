@@ -1,0 +1,77 @@
+"""``bybit-sync check``: what works between here and the account, in order, and the first thing that does not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Final
+
+from bybit_sync.cli import options
+from bybit_sync.cli.exits import DONE
+from bybit_sync.cli.headline import seconds_text
+from bybit_sync.cli.inspection import Outcome, inspect
+from bybit_sync.cli.place import a_place
+
+__all__ = ["add"]
+
+_DESCRIPTION: Final = """\
+Say in order what works: the name (DNS), TCP, TLS, the upgrade to a WebSocket, the clock, the login, and each topic. The first
+thing that does not work is told with what to do about it, and what depends on it is not tried. Without a key the steps
+before the login are taken. Nothing is traded or changed."""
+
+_EXAMPLES: Final = """\
+  bybit-sync check
+  bybit-sync check --environment testnet --key-file ~/.bybit-testnet
+  bybit-sync check --categories all
+  bybit-sync check --json | jq -c .steps[]
+  bybit-sync check --simulate             how it looks when everything works"""
+
+_INDENT: Final = " " * 8
+_SIGNS: Final = {True: "ok", False: "FAILED", None: "-"}
+
+
+def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    command = options.add_command(
+        commands,
+        "check",
+        summary="say what works between here and an account",
+        description=_DESCRIPTION,
+        examples=_EXAMPLES,
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object")
+    options.add_connection(command)
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Take the steps, and tell each as soon as it is taken."""
+    with a_place(arguments, without_key=True) as place:
+        if not arguments.json:
+            print(f"bybit-sync check  {place.title}", flush=True)
+        outcomes = list(_told(inspect(place), aloud=not arguments.json))
+    failure = next((outcome for outcome in outcomes if outcome.works is False), None)
+    if arguments.json:
+        steps = [{"step": o.step, "works": o.works, "seconds": o.seconds, "says": o.says} for o in outcomes]
+        print(json.dumps({"environment": place.environment.url, "works": failure is None, "steps": steps}))
+    elif failure is None:
+        print("everything works")
+    return DONE if failure is None else failure.code
+
+
+def _told(outcomes: Iterator[Outcome], *, aloud: bool) -> Iterator[Outcome]:
+    for outcome in outcomes:
+        if aloud:
+            print(_line(outcome), flush=True)
+        yield outcome
+
+
+def _line(outcome: Outcome) -> str:
+    """Return *outcome* for a person: a line, or the sentence about what does not work below it."""
+    took = seconds_text(outcome.seconds) if outcome.seconds is not None else ""
+    line = f"{_SIGNS[outcome.works]:<7} {outcome.step:<12} {took:>7}"
+    if outcome.works is not False:
+        return f"{line}  {outcome.says}"
+    return f"{line}\n{textwrap.fill(outcome.says, 78, initial_indent=_INDENT, subsequent_indent=_INDENT)}"

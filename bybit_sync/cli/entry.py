@@ -1,0 +1,112 @@
+"""Runs the command that was asked for, and turns how it ends into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import io
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from bybit_sync._version import __version__
+from bybit_sync.cli import check, demo, record, replay, simulate, stats, watch
+from bybit_sync.cli.exits import DONE, MISSING, code_of, described
+from bybit_sync.cli.stopping import Stopped, stoppable
+from bybit_sync.messages import printable
+
+__all__ = ["main"]
+
+# What is not there without an extra, and how to get it.
+EXTRAS: Final[Mapping[str, str]] = {
+    "rich": "'bybit-sync[cli]'",
+    "websockets": "'bybit-sync[cli]'",
+    "matplotlib": "'bybit-sync[plot]'",
+    "trustme": "trustme",
+}
+_COMMANDS: Final = (watch, record, replay, stats, check, demo, simulate)
+
+_EXAMPLES: Final = """\
+examples:
+  bybit-sync demo --seconds 10    see it work: no account, no network
+  bybit-sync check                what works between here and your account
+  bybit-sync watch                positions, orders, trades, balances, live
+  bybit-sync record today.jsonl   keep every frame
+  bybit-sync COMMAND --help       more examples
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that *argv* (by default the process's own) names, and return the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A word that the locale has no letters for is no reason to end.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        with stoppable(for_good=argv is None):
+            arguments = _parser().parse_args(argv)
+            return int(arguments.run(arguments))
+    except KeyboardInterrupt as stopped:
+        _hush()
+        return stopped.code if isinstance(stopped, Stopped) else 130
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRAS:
+            raise
+        return _told(f"{missing} is not installed: pip install {EXTRAS[missing]}", MISSING)
+    except Exception as error:
+        if (code := _reader_gone(error)) is not None:
+            _hush()
+            return code
+        if (code := code_of(error)) is None:
+            raise
+        return _told(_sentence(error), code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bybit-sync",
+        description="Bybit's private contract streams, from the command line.",
+        epilog=f"{_EXAMPLES}\n{described()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"bybit-sync {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add(commands)
+    return parser
+
+
+def _sentence(error: Exception) -> str:
+    """Return *error* for a person: what the system says of a file without its numbers."""
+    named = isinstance(error, OSError) and error.filename is not None
+    text = f"{error.filename}: {error.strerror}" if named else str(error)  # type: ignore[attr-defined]
+    return printable(text, 2_000)
+
+
+def _told(sentence: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        print(f"bybit-sync: {sentence}", file=sys.stderr)
+    return code
+
+
+# Whoever read a pipe has read enough; a terminal that is gone would have sent SIGHUP.
+_READER_GONE: Final = {errno.EPIPE: DONE, errno.EIO: 129}
+
+
+def _reader_gone(error: Exception) -> int | None:
+    """Return the exit code when nobody is there to read what is written; the library's own errors are something else."""
+    ours = type(error) in (BrokenPipeError, OSError) and getattr(error, "filename", None) is None
+    return _READER_GONE.get(getattr(error, "errno", 0)) if ours else None
+
+
+def _hush() -> None:
+    """Write nothing more: what Python still holds must not be written at exit either, when nobody reads it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

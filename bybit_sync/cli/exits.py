@@ -1,0 +1,45 @@
+"""How a command ends: its exit codes, as tables that ``--help`` prints and `entry` goes by."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bybit_sync.errors import BybitSyncError, ConfigurationError, ConnectTimeout, RecordingError, Refused
+
+__all__ = ["DAMAGED", "DONE", "EXITS", "MISSING", "REFUSED", "UNREACHABLE", "WRONG", "code_of", "described"]
+
+DONE, MISSING, WRONG, UNREACHABLE, REFUSED, DAMAGED = range(6)
+
+EXITS: Final = {
+    DONE: "done; of check: everything works",
+    MISSING: "something is not installed, and what to install was said",
+    WRONG: "wrong arguments, no key, or a key file that others can read",
+    UNREACHABLE: "the exchange cannot be reached",
+    REFUSED: "the exchange refuses the login or a topic",
+    DAMAGED: "a file cannot be read or written, or a recording is damaged",
+    129: "the terminal was closed (SIGHUP)",
+    130: "Ctrl-C (SIGINT)",
+    143: "asked to end (SIGTERM)",
+}
+
+# The first line that fits holds: an error of ours may be one of the system's too.
+_ERRORS: Final = (
+    (ConfigurationError, WRONG),
+    (RecordingError, DAMAGED),
+    (Refused, REFUSED),
+    (BybitSyncError, UNREACHABLE),
+    (OSError, DAMAGED),
+)
+
+
+def code_of(error: BaseException) -> int | None:
+    """Return the exit code for *error*, None when it is a bug of ours: that one needs its traceback."""
+    cause = error.__cause__
+    if isinstance(error, ConnectTimeout) and isinstance(cause, Refused):
+        return REFUSED
+    return next((code for kind, code in _ERRORS if isinstance(error, kind)), None)
+
+
+def described() -> str:
+    """Return the codes as ``--help`` shows them."""
+    return "exit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXITS.items())

@@ -1,0 +1,181 @@
+"""What a recording amounts to: counts, rates, latencies, gaps. It prints and draws nothing.
+
+Latency is from `created_at` to the moment of reading, by the exchange's clock: our reading of it is corrected by what the
+pongs in the recording tell. Before the first pong, and in a recording without any, it is by this machine's clock.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.errors import RecordingError
+from bybit_sync.messages import Pong, Push, read
+from bybit_sync.outlet import AnyEvent
+from bybit_sync.parsing import Unreadable, parse
+from bybit_sync.playback import replay
+from bybit_sync.recorded import Direction, Line, parts, read_recording
+from bybit_sync.updates import Gap, Stream
+
+__all__ = ["Figures", "Topic", "figures_of", "percentile"]
+
+PERCENTILES: Final = (50, 90, 99, 100)
+
+
+@attrs.define
+class Topic:
+    """The pushes of one topic: when each was read, in seconds since the first frame, and its latency (NaN: not told)."""
+
+    name: str
+    rows: int = 0
+    at: array[float] = attrs.field(factory=lambda: array("d"), repr=False)
+    latency: array[float] = attrs.field(factory=lambda: array("d"), repr=False)
+
+    @property
+    def pushes(self) -> int:
+        """How many there were."""
+        return len(self.at)
+
+    def latencies(self) -> Sequence[float]:
+        """Return those that are known, the smallest first."""
+        return sorted(value for value in self.latency if not math.isnan(value))
+
+    def peak(self) -> int:
+        """Return the most pushes within one second of the recording."""
+        return max(Counter(map(int, self.at)).values(), default=0)
+
+
+@attrs.define
+class Figures:
+    """What was counted."""
+
+    file: str
+    parts: int = 0
+    bytes: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    frames: Counter[str] = attrs.field(factory=Counter)
+    """By direction: in, out; lost is how many connections ended."""
+    topics: dict[str, Topic] = attrs.field(factory=dict)
+    round_trips: array[float] = attrs.field(factory=lambda: array("d"), repr=False)
+    """Seconds that the pongs took."""
+    clock_offset: float | None = None
+    """The exchange's clock minus ours at the end, in seconds; None without a pong."""
+    gaps: list[tuple[Stream, Gap]] = attrs.field(factory=list)
+    damage: RecordingError | None = None
+    """Where the recording could not be read further."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted."""
+        return (self.last - self.first).total_seconds() if self.first and self.last else 0.0
+
+    def rate(self, pushes: int) -> float:
+        """Return so many *pushes* by the second."""
+        return pushes / self.seconds if self.seconds > 0 else 0.0
+
+
+def figures_of(file: str) -> Figures:
+    """Read the recording *file*, twice: the frames, then the events that they make.
+
+    A damaged one is counted up to where it is damaged. Raises `OSError`.
+    """
+    figures = Figures(file)
+    files = parts(Path(file))
+    figures.parts, figures.bytes = len(files), sum(path.stat().st_size for path in files)
+    try:
+        _Frames(figures).count(read_recording(file))
+    except RecordingError as error:
+        figures.damage = error
+    try:
+        _count_events(figures, replay(file))
+    except RecordingError as error:
+        figures.damage = error
+    return figures
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float | None:
+    """Return the smallest of *ordered* that *percent* of them do not exceed, None of nothing."""
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def _count_events(figures: Figures, events: Iterable[AnyEvent]) -> None:
+    for event in events:
+        if event.gap is not None:
+            figures.gaps.append((event.stream, event.gap))
+        elif event.topic in figures.topics:
+            figures.topics[event.topic].rows += len(event.data)
+
+
+class _Frames:
+    """Counts frames, and keeps the exchange's clock while doing so."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._clock: ExchangeClock | None = None
+        self._pinged: Moment | None = None
+        self._before: Moment | None = None
+
+    def count(self, lines: Iterable[Line]) -> None:
+        """Count *lines*."""
+        for line in lines:
+            figures, moment = self._figures, line.moment
+            figures.first = figures.first or moment.utc
+            figures.last = max(figures.last or moment.utc, moment.utc)
+            figures.frames[line.direction.value] += 1
+            self._mind_clock(moment)
+            self._look(line)
+
+    def _mind_clock(self, moment: Moment) -> None:
+        # The monotonic clock of another start of the machine: what was measured says nothing about it.
+        if self._clock is None or (self._before is not None and moment.ns < self._before.ns):
+            self._clock, self._pinged = ExchangeClock(moment), None
+        self._before = moment
+
+    def _look(self, line: Line) -> None:
+        said = _object(line.frame)
+        if line.direction is Direction.OUT:
+            if said.get("op") == "ping":
+                self._pinged = line.moment
+        elif line.direction is Direction.IN:
+            meaning = read(said)
+            if isinstance(meaning, Pong):
+                self._pong(meaning, line.moment)
+            elif isinstance(meaning, Push):
+                self._push(meaning, line.moment)
+
+    def _pong(self, pong: Pong, now: Moment) -> None:
+        sent, self._pinged = self._pinged, None
+        if sent is None:
+            return
+        self._figures.round_trips.append((now.ns - sent.ns) * 1e-9)
+        if pong.at is not None and self._clock is not None:
+            self._clock.learn(pong.at, sent=sent, received=now)
+            self._figures.clock_offset = self._clock.offset
+
+    def _push(self, push: Push, now: Moment) -> None:
+        assert self._clock is not None
+        assert self._figures.first is not None
+        topic = self._figures.topics.setdefault(push.topic, Topic(push.topic))
+        topic.at.append((now.utc - self._figures.first).total_seconds())
+        created = push.created_at
+        topic.latency.append(math.nan if created is None else (self._clock.at(now) - created).total_seconds())
+
+
+def _object(frame: str) -> dict[str, Any]:
+    """Return what *frame* says; nothing when it is no object, or cannot be read."""
+    try:
+        said = parse(frame.encode(errors="surrogateescape"))
+    except Unreadable:
+        return {}
+    return said if isinstance(said, dict) else {}

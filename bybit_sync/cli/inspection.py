@@ -1,0 +1,223 @@
+"""The steps from this machine to an account's topics, each taken with the pieces that the library itself connects with."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import attrs
+
+from bybit_sync.bell import Bell
+from bybit_sync.cli.exits import DONE, code_of
+from bybit_sync.cli.headline import seconds_text
+from bybit_sync.cli.options import STREAMS
+from bybit_sync.cli.place import SUBSCRIBE, Place
+from bybit_sync.client import Client
+from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.dialects import DIALECTS
+from bybit_sync.dialing import dial
+from bybit_sync.environments import host_and_port
+from bybit_sync.errors import BybitSyncError, ConnectionFailed, ConnectionLost, ProtocolError, SubscriptionRejected, TLSError
+from bybit_sync.messages import Pong, printable, read
+from bybit_sync.parsing import Unreadable, parse
+from bybit_sync.proxy import Proxy
+from bybit_sync.transport import Transport, open_websocket
+from bybit_sync.updates import Stream
+
+__all__ = ["Outcome", "inspect"]
+
+# For one attempt, and for the answer to a ping.
+_PATIENCE: Final = 10.0
+_PONG_PATIENCE: Final = 5.0
+_MESSAGE: Final = 4 * 2**20
+# A login expires 10 s ahead of our clock: beyond half of that it is worth a word, though the library corrects it.
+_SKEW: Final = 5.0
+
+
+@attrs.frozen
+class Outcome:
+    """What came of one step: *works* is None when it was not tried, *code* what the process exits with when it does not."""
+
+    step: str
+    works: bool | None
+    says: str
+    seconds: float | None = None
+    code: int = DONE
+
+
+def inspect(place: Place) -> Iterator[Outcome]:
+    """Take the steps to *place* and yield what came of each, as soon as it is known; after a failure the rest is not tried."""
+    bell = Bell()
+    with contextlib.closing(bell), contextlib.ExitStack() as open_things:
+        way = _Way(place, bell, open_things)
+        steps: list[tuple[str, Callable[[], str]]] = [("name", way.name), ("tcp", way.tcp)]
+        if place.environment.tls:
+            steps.append(("tls", way.tls))
+        steps += [("upgrade", way.upgrade), ("clock", way.clock), ("login", way.login)]
+        steps += [(stream.value, lambda stream=stream: way.topics(stream)) for stream in STREAMS]  # type: ignore[misc]
+        broken = False
+        for step, take in steps:
+            if broken:
+                yield Outcome(step, None, "not tried")
+                continue
+            outcome = _taken(step, take)
+            # One topic says nothing about the next; all else rests on what was before.
+            broken = outcome.works is False and step not in SUBSCRIBE
+            yield outcome
+
+
+def _taken(step: str, take: Callable[[], str]) -> Outcome:
+    began = time.monotonic()
+    try:
+        says, works, code = take(), True, DONE
+    except (BybitSyncError, OSError) as error:
+        says, works, code = printable(str(error), 2_000), False, code_of(_reached(error)) or DONE
+    return Outcome(step, works, says, time.monotonic() - began, code)
+
+
+def _reached(error: Exception) -> Exception:
+    """Return *error* as one of the connection: here whatever the system says is about that."""
+    return error if isinstance(error, BybitSyncError) else ConnectionFailed(str(error))
+
+
+class _Way:
+    """The way to one place; each method is a step, and returns what is worth knowing, or raises why it cannot be taken."""
+
+    def __init__(self, place: Place, bell: Bell, open_things: contextlib.ExitStack) -> None:
+        self._place = place
+        self._there = place.environment
+        self._bell = bell
+        self._open = open_things
+        proxy = Proxy.parse(place.proxy)
+        self._proxy = proxy
+        route = proxy.route(self._there) if proxy else None
+        # Through a proxy the first two steps lead to it; it does the rest.
+        self._first = (route.host, route.port) if route else (self._there.host, self._there.port)
+        self._through = "the proxy " if route else ""
+        self._transport: Transport | None = None
+        self._client: Client | None = None
+        self._refused: dict[Stream, SubscriptionRejected] = {}
+
+    def name(self) -> str:
+        host, _ = self._first
+        found = _resolved(host)
+        if isinstance(found, str):
+            raise ConnectionFailed(
+                f"the name of {self._through}{host} was not resolved: {found}; is it right, and does this machine's DNS work?"
+            )
+        return f"{self._through}{host} is {', '.join(found)}"
+
+    def tcp(self) -> str:
+        where = f"{self._through}{host_and_port(*self._first)}"
+        try:
+            with socket.create_connection(self._first, timeout=_PATIENCE) as sock:
+                return f"{where} accepts connections, as {sock.getpeername()[0]}"
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise ConnectionFailed(
+                f"{where} cannot be reached: {why}; check --environment and --proxy, and what firewall stands between"
+            ) from None
+
+    def tls(self) -> str:
+        try:
+            wire = dial(
+                self._there,
+                deadline=time.monotonic() + _PATIENCE,
+                bell=self._bell,
+                on_bell=_nothing,
+                proxy=self._proxy,
+            )
+        except TLSError as error:
+            raise TLSError(f"{error}. Here an authority is trusted with SSL_CERT_FILE=its.pem in the environment") from None
+        wire.close()
+        return f"{self._there.host} has proved who it is"
+
+    def upgrade(self) -> str:
+        path = DIALECTS[self._place.dialect].path
+        transport = open_websocket(
+            self._there,
+            path,
+            deadline=time.monotonic() + _PATIENCE,
+            bell=self._bell,
+            on_bell=_nothing,
+            proxy=self._proxy,
+            max_message_bytes=_MESSAGE,
+        )
+        self._open.callback(transport.close)
+        self._transport = transport
+        return f"{path} speaks WebSocket"
+
+    def clock(self) -> str:
+        assert self._transport is not None
+        sent, pong = Moment.now(), None
+        with contextlib.suppress(ConnectionLost, ProtocolError):
+            self._transport.send('{"op": "ping"}')
+            pong = self._pong(self._transport, sent.seconds + _PONG_PATIENCE)
+        self._transport.close()
+        if pong is None or pong.at is None:
+            return "not measured: it tells its time to nobody who has not logged in"
+        clock = ExchangeClock(sent)
+        clock.learn(pong.at, sent=sent, received=Moment.now())
+        offset = clock.offset or 0.0
+        which = "behind" if offset > 0 else "ahead of"
+        remedy = ": set it (NTP)" if abs(offset) >= _SKEW else ""
+        return f"this machine is {seconds_text(abs(offset))} {which} the exchange{remedy}"
+
+    def _pong(self, transport: Transport, deadline: float) -> Pong | None:
+        while (left := deadline - time.monotonic()) > 0:
+            transport.wait(left)
+            for frame in transport.receive():
+                with contextlib.suppress(Unreadable):
+                    said = parse(frame)
+                    if isinstance(said, dict) and isinstance(pong := read(said), Pong):
+                        return pong
+        return None
+
+    def login(self) -> str:
+        # Closed behind the last step. What is accepted here is what `watch` and `record` would be.
+        self._client = self._open.enter_context(self._place.client())
+        stream = STREAMS[0]
+        try:
+            SUBSCRIBE[stream](self._client, _drop, timeout=_PATIENCE)
+        except SubscriptionRejected as error:
+            self._refused[stream] = error
+        return "the key is accepted"
+
+    def topics(self, stream: Stream) -> str:
+        assert self._client is not None
+        if stream in self._refused:
+            raise self._refused[stream]
+        subscription = SUBSCRIBE[stream](self._client, _drop, timeout=_PATIENCE)
+        return f"confirmed: {', '.join(subscription.topics)}"
+
+
+def _resolved(host: str) -> list[str] | str:
+    """Return the addresses of *host*, or why there are none."""
+    answer: queue.SimpleQueue[list[str] | str] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            answer.put(list(dict.fromkeys(str(info[4][0]) for info in found)))
+        except (OSError, UnicodeError) as error:
+            answer.put((isinstance(error, OSError) and error.strerror) or str(error))
+
+    # The resolver cannot be interrupted: it has a thread of its own, and that much time.
+    threading.Thread(target=ask, name="bybit-sync-resolver", daemon=True).start()
+    try:
+        return answer.get(timeout=_PATIENCE)
+    except queue.Empty:
+        return f"the resolver gave no answer within {_PATIENCE:g} s"
+
+
+def _nothing() -> None:
+    pass
+
+
+def _drop(_event: object) -> None:
+    pass

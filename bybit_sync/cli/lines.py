@@ -1,0 +1,53 @@
+"""Events as text, a line each: for people without a terminal, and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from bybit_sync.cli.columns import COLUMNS
+from bybit_sync.cli.headline import gap_text
+from bybit_sync.outlet import AnyEvent
+from bybit_sync.plain import to_dict
+from bybit_sync.updates import Stream
+
+__all__ = ["Json", "Lines"]
+
+
+class Json:
+    """One object per event and line, numbers as texts."""
+
+    def show(self, event: AnyEvent) -> None:
+        """Print *event*."""
+        whole = to_dict(event)
+        told = {key: whole[key] for key in ("stream", "topic", "created_at", "data")}
+        gap = whole["gap"] and {key: whole["gap"][key] for key in ("reason", "since", "until", "missed", "detail")}
+        print(json.dumps({**told, "gap": gap}), flush=True)
+
+    def tick(self) -> None:
+        """Do nothing: what was told is told."""
+
+
+class Lines:
+    """A line per update, or per coin of it; a gap is a line too."""
+
+    def show(self, event: AnyEvent) -> None:
+        """Print *event*."""
+        moment = f"{event.created_at or event.received_at:%H:%M:%S.%f}"[:-3]
+        for line in [f"gap: {gap_text(event.gap)}"] if event.gap else [_line(event.stream, row) for row in _rows(event)]:
+            print(f"{moment} {event.stream.value:<11} {line}", flush=True)
+
+    def tick(self) -> None:
+        """Do nothing: what was told is told."""
+
+
+def _rows(event: AnyEvent) -> Iterator[Any]:
+    """Go over what is a line of its own: of a balance, each coin."""
+    for update in event:
+        yield from getattr(update, "coins", (update,))
+
+
+def _line(stream: Stream, row: Any) -> str:
+    first, *others = COLUMNS[stream]
+    return " ".join([first.cell(row), *(f"{column.header.replace(' ', '_')}={column.cell(row)}" for column in others)])

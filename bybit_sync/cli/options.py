@@ -1,0 +1,152 @@
+"""The options that several commands share, and what their values must be."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import Final
+
+from bybit_sync.cli.exits import described
+from bybit_sync.dialects import DIALECTS
+from bybit_sync.environments import ENVIRONMENTS
+from bybit_sync.updates import Stream
+
+__all__ = [
+    "SCENARIOS",
+    "STREAMS",
+    "above_zero",
+    "add_command",
+    "add_connection",
+    "add_seconds",
+    "add_streams",
+    "port",
+    "size",
+    "wrapped",
+]
+
+Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+
+STREAMS: Final = (Stream.POSITIONS, Stream.ORDERS, Stream.USER_TRADES, Stream.BALANCES)
+# Of the simulator, which is not there without its extra.
+SCENARIOS: Final = ("story", "busy", "outages", "liquidation")
+ALL_IN_ONE: Final = "all"
+_CATEGORIES: Final = ("linear", "inverse", "option")
+_SIZE: Final = re.compile(r"([0-9]{1,15})\s*([kmg]?)i?b?", re.ASCII | re.IGNORECASE)
+_WIDTH: Final = 76
+_UNITS: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+
+
+def add_command(
+    commands: Commands[argparse.ArgumentParser], name: str, *, summary: str, description: str, examples: str
+) -> argparse.ArgumentParser:
+    """Add the command *name* with its help: what it does, examples, exit codes."""
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=wrapped(description),
+        epilog=f"examples:\n{examples}\n\n{described()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # "--key" must not be taken for --key-file, and a key for its name.
+        allow_abbrev=False,
+    )
+
+
+def wrapped(text: str) -> str:
+    """Return the paragraphs of *text* in lines that fit on any terminal."""
+    return "\n\n".join(textwrap.fill(paragraph, _WIDTH) for paragraph in text.split("\n\n"))
+
+
+def add_connection(command: argparse.ArgumentParser) -> None:
+    """Add where to connect, how to speak, and whose key to use."""
+    group = command.add_argument_group(
+        "the account",
+        wrapped(
+            "The key comes from BYBIT_API_KEY and BYBIT_API_SECRET, from --key-file, or from a prompt; never from an argument, "
+            "which every user of this machine could read. A read-only key is enough."
+        ),
+    )
+    group.add_argument(
+        "--environment",
+        metavar="NAME|URL",
+        default=os.environ.get("BYBIT_ENVIRONMENT") or "mainnet",
+        help=f"{', '.join(ENVIRONMENTS)}, or wss://host[:port] (default: BYBIT_ENVIRONMENT, else mainnet)",
+    )
+    group.add_argument("--dialect", choices=tuple(DIALECTS), default="v5", help="which dialect of the exchange (default: v5)")
+    group.add_argument(
+        "--categories",
+        type=_categories,
+        default=("linear", "inverse"),
+        metavar="LIST",
+        help=f"out of {','.join(_CATEGORIES)}; or {ALL_IN_ONE}, with spot and spread (default: linear,inverse)",
+    )
+    group.add_argument("--key-file", metavar="FILE", help="lines BYBIT_API_KEY=... and BYBIT_API_SECRET=..., mode 0600")
+    group.add_argument("--proxy", type=_proxy, metavar="URL", help='http://host:port, socks5h://host:port, or "env"')
+    group.add_argument("--simulate", action="store_true", help="a simulated account instead of yours: no key, no network")
+    group.add_argument("--scenario", choices=SCENARIOS, default=SCENARIOS[0], help="what happens to it (default: story)")
+
+
+def add_streams(command: argparse.ArgumentParser) -> None:
+    """Add which streams."""
+    command.add_argument(
+        "streams",
+        nargs="*",
+        type=_stream,
+        metavar="STREAM",
+        help=f"out of {', '.join(stream.value for stream in STREAMS)} (default: all four)",
+    )
+
+
+def add_seconds(command: argparse.ArgumentParser) -> None:
+    """Add when to stop."""
+    command.add_argument("--seconds", type=above_zero, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
+
+
+def above_zero(text: str) -> float:
+    """Read a number above 0."""
+    with contextlib.suppress(ValueError):
+        if 0 < (number := float(text)) < math.inf:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+
+
+def port(text: str) -> int:
+    """Read a TCP port; 0 is a free one."""
+    if text.isascii() and text.isdigit() and int(text) < 2**16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to 65535")
+
+
+def size(text: str) -> int:
+    """Read a number of bytes, with or without a unit: 500k, 100M, 1G."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or not int(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: as in 500k, 100M, 1G")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def _stream(text: str) -> Stream:
+    for stream in STREAMS:
+        if stream.value == text:
+            return stream
+    raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(stream.value for stream in STREAMS)}")
+
+
+def _categories(text: str) -> Sequence[str] | None:
+    if text == ALL_IN_ONE:
+        return None
+    names = tuple(name.strip() for name in text.split(","))
+    if any(name not in _CATEGORIES for name in names):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list out of {','.join(_CATEGORIES)}, and not {ALL_IN_ONE}")
+    return names
+
+
+def _proxy(text: str) -> str:
+    if "@" in text:
+        # Not even in the error: it would be in the terminal's history twice.
+        raise argparse.ArgumentTypeError('every user of this machine could read the password: set HTTPS_PROXY, and give "env"')
+    return text

@@ -1,0 +1,117 @@
+"""Which account a command is about: the user's, or a simulated one."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+from bybit_sync.cli.keys import Key, find_key
+from bybit_sync.client import Client
+from bybit_sync.environments import Environment
+from bybit_sync.errors import ConfigurationError
+from bybit_sync.subscription import Subscription
+from bybit_sync.updates import Stream
+
+__all__ = ["SUBSCRIBE", "Place", "a_place"]
+
+SUBSCRIBE: Final[Mapping[Stream, Callable[..., Subscription[Any]]]] = {
+    Stream.POSITIONS: Client.subscribe_positions,
+    Stream.ORDERS: Client.subscribe_orders,
+    Stream.USER_TRADES: Client.subscribe_user_trades,
+    Stream.BALANCES: Client.subscribe_balances,
+}
+_DEMO: Final = Key("DEMO-KEY", "DEMO-SECRET")
+_PATIENCE: Final = 0.5
+
+
+@attrs.frozen
+class Place:
+    """Where to connect, how to speak, and whose key to use."""
+
+    environment: Environment
+    dialect: str
+    categories: tuple[str, ...] | None
+    proxy: str | None
+    key: Key = attrs.field(repr=False)
+    keyless: str = ""
+    """Why there is no key, "" when there is one."""
+    begin: Callable[[], object] = attrs.field(default=lambda: None, repr=False)
+    """Lets the simulated account act; does nothing to a real one."""
+    end: Callable[[], bool] = attrs.field(default=lambda: False, repr=False)
+    """Lets it rest, and says whether there was one."""
+
+    @property
+    def title(self) -> str:
+        """What it is called on a screen."""
+        host, name = self.environment.host, self.environment.name
+        return f"{name} {self.dialect}" if host in name else f"{name} ({host}) {self.dialect}"
+
+    def client(self, **options: Any) -> Client:
+        """Return a client of it. Raises `ConfigurationError`."""
+        if self.keyless:
+            raise ConfigurationError(self.keyless)
+        return Client(
+            *self.key,
+            environment=self.environment,
+            dialect=self.dialect,
+            categories=self.categories,
+            proxy=self.proxy,
+            name="bybit-sync",
+            **options,
+        )
+
+
+@contextlib.contextmanager
+def a_place(arguments: argparse.Namespace, *, without_key: bool = False) -> Iterator[Place]:
+    """Yield the place that *arguments* name; a simulated one lives as long.
+
+    Raises `ConfigurationError`, before anybody is asked for a key; *without_key* says that even a place without one will do.
+    """
+    options = arguments.dialect, arguments.categories, arguments.proxy
+    if arguments.simulate:
+        with _simulated(arguments.scenario) as (url, begin, end):
+            yield Place(Environment.find(url), *options, key=_DEMO, begin=begin, end=end)
+        return
+    place = Place(Environment.find(arguments.environment), *options, key=_DEMO)
+    # Made for its checks only.
+    place.client()
+    try:
+        place = attrs.evolve(place, key=find_key(arguments.key_file))
+    except ConfigurationError as error:
+        if not without_key:
+            raise
+        place = attrs.evolve(place, keyless=str(error))
+    yield place
+
+
+@contextlib.contextmanager
+def _simulated(scenario: str) -> Iterator[tuple[str, Callable[[], object], Callable[[], bool]]]:
+    """Yield the URL of an exchange, and what begins and ends *scenario* there, with the account of `_DEMO`."""
+    from bybit_sync.simulator import Exchange  # noqa: PLC0415 - comes with an extra
+    from bybit_sync.simulator.player import on_time, paused  # noqa: PLC0415
+    from bybit_sync.simulator.scenarios import SCENARIOS  # noqa: PLC0415
+
+    stop = threading.Event()
+
+    def play() -> None:
+        on_time(paused(SCENARIOS[scenario](exchange, account)), stop)
+
+    def end() -> bool:
+        stop.set()
+        # A step may wait for a client.
+        player.join(_PATIENCE)
+        return True
+
+    player = threading.Thread(target=play, name="exchange-scenario", daemon=True)
+    with Exchange() as exchange:
+        account = exchange.account(*_DEMO, balances={"USDT": 10_000})
+        try:
+            yield exchange.url, player.start, end
+        finally:
+            if player.ident is not None:
+                end()

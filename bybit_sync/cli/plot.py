@@ -1,0 +1,78 @@
+"""Latency and rate over time as a picture; the only file that knows matplotlib."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from bybit_sync.cli.figures import Figures
+
+__all__ = ["plot"]
+
+# So many columns of pixels tell rates apart; a bar is a second at least.
+_BARS: Final = 240
+
+
+def plot(figures: Figures, file: str) -> None:
+    """Draw *figures* into *file*, whose name says what kind of picture it is. Raises `OSError`."""
+    picture = Figure(figsize=(11, 6.5), layout="constrained")
+    upper, lower = picture.subplots(2, 1, sharex=True)
+    _draw_latency(upper, figures)
+    _draw_rate(lower, figures)
+    _mark_gaps(upper, figures)
+    _mark_gaps(lower, figures)
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+    lower.xaxis.set_major_locator(locator)
+    lower.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    lower.set_xlabel("UTC; red: updates may be missing")
+    picture.suptitle(figures.file)
+    picture.savefig(file, dpi=110)
+
+
+def _draw_latency(axes: Axes, figures: Figures) -> None:
+    for topic in sorted(figures.topics.values(), key=lambda topic: topic.name):
+        known = [(at, value) for at, value in zip(topic.at, topic.latency, strict=True) if not math.isnan(value)]
+        if known:
+            moments, values = zip(*known, strict=True)
+            axes.plot(_dates(figures, moments), [value * 1e3 for value in values], ".", markersize=3, label=topic.name)
+    axes.set_ylabel("latency (ms)")
+    if axes.has_data():
+        axes.set_ylim(min(0.0, axes.get_ylim()[0]))
+        axes.legend(loc="upper left", fontsize="small")
+    else:
+        axes.text(0.5, 0.5, "no push tells when it was made", ha="center", transform=axes.transAxes)
+
+
+def _draw_rate(axes: Axes, figures: Figures) -> None:
+    width = max(1.0, math.ceil(figures.seconds / _BARS))
+    bottom: Counter[int] = Counter()
+    for topic in sorted(figures.topics.values(), key=lambda topic: topic.name):
+        bars = Counter(int(at // width) for at in topic.at)
+        places = sorted(bars)
+        rates = [bars[place] / width for place in places]
+        moments = _dates(figures, [(place + 0.5) * width for place in places])
+        axes.bar(moments, rates, width / 86_400, bottom=[bottom[place] / width for place in places], label=topic.name)
+        bottom.update(bars)
+    axes.set_ylabel("pushes per second")
+
+
+def _mark_gaps(axes: Axes, figures: Figures) -> None:
+    for _, gap in figures.gaps:
+        axes.axvspan(_days(gap.since), _days(gap.until), color="red", alpha=0.15)
+
+
+def _dates(figures: Figures, seconds: Iterable[float]) -> list[float]:
+    assert figures.first is not None
+    return [_days(figures.first + timedelta(seconds=at)) for at in seconds]
+
+
+def _days(moment: datetime) -> float:
+    """Return *moment* as matplotlib counts: in days since 1970."""
+    return moment.timestamp() / 86_400

@@ -1,0 +1,93 @@
+"""``bybit-sync replay``: a recording, as if it happened now."""
+
+from __future__ import annotations
+
+import argparse
+import queue
+import threading
+from typing import Final
+
+from bybit_sync.cli import options
+from bybit_sync.cli.board import Board
+from bybit_sync.cli.exits import DONE
+from bybit_sync.cli.headline import Headline, counted
+from bybit_sync.cli.views import a_view, add_views, follow, is_for_screen
+from bybit_sync.outlet import AnyEvent
+from bybit_sync.playback import replay
+
+__all__ = ["add"]
+
+_DESCRIPTION: Final = """\
+Read a recording through the decoder that was live when it was made, and show it as watch does: on a terminal at the pace at
+which it was recorded, else as fast as it can be read. A damaged recording is shown up to where it is damaged."""
+
+_EXAMPLES: Final = """\
+  bybit-sync replay today.jsonl               on a terminal: as it happened
+  bybit-sync replay today.jsonl --speed 60    a minute in a second
+  bybit-sync replay today.jsonl --plain | grep Filled
+  bybit-sync replay today.jsonl --json | jq 'select(.gap)'"""
+
+# So many events are read ahead of who looks at them.
+_AHEAD: Final = 1_000
+
+
+def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    command = options.add_command(
+        commands, "replay", summary="show a recording as it happened", description=_DESCRIPTION, examples=_EXAMPLES
+    )
+    command.add_argument("file", metavar="FILE", help="a recording, with those that it was rotated to")
+    add_views(command)
+    command.add_argument("--speed", type=options.above_zero, metavar="X", help="X times as fast as it happened")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Show the recording to its end."""
+    speed = arguments.speed or (1.0 if is_for_screen(arguments) else None)
+    reader = _Reader(arguments.file, speed)
+    board = Board(options.STREAMS)
+    title = f"bybit-sync replay  {arguments.file}  q or Ctrl-C ends"
+    with a_view(arguments, board, title, lambda: reader.headline(board), keep=True) as (view, enough):
+        reader.start()
+        follow(reader.inbox, view, enough, go_on=lambda: not reader.is_done)
+    if reader.error is not None:
+        raise reader.error
+    return DONE
+
+
+class _Reader(threading.Thread):
+    """Reads the recording at its pace, so that whoever shows it is free to look at the keyboard meanwhile."""
+
+    def __init__(self, file: str, speed: float | None) -> None:
+        super().__init__(name="replay", daemon=True)
+        self.inbox: queue.Queue[AnyEvent] = queue.Queue(_AHEAD)
+        self.error: BaseException | None = None
+        """Why it ended before the recording did."""
+        self._file = file
+        self._speed = speed
+        self._last: AnyEvent | None = None
+        self._over = threading.Event()
+
+    @property
+    def is_done(self) -> bool:
+        """Say whether nothing more will come."""
+        return self._over.is_set() and self.inbox.empty()
+
+    def run(self) -> None:
+        """Read it."""
+        try:
+            for event in replay(self._file, self._speed):
+                self._last = event
+                self.inbox.put(event)
+        except BaseException as error:  # noqa: BLE001 - raised where somebody waits for it
+            self.error = error
+        finally:
+            self._over.set()
+
+    def headline(self, board: Board) -> Headline:
+        """Return where it is."""
+        when = f"{self._last.received_at:%Y-%m-%d %H:%M:%S} UTC" if self._last is not None else "-"
+        speed = f"x{self._speed:g}" if self._speed is not None else "at once"
+        facts = [when, speed, counted(board.updates, "update"), counted(board.gaps, "gap")]
+        return Headline("END" if self._over.is_set() else "REPLAY", facts=facts)

@@ -1,0 +1,157 @@
+"""``bybit-sync stats``: what a recording amounts to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bybit_sync.cli import options
+from bybit_sync.cli.exits import DONE
+from bybit_sync.cli.figures import PERCENTILES, Figures, Topic, figures_of, percentile
+from bybit_sync.cli.headline import counted, gap_text, seconds_text, size_text
+from bybit_sync.cli.views import note
+from bybit_sync.messages import printable
+
+__all__ = ["add"]
+
+_DESCRIPTION: Final = """\
+Count what is in a recording: pushes and rows of each topic, rates, latencies, gaps. Latency is from when the exchange made a
+push to when it was read, by the exchange's clock as far as the pongs in the recording tell it."""
+
+_EXAMPLES: Final = """\
+  bybit-sync stats today.jsonl
+  bybit-sync stats today.jsonl --json | jq .topics
+  bybit-sync stats today.jsonl --plot today.png    latency and rate over time"""
+
+_PLOTS: Final = (".png", ".svg")
+_GAPS_SHOWN: Final = 20
+
+
+def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    command = options.add_command(
+        commands, "stats", summary="count what is in a recording", description=_DESCRIPTION, examples=_EXAMPLES
+    )
+    command.add_argument("file", metavar="FILE", help="a recording, with those that it was rotated to")
+    command.add_argument("--json", action="store_true", help="one JSON object; times in seconds")
+    command.add_argument("--plot", type=_plot, metavar="FILE", help="draw latency and rate over time: a .png or .svg")
+    command.set_defaults(run=_run)
+
+
+def _plot(text: str) -> str:
+    if Path(text).suffix.lower() not in _PLOTS:
+        raise argparse.ArgumentTypeError(f"{text!r} ends with none of {', '.join(_PLOTS)}")
+    return text
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Count, print, draw; damage is told last, when all that is whole was counted."""
+    figures = figures_of(arguments.file)
+    print(json.dumps(_told(figures)) if arguments.json else "\n".join(_lines(figures)), flush=True)
+    if arguments.plot:
+        from bybit_sync.cli.plot import plot  # noqa: PLC0415 - comes with an extra
+
+        plot(figures, arguments.plot)
+        note(f"{arguments.plot}: written")
+    if figures.damage is not None:
+        raise figures.damage
+    return DONE
+
+
+# --- as text ---
+
+
+def _lines(figures: Figures) -> Iterator[str]:
+    span = f"{figures.first:%Y-%m-%d %H:%M:%S} to {figures.last:%Y-%m-%d %H:%M:%S} UTC" if figures.first else "empty"
+    files = counted(figures.parts, "file")
+    yield f"{figures.file}: {span}, {seconds_text(figures.seconds)}, {files}, {size_text(figures.bytes)}"
+    frames = figures.frames
+    yield f"frames       {frames['in']:,} in, {frames['out']:,} out; {counted(frames['lost'], 'connection')} ended"
+    yield f"its clock    {_clock(figures)}"
+    yield ""
+    yield f"{'topic':<18} {'pushes':>8} {'rows':>8} {'mean/s':>7} {'peak/s':>6} {'p50':>6} {'p90':>6} {'p99':>6} {'max':>6}"
+    yield from (_line(figures, topic) for topic in _sorted(figures))
+    yield ""
+    yield f"{counted(len(figures.gaps), 'gap')}"
+    yield from (f"  {gap_text(gap, stream, why=False)}" for stream, gap in figures.gaps[:_GAPS_SHOWN])
+    if len(figures.gaps) > _GAPS_SHOWN:
+        yield f"  ... and {len(figures.gaps) - _GAPS_SHOWN} more"
+
+
+def _clock(figures: Figures) -> str:
+    if figures.clock_offset is None:
+        return "told by no pong: latencies are by ours"
+    trips = sorted(figures.round_trips)
+    trip = seconds_text(percentile(trips, 50))
+    return f"{figures.clock_offset + 0.0:+.3f} s ahead of ours; {counted(len(trips), 'pong')}, median round trip {trip}"
+
+
+def _line(figures: Figures, topic: Topic) -> str:
+    latencies = " ".join(f"{seconds_text(value):>6}" for value in _percentiles(topic.latencies()))
+    name = printable(topic.name, 60)
+    return f"{name:<18} {topic.pushes:>8,} {topic.rows:>8,} {figures.rate(topic.pushes):>7.2f} {topic.peak():>6,} {latencies}"
+
+
+def _sorted(figures: Figures) -> Sequence[Topic]:
+    """Return the topics by name, and all of them as one when there are several."""
+    topics = sorted(figures.topics.values(), key=lambda topic: topic.name)
+    return [*topics, _whole(topics)] if len(topics) > 1 else topics
+
+
+def _whole(topics: Sequence[Topic]) -> Topic:
+    whole = Topic("all", rows=sum(topic.rows for topic in topics))
+    for topic in topics:
+        whole.at.extend(topic.at)
+        whole.latency.extend(topic.latency)
+    return whole
+
+
+def _percentiles(latencies: Sequence[float]) -> Sequence[float | None]:
+    return [percentile(latencies, percent) for percent in PERCENTILES]
+
+
+# --- as JSON ---
+
+
+def _told(figures: Figures) -> dict[str, Any]:
+    return {
+        "file": figures.file,
+        "files": figures.parts,
+        "bytes": figures.bytes,
+        "first": figures.first and figures.first.isoformat(),
+        "last": figures.last and figures.last.isoformat(),
+        "seconds": figures.seconds,
+        "frames": {way: figures.frames[way] for way in ("in", "out")},
+        "connections_ended": figures.frames["lost"],
+        "clock_offset": figures.clock_offset,
+        "round_trip": dict(zip(_NAMES, _percentiles(sorted(figures.round_trips)), strict=True)),
+        "topics": {topic.name: _topic(figures, topic) for topic in _sorted(figures)},
+        "gaps": [_gap(stream.value, gap) for stream, gap in figures.gaps],
+        "damage": str(figures.damage) if figures.damage else None,
+    }
+
+
+_NAMES: Final = ("p50", "p90", "p99", "max")
+
+
+def _topic(figures: Figures, topic: Topic) -> dict[str, Any]:
+    return {
+        "pushes": topic.pushes,
+        "rows": topic.rows,
+        "mean_per_second": figures.rate(topic.pushes),
+        "peak_per_second": topic.peak(),
+        "latency": dict(zip(_NAMES, _percentiles(topic.latencies()), strict=True)),
+    }
+
+
+def _gap(stream: str, gap: Any) -> dict[str, Any]:
+    return {
+        "stream": stream,
+        "reason": gap.reason.value,
+        "since": gap.since.isoformat(),
+        "until": gap.until.isoformat(),
+        "missed": gap.missed,
+    }

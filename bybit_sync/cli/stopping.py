@@ -1,0 +1,54 @@
+"""Ctrl-C, a closed terminal and a polite kill: each ends a command in order, and only once."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, Final
+
+__all__ = ["Stopped", "stoppable"]
+
+# No SIGHUP on Windows.
+_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Stopped(KeyboardInterrupt):
+    """Somebody wants the command to end; *code* is what it then exits with."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.code = 128 + signum
+
+
+@contextlib.contextmanager
+def stoppable(*, for_good: bool) -> Iterator[None]:
+    """Have the first signal that asks for the end raise `Stopped`, and those after it ignored.
+
+    What restores the terminal and closes the connection is then never interrupted. A signal that was ignored before stays
+    so, as under nohup. *for_good* says that the process ends with this: no later signal disturbs that either.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
+    minded = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        for number in minded:
+            signal.signal(number, signal.SIG_IGN)
+        raise Stopped(signum)
+
+    try:
+        for number in minded:
+            signal.signal(number, stop)
+        yield
+    except Stopped:
+        if for_good:
+            before = dict.fromkeys(minded, signal.SIG_IGN)
+        raise
+    finally:
+        for number in minded:
+            signal.signal(number, before[number])

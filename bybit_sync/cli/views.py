@@ -1,0 +1,147 @@
+"""Which way to show events, by what is asked for and what is there: JSON, a screen on a terminal, else lines."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import queue
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bybit_sync.cli.board import Board
+from bybit_sync.cli.headline import Headline
+from bybit_sync.cli.keyboard import quiet_keyboard
+from bybit_sync.cli.lines import Json, Lines
+from bybit_sync.messages import printable
+from bybit_sync.outlet import AnyEvent
+
+if TYPE_CHECKING:
+    from bybit_sync.cli.screen import Screen
+
+__all__ = ["QUEUE", "View", "a_view", "add_views", "follow", "is_for_screen", "note", "warnings_to"]
+
+# How often a screen is looked after while nothing is told, and how many events are shown before it is.
+_BEAT: Final = 0.1
+_BURST: Final = 500
+# Events that wait for whoever reads: a pipe, a terminal that was stopped. Beyond that a gap tells what was dropped.
+QUEUE: Final = 10_000
+
+
+class View(Protocol):
+    """A way to show events."""
+
+    def show(self, event: AnyEvent) -> None:
+        """Show *event*."""
+
+    def tick(self) -> None:
+        """Show that time passes."""
+
+
+def add_views(command: argparse.ArgumentParser) -> None:
+    """Add the ways to show."""
+    ways = command.add_mutually_exclusive_group()
+    ways.add_argument("--plain", action="store_true", help="a line per update; also when the output is no terminal")
+    ways.add_argument("--json", action="store_true", help="one JSON object per event and line")
+
+
+def is_for_screen(arguments: argparse.Namespace) -> bool:
+    """Say whether it will be a screen."""
+    # Without UTF-8 there is no sign for a number that was cut.
+    can_draw = os.environ.get("TERM", "dumb") != "dumb" and "utf" in sys.stdout.encoding.lower()
+    return not arguments.json and not arguments.plain and sys.stdout.isatty() and can_draw
+
+
+@contextlib.contextmanager
+def a_view(
+    arguments: argparse.Namespace, board: Board, title: str, headline: Callable[[], Headline], *, keep: bool = False
+) -> Iterator[tuple[View, Callable[[], bool]]]:
+    """Yield a view, and what says whether somebody at the keyboard has seen enough.
+
+    The library's warnings go below the tables of a screen, else to the standard error. *keep* leaves the last picture.
+    """
+    if not is_for_screen(arguments):
+        with warnings_to(logging.StreamHandler()):
+            yield (Json() if arguments.json else Lines()), lambda: False
+        return
+    from bybit_sync.cli.screen import Screen  # noqa: PLC0415 - comes with an extra
+
+    with quiet_keyboard() as enough, Screen(board, title, headline, keep=keep) as screen, warnings_to(_Note(screen)):
+        yield screen, enough
+
+
+def follow(
+    inbox: queue.Queue[AnyEvent],
+    view: View,
+    enough: Callable[[], bool],
+    *,
+    go_on: Callable[[], bool],
+    deadline: float | None = None,
+) -> None:
+    """Show what arrives until somebody has *enough*, *deadline* (monotonic) passes, or there is nothing to *go_on* for.
+
+    What lies ready is shown before *go_on* is asked, which may also raise.
+    """
+    while not enough():
+        now = time.monotonic()
+        if deadline is not None and now >= deadline:
+            break
+        if not _show_ready(inbox, view, _BEAT if deadline is None else min(_BEAT, deadline - now)) and not go_on():
+            break
+        view.tick()
+    _show_ready(inbox, view, 0.0)
+    view.tick()
+
+
+def _show_ready(inbox: queue.Queue[AnyEvent], view: View, patience: float) -> bool:
+    """Show what is there, or comes within *patience* seconds; say whether there was anything."""
+    try:
+        view.show(inbox.get(timeout=patience) if patience else inbox.get_nowait())
+    except queue.Empty:
+        return False
+    with contextlib.suppress(queue.Empty):
+        for _ in range(_BURST):
+            view.show(inbox.get_nowait())
+    return True
+
+
+def note(text: str) -> None:
+    """Tell a person something beside the output."""
+    print(f"bybit-sync: {text}", file=sys.stderr, flush=True)
+
+
+# --- the library's log ---
+
+
+class _Note(logging.Handler):
+    """Puts each warning below the tables."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(logging.WARNING)
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # A text replaces a text: the next picture, on its own thread, shows one or the other.
+        text = record.getMessage().removeprefix(f"{getattr(record, 'client', '')}: ")
+        self._screen.note = printable(f"{time.strftime('%H:%M:%S')} {text}", 1_000)
+
+
+@contextlib.contextmanager
+def warnings_to(handler: logging.Handler, prefix: str = "") -> Iterator[None]:
+    """Have the library's log go to *handler*, and nowhere else; each line begins with *prefix*."""
+    logger = logging.getLogger("bybit_sync")
+    if handler.formatter is None:
+        handler.setFormatter(logging.Formatter(f"{prefix}%(asctime)s %(message)s", "%H:%M:%S"))
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]

@@ -1,0 +1,76 @@
+"""``bybit-sync watch``: the account, live."""
+
+from __future__ import annotations
+
+import argparse
+import queue
+import time
+from collections.abc import Callable
+from typing import Final
+
+from bybit_sync.cli import options
+from bybit_sync.cli.board import Board
+from bybit_sync.cli.exits import DONE
+from bybit_sync.cli.headline import of_client
+from bybit_sync.cli.place import SUBSCRIBE, a_place
+from bybit_sync.cli.views import QUEUE, a_view, add_views, follow, note
+from bybit_sync.outlet import AnyEvent
+
+__all__ = ["add", "watch"]
+
+# How long the last pushes of a simulated account may take to arrive.
+_AFTERGLOW: Final = 0.3
+
+_DESCRIPTION: Final = """\
+Show positions, open orders, the latest trades and balances as they change: as tables on a terminal, else a line per update.
+
+The exchange sends no snapshot: a row appears with its first update. After an outage every row of a stream is marked as stale
+(~) until its next update. q or Ctrl-C ends it."""
+
+_EXAMPLES: Final = """\
+  bybit-sync watch                      all four streams of your account
+  bybit-sync watch positions orders     two of them
+  bybit-sync watch --simulate           a simulated account: no key, no network
+  bybit-sync watch --simulate --scenario outages
+  bybit-sync watch --environment testnet --key-file ~/.bybit-testnet
+  bybit-sync watch --plain | tee log    a line per update
+  bybit-sync watch orders --json | jq -c .data[]"""
+
+
+def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    command = options.add_command(
+        commands, "watch", summary="show an account live", description=_DESCRIPTION, examples=_EXAMPLES
+    )
+    options.add_streams(command)
+    add_views(command)
+    options.add_seconds(command)
+    options.add_connection(command)
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return watch(arguments, say=note)
+
+
+def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[str], object] = lambda _text: None) -> int:
+    """Subscribe, and show what comes until somebody ends it or the last stream ends.
+
+    *keep* leaves the last picture on the terminal; *say* is told how far it is.
+    """
+    streams = arguments.streams or options.STREAMS
+    inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)
+    board = Board(streams)
+    with a_place(arguments) as place, place.client() as client:
+        say(f"connecting to {place.title} ...")
+        for stream in streams:
+            SUBSCRIBE[stream](client, inbox)
+        say("connected; the exchange sends no snapshot: a row appears with its first update")
+        place.begin()
+        deadline = time.monotonic() + arguments.seconds if arguments.seconds else None
+        title = f"bybit-sync watch  {place.title}  q or Ctrl-C ends"
+        with a_view(arguments, board, title, lambda: of_client(client.health(), board), keep=keep) as (view, enough):
+            follow(inbox, view, enough, go_on=lambda: not client.wait(0), deadline=deadline)
+            if place.end():
+                follow(inbox, view, enough, go_on=lambda: True, deadline=time.monotonic() + _AFTERGLOW)
+    return DONE

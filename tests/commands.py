@@ -1,0 +1,171 @@
+"""The command line as processes of their own: with pipes, and in a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+# Nothing of whoever runs the tests: neither a key nor the size of a terminal.
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("BYBIT_") and name not in ("COLUMNS", "LINES")},
+    "PYTHONPATH": str(ROOT),
+    "TERM": "xterm",
+    # As in a usual terminal, whatever the one of the tests is.
+    "PYTHONIOENCODING": "utf-8",
+}
+PATIENCE = 60.0
+HOME, ALTERNATE_ON, ALTERNATE_OFF = "\x1b[H", "\x1b[?1049h", "\x1b[?1049l"
+CURSOR_OFF, CURSOR_ON = "\x1b[?25l", "\x1b[?25h"
+_STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# The terminal becomes the process's own, as a shell makes it.
+_IN_TERMINAL = (
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line of ``bybit-sync``."""
+    return [sys.executable, "-W", "error", "-m", "bybit_sync", *arguments]
+
+
+def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start the command, with pipes unless *options* say otherwise."""
+    piped: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "env": ENVIRONMENT,
+    }
+    return subprocess.Popen(command(*arguments), **{**piped, **options})
+
+
+def run(*arguments: str, **options: Any) -> tuple[int, str, str]:
+    """Run the command to its end: exit code, output, errors."""
+    process = start(*arguments, **options)
+    out, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, out, err
+
+
+class Terminal:
+    """The command in a terminal of its own, of 80 columns by 24 lines at first."""
+
+    def __init__(self, *arguments: str, env: dict[str, str] = ENVIRONMENT) -> None:
+        self._ours, theirs = pty.openpty()
+        self.resize(80, 24)
+        self.before = termios.tcgetattr(self._ours)
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _IN_TERMINAL, *command(*arguments)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=env,
+        )
+        # Kept open: the modes of a terminal can be asked for as long as it is one.
+        self._theirs = theirs
+        self.shown = ""
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE)
+        self.hang_up()
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Become *columns* by *lines*; the kernel sends SIGWINCH."""
+        self.columns, self.lines = columns, lines
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def type(self, keys: str) -> None:
+        """Press *keys*."""
+        os.write(self._ours, keys.encode())
+
+    def wait_for(self, text: str, since: int = 0) -> None:
+        """Wait until *text* was shown behind the first *since* characters, and something at all."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.shown[since:] or len(self.shown) <= since:
+            assert time.monotonic() < deadline, f"{text!r} is not in {self.shown[since:]!r}"
+            assert self._read(0.1) or self.process.poll() is None, self.shown
+
+    def picture(self, text: str) -> list[str]:
+        """Wait for a whole picture with *text* in it, be it the present one, and return its lines."""
+        since = max(0, self.shown.rfind(HOME))
+        self.wait_for(text, since)
+        while (lines := self._whole(text, since)) is None:
+            # Its last line, or the beginning of the next one, is still to come.
+            self.wait_for("", len(self.shown))
+        return lines
+
+    def _whole(self, text: str, since: int) -> list[str] | None:
+        *earlier, last = self.shown[since:].split(HOME)
+        found = [_lines(picture) for picture in earlier if text in picture]
+        present = _lines(last)
+        is_whole = text in last and len(present) == self.lines and len(present[-1]) == self.columns
+        return found[-1] if found and not is_whole else present if is_whole else None
+
+    def end(self) -> int:
+        """Wait for the end of the process, and return its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.shown
+            self._read(0.1)
+        while self._read(0.0):
+            pass
+        return self.process.returncode
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether it is as it was: the picture gone, the cursor there, the keyboard as before."""
+        pairs = ((ALTERNATE_ON, ALTERNATE_OFF), (CURSOR_OFF, CURSOR_ON))
+        visible = all(self.shown.rfind(off) <= self.shown.rfind(on) for off, on in pairs)
+        return visible and termios.tcgetattr(self._theirs) == self.before
+
+    @property
+    def suspends(self) -> bool:
+        """Whether Ctrl-Z would stop what runs in it."""
+        special = termios.tcgetattr(self._theirs)[6]
+        return bool(special[termios.VSUSP] != b"\0")
+
+    def hang_up(self) -> None:
+        """Close the terminal, as when a connection is lost."""
+        for end in (self._ours, self._theirs):
+            with contextlib.suppress(OSError):
+                os.close(end)
+        self._ours = self._theirs = -1
+
+    def _read(self, patience: float) -> bool:
+        if not select.select([self._ours], [], [], patience)[0]:
+            return False
+        try:
+            self.shown += os.read(self._ours, 65536).decode(errors="replace")
+        except OSError:
+            return False
+        return True
+
+
+def _lines(picture: str) -> list[str]:
+    """Return what a person sees of *picture*."""
+    return [_STYLES.sub("", line).rstrip("\r") for line in picture.split("\n")]
+
+
+def interrupt(process: subprocess.Popen[str], signum: int = signal.SIGINT) -> tuple[int, str, str]:
+    """Send *signum* and return how it ended."""
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, out, err

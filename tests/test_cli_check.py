@@ -1,0 +1,148 @@
+"""``bybit-sync check``: says in order what works, and the first thing that does not in one sentence with its remedy."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bybit_sync.cli import main
+from bybit_sync.simulator import Account, Exchange
+
+from .conftest import KEY, SECRET
+
+Check = Callable[..., tuple[int, dict[str, Any]]]
+STEPS = ["name", "tcp", "upgrade", "clock", "login", "positions", "orders", "user_trades", "balances"]
+
+
+@pytest.fixture
+def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
+    """Check an environment with the account's key, and return the exit code and what it says of each step."""
+    monkeypatch.setenv("BYBIT_API_KEY", KEY)
+    monkeypatch.setenv("BYBIT_API_SECRET", SECRET)
+
+    def run(environment: str, *arguments: str) -> tuple[int, dict[str, Any]]:
+        code = main(["check", "--json", "--environment", environment, *arguments])
+        told = json.loads(capsys.readouterr().out)
+        assert told["works"] is (code == 0)
+        return code, {step["step"]: step for step in told["steps"]}
+
+    return run
+
+
+def failure(steps: dict[str, Any]) -> tuple[str, str]:
+    """Return the step that failed and what it says, all before it having worked and none behind it having been tried."""
+    works = [step["works"] for step in steps.values()]
+    index = works.index(False)
+    assert works == [True] * index + [False] + [None] * (len(works) - index - 1)
+    step = list(steps.values())[index]
+    return step["step"], step["says"]
+
+
+def test_everything_works(check: Check, exchange: Exchange, account: Account) -> None:
+    """Each step in its order, and what is confirmed by name."""
+    code, steps = check(exchange.url)
+    assert (code, list(steps)) == (0, STEPS)
+    assert {step["works"] for step in steps.values()} == {True}
+    assert steps["orders"]["says"] == "confirmed: order.linear, order.inverse"
+    exchange.wait_for(lambda: not exchange.connections)
+
+
+def test_a_person_reads_a_line_a_step(exchange: Exchange, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the sum of it."""
+    assert main(["check", "--simulate"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[1:-1]] == STEPS
+    assert {line.split()[0] for line in lines[1:-1]} == {"ok"}
+    assert lines[-1] == "everything works"
+
+
+def test_a_person_reads_a_failure_in_lines_that_fit(
+    exchange: Exchange, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence stands below its step, and what was not tried below that."""
+    monkeypatch.setenv("BYBIT_API_KEY", KEY)
+    monkeypatch.setenv("BYBIT_API_SECRET", SECRET)
+    assert main(["check", "--environment", exchange.url]) == 4
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    sentence = [line.startswith(" ") for line in lines]
+    assert lines[sentence.index(True) - 1].startswith("FAILED  login")
+    assert [line.split()[0] for line in lines[-4:]] == ["-"] * 4
+
+
+def test_a_name_that_is_none(check: Check) -> None:
+    """The resolver's words, and where to look."""
+    code, steps = check("wss://no-such-host.invalid")
+    step, says = failure(steps)
+    assert (code, step) == (3, "name")
+    assert "no-such-host.invalid was not resolved" in says
+
+
+def test_a_port_where_nobody_listens(check: Check) -> None:
+    """Refused, and by whom."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    code, steps = check(f"ws://127.0.0.1:{port}")
+    step, says = failure(steps)
+    assert (code, step) == (3, "tcp")
+    assert f"127.0.0.1:{port} cannot be reached: Connection refused" in says
+
+
+def test_a_certificate_that_nobody_vouches_for(check: Check) -> None:
+    """The step that says so is TLS; nothing secret was sent."""
+    with Exchange(tls=True) as exchange:
+        code, steps = check(exchange.url)
+        step, says = failure(steps)
+    assert (code, step) == (3, "tls")
+    assert "certificate" in says
+    assert "SSL_CERT_FILE" in says
+
+
+def test_a_host_without_the_path(check: Check, exchange: Exchange) -> None:
+    """What HTTP says, and what that means here."""
+    exchange.refuse_upgrade(404, times=9)
+    code, steps = check(exchange.url)
+    step, says = failure(steps)
+    assert (code, step) == (3, "upgrade")
+    assert "answered 404" in says
+
+
+def test_a_clock_that_is_wrong(check: Check, account: Account, exchange: Exchange) -> None:
+    """Is measured; the login is corrected by itself, so that all of it works."""
+    exchange.clock_offset = 60.0
+    code, steps = check(exchange.url)
+    assert code == 0
+    assert steps["clock"]["says"] == "this machine is 60.0 s behind the exchange: set it (NTP)"
+
+
+def test_without_a_key_the_way_is_checked_up_to_the_login(
+    check: Check, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the ways to give one are told."""
+    monkeypatch.delenv("BYBIT_API_SECRET")
+    code, steps = check(exchange.url)
+    step, says = failure(steps)
+    assert (code, step) == (2, "login")
+    assert "BYBIT_API_SECRET is not set" in says
+
+
+def test_a_key_of_somewhere_else(check: Check, exchange: Exchange) -> None:
+    """The environments that it may belong to are named."""
+    code, steps = check(exchange.url)
+    step, says = failure(steps)
+    assert (code, step) == (4, "login")
+    assert "may belong to another environment: mainnet, testnet, demo" in says
+    assert KEY not in says
+
+
+def test_one_topic_that_is_refused(check: Check, account: Account, exchange: Exchange) -> None:
+    """The others are tried all the same."""
+    exchange.refuse_topic("order.inverse", "topic not allowed", times=9)
+    code, steps = check(exchange.url)
+    assert code == 4
+    assert [name for name, step in steps.items() if step["works"] is False] == ["orders"]
+    assert "order.inverse" in steps["orders"]["says"]

@@ -1,0 +1,263 @@
+"""``record``, ``replay`` and ``stats``: what was seen once can be seen and counted again."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bybit_sync.cli import main
+from bybit_sync.cli.figures import percentile
+from bybit_sync.cli.options import size
+
+from .commands import PATIENCE, Terminal, interrupt, run, start
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+Line = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of a simulated account."""
+    path = tmp_path_factory.mktemp("recordings") / "r.jsonl"
+    code, out, err = run("record", str(path), "--simulate", "--seconds", "1")
+    assert (code, out) == (0, ""), err
+    return path
+
+
+def lines_of(path: Path) -> list[Line]:
+    """Return the lines of a recording."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# --- record ---
+
+
+def test_every_frame_is_recorded_for_its_owner_only(recording: Path) -> None:
+    """Both ways, with both clocks."""
+    lines = lines_of(recording)
+    assert {line["direction"] for line in lines} == {"in", "out", "lost"}
+    assert {tuple(line) for line in lines} == {("recv_ns", "recv_utc", "direction", "frame")}
+    assert stat.S_IMODE(recording.stat().st_mode) == 0o600
+    assert "DEMO-" not in recording.read_text()
+
+
+def test_how_far_it_is_stands_on_the_standard_error(tmp_path: Path) -> None:
+    """In whole lines where it is no terminal; the last one has the sums."""
+    path = tmp_path / "r.jsonl"
+    process = start("record", str(path), "orders", "--simulate")
+    assert process.stderr is not None
+    said = [process.stderr.readline(), process.stderr.readline()]
+    code, out, err = interrupt(process)
+    assert (code, out) == (130, "")
+    assert said[0].startswith("bybit-sync: connecting to ws://127.0.0.1:")
+    assert said[1].startswith("bybit-sync: LIVE  ")
+    count, size_in_bytes = len(lines_of(path)), path.stat().st_size
+    assert err.endswith(f"{path}: {count} frames, {size_in_bytes / 1000:.1f} kB\n"), err
+
+
+def test_on_a_terminal_that_is_one_line(tmp_path: Path) -> None:
+    """Which changes, and is followed by the sums."""
+    with Terminal("record", str(tmp_path / "r.jsonl"), "--simulate") as terminal:
+        terminal.wait_for("\rLIVE  ")
+        terminal.wait_for(" gaps\x1b[K")
+        terminal.type("\x03")
+        assert terminal.end() == 130
+        assert terminal.is_restored
+        assert f"{tmp_path / 'r.jsonl'}: " in terminal.shown.splitlines()[-1]
+
+
+def test_a_recording_is_rotated_by_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And is still one to those that read it."""
+    path = tmp_path / "r.jsonl"
+    assert main(["record", str(path), "--simulate", "--scenario", "busy", "--seconds", "0.5", "--rotate", "20k"]) == 0
+    parts = list(tmp_path.iterdir())
+    assert len(parts) > 1
+    assert max(part.stat().st_size for part in parts) <= 20 * 1024
+    capsys.readouterr()
+    assert main(["stats", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == len(parts)
+
+
+def test_a_recording_goes_to_a_pipe(recording: Path) -> None:
+    """For those who compress it."""
+    code, out, _ = run("record", "-", "--simulate", "--seconds", "0.2")
+    assert code == 0
+    assert {tuple(json.loads(line)) for line in out.splitlines()} == {tuple(lines_of(recording)[0])}
+
+
+@pytest.mark.parametrize("name", ["none/r.jsonl", "."])
+def test_a_file_that_cannot_be_written_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """At once, in one sentence."""
+    assert main(["record", str(tmp_path / name), "--simulate"]) in (2, 5)
+    assert "cannot be opened" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), ("500k", 512_000), ("100M", 100 * 2**20), ("1 GiB", 2**30)])
+def test_a_size_has_a_unit(text: str, number: int) -> None:
+    """As people write it."""
+    assert size(text) == number
+
+
+# --- replay ---
+
+
+def test_a_recording_is_replayed_as_it_was(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every push with rows is there again, in order."""
+    assert main(["replay", str(recording), "--json"]) == 0
+    told = [json.loads(line)["topic"] for line in capsys.readouterr().out.splitlines()]
+    frames = [json.loads(line["frame"]) for line in lines_of(recording) if line["direction"] == "in"]
+    assert told == [frame["topic"] for frame in frames if "topic" in frame]
+
+
+def test_a_replay_has_a_line_per_row(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `watch` prints it."""
+    assert main(["replay", str(recording), "--plain"]) == 0
+    assert "BTCUSDT side=Buy qty=0.5 price=64250 filled=0.2 status=PartiallyFilled" in capsys.readouterr().out
+
+
+def test_a_replay_keeps_its_pace_on_a_terminal(recording: Path) -> None:
+    """Faster when it is told to; the last picture stays."""
+    with Terminal("replay", str(recording), "--speed", "4") as terminal:
+        terminal.wait_for("REPLAY")
+        terminal.wait_for("x4")
+        assert terminal.end() == 0
+        assert terminal.is_restored
+        assert "END" in terminal.shown[terminal.shown.rindex("\x1b[?1049l") :]
+
+
+def test_a_damaged_recording_is_shown_up_to_the_damage(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Then one sentence names the line, and the exit code is 5."""
+    whole = recording.read_text().splitlines()
+    damaged = tmp_path / "r.jsonl"
+    damaged.write_text("\n".join([*whole[:20], whole[20][:40]]))
+    assert main(["replay", str(damaged), "--plain"]) == 5
+    out, err = capsys.readouterr()
+    assert "BTCUSDT" in out
+    assert err.startswith(f"bybit-sync: line 21 of {damaged} ")
+    assert main(["stats", str(damaged), "--json"]) == 5
+    out, err = capsys.readouterr()
+    assert sum(json.loads(out)["frames"].values()) == 20
+    assert "line 21" in err
+
+
+@pytest.mark.parametrize("command", ["replay", "stats"])
+def test_a_file_that_is_not_there_ends_with_five(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And with its name."""
+    assert main([command, "/nowhere/r.jsonl"]) == 5
+    assert capsys.readouterr().err == "bybit-sync: /nowhere/r.jsonl: No such file or directory\n"
+
+
+# --- stats ---
+
+
+def a_line(seconds: float, direction: str, frame: Line) -> str:
+    """Return a line of a recording, *seconds* after noon."""
+    when = NOON + timedelta(seconds=seconds)
+    told = {"recv_ns": round(seconds * 1e9), "recv_utc": f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"}
+    return json.dumps({**told, "direction": direction, "frame": json.dumps(frame)})
+
+
+def in_ms(seconds: float) -> int:
+    """Return so many *seconds* after noon as the exchange tells time."""
+    return round((NOON.timestamp() + seconds) * 1000)
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> str:
+    """A recording of an exchange whose clock is 10 s ahead, with latencies of 0.1, 0.2, … 1 s, all within one second."""
+
+    def pushes() -> Iterator[str]:
+        for number in range(1, 11):
+            read = 2 + number / 20
+            row = {"symbol": "BTCUSDT", "orderId": str(number), "orderStatus": "New", "category": "linear"}
+            made = in_ms(10 + read - number / 10)
+            yield a_line(read, "in", {"topic": "order.linear", "creationTime": made, "data": [row, row]})
+
+    path = tmp_path / "known.jsonl"
+    lines = [
+        a_line(0.0, "out", {"req_id": "1", "op": "auth", "args": ["main", 1, "testnet"]}),
+        a_line(0.1, "in", {"req_id": "1", "success": True, "op": "auth"}),
+        a_line(0.2, "out", {"req_id": "2", "op": "subscribe", "args": ["order.linear"]}),
+        a_line(0.3, "in", {"req_id": "2", "success": True, "op": "subscribe"}),
+        a_line(1.0, "out", {"op": "ping"}),
+        a_line(1.2, "in", {"op": "pong", "args": [str(in_ms(11.1))]}),
+        *pushes(),
+        a_line(5.0, "out", {"op": "ping"}),
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_stats_know_counts_rates_and_latencies(known: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Latency by the exchange's clock, which is ten seconds ahead here."""
+    assert main(["stats", known, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    topic = told["topics"]["order.linear"]
+    assert (told["seconds"], told["frames"], told["gaps"]) == (5.0, {"in": 13, "out": 4}, [])
+    assert told["clock_offset"] == pytest.approx(10.0)
+    assert told["round_trip"]["p50"] == pytest.approx(0.2)
+    assert (topic["pushes"], topic["rows"], topic["mean_per_second"], topic["peak_per_second"]) == (10, 20, 2.0, 10)
+    assert topic["latency"] == pytest.approx({"p50": 0.5, "p90": 0.9, "p99": 1.0, "max": 1.0}, abs=0.002)
+
+
+def test_stats_fit_on_a_terminal(known: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In 80 columns, but for the file's name."""
+    assert main(["stats", known]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{known}: 2026-01-31 12:00:00 to 2026-01-31 12:00:05 UTC, 5.0 s, 1 file")
+    assert "order.linear             10       20    2.00     10 500 ms 900 ms  1.0 s  1.0 s" in lines
+    assert max(map(len, lines[1:])) <= 80
+
+
+def test_stats_tell_gaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two recordings in the same file: updates may be missing between the two."""
+    path = tmp_path / "r.jsonl"
+    for _ in range(2):
+        assert main(["record", str(path), "orders", "--simulate", "--seconds", "0.2"]) == 0
+    capsys.readouterr()
+    assert main(["stats", str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(gap["stream"], gap["reason"]) for gap in told["gaps"]] == [("orders", "DISCONNECTED")]
+    assert told["connections_ended"] == 2
+
+
+@pytest.mark.parametrize(("name", "beginning"), [("p.png", b"\x89PNG"), ("p.svg", b"<?xml")])
+def test_a_plot_is_a_picture(known: str, tmp_path: Path, name: str, beginning: bytes) -> None:
+    """Of the kind that its name says."""
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / name
+    assert main(["stats", known, "--plot", str(picture)]) == 0
+    assert picture.read_bytes().startswith(beginning)
+
+
+def test_a_recording_without_anything_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is counted, and nothing divided by it."""
+    (tmp_path / "r.jsonl").write_text("")
+    assert main(["stats", str(tmp_path / "r.jsonl")]) == 0
+    assert "0 gaps" in capsys.readouterr().out
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    """None of nothing."""
+    assert [percentile([1.0, 2.0, 3.0, 4.0], percent) for percent in (0, 50, 51, 100)] == [1.0, 2.0, 3.0, 4.0]
+    assert percentile([], 50) is None
+
+
+def test_a_reader_of_a_replay_may_leave(recording: Path) -> None:
+    """As in ``bybit-sync replay today.jsonl | head -n 1``."""
+    process = start("replay", str(recording), "--speed", "1")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(PATIENCE) == 0

@@ -1,0 +1,143 @@
+"""The live screen in a real terminal: what it shows, how it resizes, and that it gives the terminal back however it ends."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bybit_sync.simulator import Account, Exchange
+
+from .commands import ALTERNATE_ON, ENVIRONMENT, HOME, Terminal
+from .conftest import KEY, SECRET
+
+NAMES = ["positions", "orders", "user trades", "balances"]
+WITH_KEY = {**ENVIRONMENT, "BYBIT_API_KEY": KEY, "BYBIT_API_SECRET": SECRET}
+End = Callable[[Terminal], None]
+ENDS: dict[str, tuple[End, int]] = {
+    "Ctrl-C": (lambda terminal: terminal.type("\x03"), 130),
+    "q": (lambda terminal: terminal.type("q"), 0),
+    "SIGTERM": (lambda terminal: terminal.process.send_signal(signal.SIGTERM), 143),
+    "SIGHUP": (lambda terminal: terminal.process.send_signal(signal.SIGHUP), 129),
+    "three signals": (lambda terminal: [terminal.process.send_signal(2) for _ in range(3)] and None, 130),
+}
+
+
+def test_there_are_four_tables_and_a_status_line() -> None:
+    """On 80 by 24, each line fitting; a stream without rows says when they come."""
+    with Terminal("watch", "--simulate") as terminal:
+        first = terminal.picture("no row yet: the exchange sends no snapshot")
+        assert first[0].startswith("bybit-sync watch  ws://127.0.0.1:")
+        assert first[1].startswith("LIVE  ping ")
+        whole = terminal.picture("PartiallyFilled")
+        assert [line[:11].rstrip() for line in whole if line.startswith(tuple(NAMES))] == NAMES
+        assert len(whole) == 24
+        assert max(map(len, whole)) <= 80
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_the_terminal_is_given_back(how: str) -> None:
+    """Picture gone, cursor there, keyboard as before; and not a word after it."""
+    end, code = ENDS[how]
+    with Terminal("watch", "--simulate") as terminal:
+        terminal.picture("positions")
+        end(terminal)
+        assert terminal.end() == code
+        assert terminal.is_restored
+        assert terminal.shown.endswith("\x1b[?1049l")
+
+
+def test_an_error_gives_the_terminal_back_too(tmp_path: Path) -> None:
+    """The sentence about it stands below, where it can be read."""
+    damaged = tmp_path / "r.jsonl"
+    damaged.write_text('{"recv_ns": 1, "recv_utc"')
+    with Terminal("replay", str(damaged)) as terminal:
+        assert terminal.end() == 5
+        assert ALTERNATE_ON in terminal.shown
+        assert terminal.is_restored
+        assert "bybit-sync: line 1 of " in terminal.shown[terminal.shown.rindex("\x1b[?1049l") :]
+
+
+def test_a_terminal_that_is_closed_ends_it() -> None:
+    """As when the connection over which somebody works breaks."""
+    with Terminal("watch", "--simulate") as terminal:
+        terminal.picture("positions")
+        terminal.hang_up()
+        assert terminal.process.wait(60) == 129
+
+
+def test_it_follows_the_terminals_size(exchange: Exchange, account: Account) -> None:
+    """More columns and rows when there is room, fewer when there is not; every table stays in sight."""
+    with Terminal("watch", "--environment", exchange.url, env=WITH_KEY) as terminal:
+        terminal.picture("no row yet")
+        for number in range(60):
+            account.place_order("BTCUSDT", "Buy", qty="0.5", price=20000 + number)
+        assert names(terminal.picture("... 60 in all")) == NAMES
+        terminal.resize(140, 40)
+        wide = picture_of(terminal, 40)
+        assert "liquidation" in wide[3]
+        terminal.resize(40, 10)
+        small = picture_of(terminal, 10)
+        assert (names(small), max(map(len, small)) <= 40) == (NAMES, True)
+        for size in ((1, 1), (20, 3), (500, 200), (80, 24)):
+            terminal.resize(*size)
+        assert max(map(len, picture_of(terminal, 24))) <= 80
+
+
+def picture_of(terminal: Terminal, lines: int) -> list[str]:
+    """Return the next picture of so many *lines*."""
+    while len(picture := terminal.picture("LIVE")) != lines:
+        terminal.wait_for(HOME, len(terminal.shown))
+    return picture
+
+
+def names(picture: list[str]) -> list[str]:
+    """Return the names of the tables in *picture*, from above."""
+    return [line[:11].rstrip() for line in picture if line.startswith(tuple(NAMES))]
+
+
+def test_what_is_typed_does_not_spoil_the_picture() -> None:
+    """Nothing is echoed, and Ctrl-Z leaves no picture behind."""
+    with Terminal("watch", "--simulate") as terminal:
+        terminal.picture("positions")
+        assert not terminal.suspends
+        terminal.type("hello\r\n\x1b[A\x1a")
+        terminal.picture("PartiallyFilled")
+        terminal.picture("LIVE")
+        assert "hello" not in terminal.shown
+
+
+def test_after_an_outage_rows_are_marked_as_stale(exchange: Exchange, account: Account) -> None:
+    """Until their next update; the last line says why, and the status line how often."""
+    with Terminal("watch", "--environment", exchange.url, env=WITH_KEY) as terminal:
+        terminal.picture("no row yet")
+        order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+        terminal.picture("20000")
+        exchange.drop()
+        stale = terminal.picture("~ stale until its next update")
+        assert any(line.startswith("~BTCUSDT") for line in stale)
+        assert "  1 reconnect  " in stale[1]
+        assert "updates may be missing (DISCONN" in stale[-1]
+        account.amend(order, price=20001)
+        fresh = terminal.picture(" 20001 ")
+        assert any(line.startswith("BTCUSDT ") and " 20001 " in line for line in fresh)
+
+
+@pytest.mark.parametrize("lacking", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "latin-1"}])
+def test_a_terminal_that_cannot_be_drawn_upon_gets_lines(lacking: dict[str, str]) -> None:
+    """It cannot move its cursor, or has no sign for what was cut."""
+    with Terminal("watch", "--simulate", "--seconds", "0.5", env={**ENVIRONMENT, **lacking}) as terminal:
+        assert terminal.end() == 0
+        assert "\x1b" not in terminal.shown
+        assert "status=New" in terminal.shown
+
+
+def test_a_screen_needs_rich(tmp_path: Path) -> None:
+    """What to install is told in one line, on the terminal as it was."""
+    (tmp_path / "rich.py").write_text("raise ModuleNotFoundError('gone', name='rich')")
+    env = {**ENVIRONMENT, "PYTHONPATH": f"{tmp_path}:{ENVIRONMENT['PYTHONPATH']}"}
+    with Terminal("demo", env=env) as terminal:
+        assert terminal.end() == 1
+        assert terminal.shown == "bybit-sync: rich is not installed: pip install 'bybit-sync[cli]'\r\n"
