@@ -397,6 +397,53 @@ MUTANTS: Final = (
         "with contextlib.suppress(BlockingIOError):",
         f"{_LIFE} -k row144",
     ),
+    # --- time ---
+    Mutant(
+        "never look at the clock",
+        "connection.py",
+        "if time.monotonic() >= due_at:",
+        "if time.monotonic() < 0:",
+        "tests/test_reconnecting.py",
+    ),
+    Mutant(
+        "tell a gap from the answer only",
+        "topics.py",
+        "Confirmed(wish.stream, wish.asked or now)",
+        "Confirmed(wish.stream, now)",
+        "tests/test_protocol_topics.py",
+    ),
+    Mutant(
+        "believe a pong from the end of all dates",
+        "messages.py",
+        "if at is not None and at.year < _LAST_YEAR else None",
+        "if at is not None else None",
+        "tests/test_fuzz_found.py",
+    ),
+    Mutant(
+        "go on when a topic is refused that was proven",
+        "topics.py",
+        "if topic.wish.confirmed:\n            # A push",
+        "if topic is None:\n            # A push",
+        "tests/test_protocol_topics.py",
+    ),
+    # --- recordings and rows ---
+    Mutant(
+        "show another row's wire", "decoding.py", 'Row(frame, ("data", index))', 'Row(frame, ("data", 0))', "tests/test_rows.py"
+    ),
+    Mutant(
+        "record account ids",
+        "recording.py",
+        "return line._replace(frame=scrub(line.frame))",
+        "return line",
+        "tests/test_recording.py",
+    ),
+    Mutant(
+        "forget to record why a connection ended",
+        "connection.py",
+        "self._recorder.lost(str(reason))",
+        "pass",
+        "tests/test_replay.py",
+    ),
     # --- what must not be said, and what must be exact ---
     Mutant("show the key", "messages.py", 'text = text.replace(key(), "***")', "text = str(text)", "tests/test_messages.py"),
     Mutant(
