@@ -15,20 +15,21 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from bybit_sync import to_dict
 from bybit_sync.bell import Bell
 from bybit_sync.dialects import V3, V5, Dialect
 from bybit_sync.environments import Environment
 from bybit_sync.errors import BybitSyncError, ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
 from bybit_sync.transport import Transport, _Link, _upgrade
-from bybit_sync.updates import Event, GapReason, Stream
+from bybit_sync.updates import Stream
 from bybit_sync.wire import Watch, Wire
 from tests.faults.conftest import wants
+from tests.faults.rows import COUNT
+from tests.fuzzing.inputs import OTHERS, ROW, TOKENS, TOPICS, pushed
+from tests.fuzzing.oracles import check_news
 from tests.peers import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame, switching
 from tests.talking import Talk
 
@@ -68,64 +69,12 @@ def mutated(rand: Rand, data: bytes) -> bytes:
     return bytes(piece)
 
 
-TOKENS: Final = [
-    *(b"", b"null", b"true", b"-1", b"0", b"NaN", b"1e999", b"1E-999999999", b"Infinity", b"{}", b"[]", b'""', b'"', b"\\"),
-    *(
-        b"\xff",
-        b"\x00",
-        b"\xef\xbb\xbf",
-        b"\x81\x7f",
-        b"\x81\xff",
-        b"\r\n",
-        b"\r\n\r\n",
-        b": ",
-        b'"op":"auth",',
-        b'"data":null',
-    ),
-    *(
-        b"[" * 40,
-        b"9" * 40,
-        b'{"a":' * 20,
-        b"\xf0\x9f\x92\xb8",
-        b"\\ud800",
-        b'"1_000"',
-        b"1" * 70,
-        b"\xef\xbc\x91",
-    ),
-]
-
-ROWS: Final = """
-{"category": "linear", "symbol": "BTCUSDT", "orderId": "o-1", "side": "Buy", "price": "61234.50", "qty": "0.010", "size": "1",
- "positionIdx": 0, "execId": "e-1", "execType": "Trade", "isMaker": false, "createdTime": "1700000000000", "reduceOnly": true,
- "updatedTime": "1700000000001", "avgPrice": "", "seq": 42, "cumFeeDetail": {"USDT": "0.01"}, "extraFees": "",
- "accountType": "UNIFIED", "totalEquity": "100.0000", "leverage": "10", "orderStatus": "New", "timeInForce": "GTC",
- "coin": [{"coin": "USDT", "walletBalance": "1.5", "equity": "2", "locked": "0"}]}
-"""
-ROW: Final = sorted(json.loads(ROWS).items())
-
-V3_TOPICS: Final = [f"user.{what}.contractAccount" for what in ("order", "position", "execution", "wallet")]
-TOPICS: Final = {
-    V5.name: ["order.linear", "order.inverse", "position.linear", "execution.linear", "wallet"],
-    V3.name: V3_TOPICS,
-}
-
-
 def sound(rand: Rand, dialect: Dialect) -> bytes:
     """Return a frame as the exchange sends them."""
     rows = [dict(rand.sample(ROW, rand.randrange(len(ROW) + 1))) for _ in range(rand.randrange(4))]
-    push = {"id": "i", "topic": rand.choice(TOPICS[dialect.name]), "creationTime": 1_700_000_000_000, "data": rows}
+    push = pushed(rand.choice(TOPICS[dialect.name]), rows)
     message = rand.choice([push, push, push, rand.choice(OTHERS)])
     return json.dumps(message).encode()
-
-
-OTHERS: Final = [
-    {"op": "pong", "args": ["1700000000000"], "conn_id": "c"},
-    {"op": "ping", "ret_msg": "pong", "success": True, "conn_id": "c"},
-    {"op": "subscribe", "success": True, "ret_msg": "", "conn_id": "c"},
-    {"op": "auth", "success": True, "ret_msg": "", "conn_id": "c"},
-    {"type": "COMMAND_RESP", "success": False, "data": {"failTopics": ["wallet"], "successTopics": []}},
-    {"retCode": 0, "op": "auth", "retMsg": "OK"},
-]
 
 
 # --- judging ---
@@ -153,6 +102,7 @@ def try_all(count: int, request: pytest.FixtureRequest, trial: Callable[[Rand], 
     if count > 10_000:  # pytest would keep every record of so many
         logging.getLogger("bybit_sync").setLevel(logging.CRITICAL)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tried = 0
     for seed in seeds(count, request):
         began = time.monotonic()
         try:
@@ -160,6 +110,8 @@ def try_all(count: int, request: pytest.FixtureRequest, trial: Callable[[Rand], 
         except BaseException as error:
             raise AssertionError(f"REPLAY={seed}: {type(error).__name__}: {error}") from error
         assert time.monotonic() - began < SLOW, f"REPLAY={seed} took long"
+        tried += 1
+    request.node.user_properties.append((COUNT + "fuzz inputs", tried))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < BOUND
 
 
@@ -181,32 +133,6 @@ def test_a_session_takes_every_frame(count: int, dialect: Dialect, request: pyte
                 talk.wait(0.1)
 
     try_all(count // 4, request, trial)
-
-
-def check_news(news: Any) -> None:
-    """Make sure that an event is what the contract says of it, row by row."""
-    if not isinstance(news, Event):
-        return
-    assert (news.gap is None) or (news.data == () and news.gap.reason is GapReason.UNDECODABLE)
-    json.dumps(to_dict(news))
-    repr(news)
-    for update in news:
-        check_update(update)
-
-
-def check_update(update: Any) -> None:
-    """Make sure that no field holds what no consumer could expect."""
-    json.dumps(to_dict(update))
-    hash(update)
-    assert isinstance(update.key, tuple)
-    for value in vars_of(update):
-        assert not isinstance(value, float)
-        assert not isinstance(value, datetime) or value.tzinfo is not None
-
-
-def vars_of(update: Any) -> Iterator[object]:
-    """Go over the values of the fields of *update*, as the exchange's own row aside."""
-    return (getattr(update, name) for name in type(update).__slots__ if name not in ("wire", "extra", "__weakref__"))
 
 
 @pytest.mark.parametrize("count", COUNTS)

@@ -9,7 +9,8 @@ import pytest
 
 from bybit_sync import parsing, protocol, transport
 from bybit_sync.decoding import Decoded, Decoder
-from bybit_sync.wire import Head
+from bybit_sync.wire import Head, Wire
+from tests.fuzzing.__main__ import NAMES
 from tests.fuzzing.targets import TARGETS
 
 FOUND: Final = {
@@ -33,6 +34,11 @@ def test_a_target_takes_its_own_seeds(target: str) -> None:
         TARGETS[target].run(seed)
 
 
+def test_every_target_can_be_asked_for() -> None:
+    """The command knows their names before it may import them."""
+    assert tuple(TARGETS) == NAMES
+
+
 def fails(*arguments: Any, **options: Any) -> Any:
     """Fail with what is documented nowhere."""
     raise LookupError
@@ -53,7 +59,7 @@ BUGS: Final[dict[str, tuple[Any, str, Callable[..., Any]]]] = {
     "parsing": (parsing.PARSERS, "json", lambda frame: {}),
     "decoding": (Decoder, "rows", loses_rows),
     "session": (protocol.Session, "tick", fails),
-    "head": (transport.Wire, "read_head", lambda wire: Head(99, "Odd", {}, b"")),
+    "head": (Wire, "read_head", lambda wire: Head(99, "Odd", {}, b"")),
     "frames": (transport.Transport, "receive", says_text),
 }
 
@@ -63,6 +69,6 @@ def test_a_target_notices_a_bug(target: str, monkeypatch: pytest.MonkeyPatch) ->
     """A target that takes everything would find nothing."""
     where, name, bug = BUGS[target]
     put = monkeypatch.setitem if isinstance(where, dict) else monkeypatch.setattr
-    put(where, name, bug)  # type: ignore[operator]
+    put(where, name, bug)
     with pytest.raises((AssertionError, LookupError)):
         TARGETS[target].run(TARGETS[target].seeds[0])

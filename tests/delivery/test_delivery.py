@@ -7,20 +7,35 @@ printed; it can be played again with `play`.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator
+
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
 from tests.delivery.law import judge
 from tests.delivery.play import play
 from tests.delivery.steps import Plot, plots
+from tests.faults.rows import COUNT
 
 LAW = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
-def holds(plot: Plot) -> None:
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
+    """What was judged, for the report of the test."""
+    counted: Counter[str] = Counter({"histories": 0, "histories broken": 0, "updates checked": 0})
+    yield counted
+    for what, number in counted.items():
+        record_property(COUNT + what, number)
+
+
+def holds(plot: Plot, counted: Counter[str]) -> None:
     """Play *plot*, and fail with what breaks the law and the history that shows it."""
     history = play(plot)
     complaints = judge(history)
+    updates = sum(len(one.event.data) for record in history.records for one in record.taken)
+    counted.update({"histories": 1, "histories broken": bool(complaints), "updates checked": updates})
     for at, entry in enumerate(history.log.entries):
         note(f"{at:3d} {entry}")
     assert not complaints, "\n".join(complaints)
@@ -28,27 +43,27 @@ def holds(plot: Plot) -> None:
 
 @settings(LAW, max_examples=500)
 @given(plots("v5"))
-def test_nothing_is_lost_in_silence_in_v5(plot: Plot) -> None:
+def test_nothing_is_lost_in_silence_in_v5(counted: Counter[str], plot: Plot) -> None:
     """Five hundred histories, each of them judged."""
-    holds(plot)
+    holds(plot, counted)
 
 
 @settings(LAW, max_examples=500)
 @given(plots("v3"))
-def test_nothing_is_lost_in_silence_in_v3(plot: Plot) -> None:
+def test_nothing_is_lost_in_silence_in_v3(counted: Counter[str], plot: Plot) -> None:
     """Five hundred histories, each of them judged."""
-    holds(plot)
+    holds(plot, counted)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("dialect", ["v5", "v3"])
 @pytest.mark.timeout(1800)
-def test_nothing_is_lost_in_silence_for_long(dialect: str) -> None:
+def test_nothing_is_lost_in_silence_for_long(dialect: str, counted: Counter[str]) -> None:
     """Five thousand histories in each dialect, others than the default ones."""
 
     @settings(LAW, max_examples=5000, derandomize=False)
     @given(plots(dialect))
     def law(plot: Plot) -> None:
-        holds(plot)
+        holds(plot, counted)
 
     law()

@@ -30,6 +30,7 @@ def check_update(update: Any) -> None:
     json.dumps(to_dict(update))
     hash(update)
     assert isinstance(update.key, tuple)
+    assert all(type(key) is str for key in update.wire)
     for value in vars_of(update):
         assert not isinstance(value, float)
         assert not isinstance(value, Decimal) or value.is_finite()

@@ -26,9 +26,6 @@ class Tape(Wire):
         """Return the next piece, b"" when there is none."""
         return self.pieces.popleft() if self.pieces else b""
 
-    def wait(self, timeout: float | None) -> None:
-        """Return: whatever will come lies there."""
-
     def write(self, data: bytes) -> BaseException | None:
         """Keep *data*."""
         self.written += data
@@ -37,9 +34,6 @@ class Tape(Wire):
     def write_now(self, data: bytes) -> None:
         """Keep *data*."""
         self.written += data
-
-    def release(self) -> None:
-        """There is nothing to give back."""
 
 
 def cut(data: bytes, size: int) -> list[bytes]:
