@@ -48,13 +48,12 @@ _DIGITS = 64  # of a number as written, and the largest exponent
 _WHOLE = 2**63  # where whole numbers end
 _SMALL = 2**29  # whole numbers that Python keeps in one piece
 _WHOLE_DIGITS = 19  # of the largest
-_FLOATS = 2**42  # milliseconds, in the year 2109, that a float of seconds still tells apart from their neighbours
 _NAMES = 1_000  # unknown keys that are logged
 _DESCRIBED = 100  # bad rows of one message that are told in words
 _LOOK = 100  # characters of a value that are told
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_from_epoch = datetime.fromtimestamp
+_MILLISECOND = timedelta(milliseconds=1)
 _ABSENT: Any = object()
 
 
@@ -137,19 +136,16 @@ def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
 
 def _time(value: Any) -> datetime | None:
     """Read milliseconds since 1970, as a text of digits or a whole number; 0 says "never"."""
-    milliseconds = value if value.__class__ is int or not _is_digits(value) else int(value)
-    if milliseconds.__class__ is int and 0 < milliseconds < _FLOATS:
-        # A float of seconds is then less than half a microsecond off, so rounding to microseconds, which is what `datetime`
-        # does with it, gives the milliseconds back; it takes half the time of a sum.
-        return _from_epoch(milliseconds / 1000, timezone.utc)
-    if milliseconds == "":
+    if value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= _WHOLE_DIGITS:
+        value = int(value)
+    if value.__class__ is int and value > 0:
+        try:
+            return _EPOCH + _MILLISECOND * value
+        except OverflowError:
+            raise Misfit("is not a time before the year 10000") from None
+    if value == "" or (value.__class__ is int and value == 0):
         return None
-    if milliseconds.__class__ is not int or milliseconds < 0:
-        raise Misfit("is not a time in milliseconds")
-    try:
-        return _EPOCH + timedelta(0, 0, 0, milliseconds) if milliseconds else None
-    except OverflowError:
-        raise Misfit("is not a time before the year 10000") from None
+    raise Misfit("is not a time in milliseconds")
 
 
 def moment(ms: object) -> datetime | None:
