@@ -53,6 +53,8 @@ class Session:
         self._unreadable: deque[float] = deque(maxlen=UNREADABLE_FRAMES)
         self._doom: ProtocolError | None = None
         self._shapes: set[str] = set()
+        # None when something happened that may have made it earlier, or late.
+        self._next_deadline: float | None = None
 
     # --- asked ---
 
@@ -61,7 +63,13 @@ class Session:
         return self._post.take()
 
     def next_deadline(self) -> float:
-        """Return when `tick` is due, on the monotonic clock."""
+        """Return when `tick` is due, on the monotonic clock; never too late."""
+        # Pushes, which are nearly all that happens, put it off only: who comes too early asks again.
+        if self._next_deadline is None:
+            self._next_deadline = self._earliest()
+        return self._next_deadline
+
+    def _earliest(self) -> float:
         if self._doom is not None:
             return 0.0
         deadlines = [self._heartbeat.next_deadline(), *self._topics.due()]
@@ -92,6 +100,7 @@ class Session:
 
     def sent(self, request: Request, now: Moment) -> None:
         """Take note that *request* went out at *now*: the exchange's time to answer begins."""
+        self._next_deadline = None
         if request.op == "ping":
             self._heartbeat.pinged(now)
         elif request.op == "auth":
@@ -101,6 +110,7 @@ class Session:
 
     def want(self, stream: Stream, now: Moment, *, returning: bool = False) -> None:
         """Subscribe to *stream*, now or as soon as the login is accepted."""
+        self._next_deadline = None
         self._topics.want(stream, now, returning=returning)
 
     def unwant(self, stream: Stream) -> Sequence[News]:
@@ -109,6 +119,7 @@ class Session:
 
     def doubt(self, now: Moment) -> None:
         """Have the connection prove itself: the machine was suspended."""
+        self._next_deadline = None
         self._heartbeat.doubt(now)
 
     def heard(self, ns: int) -> None:
@@ -120,12 +131,14 @@ class Session:
         try:
             message = parse(frame)
         except Unreadable as error:
+            self._next_deadline = None
             return self._cannot_read(frame, error.detail, now)
         if type(message) is not dict:
             return self._strange(frame, f"not an object but {_kind(message)}", now, may_hold_rows=True)
         meaning = read(message)
         if isinstance(meaning, Push):
             return self._push(meaning, frame, now)
+        self._next_deadline = None
         if isinstance(meaning, Pong):
             return self._pong(meaning, now)
         if isinstance(meaning, Answer):
@@ -134,6 +147,7 @@ class Session:
 
     def tick(self, now: Moment) -> None:
         """Do what is due at *now*. Raises `ConnectionLost` when the exchange did not do what was."""
+        self._next_deadline = None
         if self._doom is not None:
             raise self._doom
         if self._heartbeat.is_ping_due(now):

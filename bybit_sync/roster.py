@@ -106,6 +106,8 @@ class Roster:
 
     def settle_debts(self) -> bool:
         """Offer full queues what they are owed; say whether nothing is owed any more."""
+        if not self._debtors and not self._queueing:
+            return True
         self._debtors = [s for s in self._debtors if not s.settle_debts()]
         owing = [s for s in self._queueing if not s.settle_debts()]
         return not self._debtors and not owing
