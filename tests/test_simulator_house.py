@@ -17,6 +17,8 @@ IMPURE = {"socket", "ssl", "threading", "time", "selectors", "select"}
 DOORS = {"websockets": {"connection", "exchange", "listener"}, "trustme": {"secure"}}
 EVERYWHERE = {"attrs", "typing_extensions"}
 
+OF_THE_LIBRARY = {"demo": {"bybit_sync.client"}, "recording": {"bybit_sync.errors", "bybit_sync.recorded"}}
+
 
 def imports(path: Path) -> set[str]:
     """Return the modules that *path* imports when it runs: not those that are there for annotations only."""
@@ -40,11 +42,11 @@ def own(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.stem)
 def test_a_foreign_library_has_few_doors(path: Path) -> None:
-    """And of the library that it is there to test, the simulator imports nothing but the demo's client."""
+    """And of the library that it is there to test it imports nothing but the demo's client, and how recordings are written."""
     roots = {name.partition(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - EVERYWHERE - {"bybit_sync"}
     assert {root for root in roots if path.stem not in DOORS.get(root, set())} == set()
     theirs = {name for name in imports(path) if name.startswith("bybit_sync.") and not name.startswith("bybit_sync.simulator")}
-    assert theirs <= ({"bybit_sync.client"} if path.stem == "demo" else set())
+    assert theirs <= OF_THE_LIBRARY.get(path.stem, set())
 
 
 @pytest.mark.parametrize("path", [path for path in ROOMS if path.stem in PURE], ids=lambda path: path.stem)
