@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class SubscriptionState(TextEnum):
-    """What a subscription is doing."""
+    """What a subscription is doing. Each is its text: ``SubscriptionState.LIVE == "LIVE"``."""
 
     PENDING = "PENDING"
     """Asked for, never confirmed yet."""
@@ -47,7 +47,7 @@ class SubscriptionState(TextEnum):
 
 @frozen(kw_only=True)
 class SubscriptionHealth:
-    """The state of one subscription, at the time of asking.
+    """The state of one subscription, at the time of asking: of *stream*, in *state*. Part of `Health`; immutable.
 
     *delivered* counts the events handed over (gaps included), *queued* those that wait, *dropped* those that found the
     buffer full, *undecodable* the rows (and whole frames) that could not be read, *handler_errors* the exceptions of the
@@ -99,8 +99,18 @@ class CallbackThread(threading.Thread):
 class Subscription(Generic[T]):
     """A subscription to one stream, made by ``client.subscribe_*``.
 
-    Without a sink it is the queue itself: take events with `get` or by iterating. It is a context manager that closes itself.
-    Every method may be called from any thread.
+    Without a sink it is the queue itself: take events with `get` or by iterating, from one thread or several; each event goes
+    to one of them. Iteration ends after `close`, and raises the error if it ended with one. It is a context manager that
+    closes itself. Every method may be called from any thread.
+
+    Example:
+        >>> with client.subscribe_orders() as orders:
+        ...     order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+        ...     for event in orders:
+        ...         print(event.data[0].order_status, orders)
+        ...         break
+        New <Subscription orders of main: LIVE, 1 delivered, 0 queued, 0 dropped>
+
     """
 
     def __init__(
@@ -160,7 +170,13 @@ class Subscription(Generic[T]):
         return self._state
 
     def get(self, timeout: float | None = None) -> Event[T]:
-        """Return the next event, waiting up to *timeout* seconds for it (None: without limit).
+        """Return the next event, waiting up to *timeout* seconds for it (None: without limit). Ctrl-C interrupts it.
+
+        Example:
+            >>> orders = client.subscribe_orders()
+            >>> orders.get(timeout=0.01)
+            Traceback (most recent call last):
+            _queue.Empty
 
         Raises:
             queue.Empty: nothing came in time.
@@ -196,6 +212,21 @@ class Subscription(Generic[T]):
         Waits up to *timeout* seconds for the callback to have run; 0 never waits. Returns False if it still ran then: what is
         undelivered is discarded and no further call starts. Inside a callback of the same client it does not wait, and
         discards what is buffered for the callback's own subscription. Never hold a lock that your callback takes.
+
+        Example:
+            >>> orders = client.subscribe_orders()
+            >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+            >>> exchange.wait_for(lambda: client.health().subscriptions[0].queued)
+            1
+            >>> orders.close()
+            True
+            >>> [event.data[0].order_status for event in orders]  # what was buffered is still there
+            [OrderStatus('New')]
+
+        Raises:
+            ConfigurationError: *timeout* is no number from 0 up.
+            ClientClosed: this process was forked from the client's.
+
         """
         not_negative(self, "timeout", timeout)
         self._owner.check_process()

@@ -71,11 +71,11 @@ class Board:
 
     def __init__(self, streams: Iterable[Stream]) -> None:
         self._tables: Mapping[Stream, _Table] = {stream: _TABLES[stream]() for stream in streams}
-        self.events = 0
+        self.events: int = 0
         """Pushes, gaps not among them."""
-        self.updates = 0
+        self.updates: int = 0
         """Rows of these."""
-        self.gaps = 0
+        self.gaps: int = 0
         self.last_gap: tuple[Stream, Gap] | None = None
         self.ended: dict[Stream, Gap] = {}
         """Streams that have ended by themselves, and how."""

@@ -42,7 +42,7 @@ class Screen:
     """
 
     def __init__(self, board: Board, title: str, headline: Callable[[], Headline], *, keep: bool = False) -> None:
-        self.note = ""
+        self.note: str = ""
         """What is to be read below the tables: the last warning, or gap."""
         self._board = board
         self._title = title

@@ -20,7 +20,7 @@ class Stopped(KeyboardInterrupt):
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
-        self.code = 128 + signum
+        self.code: int = 128 + signum
 
 
 @contextlib.contextmanager

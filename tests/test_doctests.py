@@ -1,0 +1,184 @@
+"""The examples in the docstrings and in README.md are true: each runs as it stands, against a simulated exchange."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import io
+import os
+import queue
+import re
+import signal
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import bybit_sync
+from bybit_sync import Client
+from bybit_sync.simulator import Account, Exchange
+from tests.conftest import FAST_ARGUMENTS, FastClient
+
+ROOT = Path(__file__).parent.parent
+# What every example may use without saying so; the package's docstring tells how `exchange`, `account` and `client` are made.
+GIVEN: dict[str, Any] = {
+    **{name: getattr(bybit_sync, name) for name in bybit_sync.__all__},
+    "Decimal": Decimal,
+    "Exchange": Exchange,
+    "bybit_sync": bybit_sync,
+    "os": os,
+    "queue": queue,
+}
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def documented(path: Path) -> Iterator[tuple[str, str, int]]:
+    """Yield name, docstring and first line of everything in *path*: the module, its classes, functions and methods."""
+
+    def look(node: Any, name: str) -> Iterator[tuple[str, str, int]]:
+        if (text := ast.get_docstring(node)) is not None:
+            yield name, text, node.body[0].lineno - 1
+        for child in node.body:
+            if isinstance(child, (ast.ClassDef, ast.FunctionDef)):
+                yield from look(child, f"{name}.{child.name}")
+
+    yield from look(ast.parse(path.read_text(encoding="utf-8")), ".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+
+EXAMPLES = [
+    pytest.param(doctest.DocTestParser().get_doctest(text, {}, name, str(path), line), id=name)
+    for path in sorted((ROOT / "bybit_sync").rglob("*.py"))
+    for name, text, line in documented(path)
+    if ">>>" in text
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_is_true(
+    example: doctest.DocTest,
+    exchange: Exchange,
+    make_client: Callable[..., Client],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It prints what it says that it prints."""
+    monkeypatch.chdir(tmp_path)
+    account, client = exchange.account("KEY", "SECRET"), make_client("KEY", "SECRET", name="main")
+    example.globs = {**GIVEN, "exchange": exchange, "account": account, "client": client}
+    said = io.StringIO()
+    with mock.patch.dict(os.environ):
+        failed, tried = doctest.DocTestRunner(optionflags=FLAGS).run(example, out=said.write)
+    assert failed == 0, said.getvalue()
+    assert tried > 0
+
+
+def test_there_are_examples() -> None:
+    """They were found."""
+    assert len(EXAMPLES) > 20
+
+
+# --- README.md ---
+
+
+def blocks() -> Iterator[Any]:
+    """Yield the Python blocks of the README, named by what they begin with."""
+    heading = ""
+    for part in re.split(r"^(## .*$)", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE):
+        heading = part[3:] if part.startswith("## ") else heading
+        for number, found in enumerate(re.findall(r"^```python\n(.*?)^```$", part, flags=re.MULTILINE | re.DOTALL), start=1):
+            yield pytest.param(found, id=f"{heading} {number}")
+
+
+class Rest:
+    """Stands in for pybit's HTTP: any call is answered with one row, and remembered."""
+
+    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def __init__(self, **_keys: str) -> None: ...
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        self.asked.put(name)
+        return lambda **_: {"result": {"list": [{"orderId": "1", "execId": "1", "updatedTime": "1"}]}}
+
+
+@pytest.fixture
+def readers(exchange: Exchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Client]]:
+    """Every client that is made as the README makes it is one of the simulated exchange."""
+    made: list[Client] = []
+    raised: list[BaseException] = []
+
+    class Reader(FastClient):
+        """Is fast, and elsewhere."""
+
+        def __init__(self, api_key: str, api_secret: str, **options: Any) -> None:
+            told: dict[str, Any] = {"on_error": lambda error, *_: raised.append(error)}
+            super().__init__(api_key, api_secret, **{"environment": exchange.url, **FAST_ARGUMENTS, **told, **options})
+            made.append(self)
+
+    monkeypatch.setattr(bybit_sync, "Client", Reader)
+    monkeypatch.setitem(sys.modules, "pybit", types.ModuleType("pybit"))
+    monkeypatch.setitem(sys.modules, "pybit.unified_trading", types.SimpleNamespace(HTTP=Rest))
+    monkeypatch.setenv("BYBIT_API_KEY", "KEY")
+    monkeypatch.setenv("BYBIT_API_SECRET", "SECRET")
+    monkeypatch.chdir(tmp_path)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    yield made
+    signal.signal(signal.SIGTERM, on_sigterm)
+    for client in made:
+        client.close()
+    assert raised == []
+
+
+def trade(exchange: Exchange, account: Account, over: threading.Event, made: list[Client]) -> None:
+    """Let something happen once somebody listens: an order is filled, the connection is lost. Then end what still runs."""
+
+    def listening() -> bool:
+        return over.is_set() or any(connection.topics for connection in account.connections)
+
+    if exchange.wait_for(listening, timeout=30):
+        account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+        exchange.drop()
+        exchange.wait_for(listening, timeout=30)
+    while not over.wait(0.2):
+        for client in made:
+            client.close(timeout=0)
+
+
+def run(block: str, exchange: Exchange, made: list[Client]) -> dict[str, Any]:
+    """Run *block* from its first line to its last, and return what it made."""
+    account, over = exchange.account("KEY", "SECRET"), threading.Event()
+    given = {**GIVEN, "client": bybit_sync.Client("KEY", "SECRET", name="main"), "callback": print}
+    helper = threading.Thread(target=trade, args=(exchange, account, over, made))
+    if "with Exchange()" not in block:
+        helper.start()
+    try:
+        exec(compile(block, "README.md", "exec"), given)
+    finally:
+        over.set()
+        if helper.ident:
+            helper.join()
+    return given
+
+
+@pytest.mark.parametrize("block", list(blocks()))
+def test_what_the_readme_shows_runs(block: str, exchange: Exchange, readers: list[Client]) -> None:
+    """As it stands; what would run for ever ends when its client is closed."""
+    run(block, exchange, readers)
+
+
+def test_the_recipe_of_the_readme_reads_rest_after_a_gap(exchange: Exchange, readers: list[Client]) -> None:
+    """Its callbacks ask, for each stream, what pybit offers, and take over what is listed."""
+    (recipe,) = [block.values[0] for block in blocks() if "After a gap" in str(block.id)]
+    given = run(recipe, exchange, readers)
+    client = bybit_sync.Client("KEY", "SECRET")
+    client.subscribe_orders(given["on_orders"])
+    client.subscribe_user_trades(given["on_user_trades"])
+    exchange.drop()
+    assert {Rest.asked.get(timeout=5), Rest.asked.get(timeout=5)} == {"get_open_orders", "get_executions"}
+    exchange.wait_for(lambda: (list(given["orders"]), list(given["trades"])) == (["1"], ["1"]))

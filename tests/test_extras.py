@@ -1,0 +1,50 @@
+"""Without the extras: what an extra would only make faster works as well, and what needs one says which."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+FRAME = '{"price": 0.10000000000000000001, "text": "\\\\ud800", "list": [1, true, null]}'
+
+
+def printed(script: str) -> str:
+    """Run *script* in an interpreter of its own, and return what it printed."""
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
+    command = [sys.executable, "-W", "error", "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=path).stdout.strip()
+
+
+def without(package: str, script: str) -> str:
+    """Return what *script* prints where *package* is not installed."""
+    return printed(f"import sys; sys.modules[{package!r}] = None\n{script}")
+
+
+def test_without_msgspec_frames_are_read_as_exactly() -> None:
+    """The standard library's parser takes over: every number exact, every text as it came."""
+    read = f"from bybit_sync.parsing import PARSERS, parse; print(ascii(parse({FRAME!r})), *PARSERS)"
+    value, _, parsers = without("msgspec", read).rpartition("} ")
+    assert parsers == "json"
+    assert value == printed(read).rpartition("} ")[0]
+    assert "Decimal('0.10000000000000000001')" in value
+
+
+def test_without_cryptography_an_rsa_key_is_refused_with_the_remedy() -> None:
+    """As a mistake of the installation, before anything is connected."""
+    script = """
+from bybit_sync import ConfigurationError, rsa_signer
+try:
+    rsa_signer("a key")
+except ConfigurationError as error:
+    print(error)
+"""
+    assert "pip install 'bybit-sync[rsa]'" in without("cryptography", script)
+
+
+@pytest.mark.parametrize("package", ["msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme"])
+def test_the_library_is_imported_without_any_extra(package: str) -> None:
+    """None of them is touched by `import bybit_sync`."""
+    assert without(package, "import bybit_sync; print(bybit_sync.Client.__name__)") == "Client"
