@@ -16,7 +16,7 @@ import pytest
 
 from bybit_sync import V3, V5, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
 from bybit_sync.decoding import moment
-from bybit_sync.dialects import Channel
+from bybit_sync.dialects import DECODER, Channel
 from bybit_sync.parsing import PARSERS, Unreadable
 
 POSITIONS = V5.channels(Stream.POSITIONS, None)[0]
@@ -285,6 +285,19 @@ def test_what_is_no_text_flag_is_refused(parse: Decode, value: str) -> None:
     assert refused(ORDERS, parse(f'[{{"orderId": "o-1", "isLeverage": {value}}}]')).endswith('is not "0" or "1"')
 
 
+@pytest.mark.parametrize("right", ['"isLeverage": "1"', '"isLeverage": ""', '"reduceOnly": true', '"positionIdx": 0'])
+def test_of_a_row_that_cannot_be_read_only_what_is_wrong_is_named(parse: Decode, right: str) -> None:
+    """Not its neighbour, which is read once more with it and is right."""
+    row = f'[{{"orderId": "o-1", {right}, "qty": "1_000"}}]'
+    assert refused(ORDERS, parse(row)) == "data[0].qty: '1_000' is not a number"
+
+
+def test_of_a_position_that_cannot_be_read_only_what_is_wrong_is_named(fault: Decode) -> None:
+    """The same for what only a position has."""
+    for flag in ("0", "1", '""'):
+        assert fault(f'"autoAddMargin": {flag}, "size": "x"') == "data[0].size: 'x' is not a number"
+
+
 def test_text_is_delivered_as_it_is(order: Decode) -> None:
     """Line breaks, zeros, terminal codes and half a surrogate pair arrive unchanged; "" is None."""
     assert order(r'"orderLinkId": "a\n\u0000\u001b[31m\ud800"').order_link_id == "a\n\x00\x1b[31m\ud800"
@@ -349,6 +362,16 @@ def test_unknown_keys_are_in_extra_and_the_row_in_wire(parse: Decode) -> None:
     update = only(POSITIONS, parse(json.dumps([row])))
     assert update.extra == {"moon": {"phase": None}, "tide": [1]}
     assert update.wire == row
+    assert (len(update.wire), list(update.wire)) == (len(row), list(row))
+
+
+def test_a_row_may_be_read_alone() -> None:
+    """Without a push around it; then whatever is wrong with it is raised."""
+    read = DECODER.reader(PositionUpdate)
+    row = {"symbol": "BTCUSDT", "positionIdx": 0, "size": "1.0"}
+    assert read(row, row).size == Decimal("1.0")
+    with pytest.raises(ValueError, match="is not a number"):
+        read({**row, "size": "x"}, row)
 
 
 def test_row_is_read_only(position: Decode) -> None:

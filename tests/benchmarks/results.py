@@ -1,0 +1,51 @@
+"""Everything in one text, for people: what is kept in RESULTS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.benchmarks.machine import machine, versions
+from tests.benchmarks.table import table
+
+PLACE = Path(__file__).parent / "RESULTS.md"
+
+_HEAD = """\
+# What bybit_sync costs
+
+Written by `python -m tests.benchmarks all` (`pip install -e ".[bench]"`). Medians over rounds, in parentheses the range; a
+ratio is taken within a round. In every round each contestant runs once, in a process of its own, against one server in another
+process that has rendered all messages before; the order changes from round to round. Every message is another, warming up is
+not counted, and everybody has to prove that they were handed all of them, the last one last.
+
+* **callback**, **queue**, **iterator**: this library in its three forms, msgspec not importable; **+speed** with it.
+* **pybit**: callbacks. **ccxt**: a loop over each `watch_…`. While messages come back to back, that loop gets a turn for less
+  than one in a hundred (the last table says how many): what ccxt has processed is counted, though its user sees little of it.
+* **bare**: a loop over websocket-client without its UTF-8 check, and `json.loads`.
+* **limit**: one thread, large reads, frames cut in place, JSON decoded in C into structs of text; the **exact limit** makes
+  Decimals of the numbers in quotes, as we do."""
+
+NOTES = {
+    "throughput": (
+        "From the wire to the user's code, back to back; `execution` has two fills in a message. "
+        "In the last column messages come one by one, and everybody has to wake up for each."
+    ),
+    "latency": (
+        "From the exchange's send to the callback, by the clock that all processes of a machine share. "
+        "Percentiles are those of one round each."
+    ),
+    "scale": (
+        "Many clients in one process, each with a callback on all four streams. Idle includes the pings. "
+        "The exchange is away for half a second; all are back when the last stream of the last client has told its gap."
+    ),
+    "rest": "Imports, events that wait because their callback does, and messages of 100 rows.",
+}
+
+
+def text(sections: Mapping[str, Sequence[str]]) -> str:
+    """Return the tables of *sections* with where they come from."""
+    facts = {**machine(), **{name: version for name, version in versions().items() if name != "bybit-sync"}}
+    parts = [_HEAD, table(("", "measured on"), facts.items())]
+    for name, tables in sections.items():
+        parts += [f"## {name.capitalize()}", NOTES[name], *tables]
+    return "\n\n".join(parts) + "\n"

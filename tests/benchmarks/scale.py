@@ -1,0 +1,108 @@
+"""Many clients in one process: what each costs, idle and at work, and how soon all are back when the exchange was away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tests.benchmarks.payloads import STREAMS
+from tests.benchmarks.processes import Process
+from tests.benchmarks.table import number, table
+from tests.benchmarks.throughput import prepared_server
+
+AWAY = 0.5
+"""How many seconds nobody listens when the exchange restarts."""
+PACE = 2_000
+"""How many messages a second all clients together get when they come at a pace."""
+
+
+class Plan(NamedTuple):
+    """What one run measures."""
+
+    clients: Sequence[int] = (1, 10, 100, 500)
+    idle_seconds: float = 12.0
+    messages: int = 6_000
+
+
+class Cost(NamedTuple):
+    """What so many clients took."""
+
+    threads: int
+    kib_per_client: float
+    live_s: float
+    idle_percent: float
+    back_s: float
+    paced_us: float
+    flood_us: float
+
+
+def measure(plan: Plan) -> dict[int, Cost]:
+    """Return the costs by number of clients."""
+    most = plan.messages // len(STREAMS) // min(plan.clients)
+    with prepared_server(**dict.fromkeys(STREAMS, most)) as (server, url):
+        return {count: _measure(plan, server, url, count) for count in plan.clients}
+
+
+def _measure(plan: Plan, server: Process, url: str, count: int) -> Cost:
+    each = max(1, plan.messages // count // len(STREAMS))
+    with Process("scale_child", str(count), url) as crowd:
+        first = crowd.ask(do="first")
+        idle = crowd.ask(do="idle", seconds=plan.idle_seconds)["percent"]
+        _work(server, crowd, count, each, PACE * 2)  # to warm up
+        paced = _work(server, crowd, count, each, PACE)
+        flood = _work(server, crowd, count, each, 1e9)
+        back = _restart(server, crowd)
+    return Cost(first["threads"], first["kib_per_client"], first["live_s"], idle, back, paced, flood)
+
+
+def _work(server: Process, crowd: Process, count: int, each: int, rate: float) -> float:
+    """Return the CPU time of one message, in microseconds, when all streams of all clients get theirs in turn."""
+    total = each * count * len(STREAMS)
+    crowd.ask(do="expect", events=total)
+    for stream in STREAMS:
+        sent: dict[str, Any] = server.ask(do="deal", kind=stream, first=0, count=each, rate=rate)
+        if sent["peers"] != count:
+            raise RuntimeError(f"{sent['peers']} of {count} clients are subscribed to {stream}")
+    return float(crowd.ask(do="result")["cpu"]) / total / 1e3
+
+
+def _restart(server: Process, crowd: Process) -> float:
+    """Return how many seconds after the exchange listens again all streams are confirmed and told so."""
+    crowd.ask(do="expect_gaps")
+    gone = server.ask(do="restart", after=AWAY)
+    return float(crowd.ask(do="back")["at"] - gone["back_at"]) / 1e9
+
+
+def report(costs: dict[int, Cost]) -> list[str]:
+    """Return the table."""
+    head = (
+        "clients",
+        "threads",
+        "KiB a client",
+        "s until all live",
+        "idle, % of a core",
+        "idle, % per 100 clients",
+        "s until all back",
+        f"CPU, µs a message at {PACE:,}/s",
+        "CPU, µs a message in a flood",
+    )
+    rows = [
+        (
+            count,
+            cost.threads,
+            number(cost.kib_per_client),
+            number(cost.live_s),
+            number(cost.idle_percent),
+            number(cost.idle_percent / count * 100) if count >= 100 else "",
+            number(cost.back_s),
+            number(cost.paced_us),
+            number(cost.flood_us),
+        )
+        for count, cost in costs.items()
+    ]
+    return [table(head, rows)]
+
+
+def as_json(costs: dict[int, Cost]) -> dict[str, Any]:
+    """Return everything that was measured, by number of clients."""
+    return {str(count): cost._asdict() for count, cost in costs.items()}
