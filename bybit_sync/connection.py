@@ -44,7 +44,7 @@ from bybit_sync.subscription import CallbackThread, Subscription
 from bybit_sync.timings import Timings
 from bybit_sync.transport import Transport, open_websocket
 from bybit_sync.updates import Event
-from bybit_sync.waiting import Flag, join, wait_for
+from bybit_sync.waiting import Flag, Floor, join, wait_for
 from bybit_sync.wire import bare
 
 __all__ = ["Connection", "Settings"]
@@ -75,6 +75,8 @@ class Settings:
 
 # The connections that have a thread.
 _running: Final[set[Connection]] = set()
+# One connection of a process reads at a time: more could only take turns, and hundreds would do little else.
+_floor = Floor(patience=0.1)
 
 
 class _Stop(Exception):
@@ -459,6 +461,15 @@ class Connection:
                 self._recorder.sent(request, now)
 
     def _listen(self, session: Session, transport: Transport) -> None:
+        # A queue that blocks, or a log handler, keeps the other clients of this process waiting for a moment only.
+        has_floor = _floor.take()
+        try:
+            self._listen_now(session, transport)
+        finally:
+            if has_floor:
+                _floor.leave()
+
+    def _listen_now(self, session: Session, transport: Transport) -> None:
         now, recorder = Moment.now(), self._recorder
         for frame in transport.receive():
             if recorder is not None:
@@ -732,6 +743,8 @@ def _say_goodbye() -> None:
 
 
 def _leave_to_the_parent() -> None:
+    global _floor  # noqa: PLW0603 - who has it is a thread of the parent's
+    _floor = Floor(patience=0.1)
     for connection in tuple(_running):
         connection.abandon()
 

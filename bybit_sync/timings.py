@@ -33,7 +33,7 @@ class Timings:
     """A connection that stayed LIVE this long forgives the failures before it."""
     ask_again: float = 5.0
     """A topic refused on the return from an outage is asked for once more after this."""
-    glance: float = 2.0
+    glance: float = 2.5
     """At least so often a connection's thread looks whether the machine was suspended."""
     asleep: float = 2.0
     """A longer sleep makes the connection doubtful."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-__all__ = ["Flag", "Parking", "join", "remaining", "wait_for"]
+__all__ = ["Flag", "Floor", "Parking", "join", "remaining", "wait_for"]
 
 # How long the main thread waits at a stretch. A signal that arrives as it begins to wait, or at another thread, does not
 # wake it (on Windows none does): Ctrl-C is seen in between.
@@ -85,6 +85,26 @@ class Flag:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set; False when *timeout* (in seconds; None: no limit) passes first."""
         return self._parking.wait(self.is_set, None if timeout is None else time.monotonic() + timeout)
+
+
+class Floor:
+    """Who has it may speak first; nobody waits for it longer than *patience* seconds, and then speaks all the same.
+
+    It keeps nothing consistent: threads that would only contend for the interpreter, and wake every few milliseconds to ask
+    for it, sleep here instead.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Wait for it, and say whether it is ours: then `leave` it."""
+        return self._lock.acquire(timeout=self._patience)
+
+    def leave(self) -> None:
+        """Let the next one have it."""
+        self._lock.release()
 
 
 class _Waitable(Protocol):

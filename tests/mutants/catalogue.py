@@ -426,6 +426,13 @@ MUTANTS: Final = (
         "if topic is None:\n            # A push",
         "tests/test_protocol_topics.py",
     ),
+    Mutant(
+        "wait for the floor for ever",
+        "waiting.py",
+        "self._lock.acquire(timeout=self._patience)",
+        "self._lock.acquire()",
+        "tests/test_floor.py",
+    ),
     # --- recordings and rows ---
     Mutant(
         "show another row's wire", "decoding.py", 'Row(frame, ("data", index))', 'Row(frame, ("data", 0))', "tests/test_rows.py"

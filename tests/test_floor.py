@@ -1,0 +1,74 @@
+"""The clients of one process read one after the other, and none can keep the others waiting."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bybit_sync import Client
+from bybit_sync import connection as house
+from bybit_sync.simulator import Account
+from bybit_sync.waiting import Floor
+
+
+class StuckQueue:
+    """A queue that keeps whoever puts to it."""
+
+    def __init__(self) -> None:
+        self.has_one = threading.Event()
+        self.lets_go = threading.Event()
+
+    def put_nowait(self, item: object) -> None:
+        """Take *item*, in its own time."""
+        self.has_one.set()
+        self.lets_go.wait(20)
+
+
+@pytest.fixture
+def stuck() -> Iterator[StuckQueue]:
+    """A queue that lets go at the end."""
+    stuck = StuckQueue()
+    yield stuck
+    stuck.lets_go.set()
+
+
+def test_who_has_the_floor_has_it_alone() -> None:
+    """Nobody else gets it before it is left."""
+    floor = Floor(patience=0.01)
+    assert [floor.take(), floor.take()] == [True, False]
+    floor.leave()
+    assert floor.take()
+
+
+def test_a_queue_that_blocks_costs_its_own_client_only(
+    account: Account, make_client: Callable[..., Client], stuck: StuckQueue
+) -> None:
+    """The others go on reading, pings included, though it happened while its client had the floor."""
+    blocked, free = make_client(), make_client()
+    inbox: queue.Queue[Any] = queue.Queue()
+    blocked.subscribe_orders(stuck)
+    free.subscribe_orders(inbox)
+    account.place_order("BTCUSDT", "Buy", qty="1", price="20000")
+    assert stuck.has_one.wait(5)
+    account.place_order("BTCUSDT", "Buy", qty="2", price="20000")
+    assert [inbox.get(timeout=5).data[0].qty for _ in range(2)] == [1, 2]
+    stuck.lets_go.set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks are POSIX's")
+def test_a_fork_takes_the_floor_from_nobody() -> None:
+    """A thread of the parent's has it, which the child has not: the child's clients find it free."""
+    assert house._floor.take()
+    try:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if house._floor.take() else 1)
+    finally:
+        house._floor.leave()
+    assert os.waitpid(child, 0)[1] == 0
