@@ -431,7 +431,7 @@ MUTANTS: Final = (
         "waiting.py",
         "self._lock.acquire(timeout=self._patience)",
         "self._lock.acquire()",
-        "tests/test_floor.py",
+        "tests/test_floor.py --timeout=20",
     ),
     # --- recordings and rows ---
     Mutant(
