@@ -20,6 +20,11 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from bybit_sync import dialing
 from bybit_sync.bell import Bell
@@ -30,6 +35,7 @@ from tests.peers import Line, Peer, Script, closed_port, frame, opened, plays, r
 
 AUTHORITY = trustme.CA()
 NOW = datetime.now(timezone.utc)
+HOUR = timedelta(hours=1)
 
 
 def server_context(*names: str, **options: Any) -> ssl.SSLContext:
@@ -89,6 +95,23 @@ def test_certificate_for_another_name_is_told_with_both(bell: Bell, trusting: ss
         error = failure(f"wss://localhost:{peer.port}", bell, ssl_context=trusting)
     assert isinstance(error, TLSError)
     assert "is for impostor.example, 192.0.2.7, not for localhost" in str(error)
+
+
+def test_certificate_that_names_nobody_is_told_as_such(bell: Bell, trusting: ssl.SSLContext, tmp_path: Path) -> None:
+    """One from before certificates listed names has none to tell (row 15)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "impostor.example")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), NOW - HOUR, NOW + HOUR)
+    old = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256())
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "old.pem").write_bytes(plain + old.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "old.pem")
+    trusting.load_verify_locations(cadata=old.public_bytes(Encoding.PEM).decode())
+    with Peer(Line.wait_for_end, context=context) as peer:
+        error = failure(f"wss://localhost:{peer.port}", bell, ssl_context=trusting)
+    assert isinstance(error, TLSError)
+    assert "is for other names, not for localhost" in str(error)
 
 
 def test_certificate_for_another_address_is_told_with_both(bell: Bell, trusting: ssl.SSLContext) -> None:
@@ -180,6 +203,19 @@ def test_server_without_tls_is_told_as_such(bell: Bell) -> None:
     assert not isinstance(error, TLSError)
     assert "not TLS" in str(error)
     assert time.monotonic() - before < 5
+
+
+def test_a_server_without_a_cipher_in_common_is_told_as_such(bell: Bell, trusting: ssl.SSLContext) -> None:
+    """It ends the handshake with an alert: no question of trust, and perhaps mended when we come again."""
+    context = server_context("127.0.0.1")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256")
+    trusting.set_ciphers("ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES256-GCM-SHA384")
+    trusting.maximum_version = ssl.TLSVersion.TLSv1_2
+    with Peer(Line.wait_for_end, context=context) as peer:
+        error = failure(peer.url, bell, ssl_context=trusting)
+    assert not isinstance(error, TLSError)
+    assert "the TLS handshake failed" in str(error)
 
 
 def test_stalled_handshake_ends_at_the_deadline(bell: Bell) -> None:

@@ -222,17 +222,20 @@ def test_reconnecting_leaves_nothing_behind(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
     told: Callable[[object], None],
     request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Threads and descriptors are exactly back, memory is flat, and of every connection came what it sent."""
     if request.node.get_closest_marker("soak") and not wants(request.config, "soak"):
         pytest.skip("runs for minutes: pytest -m soak")
     before = Footprint.taken()
     cycles = Cycles(count, *(contexts if net == "TLS" else ()))
+    after = Footprint.taken()
     told(cycles)
+    left = f"{after.threads - before.threads:+d} threads, {after.descriptors - before.descriptors:+d} descriptors"
+    record_property("leaks", f"{cycles}; afterwards {left}")
     assert cycles.is_in_order
     assert cycles.gaps == count
     # Anything kept of each cycle would be at least one piece.
     assert cycles.per_cycle("blocks") < 0.5
     assert cycles.per_cycle("kilobytes") < 1
-    after = Footprint.taken()
     assert (after.threads, after.descriptors) == (before.threads, before.descriptors)

@@ -98,20 +98,25 @@ class Interruption:
     def __init__(self, number: int) -> None:
         self.place = ""
         self._left = number
+        # CPython only borrows it while it runs: with no other reference, taking it away in mid-run would free it.
+        self._looking = self._look
 
     def __enter__(self) -> Interruption:
-        sys.setprofile(self._look)
+        # What is raised while the collector ends an object of another test is swallowed there: it would interrupt nothing.
+        gc.disable()
+        sys.setprofile(self._looking)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.setprofile(None)
+        gc.enable()
 
     def _look(self, frame: FrameType, event: str, value: object) -> None:
         if event not in ("call", "c_return") or not self._counts(frame, getattr(value, "__name__", "")):
             return
         self._left -= 1
         if self._left == 0:
-            sys.setprofile(None)
+            # CPython takes away a profile function that raises.
             self.place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
             raise KeyboardInterrupt
 

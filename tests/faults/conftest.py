@@ -18,7 +18,7 @@ from tests.faults import pace
 from tests.faults.canaries import canaries_in
 from tests.faults.exchange import Act
 from tests.faults.partition import Partition
-from tests.faults.rows import FIGURE, ROW, Tally
+from tests.faults.rows import COUNT, FIGURE, NET, QUICK, ROW, Tally
 from tests.faults.scene import Net, Scene
 
 Play = Callable[..., Scene]
@@ -36,6 +36,7 @@ def wants(config: pytest.Config, mark: str) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker of the rows, and set the pace."""
     config.addinivalue_line("markers", "row(number, kills): the row of the catalogue, and the mutant that the test kills")
+    config.addinivalue_line("markers", "quick: a test of one of the twenty rows that take least time")
     pace.set_pace(pace.REAL if wants(config, "realtime") else pace.FAST)
 
 
@@ -43,9 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let ``-m realtime`` mean every row; leave out what runs for minutes unless ``-m soak`` asks for it."""
     for item in items:
-        if item.get_closest_marker(ROW) and wants(config, "realtime"):
+        row = item.get_closest_marker(ROW)
+        if row and wants(config, "realtime"):
             item.add_marker(pytest.mark.realtime)
             item.add_marker(pytest.mark.timeout(600))
+        if row and row.args[0] in QUICK:
+            item.add_marker(pytest.mark.quick)
     if not wants(config, "soak"):
         long = [item for item in items if item.get_closest_marker(ROW) and item.get_closest_marker("soak")]
         items[:] = [item for item in items if item not in long]
@@ -87,7 +91,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Fail a test whose log, stdout or stderr tells a canary, in whatever phase."""
     outcome = yield
     report = outcome.get_result()
-    found = canaries_in("".join(text for _, text in report.sections))
+    captured = "".join(text for _, text in report.sections)
+    found = canaries_in(captured)
+    if report.when == "teardown":
+        # Not with `record_property`: what a test left is complete only now.
+        report.user_properties += [(COUNT + "characters logged", len(captured)), (COUNT + "secrets found", len(found))]
     if found and report.passed:
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: what was captured tells {', '.join(found)}"
@@ -130,9 +138,10 @@ def tls() -> Net:
 
 
 @pytest.fixture
-def net(request: pytest.FixtureRequest) -> Net:
+def net(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Net:
     """Plain TCP; TLS where a test asks for both (`tests.faults.rows.PLAIN_AND_TLS`); TLS over a cable (`OVER_CABLE`)."""
     kind = getattr(request, "param", "plain")
+    record_property(NET, kind)
     if kind == "plain":
         return Net()
     tls: Net = request.getfixturevalue("tls")
@@ -150,16 +159,22 @@ def cable() -> Iterator[Partition]:
 
 
 @pytest.fixture
-def play(net: Net, measure: Callable[[str, float], None]) -> Iterator[Play]:
+def play(net: Net, measure: Callable[[str, float], None], record_property: Callable[[str, object], None]) -> Iterator[Play]:
     """Return how to set a scene: ``play(script, …, timings={…}, **arguments of the client)``.
 
     At the end every descriptor must be given back.
     """
     before = open_descriptors()
-    with ExitStack() as stack:
+    scenes: list[Scene] = []
 
-        def play(*scripts: Act, timings: dict[str, Any] | None = None, **arguments: Any) -> Scene:
-            return stack.enter_context(Scene(net, scripts, arguments, measure, timings))
+    def play(*scripts: Act, timings: dict[str, Any] | None = None, **arguments: Any) -> Scene:
+        scenes.append(stack.enter_context(Scene(net, scripts, arguments, measure, timings)))
+        return scenes[-1]
 
-        yield play
+    try:
+        with ExitStack() as stack:
+            yield play
+    finally:
+        record_property(COUNT + "updates checked", sum(scene.checked for scene in scenes))
+        record_property(COUNT + "updates lost", sum(scene.lost for scene in scenes))
     assert open_descriptors() <= before

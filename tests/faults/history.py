@@ -10,7 +10,7 @@ from typing import Any
 from bybit_sync import Event, GapReason
 from tests.faults.pace import patience
 
-__all__ = ["History", "judge"]
+__all__ = ["History", "judge", "lost_in_silence", "names"]
 
 
 class History:
@@ -105,11 +105,18 @@ def windows_are_windows(events: Sequence[Event[Any]]) -> None:
 
 
 def nothing_lost_in_silence(events: Sequence[Event[Any]], sent: Sequence[str]) -> None:
-    """What arrived is what was sent, in order and once; where something of it is missing, a gap stands there.
+    """What arrived is what was sent, in order and once; where something of it is missing, a gap stands there."""
+    lost = lost_in_silence(events, sent)
+    assert not lost, f"{lost} are missing, and no gap tells it: {events}"
+
+
+def lost_in_silence(events: Sequence[Event[Any]], sent: Sequence[str]) -> list[str]:
+    """Return what of *sent* is missing where no gap tells it; raise AssertionError for what came twice or out of order.
 
     What was sent before the first that arrived, and after the last, is nobody's business here: the subscription was not there
     yet, or the test did not wait.
     """
+    lost: list[str] = []
     at: int | None = None
     told = False
     for event in events:
@@ -118,5 +125,6 @@ def nothing_lost_in_silence(events: Sequence[Event[Any]], sent: Sequence[str]) -
             assert name in sent, f"{name} was never sent"
             found = sent.index(name) if at is None else sent.index(name, at) if name in sent[at:] else -1
             assert found >= 0, f"{name} came twice or out of order: {events}"
-            assert at is None or found == at or told, f"{sent[at:found]} are missing, and no gap tells it: {events}"
+            lost += sent[at:found] if at is not None and not told else []
             at, told = found + 1, False
+    return lost

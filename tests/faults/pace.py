@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from typing import Any, Final
 
 from bybit_sync import Backoff, Client
 from bybit_sync.timings import Timings
 
-__all__ = ["REAL", "FaultClient", "arguments", "patience", "seconds", "set_pace", "within"]
+__all__ = ["REAL", "FaultClient", "Stalls", "arguments", "patience", "seconds", "set_pace", "traced", "within"]
 
 FAST: Final = 1 / 20
 REAL: Final = 1.0
@@ -38,6 +41,46 @@ def patience() -> float:
 def within(of_catalogue: float) -> float:
     """Return a deadline of so many seconds of the catalogue: the catalogue's half second, or the machine's jitter, on top."""
     return seconds(of_catalogue) + max(seconds(0.5), JITTER)
+
+
+def traced() -> int:
+    """Return by how much what costs processor time costs more than usual: a tracer, such as coverage's, looks at every line."""
+    return 10 if sys.gettrace() else 1
+
+
+class Stalls:
+    """How long this process got no processor, inside a ``with`` block: that is the machine's doing, and no deadline's fault.
+
+    A thread sleeps for moments, and takes down by how much it overslept.
+    """
+
+    MOMENT: Final = 0.01
+    USUAL: Final = 0.02
+
+    def __init__(self) -> None:
+        self._stalls: list[tuple[float, float]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True, name="stalls")
+
+    def since(self, at: float) -> float:
+        """Return for how many seconds it stood still since *at* (`time.monotonic`)."""
+        return sum(stall for when, stall in tuple(self._stalls) if when >= at)
+
+    def __enter__(self) -> Stalls:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(patience())
+
+    def _watch(self) -> None:
+        before = time.monotonic()
+        while not self._over.wait(self.MOMENT):
+            now = time.monotonic()
+            stall, before = now - before - self.MOMENT, now
+            if stall > self.USUAL:
+                self._stalls.append((now, stall))
 
 
 class FaultClient(Client):

@@ -11,11 +11,16 @@ from attrs import Factory, define
 
 from tests.faults.not_here import NOT_HERE
 
-__all__ = ["FIGURE", "OVER_CABLE", "PLAIN_AND_TLS", "ROW", "Tally", "row"]
+__all__ = ["COUNT", "FIGURE", "NET", "OVER_CABLE", "PLAIN_AND_TLS", "QUICK", "ROW", "Tally", "percentile", "ranges", "row"]
 
 ROW: Final = "row"
+NET: Final = "net"
 FIGURE: Final = "figure "
-"""How the properties of a test's report are called: its row, and each figure that it measured."""
+COUNT: Final = "count "
+"""How the properties of a test's report are called: its row, what it ran over, each figure that it measured, each count."""
+
+QUICK: Final = frozenset({17, 21, 24, 26, 61, 81, 82, 83, 87, 88, 92, 96, 98, 103, 106, 109, 122, 126, 131, 134})
+"""The twenty rows that take least time, as measured: ``-m quick`` for a second look at something, such as another version."""
 
 PLAIN_AND_TLS: Final = pytest.mark.parametrize("net", ["plain", "tls"], indirect=True)
 """The test runs over plain TCP and over TLS, as it could make a difference."""
@@ -55,9 +60,9 @@ class Tally:
 
     def lines(self) -> list[str]:
         """Return it for people to read."""
-        told = [f"survived: {len(self.survived - self.failed)} rows: {_ranges(self.survived - self.failed)}"]
+        told = [f"survived: {len(self.survived - self.failed)} rows: {ranges(self.survived - self.failed)}"]
         if self.failed:
-            told.append(f"failed:   {_ranges(self.failed)}")
+            told.append(f"failed:   {ranges(self.failed)}")
         told += [f"not here: {number} ({reason})" for number, reason in sorted(NOT_HERE.items())]
         for name, figures in sorted(self.figures.items()):
             p50, p99 = percentile(figures, 0.5), percentile(figures, 0.99)
@@ -65,7 +70,7 @@ class Tally:
         return told
 
 
-def _ranges(numbers: Iterable[int]) -> str:
+def ranges(numbers: Iterable[int]) -> str:
     """Return *numbers* as 1-3, 5."""
     runs: list[list[int]] = []
     for number in sorted(numbers):

@@ -20,7 +20,7 @@ from bybit_sync import Client, Event, GapReason, State, StatusChange
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.exchange import Act, Exchange
-from tests.faults.history import History, judge
+from tests.faults.history import History, judge, lost_in_silence, names
 from tests.faults.relay import Relay
 from tests.peers import Peer, Script
 
@@ -60,6 +60,20 @@ class Status:
             if change.state in states:
                 self.latest = change
                 return at
+
+    def is_told(self, state: State) -> None:
+        """Wait until the latest that was told is *state*: telling has a thread of its own, which may come a moment later."""
+        until = time.monotonic() + pace.patience()
+        while not self.changes or self.changes[-1].state is not state:
+            assert time.monotonic() < until, f"{state.value} is not told"
+            threading.Event().wait(0.001)
+
+    def wait_for_end(self) -> StatusChange:
+        """Skip to the next change that tells the end of a subscription, and return it."""
+        while True:
+            change, _ = self._new.get(timeout=pace.patience())
+            if change.subscription is not None:
+                return change
 
     def attempts(self) -> int:
         """Return how many attempts the latest return to LIVE took."""
@@ -138,11 +152,16 @@ class Scene:
         self.histories: list[History] = []
         self.caused_at: float | None = None
         """When the fault was caused (`time.monotonic`)."""
+        self.checked = 0
+        """How many updates were laid beside what the exchange sent…"""
+        self.lost = 0
+        """…and how many were missing where no gap told it."""
         self._found_at: float | None = None
         self._net = net
         self._arguments = arguments
         self._timings = timings or {}
         self._note = note
+        self._stalls = pace.Stalls()
         self._stack = ExitStack()
 
     # --- the cast ---
@@ -221,7 +240,8 @@ class Scene:
         if self.caused_at is not None:
             took = self._found_at - self.caused_at
             self.measure("detection", took)
-            assert within is None or took <= pace.within(within), f"it took {took:.3f} s"
+            stalled = self._stalls.since(self.caused_at)
+            assert within is None or took <= pace.within(within) + stalled, f"it took {took:.3f} s, {stalled:.3f} s stalled"
 
     def recovers(self, why: str, *, levels: Sequence[str] = ("WARNING", "INFO"), attempts: int | None = None) -> Event[Any]:
         """Judge what the catalogue calls RECONNECT, with *why* in the gap and in the WARNING; return the gap's event.
@@ -264,6 +284,7 @@ class Scene:
     def __enter__(self) -> Scene:
         self._stack.enter_context(self.exchange)
         self._stack.enter_context(self.log)
+        self._stack.enter_context(self._stalls)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -282,6 +303,9 @@ class Scene:
 
     def _judge(self) -> None:
         for history in self.histories:
+            if history.counted:
+                self.checked += sum(len(names(event)) for event in history.events)
+                self.lost += len(lost_in_silence(history.events, self.exchange.sent))
             judge(history.events, self.exchange.sent if history.counted else None)
         if "client" in vars(self):
             assert not self._left_threads()

@@ -504,7 +504,9 @@ def test_a_queue_that_raises_costs_its_own_subscription(play: Play, error: BaseE
     assert [e.data[0].order_id for e in sink.events] == ["one"]
     assert "has ended" in scene.logged(["ERROR"])
     scene.goes_on()
-    assert [(c.subscription, c.error) for c in scene.status.changes if c.subscription] == [(broken, error)]
+    told = scene.status.wait_for_end()
+    assert (told.subscription, told.error) == (broken, error)
+    assert [change for change in scene.status.changes if change.subscription] == [told]
 
 
 @row(125, kills="what a queue raises ends the connection, or is ignored")

@@ -10,6 +10,7 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from bybit_sync import Backoff, Client, GapReason, ProtocolError, State
 from tests.conftest import threads_of
 from tests.faults.conftest import Play
 from tests.faults.exchange import Talk, confirm, hang_up, log_in, order, say, serve
-from tests.faults.pace import patience, within
-from tests.faults.rows import PLAIN_AND_TLS, row
+from tests.faults.pace import patience, traced, within
+from tests.faults.rows import COUNT, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.peers import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
 
@@ -160,7 +161,7 @@ def cpu_seconds(client: Client) -> float:
 @PLAIN_AND_TLS
 def test_many_small_fragments_cost_linear_time(play: Play) -> None:
     """A message in 50,000 fragments is read in less than a second of CPU."""
-    scene = play()
+    scene = play(timings={"frame": 20.0})
     orders = scene.subscribe()
     message = payload(order(scene.exchange.talks[0], "long", orderLinkId="x" * 1_000_000))
     data = fragments(message, size=20)
@@ -168,7 +169,7 @@ def test_many_small_fragments_cost_linear_time(play: Play) -> None:
     scene.cause(say, data)
     orders.update("long")
     scene.measure("CPU of 50,000 fragments", spent := cpu_seconds(scene.client) - before)
-    assert spent < 1
+    assert spent < traced()
     scene.goes_on()
 
 
@@ -185,14 +186,14 @@ def test_fragments_are_limited_by_their_sum(play: Play) -> None:
 @row(95, kills="fragments without bytes are not counted")
 def test_a_million_fragments_are_refused_in_time(play: Play) -> None:
     """A message without end, in fragments of nothing, ends the connection in less than a second of CPU."""
-    scene = play()
+    scene = play(timings={"frame": 20.0, "no_pong": 60.0})
     scene.subscribe()
     before = cpu_seconds(scene.client)
     scene.mark()
     scene.exchange.talks[0].do(say, frame(b"{", TEXT, fin=False) + frame(b"", CONT, fin=False) * 1_000_000)
     scene.recovers("fragments")
     scene.measure("CPU of 1,000,000 fragments", spent := cpu_seconds(scene.client) - before)
-    assert spent < 1
+    assert spent < traced()
 
 
 # --- what is rare, and right ---
@@ -268,7 +269,8 @@ def test_it_makes_no_difference_where_the_network_cuts(play: Play) -> None:
 @pytest.mark.parametrize("size", [0, 200, 70_000])
 def test_a_frame_may_be_cut_at_each_point_of_its_header(play: Play, size: int) -> None:
     """Whether its length has one, three or nine bytes: the first part is read before the second is sent."""
-    scene = play()
+    # No ping: its answer would stand in the middle of a frame. And nobody misses it.
+    scene = play(ping_interval=60.0, timings={"no_pong": 60.0})
     orders = scene.subscribe()
     talk = scene.exchange.talks[0]
     for cut in range(1, 16):
@@ -339,7 +341,9 @@ class Fuzzer:
 
 @row(100, kills="whatever websocket-client raises on a strange frame is let through")
 @pytest.mark.parametrize("count", [2_000, pytest.param(200_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
-def test_random_bytes_have_documented_outcomes_only(play: Play, count: int) -> None:
+def test_random_bytes_have_documented_outcomes_only(
+    play: Play, count: int, record_property: Callable[[str, object], None]
+) -> None:
     """Gaps, outages, and at the end a connection that works: never a bug told, a dead thread, or a hang."""
     fuzzer = Fuzzer(count)
     scene = play(
@@ -352,7 +356,8 @@ def test_random_bytes_have_documented_outcomes_only(play: Play, count: int) -> N
     orders = scene.subscribe()
     orders.counted = False
     scene.client.reconnect()
-    assert fuzzer.done.wait(within(20) + count / 50)
+    assert fuzzer.done.wait(within(20) + count / 50 * traced())
+    record_property(COUNT + "fuzz inputs", count)
     scene.exchange.wait_for(lambda: scene.exchange.talks[-1].is_open)
     scene.exchange.push_order("sound")
     while "sound" not in [getattr(row, "order_id", None) for row in orders.next()]:

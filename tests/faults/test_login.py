@@ -106,6 +106,7 @@ def operations(talk: Talk) -> list[str]:
 
 def pauses(scene: Scene) -> list[float]:
     """Return the seconds of the catalogue between the ends of attempts and the next attempts."""
+    scene.status.is_told(scene.client.state)
     times = {State.BACKING_OFF: [], State.CONNECTING: []}
     for change in scene.status.changes:
         times.get(change.state, []).append(change.at)

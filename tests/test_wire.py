@@ -1,0 +1,55 @@
+"""The wire: what is written through it arrives whole, or whoever writes is told why not."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bybit_sync.bell import Bell
+from bybit_sync.environments import Environment
+from bybit_sync.errors import ConnectionFailed
+from bybit_sync.transport import _Link, _upgrade
+from bybit_sync.wire import Watch, Wire
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Wire, socket.socket]]:
+    """A wire, and the other end of it."""
+    ours, theirs = socket.socketpair()
+    bell = Bell()
+    ours.setblocking(False)
+    theirs.settimeout(10)
+    wire = Wire(ours, Watch("ws://peer", deadline=time.monotonic() + 10, bell=bell, on_bell=lambda: None))
+    yield wire, theirs
+    wire.release()
+    theirs.close()
+    bell.close()
+
+
+def test_what_is_written_arrives(ends: tuple[Wire, socket.socket]) -> None:
+    """As it is."""
+    wire, theirs = ends
+    wire.sendall(b"GET / HTTP/1.1")
+    assert theirs.recv(100) == b"GET / HTTP/1.1"
+    assert wire.failure is None
+
+
+def test_writing_to_who_has_left_raises_and_is_remembered(ends: tuple[Wire, socket.socket]) -> None:
+    """A library in between may make what it likes of the error; the wire keeps the true one."""
+    wire, theirs = ends
+    theirs.close()
+    with pytest.raises(ConnectionFailed) as raised:
+        wire.sendall(b"GET / HTTP/1.1")
+    assert wire.failure is raised.value
+
+
+def test_an_upgrade_that_nobody_reads_any_more_fails_as_a_connection(ends: tuple[Wire, socket.socket]) -> None:
+    """The peer left as soon as it had accepted: an outage as any, and nothing of the library in between."""
+    wire, theirs = ends
+    theirs.close()
+    with pytest.raises(ConnectionFailed) as raised:
+        _upgrade(_Link(wire), Environment.find("ws://127.0.0.1:1"), "/v5/private")
+    assert wire.failure is None or raised.value.__class__ is wire.failure.__class__
