@@ -448,17 +448,19 @@ class Connection:
 
     def _send(self, session: Session, transport: Transport, bell: Bell) -> None:
         for request in session.requests():
-            deadline = time.monotonic() + self._times.request_timeout
+            began = Moment.now()
+            deadline = began.seconds + self._times.request_timeout
             try:
                 transport.send(self._clerk.write(request, deadline=deadline, bell=bell, on_bell=self._stop_without_reason))
             except ConnectionLost:
                 # What the exchange had sent before is still delivered; this raises the same when there is no more.
                 self._listen(session, transport)
                 raise  # pragma: no cover - as said
-            now = Moment.now()
-            session.sent(request, now)
+            # Pushes may come as soon as it leaves. Only a login is on its way later than it was begun: a signer takes its time.
+            at = Moment.now() if request.op == "auth" else began
+            session.sent(request, at)
             if self._recorder is not None:
-                self._recorder.sent(request, now)
+                self._recorder.sent(request, at)
 
     def _listen(self, session: Session, transport: Transport) -> None:
         # A queue that blocks, or a log handler, keeps the other clients of this process waiting for a moment only.

@@ -133,14 +133,14 @@ class Recorder:
 
     def received(self, frame: builtins.bytes, now: Moment) -> None:
         """Write down what the exchange sent."""
-        if self._terms is not None:
-            # At once: it may echo a login, and the next login has another signature.
-            self._put(Direction.IN, self._terms.redact(frame.decode(errors="surrogateescape")), now)
+        assert self._terms is not None
+        # At once: it may echo a login, and the next login has another signature.
+        self._put(Direction.IN, self._terms.redact(frame.decode(errors="surrogateescape")), now)
 
     def sent(self, request: Request, now: Moment) -> None:
         """Write down what we sent."""
-        if self._stand_in is not None:
-            self._put(Direction.OUT, write(request, self._stand_in), now)
+        assert self._stand_in is not None
+        self._put(Direction.OUT, write(request, self._stand_in), now)
 
     def lost(self, reason: str) -> None:
         """Write down why the connection ended."""
@@ -432,7 +432,7 @@ class _File:
         place, self._place = self._place, None
         if place is not None:
             _taken.discard(place)
-        if file is not None:
+        if file is not None:  # pragma: no branch - it is closed twice when it cannot be opened after a rotation
             file.close()
 
 
