@@ -456,8 +456,8 @@ class Connection:
                 # What the exchange had sent before is still delivered; this raises the same when there is no more.
                 self._listen(session, transport)
                 raise  # pragma: no cover - as said
-            # Pushes may come as soon as it leaves. Only a login is on its way later than it was begun: a signer takes its time.
-            at = Moment.now() if request.op == "auth" else began
+            # Pushes may come before a subscribe is known to have left. All else has its time from then on: signing took some.
+            at = began if request.op == "subscribe" else Moment.now()
             session.sent(request, at)
             if self._recorder is not None:
                 self._recorder.sent(request, at)
