@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import threading
 import time
@@ -16,6 +17,7 @@ __all__ = ["demo_client"]
 
 KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
 PATIENCE = 60.0
+GOODBYE = 1.0
 
 
 def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -> Client:
@@ -36,7 +38,11 @@ def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -
     exchange = Exchange().start()
     account = exchange.account(KEY, SECRET, balances={"USDT": 10_000})
     client = Client(KEY, SECRET, environment=exchange.url, **options)
-    threading.Thread(target=_tell, args=(exchange, account, client, steps, drop_at), name="exchange-story", daemon=True).start()
+    told = (exchange, account, client, steps, drop_at)
+    teller = threading.Thread(target=_tell, args=told, name="exchange-story", daemon=True)
+    teller.start()
+    # A script that ends when its client does leaves the exchange the time to close before the interpreter is gone.
+    atexit.register(teller.join, GOODBYE)
     return client
 
 
