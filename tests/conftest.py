@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ from bybit_sync.simulator import Account, Exchange
 from bybit_sync.timings import Timings
 
 KEY, SECRET = "test-key-c4n4ry", "test-secret-c4n4ry"
+
+# Whoever starts the tests in the background has Ctrl-C ignored, by every process that they start, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Every wait of the house, thirty times as fast.
 FAST = Timings().scaled(1 / 30)
