@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import threading
 import time
@@ -17,7 +16,6 @@ __all__ = ["demo_client"]
 
 KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
 PATIENCE = 60.0
-GOODBYE = 1.0
 
 
 def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -> Client:
@@ -38,15 +36,21 @@ def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -
     exchange = Exchange().start()
     account = exchange.account(KEY, SECRET, balances={"USDT": 10_000})
     client = Client(KEY, SECRET, environment=exchange.url, **options)
-    told = (exchange, account, client, steps, drop_at)
-    teller = threading.Thread(target=_tell, args=told, name="exchange-story", daemon=True)
-    teller.start()
-    # A script that ends when its client does leaves the exchange the time to close before the interpreter is gone.
-    atexit.register(teller.join, GOODBYE)
+    threading.Thread(target=_tell, args=(exchange, account, client, steps, drop_at), name="exchange-story", daemon=True).start()
     return client
 
 
 def _tell(exchange: Exchange, account: Account, client: Client, steps: int, drop_at: int | None) -> None:
+    """Tell the story while there is somebody to hear it."""
+    try:
+        _tell_to_the_end(exchange, account, client, steps, drop_at)
+    except RuntimeError:
+        # The script has ended: the interpreter starts nothing for the exchange any more, and takes it along.
+        if threading.main_thread().is_alive():
+            raise
+
+
+def _tell_to_the_end(exchange: Exchange, account: Account, client: Client, steps: int, drop_at: int | None) -> None:
     """Tell the story from the first subscription on, and end the client when it has been read."""
     try:
         exchange.wait_for(lambda: any(connection.topics for connection in account.connections), PATIENCE)
