@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,9 +19,11 @@ from bybit_sync.timings import Timings
 
 KEY, SECRET = "test-key-c4n4ry", "test-secret-c4n4ry"
 
-# Whoever starts the tests in the background has Ctrl-C ignored, by every process that they start, too.
+# Whoever starts the tests in the background, or with nohup, has these ignored, by every process that they start, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Every wait of the house, thirty times as fast.
 FAST = Timings().scaled(1 / 30)
