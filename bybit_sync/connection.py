@@ -76,7 +76,7 @@ class Settings:
 # The connections that have a thread.
 _running: Final[set[Connection]] = set()
 # One connection of a process reads at a time: more could only take turns, and hundreds would do little else.
-_floor = Floor(patience=0.1)
+_floor: Final = Floor(patience=0.1)
 
 
 class _Stop(Exception):
@@ -745,8 +745,7 @@ def _say_goodbye() -> None:
 
 
 def _leave_to_the_parent() -> None:
-    global _floor  # noqa: PLW0603 - who has it is a thread of the parent's
-    _floor = Floor(patience=0.1)
+    _floor.free()
     for connection in tuple(_running):
         connection.abandon()
 

@@ -136,7 +136,7 @@ def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
 
 def _time(value: Any) -> datetime | None:
     """Read milliseconds since 1970, as a text of digits or a whole number; 0 says "never"."""
-    if value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= _WHOLE_DIGITS:
+    if _is_digits(value):
         value = int(value)
     if value.__class__ is int and value > 0:
         try:
@@ -403,10 +403,6 @@ class Decoder:
             return Decoded(tuple([read(row, Row(frame, ("data", index))) for index, row in enumerate(data)]), ())
         except Exception:  # noqa: BLE001 - whatever is wrong with a row, it costs that row
             return self._read_one_by_one(cls, data)
-
-    def reader(self, cls: type[Any]) -> Callable[[Any, Mapping[str, Any]], Any]:
-        """Return the function that makes a *cls* out of a row and its `wire`, and raises whatever it meets when it cannot."""
-        return self._quick[cls]
 
     def _read_one_by_one(self, cls: type[Any], data: list[Any]) -> Decoded:
         """Read what can be read of *data* thoroughly, and say what is wrong with the rest."""

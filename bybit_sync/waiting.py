@@ -106,6 +106,10 @@ class Floor:
         """Let the next one have it."""
         self._lock.release()
 
+    def free(self) -> None:
+        """Take it from whoever has it: after a fork that is a thread of the parent's."""
+        self._lock = threading.Lock()
+
 
 class _Waitable(Protocol):
     def is_set(self) -> bool: ...

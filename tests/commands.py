@@ -169,3 +169,14 @@ def interrupt(process: subprocess.Popen[str], signum: int = signal.SIGINT) -> tu
     process.send_signal(signum)
     out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
+
+
+def leave(process: subprocess.Popen[str]) -> None:
+    """Read one line of *process* and go, as ``head -n 1`` does: it ends well, and complains of nothing."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(PATIENCE) == 0

@@ -55,6 +55,16 @@ def open_descriptors() -> int:
 
 
 @pytest.fixture
+def quiet() -> Iterator[None]:
+    """Log nothing below CRITICAL: pytest would keep every record."""
+    logger = logging.getLogger("bybit_sync")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(before)
+
+
+@pytest.fixture
 def exchange() -> Iterator[Exchange]:
     """An exchange that listens."""
     with Exchange() as exchange:

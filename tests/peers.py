@@ -21,9 +21,11 @@ from typing import Any
 
 import pytest
 
+from bybit_sync.bell import Bell
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ProtocolError
 from bybit_sync.transport import Transport, open_websocket
+from bybit_sync.wire import Watch, Wire
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -336,3 +338,19 @@ def in_namespace(script: str, *, nameserver: str = "127.0.0.1", hosts: str = "12
         pytest.skip(f"no network namespace here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@contextlib.contextmanager
+def line(seconds: float = 5) -> Iterator[tuple[Wire, socket.socket]]:
+    """A wire, and the other end of it."""
+    ours, theirs = socket.socketpair()
+    bell = Bell()
+    ours.setblocking(False)
+    theirs.settimeout(seconds)
+    wire = Wire(ours, Watch("ws://peer", deadline=time.monotonic() + seconds, bell=bell, on_bell=lambda: None))
+    try:
+        yield wire, theirs
+    finally:
+        wire.release()
+        theirs.close()
+        bell.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .commands import PATIENCE, Terminal, interrupt, run, start
+from .commands import PATIENCE, Terminal, interrupt, leave, run, start
 
 STREAMS = {"orders", "user_trades", "positions", "balances"}
 Rows = list[dict[str, Any]]
@@ -163,10 +163,4 @@ def test_ctrl_c_ends_it_cleanly(options: list[str]) -> None:
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
     """As in ``bybit-sync demo | head -n 1``."""
     process = start("demo", "--json")
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert process.stdout.readline()
-    process.stdout.close()
-    assert process.stderr.read() == ""
-    process.stderr.close()
-    assert process.wait(PATIENCE) == 0
+    leave(process)

@@ -15,7 +15,7 @@ from bybit_sync.cli import main
 from bybit_sync.cli.figures import percentile
 from bybit_sync.cli.options import size
 
-from .commands import PATIENCE, Terminal, interrupt, run, start
+from .commands import Terminal, interrupt, leave, run, start
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 Line = dict[str, Any]
@@ -254,10 +254,4 @@ def test_a_percentile_is_one_of_the_values() -> None:
 def test_a_reader_of_a_replay_may_leave(recording: Path) -> None:
     """As in ``bybit-sync replay today.jsonl | head -n 1``."""
     process = start("replay", str(recording), "--speed", "1")
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert process.stdout.readline()
-    process.stdout.close()
-    assert process.stderr.read() == ""
-    process.stderr.close()
-    assert process.wait(PATIENCE) == 0
+    leave(process)

@@ -367,7 +367,7 @@ def test_unknown_keys_are_in_extra_and_the_row_in_wire(parse: Decode) -> None:
 
 def test_a_row_may_be_read_alone() -> None:
     """Without a push around it; then whatever is wrong with it is raised."""
-    read = DECODER.reader(PositionUpdate)
+    read = DECODER._quick[PositionUpdate]
     row = {"symbol": "BTCUSDT", "positionIdx": 0, "size": "1.0"}
     assert read(row, row).size == Decimal("1.0")
     with pytest.raises(ValueError, match="is not a number"):

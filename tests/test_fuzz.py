@@ -19,18 +19,16 @@ from typing import Final
 
 import pytest
 
-from bybit_sync.bell import Bell
 from bybit_sync.dialects import V3, V5, Dialect
 from bybit_sync.environments import Environment
 from bybit_sync.errors import BybitSyncError, ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
 from bybit_sync.transport import Transport, _Link, _upgrade
 from bybit_sync.updates import Stream
-from bybit_sync.wire import Watch, Wire
 from tests.faults.conftest import wants
 from tests.faults.rows import COUNT
 from tests.fuzzing.inputs import OTHERS, ROW, TOKENS, TOPICS, pushed
 from tests.fuzzing.oracles import check_news
-from tests.peers import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame, switching
+from tests.peers import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame, line, switching
 from tests.talking import Talk
 
 COUNTS = [2_000, pytest.param(200_000, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])]
@@ -152,22 +150,6 @@ def test_a_login_takes_every_answer(count: int, request: pytest.FixtureRequest) 
 
 
 # --- under the WebSocket ---
-
-
-@contextlib.contextmanager
-def line() -> Iterator[tuple[Wire, socket.socket]]:
-    """A wire, and the other end of it."""
-    ours, theirs = socket.socketpair()
-    bell = Bell()
-    ours.setblocking(False)
-    theirs.settimeout(5)
-    wire = Wire(ours, Watch("ws://peer", deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None))
-    try:
-        yield wire, theirs
-    finally:
-        wire.release()
-        theirs.close()
-        bell.close()
 
 
 def frames(rand: Rand) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import logging
 import os
 import resource
 import socket
@@ -13,7 +12,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -200,17 +199,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> Callable[[object], None]:
     return say
 
 
-@pytest.fixture
-def _quiet() -> Iterator[None]:
-    """Log next to nothing: pytest would keep every record."""
-    logger = logging.getLogger("bybit_sync")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    yield
-    logger.setLevel(before)
-
-
-@pytest.mark.usefixtures("_quiet")
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize(
     ("count", "net"),

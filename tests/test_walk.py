@@ -6,7 +6,6 @@ Sequences that lead to the same state are followed once. A second is the unit of
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
 from collections import deque
@@ -447,16 +446,6 @@ WALKS: Final[dict[str, tuple[tuple[str, ...], list[str], int, int]]] = {
 }
 
 
-@pytest.fixture
-def _quiet() -> Iterator[None]:
-    """Log next to nothing: pytest would keep every record."""
-    logger = logging.getLogger("bybit_sync")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    yield
-    logger.setLevel(before)
-
-
 SIZES: Final = ["small", pytest.param("large", marks=[pytest.mark.soak, pytest.mark.timeout(7200)])]
 
 
@@ -467,7 +456,7 @@ def is_large(size: str, request: pytest.FixtureRequest) -> bool:
     return size == "large"
 
 
-@pytest.mark.usefixtures("_quiet")
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("name", WALKS)
 @pytest.mark.parametrize("size", SIZES)
 def test_every_way_through_the_protocol(
@@ -499,7 +488,7 @@ def test_a_way_that_was_found_stays_mended(what: str) -> None:
         world.do(name)
 
 
-@pytest.mark.usefixtures("_quiet")
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("size", SIZES)
 def test_states_that_count_as_one_go_on_alike(size: str, request: pytest.FixtureRequest) -> None:
     """Following only the first of two ways to a state misses nothing: each input leads from both to the same state."""

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from bybit_sync.bell import Bell
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed
 from bybit_sync.transport import _Link, _upgrade
-from bybit_sync.wire import Watch, Wire
+from bybit_sync.wire import Wire
+from tests.peers import line
 
 
 @pytest.fixture
 def ends() -> Iterator[tuple[Wire, socket.socket]]:
     """A wire, and the other end of it."""
-    ours, theirs = socket.socketpair()
-    bell = Bell()
-    ours.setblocking(False)
-    theirs.settimeout(10)
-    wire = Wire(ours, Watch("ws://peer", deadline=time.monotonic() + 10, bell=bell, on_bell=lambda: None))
-    yield wire, theirs
-    wire.release()
-    theirs.close()
-    bell.close()
+    with line(seconds=10) as ends:
+        yield ends
 
 
 def test_what_is_written_arrives(ends: tuple[Wire, socket.socket]) -> None:

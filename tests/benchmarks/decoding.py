@@ -41,7 +41,7 @@ def pushes(row: Callable[[], dict[str, Any]], topic: str) -> Frames:
 
 def row_reader(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     """Return bytes of one position row to update, and nothing else."""
-    read = DECODER.reader(PositionUpdate)
+    read = DECODER._quick[PositionUpdate]
 
     def read_row(frame: bytes) -> Any:
         row = parse(frame)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from bybit_sync import Backoff, Client
 from bybit_sync.timings import Timings
 
-__all__ = ["REAL", "FaultClient", "Stalls", "arguments", "patience", "seconds", "set_pace", "traced", "within"]
+__all__ = ["REAL", "FaultClient", "Stalls", "arguments", "patience", "seconds", "set_pace", "traced", "until", "within"]
 
 FAST: Final = 1 / 20
 REAL: Final = 1.0
@@ -36,6 +37,14 @@ def seconds(of_catalogue: float) -> float:
 def patience() -> float:
     """Return how many seconds to wait for what must come before calling the test failed."""
     return max(10.0, seconds(90))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until *holds*."""
+    deadline = time.monotonic() + patience()
+    while not holds():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.001)
 
 
 def within(of_catalogue: float) -> float:

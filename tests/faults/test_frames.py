@@ -20,7 +20,7 @@ from bybit_sync import Backoff, Client, GapReason, ProtocolError, State
 from tests.conftest import threads_of
 from tests.faults.conftest import Play
 from tests.faults.exchange import Talk, confirm, hang_up, log_in, order, say, serve
-from tests.faults.pace import patience, traced, within
+from tests.faults.pace import patience, traced, until, within
 from tests.faults.rows import COUNT, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.peers import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
@@ -206,7 +206,7 @@ def test_a_ping_between_fragments_is_answered(play: Play) -> None:
     # No ping of ours but that of the login: its answer would stand between the fragments. And nobody misses it.
     scene = play(ping_interval=60.0, timings={"no_pong": 60.0})
     orders = scene.subscribe()
-    wait_for_pong(scene.client)
+    until(lambda: scene.client.health().ping_rtt is not None)
     message = payload(order(scene.exchange.talks[0], "whole"))
     scene.cause(say, frame(b"", fin=False), frame(message[:9], CONT, fin=False), frame("there?", PING))
     scene.exchange.wait_for(lambda: (PONG, b"there?") in scene.exchange.talks[0].controls)
@@ -274,7 +274,7 @@ def test_a_frame_may_be_cut_at_each_point_of_its_header(play: Play, size: int) -
     # No ping but that of the login: its answer would stand in the middle of a frame. And nobody misses it.
     scene = play(ping_interval=60.0, timings={"no_pong": 60.0})
     orders = scene.subscribe()
-    wait_for_pong(scene.client)
+    until(lambda: scene.client.health().ping_rtt is not None)
     talk = scene.exchange.talks[0]
     for cut in range(1, 16):
         data = order(talk, f"cut at {cut}", orderLinkId="x" * size)
@@ -283,14 +283,6 @@ def test_a_frame_may_be_cut_at_each_point_of_its_header(play: Play, size: int) -
         scene.exchange.do(say, data[cut:])
         orders.update(f"cut at {cut}")
     scene.logged([])
-
-
-def wait_for_pong(client: Client) -> None:
-    """Wait until *client* has the answer to its first ping."""
-    until = time.monotonic() + patience()
-    while client.health().ping_rtt is None:
-        assert time.monotonic() < until
-        os.sched_yield()
 
 
 def wait_until_read(client: Client) -> None:

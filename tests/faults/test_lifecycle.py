@@ -33,6 +33,7 @@ from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.conftest import Play
 from tests.faults.exchange import Talk, confirm, every, hang_up, listen, log_in, push_next, reset, serve
+from tests.faults.pace import until
 from tests.faults.rows import PLAIN_AND_TLS, ROW, row
 from tests.faults.scene import Net, Scene
 from tests.peers import CLOSE, Peer, black_hole
@@ -607,14 +608,6 @@ def test_a_subscription_that_was_never_confirmed_is_told_no_gap(play: Play) -> N
     orders = scene.subscribe()
     scene.exchange.push_order("the first")
     orders.update("the first")
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until *holds*."""
-    deadline = time.monotonic() + pace.patience()
-    while not holds():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.002)
 
 
 @row(144, kills="the bell's socket blocks")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -37,22 +35,13 @@ from tests.faults.exchange import (
     serve,
 )
 from tests.faults.history import History, names
+from tests.faults.pace import until
 from tests.faults.rows import row
 from tests.faults.scene import Net, Scene
 from tests.peers import Line, frame
 from tests.test_leaks import Cycles
 
 LONG = [pytest.mark.soak, pytest.mark.timeout(0)]
-
-
-@pytest.fixture
-def quiet() -> Iterator[None]:
-    """Log nothing below CRITICAL: pytest would keep every record."""
-    logger = logging.getLogger("bybit_sync")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    yield
-    logger.setLevel(before)
 
 
 # --- reconnecting ---
@@ -326,14 +315,6 @@ def test_many_clients_come_back_together(play: Play) -> None:
         scene.measure("fifty clients LIVE after", time.monotonic() - healed)
         assert time.monotonic() - healed < 15
         assert relay.accepted <= limit.burst + (time.monotonic() - began) * limit.refill / limit.period + 1
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until *holds*."""
-    deadline = time.monotonic() + pace.patience()
-    while not holds():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.001)
 
 
 # --- maintenance ---
