@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.decoding import Decoded, Decoder
+from bybit_sync.decoding import Decoded, Decoder, Reader
 from bybit_sync.enums import AccountType, Category, LastLiquidityInd, OpenEnum, Side, TimeInForce
 from bybit_sync.rows import Frame
 from bybit_sync.updates import BalanceUpdate, CoinBalance, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
@@ -78,23 +78,16 @@ class Channel:
     topic: str
     stream: Stream
     category: str | None
-    _feed: _Feed = attrs.field(repr=False)
+    _reader: Reader = attrs.field(repr=False)
+    _gather: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = attrs.field(default=None, repr=False)
 
     def decode(self, data: object, frame: Frame | None = None) -> Decoded:
         """Read *data*, the rows of one push; *frame* is where their `wire` is to be read again, by default *data* is kept.
 
         Raises `Unreadable` when *data* is not a list; a row that cannot be read costs only itself.
         """
-        decoded = DECODER.rows(self._feed.row, data, frame or Frame(b"", {"data": data}))
-        if self._feed.gather is not None:
-            return decoded._replace(updates=self._feed.gather(decoded.updates))
-        if self.category is not None and None in [update.category for update in decoded.updates]:
-            return decoded._replace(updates=tuple(self._categorised(update) for update in decoded.updates))
-        return decoded
-
-    def _categorised(self, update: Any) -> Any:
-        """Return *update* with the topic's category, if the row did not tell its own."""
-        return update if update.category is not None else attrs.evolve(update, category=Category(self.category))
+        updates, faults = self._reader.rows(data, frame or Frame(b"", {"data": data}))
+        return (updates if self._gather is None else self._gather(updates)), faults
 
 
 @attrs.frozen
@@ -125,8 +118,11 @@ class Dialect:
         """
         feed = self._feeds[stream]
         if not feed.by_category or categories is None:
-            return (Channel(feed.topic, stream, None, feed),)
-        return tuple(Channel(f"{feed.topic}.{category}", stream, category, feed) for category in categories)
+            return (Channel(feed.topic, stream, None, DECODER.reader(feed.row), feed.gather),)
+        return tuple(
+            Channel(f"{feed.topic}.{category}", stream, category, DECODER.reader(feed.row, Category(category)))
+            for category in categories
+        )
 
 
 V5 = Dialect(

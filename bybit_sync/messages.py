@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 from attrs import frozen
 
-from bybit_sync.decoding import moment
+from bybit_sync.leaves import moment
 
 __all__ = ["Answer", "Credentials", "Pong", "Push", "Request", "Stranger", "hmac_signer", "printable", "read", "write"]
 

@@ -13,10 +13,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from cattrs import ClassValidationError
 
 from bybit_sync import V3, V5, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
-from bybit_sync.decoding import moment
 from bybit_sync.dialects import DECODER, Channel
+from bybit_sync.leaves import moment
 from bybit_sync.parsing import PARSERS, Unreadable
 
 POSITIONS = V5.channels(Stream.POSITIONS, None)[0]
@@ -366,12 +367,12 @@ def test_unknown_keys_are_in_extra_and_the_row_in_wire(parse: Decode) -> None:
 
 
 def test_a_row_may_be_read_alone() -> None:
-    """Without a push around it; then whatever is wrong with it is raised."""
-    read = DECODER._quick[PositionUpdate]
+    """Without a push around it, by the converter; then whatever is wrong with it is raised."""
+    read = DECODER.converter.structure
     row = {"symbol": "BTCUSDT", "positionIdx": 0, "size": "1.0"}
-    assert read(row, row).size == Decimal("1.0")
-    with pytest.raises(ValueError, match="is not a number"):
-        read({**row, "size": "x"}, row)
+    assert read(row, PositionUpdate).size == Decimal("1.0")
+    with pytest.raises(ClassValidationError):
+        read({**row, "size": "x"}, PositionUpdate)
 
 
 def test_row_is_read_only(position: Decode) -> None:
@@ -389,7 +390,7 @@ def test_row_without_unknown_keys_has_no_extra(position: Decode) -> None:
 
 def test_unknown_key_is_logged_once(parse: Decode, caplog: pytest.LogCaptureFixture) -> None:
     """One DEBUG line tells of a new key, escaped, however often it comes."""
-    caplog.set_level(logging.DEBUG, "bybit_sync.decoding")
+    caplog.set_level(logging.DEBUG, "bybit_sync.shapes")
     key = f"new\n{uuid.uuid4().hex}"
     for _ in range(3):
         only(POSITIONS, parse(json.dumps([{"symbol": "BTCUSDT", "positionIdx": 0, key: 1}])))

@@ -560,7 +560,7 @@ def test_bad_coin_of_v3_costs_only_itself() -> None:
     channel = V3.channels(Stream.BALANCES, None)[0]
     (account,), faults = channel.decode([CONTRACT_COIN | {"equity": "?"}, CONTRACT_COIN])
     assert (len(account.coins), faults) == (1, ("data[0].equity: '?' is not a number",))
-    assert channel.decode([{"coin": ""}]).updates == ()
+    assert channel.decode([{"coin": ""}])[0] == ()
     assert channel.decode([]) == ((), ())
 
 

@@ -278,9 +278,7 @@ def test_endless_new_texts_keep_no_memory(caplog: pytest.LogCaptureFixture) -> N
                 "updatedTime": str(number),
                 f"new{number}": 1,
             }
-            assert POSITIONS.decode(
-                [{**row, "positionStatus": f"word {number}", "seq": number, "side": f"{number}" * 30}]
-            ).updates
+            assert POSITIONS.decode([{**row, "positionStatus": f"word {number}", "seq": number, "side": f"{number}" * 30}])[0]
 
     flood(0)
     tracemalloc.start()
@@ -294,7 +292,7 @@ def test_endless_new_texts_keep_no_memory(caplog: pytest.LogCaptureFixture) -> N
 
 def test_log_of_new_keys_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     """Of endless new keys only the first thousand are worth a line."""
-    caplog.set_level(logging.DEBUG, "bybit_sync.decoding")
+    caplog.set_level(logging.DEBUG, "bybit_sync.shapes")
     POSITIONS.decode([{"symbol": "S", "positionIdx": 0} | {f"flood {number}": 1 for number in range(3_000)}])
     assert len([record for record in caplog.records if "flood" in record.getMessage()]) <= 1_000
 

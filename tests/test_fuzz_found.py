@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from bybit_sync import parsing, protocol, transport
-from bybit_sync.decoding import Decoded, Decoder
+from bybit_sync.decoding import Decoded, Reader
 from bybit_sync.wire import Head, Wire
 from tests.fuzzing.__main__ import NAMES
 from tests.fuzzing.targets import TARGETS
@@ -51,13 +51,13 @@ def says_text(transport: Any) -> Iterator[str]:
 
 def loses_rows(*arguments: Any, **options: Any) -> Decoded:
     """Read no row."""
-    return Decoded((), ())
+    return (), ()
 
 
 BUGS: Final[dict[str, tuple[Any, str, Callable[..., Any]]]] = {
     # target: whose attribute becomes what
     "parsing": (parsing.PARSERS, "json", lambda frame: {}),
-    "decoding": (Decoder, "rows", loses_rows),
+    "decoding": (Reader, "rows", loses_rows),
     "session": (protocol.Session, "tick", fails),
     "head": (Wire, "read_head", lambda wire: Head(99, "Odd", {}, b"")),
     "frames": (transport.Transport, "receive", says_text),

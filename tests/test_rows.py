@@ -21,7 +21,7 @@ BALANCES = V5.channels(Stream.BALANCES, None)[0]
 def received(rows: list[Any]) -> tuple[Any, ...]:
     """Return the updates of a frame with *rows*."""
     frame = json.dumps({"topic": "wallet", "data": rows}).encode()
-    return BALANCES.decode(rows, Frame(frame)).updates
+    return BALANCES.decode(rows, Frame(frame))[0]
 
 
 def test_every_row_is_its_own() -> None:

@@ -41,11 +41,11 @@ def pushes(row: Callable[[], dict[str, Any]], topic: str) -> Frames:
 
 def row_reader(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     """Return bytes of one position row to update, and nothing else."""
-    read = DECODER._quick[PositionUpdate]
+    shapes = DECODER.reader(PositionUpdate).shapes
 
     def read_row(frame: bytes) -> Any:
         row = parse(frame)
-        return read(row, row)
+        return shapes[tuple(row.keys())](row, row)
 
     return read_row
 

@@ -32,10 +32,10 @@ def prepared(atheris: Any, name: str) -> Any:
     """Return the target, with everything that it runs through instrumented."""
     with atheris.instrument_imports(include=["bybit_sync", "websocket"]):
         targets = importlib.import_module("tests.fuzzing.targets")
-        dialects = importlib.import_module("bybit_sync.dialects")
-    # Their source is written at import, so the import hook does not see it.
-    for reader in dialects.DECODER._quick.values():
-        atheris.instrument_func(reader)
+        shapes = importlib.import_module("bybit_sync.shapes").Shapes
+    # Their source is written for each shape of row, so the import hook does not see it.
+    write = shapes._write
+    shapes._write = lambda self, shape: atheris.instrument_func(write(self, shape))
     return targets.TARGETS[name]
 
 

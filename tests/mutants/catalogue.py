@@ -435,7 +435,7 @@ MUTANTS: Final = (
     ),
     # --- recordings and rows ---
     Mutant(
-        "show another row's wire", "decoding.py", 'Row(frame, ("data", index))', 'Row(frame, ("data", 0))', "tests/test_rows.py"
+        "show another row's wire", "decoding.py", 'Row(frame, ("data", i))', 'Row(frame, ("data", 0))', "tests/test_rows.py"
     ),
     Mutant(
         "record account ids",

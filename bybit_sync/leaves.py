@@ -1,0 +1,291 @@
+"""How the values of a row are read: a leaf for each kind of value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from decimal import Clamped, Context, Decimal, InvalidOperation, Rounded
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from bybit_sync.enums import LastLiquidityInd, OpenEnum, quoted
+from bybit_sync.updates import NOTHING
+
+__all__ = ["ABSENT", "LEAVES", "SCOPE", "Leaf", "Misfit", "are_plain", "defaulted", "maker", "moment", "offending", "required"]
+__all__ += ["kind_of", "word"]
+
+_DIGITS = 64  # of a number as written, and the largest exponent
+_WHOLE = 2**63  # where whole numbers end
+_SMALL = 2**29  # whole numbers that Python keeps in one piece
+_WHOLE_DIGITS = 19  # of the largest
+_LOOK = 100  # characters of a value that are told
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLISECOND = timedelta(milliseconds=1)
+ABSENT: Final[Any] = object()
+"""What stands for a key that is not there, where "" would be a value."""
+
+
+class Misfit(ValueError):
+    """A value that its attribute cannot hold; the text goes behind the value: "is not a number"."""
+
+
+# --- Reading one value --------------------------------------------------------------------------------------------------------
+#
+# Each returns what its attribute holds, None for "", or raises Misfit; each looks at exact types, because True is an int.
+
+_WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASCII)
+# Not the thread's own context, which may let nonsense pass as NaN; one that would rather raise than round.
+_exact_number = Context(prec=_DIGITS, Emin=-999, Emax=999, clamp=0, traps=[InvalidOperation, Rounded]).create_decimal
+# The same for numbers in plain notation. One digit less, and no more places than that: with the 0 before the point it is
+# never more than there may be. It takes neither underscores nor spaces, but NaN, exponents and the digits of other scripts.
+_plain_number = Context(prec=_DIGITS - 1, Emin=-1, Emax=999, clamp=0, traps=[InvalidOperation, Rounded, Clamped]).create_decimal
+
+
+def are_plain(texts: tuple[str, ...]) -> bool:
+    """Tell whether all of *texts*, the first of which is "", are texts that numbers and times are quickly read from.
+
+    They hold digits, points and minus signs only, and no zeros in front, which the context does not count. One look at all the
+    numbers of a row costs a fraction of a look at each, and deleting what is plain a fraction of a search for what is not.
+    """
+    try:
+        written = ",".join(texts).encode()
+    except (TypeError, UnicodeEncodeError):
+        return False
+    return not written.translate(None, b"0123456789.,-") and b",00" not in written and b"-00" not in written
+
+
+def _number(value: Any) -> Decimal | None:
+    """Read a number with the digits it was written with."""
+    text = value if value.__class__ is str else _bare_text(value)
+    if not text:
+        return None
+    _check_written(text)
+    return _exact_number(text)
+
+
+def _bare_text(value: object) -> str:
+    """Return a number that stood in JSON without quotes in its normal notation; `parse` made no float of it."""
+    if value.__class__ in (int, Decimal):
+        return str(value)
+    raise Misfit("is not a number")
+
+
+def _check_written(text: str) -> None:
+    """Raise unless *text* is a number of at most 64 digits, with an exponent of at most 64 either way."""
+    written = _WRITTEN.fullmatch(text)
+    if written is None:
+        raise Misfit("is not a number")
+    digits, exponent = written[1].replace(".", ""), written[2] or "0"
+    if len(digits) > _DIGITS or len(exponent) > len(str(_DIGITS)) or int(exponent) > _DIGITS:
+        raise Misfit(f"is a number of more than {_DIGITS} digits, or with an exponent beyond {_DIGITS}")
+
+
+def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
+    """Read an object of numbers; one that is "" is not there."""
+    if value == "":
+        return NOTHING
+    if value.__class__ is not dict:
+        raise Misfit("is not an object")
+    numbers = {}
+    for name, text in value.items():
+        try:
+            numbers[name] = _number(text)
+        except Misfit as misfit:
+            raise Misfit(f"holds {quoted(name)}: {offending(text)} {misfit}") from None
+    return MappingProxyType({name: number for name, number in numbers.items() if number is not None})
+
+
+def _time(value: Any) -> datetime | None:
+    """Read milliseconds since 1970, as a text of digits or a whole number; 0 says "never"."""
+    if _is_digits(value):
+        value = int(value)
+    if value.__class__ is int and value > 0:
+        try:
+            return _EPOCH + _MILLISECOND * value
+        except OverflowError:
+            raise Misfit("is not a time before the year 10000") from None
+    if value == "" or (value.__class__ is int and value == 0):
+        return None
+    raise Misfit("is not a time in milliseconds")
+
+
+def moment(ms: object) -> datetime | None:
+    """Return the time of an envelope, aware and in UTC, from milliseconds since 1970: a whole number or a text of digits.
+
+    None for None, "" and 0. Raises `ValueError` for what is no time.
+    """
+    return None if ms is None else _time(ms)
+
+
+def _is_digits(value: Any) -> bool:
+    """Tell whether *value* is a text of digits that `int` takes, and takes quickly."""
+    return value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= _WHOLE_DIGITS
+
+
+def _whole(value: Any) -> int | None:
+    if value.__class__ is int and -_WHOLE < value < _WHOLE:
+        return value
+    if value == "":
+        return None
+    raise Misfit("is not a whole number of 64 bits")
+
+
+def _sequence(value: Any) -> int | None:
+    """Read a cross sequence, which the exchange also writes as a text; -1 says "never traded"."""
+    number = int(value) if _is_digits(value) else value
+    return None if number == "-1" or (number.__class__ is int and number == -1) else _whole(number)
+
+
+def _text(value: Any) -> str | None:
+    if value.__class__ is str:
+        return value or None
+    raise Misfit("is not a text")
+
+
+def _flag(value: Any) -> bool | None:
+    if value is True or value is False:
+        return value
+    if value is ABSENT:
+        return None
+    raise Misfit("is not true or false")
+
+
+def _number_flag(value: Any) -> bool | None:
+    if value.__class__ is int and value in (0, 1):
+        return value == 1
+    if value == "":
+        return None
+    raise Misfit("is not 0 or 1")
+
+
+_TEXT_FLAGS = {"": None, "0": False, "1": True}
+
+
+def _text_flag(value: Any) -> bool | None:
+    if value.__class__ is str and value in _TEXT_FLAGS:
+        return _TEXT_FLAGS[value]
+    raise Misfit('is not "0" or "1"')
+
+
+# --- Leaves -------------------------------------------------------------------------------------------------------------------
+
+
+class Leaf(NamedTuple):
+    """How one kind of value is read.
+
+    *read* looks at everything. *quick* is the source of an expression over ``{x}``, for the values that nearly always come; it
+    calls ``read_{x}`` for all others, and may use ``known_{x}``, which is *known*, and what `SCOPE` holds. Where *is_plain*,
+    `are_plain` has looked at ``{x}`` before. *blank* stands for a missing key.
+    """
+
+    read: Callable[[Any], Any]
+    quick: str = "read_{x}({x})"
+    known: Any = None
+    blank: Any = ""
+    is_plain: bool = False
+
+
+SCOPE: Final[Mapping[str, Any]] = {
+    "EPOCH": _EPOCH,
+    "MILLISECOND": _MILLISECOND,
+    "ZERO": Decimal(0),
+    "number": _plain_number,
+}
+"""What the *quick* of leaves may use."""
+
+# What is not set is mostly "0", and a single character is compared at once.
+_NUMBER = 'ZERO if {x} == "0" else number({x}) if {x} else None'
+# Behind "0" in the order of texts is whatever begins with a digit and is not 0. For what is no whole number `int` raises.
+_UNLESS_EMPTY = 'EPOCH + MILLISECOND * int({x}) if {x} > "0" else read_{x}({x})'
+_IF_WORD = "known_{x}[{x}] if {x} in known_{x} else read_{x}({x})"
+# Small ones only, which Python compares at once.
+_IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_SMALL} < {{x}} < {_SMALL} else read_{{x}}({{x}})"
+_IF_COUNT = f"{{x}} if {{x}}.__class__ is int and 0 <= {{x}} < {_WHOLE} else read_{{x}}({{x}})"
+_IF_ONE_BIT = "{x} == 1 if {x}.__class__ is int and 0 <= {x} <= 1 else read_{x}({x})"
+_TEXT = "({x} or None) if {x}.__class__ is str else read_{x}({x})"
+_SOME_TEXT = "{x} if {x}.__class__ is str and {x} else read_{x}({x})"
+_IF_FLAG = "{x} if {x} is True or {x} is False else read_{x}({x})"
+
+LEAVES: Final[Mapping[Any, Leaf]] = {
+    Decimal: Leaf(_number, _NUMBER, is_plain=True),
+    datetime: Leaf(_time, _UNLESS_EMPTY, is_plain=True),
+    int: Leaf(_whole, _IF_WHOLE),
+    str: Leaf(_text, _TEXT),
+    bool: Leaf(_flag, _IF_FLAG, blank=ABSENT),
+    "sequence": Leaf(_sequence, _IF_COUNT),
+    "number flag": Leaf(_number_flag, _IF_ONE_BIT),
+    "text flag": Leaf(_text_flag, _IF_WORD, _TEXT_FLAGS),
+    "numbers by name": Leaf(_numbers_by_name),
+}
+"""By an attribute's type, or by its kind where the type does not tell."""
+
+
+def word(vocabulary: type[OpenEnum], words: Mapping[str, Any]) -> Leaf:
+    """Return the leaf of *vocabulary*; *words* are further spellings and what they mean."""
+    known = {member.value: member for member in vocabulary} | dict(words) | {"": None, "UNKNOWN": None}
+
+    def read(value: Any) -> Any:
+        if value.__class__ is not str:
+            raise Misfit("is not a text")
+        return known[value] if value in known else vocabulary(value)
+
+    return Leaf(read, _IF_WORD, known)
+
+
+def maker(words: Mapping[str, bool | None]) -> Leaf:
+    """Return the leaf that reads V5's flag and V3's *words* for the same thing.
+
+    A new word is logged, once, and says nothing: losing a trade over it would be worse than not knowing who was the maker.
+    """
+
+    def read(value: Any) -> bool | None:
+        if value.__class__ is not str:
+            return _flag(value)
+        if value not in words:
+            LastLiquidityInd(value)
+        return words.get(value)
+
+    return Leaf(read, _IF_FLAG, blank=ABSENT)
+
+
+def required(leaf: Leaf) -> Leaf:
+    """Return *leaf* for an attribute that must not be None, whichever way it is read."""
+
+    def read(value: Any) -> Any:
+        result = leaf.read(value)
+        if result is None:
+            raise Misfit("names nothing, and the row cannot do without")
+        return result
+
+    known = {text: word for text, word in (leaf.known or {}).items() if word is not None}
+    return leaf._replace(read=read, quick=_SOME_TEXT if leaf.quick == _TEXT else leaf.quick, known=known)
+
+
+def defaulted(leaf: Leaf, default: Any) -> Leaf:
+    """Return *leaf*, a vocabulary's, for an attribute that is *default* where the row does not tell."""
+
+    def read(value: Any) -> Any:
+        result = leaf.read(value)
+        return default if result is None else result
+
+    return leaf._replace(read=read, known={text: default if word is None else word for text, word in leaf.known.items()})
+
+
+# --- A value in words ---------------------------------------------------------------------------------------------------------
+
+
+def offending(value: Any) -> str:
+    """Return *value* for a log line: quoted if it is a text, cut at 100 characters, a container by its kind only."""
+    if isinstance(value, str):
+        return quoted(value)
+    return str(value)[:_LOOK] if type(value) in (int, float, Decimal) else kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """Return the kind of a JSON value, in JSON's words."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    kinds = {type(None): "null", dict: "an object", list: "a list", str: "a text"}
+    return kinds.get(type(value), "a number")
