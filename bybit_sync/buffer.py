@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 import attrs
 
 from bybit_sync.errors import QueueOverflow
-from bybit_sync.updates import Event, Gap, GapReason
+from bybit_sync.updates import Event, Gap, GapReason, number
 from bybit_sync.waiting import Parking
 
 __all__ = ["Buffer", "Overflow", "merge", "missed_by", "with_gap"]
@@ -182,7 +182,8 @@ class Buffer(Generic[T]):
             event = self._items.popleft()
             if event.gap is None:
                 self.size -= 1
-            return event.numbered(self.index)
+            number(event, self.index)
+            return event
 
     def _is_worth_a_look(self) -> bool:
         return bool(self._items) or not self._open

@@ -21,6 +21,7 @@ _SMALL = 2**29  # whole numbers that Python keeps in one piece
 _WHOLE_DIGITS = 19  # of the largest
 _LOOK = 100  # characters of a value that are told
 
+_END = 253_402_300_800_000  # milliseconds until the year 10000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)
 ABSENT: Final[Any] = object()
@@ -111,11 +112,13 @@ def _time(value: Any) -> datetime | None:
     raise Misfit("is not a time in milliseconds")
 
 
-def moment(ms: object) -> datetime | None:
+def moment(ms: Any) -> datetime | None:
     """Return the time of an envelope, aware and in UTC, from milliseconds since 1970: a whole number or a text of digits.
 
     None for None, "" and 0. Raises `ValueError` for what is no time.
     """
+    if ms.__class__ is int and 0 < ms < _END:
+        return _EPOCH + _MILLISECOND * ms
     return None if ms is None else _time(ms)
 
 

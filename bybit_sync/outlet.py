@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from bybit_sync.buffer import Overflow, merge, missed_by
 from bybit_sync.errors import QueueOverflow
-from bybit_sync.updates import AnyEvent, Event
+from bybit_sync.updates import AnyEvent, Event, number
 from bybit_sync.waiting import Parking
 
 __all__ = ["AnyEvent", "EventQueue", "Outlet"]
@@ -94,7 +94,8 @@ class Outlet(Generic[T]):
 
     def _fits(self, event: Event[T]) -> bool:
         try:
-            self._sink.put_nowait(event.numbered(self.index + 1))
+            number(event, self.index + 1)
+            self._sink.put_nowait(event)
         except queue.Full:
             return False
         self.index += 1

@@ -26,7 +26,7 @@ from bybit_sync.parsing import Unreadable, parse
 from bybit_sync.rows import Frame
 from bybit_sync.terms import Terms
 from bybit_sync.topics import Topics
-from bybit_sync.updates import Event, Gap, GapReason, Stream
+from bybit_sync.updates import Event, Gap, GapReason, Stream, pushed
 
 __all__ = ["Confirmed", "Live", "LoggedIn", "News", "Rejected", "Session", "Terms"]
 
@@ -225,6 +225,11 @@ class Session:
     # --- pushes ---
 
     def _push(self, push: Push, frame: bytes, now: Moment) -> Sequence[News]:
+        channel = self._topics.flowing.get(push.topic)
+        return self._first_push(push, frame, now) if channel is None else self._events(channel, push, frame, now)
+
+    def _first_push(self, push: Push, frame: bytes, now: Moment) -> Sequence[News]:
+        """Take a push whose stream is not known to be subscribed."""
         if not self._login.is_accepted:
             raise self._breach(f"pushed {printable(push.topic)} before it answered the login")
         topic = self._topics.find(push.topic)
@@ -246,18 +251,8 @@ class Session:
             updates, faults = channel.decode(push.data, Frame(frame))
         except Unreadable as error:
             return [self._spoiled(channel.stream, channel.topic, frame, (error.detail,), None, now)]
-        event = Event(
-            stream=channel.stream,
-            topic=push.topic,
-            data=updates,
-            id=push.id,
-            created_at=push.created_at,
-            received_at=now.utc,
-            received_ns=now.ns,
-            raw=frame,
-            client=self._terms.client,
-            epoch=self.epoch,
-        )
+        topic, _, name, created_at = push
+        event = pushed(channel.stream, topic, updates, name, created_at, now.utc, now.ns, frame, self._terms.client, self.epoch)
         if not faults:
             return [event]
         gap = self._spoiled(channel.stream, channel.topic, frame, faults, len(faults), now)

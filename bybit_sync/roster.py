@@ -67,9 +67,12 @@ class Roster:
 
     def deliver(self, event: Event[Any], now: Moment) -> None:
         """Pass *event* to all that receive its stream."""
-        for subscription in self._streams[event.stream]:
+        subscriptions = self._streams[event.stream]
+        for subscription in subscriptions:
+            # Each is to number one of its own; the last one gets the event itself, when nobody copies from it any more.
+            own = event if subscription is subscriptions[-1] else event.numbered(0)
             try:
-                subscription.deliver(event)
+                subscription.deliver(own)
             except BaseException as error:  # noqa: BLE001 - a queue may raise anything, and costs itself only
                 self.end(subscription, error, event.created_at or event.received_at, now, event.epoch)
 

@@ -74,6 +74,8 @@ class Topics:
         self._post = post
         self._wishes: dict[Stream, Wish] = {}
         self._topics: dict[str, Topic] = {}
+        self.flowing: dict[str, Channel] = {}
+        """The topics whose pushes raise no question any more: every one of their stream is subscribed."""
         # Whom the answer to a request is for. An answer to a wish that was given up meanwhile is for nobody.
         self._asked: dict[str, Topic] = {}
         self._left: set[str] = set()
@@ -121,6 +123,7 @@ class Topics:
             return []
         for topic in wish.topics:
             del self._topics[topic.name]
+            self.flowing.pop(topic.name, None)
             if topic.standing in (Standing.ASKED, Standing.CONFIRMED):
                 self._left.add(topic.name)
                 self._post.ask("unsubscribe", topic.name)
@@ -201,6 +204,7 @@ class Topics:
         if wish.confirmed or any(t.standing is not Standing.CONFIRMED for t in wish.topics):
             return []
         wish.confirmed = True
+        self.flowing.update((topic.name, topic.channel) for topic in wish.topics)
         held, wish.held = wish.held, []
         return [Confirmed(wish.stream, wish.asked or now), *held, *self._settle(wish.stream)]
 

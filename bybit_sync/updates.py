@@ -12,7 +12,7 @@ reads both.
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -61,6 +61,8 @@ __all__ = [
     "Stream",
     "UserTradeUpdate",
     "draft_class",
+    "number",
+    "pushed",
 ]
 
 T_co = TypeVar("T_co", covariant=True)
@@ -687,7 +689,7 @@ class Gap(_Short):
     error: BaseException | None = None
 
 
-@attrs.frozen(init=False, weakref_slot=False, repr=False)
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class Event(_Short, Generic[T_co]):
     """One push of the exchange, or a gap; always true, and iterable over its rows.
 
@@ -717,49 +719,16 @@ class Event(_Short, Generic[T_co]):
 
     stream: Stream
     topic: str
-    data: tuple[T_co, ...]
-    gap: Gap | None
-    id: str | None
-    created_at: datetime | None
+    data: tuple[T_co, ...] = ()
+    gap: Gap | None = None
+    id: str | None = None
+    created_at: datetime | None = None
     received_at: datetime
     received_ns: int
-    raw: bytes
-    client: str
-    epoch: int
-    index: int
-
-    def __new__(
-        cls,
-        *,
-        stream: Stream,
-        topic: str,
-        data: tuple[T_co, ...] = (),
-        gap: Gap | None = None,
-        id: str | None = None,  # noqa: A002 - the exchange's name for it
-        created_at: datetime | None = None,
-        received_at: datetime,
-        received_ns: int,
-        raw: bytes = b"",
-        client: str = "",
-        epoch: int = 0,
-        index: int = 0,
-    ) -> Event[T_co]:
-        """Make an event; a draft first, since one is made for every push."""
-        event = _EventDraft()
-        event.stream = stream
-        event.topic = topic
-        event.data = data
-        event.gap = gap
-        event.id = id
-        event.created_at = created_at
-        event.received_at = received_at
-        event.received_ns = received_ns
-        event.raw = raw
-        event.client = client
-        event.epoch = epoch
-        event.index = index
-        event.__class__ = cls
-        return event  # type: ignore[no-any-return]
+    raw: bytes = b""
+    client: str = ""
+    epoch: int = 0
+    index: int = 0
 
     def __iter__(self) -> Iterator[T_co]:
         """Go over the rows; over nothing for a gap."""
@@ -775,24 +744,59 @@ class Event(_Short, Generic[T_co]):
 
     def numbered(self, index: int) -> Event[T_co]:
         """Return this event as number *index* of a subscription; the library itself does it."""
-        copy = _EventDraft()
-        copy.stream = self.stream
-        copy.topic = self.topic
-        copy.data = self.data
-        copy.gap = self.gap
-        copy.id = self.id
-        copy.created_at = self.created_at
-        copy.received_at = self.received_at
-        copy.received_ns = self.received_ns
-        copy.raw = self.raw
-        copy.client = self.client
-        copy.epoch = self.epoch
-        copy.index = index
-        copy.__class__ = Event
-        return copy  # type: ignore[no-any-return]
+        copy: Event[T_co] = pushed(
+            self.stream,
+            self.topic,
+            self.data,
+            self.id,
+            self.created_at,
+            self.received_at,
+            self.received_ns,
+            self.raw,
+            self.client,
+            self.epoch,
+            self.gap,
+        )
+        number(copy, index)
+        return copy
 
 
 _EventDraft = draft_class(Event)
+
+
+def pushed(
+    stream: Stream,
+    topic: str,
+    data: tuple[Any, ...],
+    id: str | None,  # noqa: A002 - the exchange's name for it
+    created_at: datetime | None,
+    received_at: datetime,
+    received_ns: int,
+    raw: bytes,
+    client: str,
+    epoch: int,
+    gap: Gap | None = None,
+) -> Event[Any]:
+    """Return an event that has no number yet; a draft first, since one is made for every push."""
+    event = _EventDraft()
+    event.stream = stream
+    event.topic = topic
+    event.data = data
+    event.gap = gap
+    event.id = id
+    event.created_at = created_at
+    event.received_at = received_at
+    event.received_ns = received_ns
+    event.raw = raw
+    event.client = client
+    event.epoch = epoch
+    event.index = 0
+    event.__class__ = Event
+    return event  # type: ignore[no-any-return]
+
+
+number: Callable[[Event[Any], int], None] = vars(Event)["index"].__set__
+"""Gives an event its number, past what freezes it: once, before it is handed to the one subscription that it belongs to."""
 
 AnyEvent: TypeAlias = Event[BalanceUpdate] | Event[OrderUpdate] | Event[PositionUpdate] | Event[UserTradeUpdate]
 """An event of any of the four streams: one ``queue.Queue[AnyEvent]`` can serve them all."""

@@ -46,13 +46,6 @@ def test_events_come_out_in_order_and_numbered() -> None:
     assert [event.index for event in events if event] == [1, 2, 3]
 
 
-def test_what_is_put_is_not_touched() -> None:
-    """Other subscriptions get the same event, with numbers of their own."""
-    event = push(1)
-    assert filled(1, OLDEST, event).take() != event
-    assert event.index == 0
-
-
 def test_nothing_comes_out_in_time() -> None:
     """None, after the time; more may come."""
     buffer = filled(1, OLDEST)

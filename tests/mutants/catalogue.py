@@ -142,7 +142,14 @@ MUTANTS: Final = (
         "except ValueError as error:  # nothing that a callback",
         "tests/test_callbacks.py",
     ),
-    Mutant("forget to number", "buffer.py", "return event.numbered(self.index)", "return event", "tests/test_buffer.py"),
+    Mutant("forget to number", "buffer.py", "number(event, self.index)", "pass", "tests/test_buffer.py"),
+    Mutant(
+        "let subscriptions share a number",
+        "roster.py",
+        "if subscription is subscriptions[-1]",
+        "if True",
+        "tests/test_streams.py",
+    ),
     Mutant("drop the oldest without a word", "buffer.py", "items.appendleft(gap)", "pass", "tests/test_buffer.py"),
     Mutant(
         "count an unknown loss as none",
