@@ -24,6 +24,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from bybit_sync.enums import Category, LastLiquidityInd, OpenEnum
 from bybit_sync.leaves import ABSENT, LEAVES, Leaf, Misfit, defaulted, kind_of, maker, offending, required, word
 from bybit_sync.parsing import Unreadable
+from bybit_sync.patterns import Patterns
 from bybit_sync.rows import Frame, Row
 from bybit_sync.shapes import Shapes, extra_of
 
@@ -91,6 +92,8 @@ class Reader:
         self._converter = decoder.converter
         self.shapes: Shapes = Shapes(cls, leaves, self._aliases)
         """What reads good rows."""
+        self.patterns: Patterns = Patterns(self.shapes)
+        """What reads them out of a text, if they look as usual."""
 
     def rows(self, data: Any, frame: Frame) -> Decoded:
         """Read *data*, the rows of *frame*; a row that cannot be read costs only itself.
@@ -131,7 +134,8 @@ class Reader:
                 raise IterableValidationError("", [error], self.cls) from error
 
         each = f"known_{{x}}[tuple(row.keys())](row, wire.part({key!r}, index)) for index, row in enumerate({{x}})"
-        return Leaf(read, f"tuple([{each}]) if {{x}}.__class__ is list else read_{{x}}({{x}})", self.shapes)
+        quick = f"{{x}} if {{x}}.__class__ is tuple else tuple([{each}]) if {{x}}.__class__ is list else read_{{x}}({{x}})"
+        return Leaf(read, quick, self.shapes, parts=self.patterns.parts)
 
     # --- thoroughly ---
 

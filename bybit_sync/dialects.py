@@ -81,6 +81,11 @@ class Channel:
     _reader: Reader = attrs.field(repr=False)
     _gather: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = attrs.field(default=None, repr=False)
 
+    def glance(self, text: str, at: int, frame: Frame) -> tuple[Any, ...] | None:
+        """Return what `decode` would, for good rows that look as usual: those that *text* ends with from *at* on; else None."""
+        updates = self._reader.patterns.rows(text, at, frame)
+        return updates if self._gather is None or updates is None else self._gather(updates)
+
     def decode(self, data: object, frame: Frame | None = None) -> Decoded:
         """Read *data*, the rows of one push; *frame* is where their `wire` is to be read again, by default *data* is kept.
 

@@ -39,22 +39,25 @@ class Misfit(ValueError):
 _WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASCII)
 # Not the thread's own context, which may let nonsense pass as NaN; one that would rather raise than round.
 _exact_number = Context(prec=_DIGITS, Emin=-999, Emax=999, clamp=0, traps=[InvalidOperation, Rounded]).create_decimal
-# The same for numbers in plain notation. One digit less, and no more places than that: with the 0 before the point it is
-# never more than there may be. It takes neither underscores nor spaces, but NaN, exponents and the digits of other scripts.
-_plain_number = Context(prec=_DIGITS - 1, Emin=-1, Emax=999, clamp=0, traps=[InvalidOperation, Rounded, Clamped]).create_decimal
+# The same for numbers in plain notation, of half as many digits, and no more places than that: who looks for as many zeros in
+# front, which the context does not count, knows that there are no more digits than there may be. It takes neither underscores
+# nor spaces, but NaN, exponents and the digits of other scripts.
+_HALF = _DIGITS // 2 - 1
+_plain_number = Context(prec=_HALF, Emin=-1, Emax=999, clamp=0, traps=[InvalidOperation, Rounded, Clamped]).create_decimal
+_ZEROS = b"0" * (_HALF + 1)
 
 
 def are_plain(texts: tuple[str, ...]) -> bool:
     """Tell whether all of *texts*, the first of which is "", are texts that numbers and times are quickly read from.
 
-    They hold digits, points and minus signs only, and no zeros in front, which the context does not count. One look at all the
-    numbers of a row costs a fraction of a look at each, and deleting what is plain a fraction of a search for what is not.
+    They hold digits, points and minus signs only, and few zeros in a row. One look at all the numbers of a row costs a fraction
+    of a look at each, and deleting what is plain a fraction of a search for what is not.
     """
     try:
         written = ",".join(texts).encode()
     except (TypeError, UnicodeEncodeError):
         return False
-    return not written.translate(None, b"0123456789.,-") and b",00" not in written and b"-00" not in written
+    return not written.translate(None, b"0123456789.,-") and _ZEROS not in written
 
 
 def _number(value: Any) -> Decimal | None:
@@ -180,7 +183,8 @@ class Leaf(NamedTuple):
 
     *read* looks at everything. *quick* is the source of an expression over ``{x}``, for the values that nearly always come; it
     calls ``read_{x}`` for all others, and may use ``known_{x}``, which is *known*, and what `SCOPE` holds. Where *is_plain*,
-    `are_plain` has looked at ``{x}`` before. *blank* stands for a missing key.
+    `are_plain` has looked at ``{x}`` before. *blank* stands for a missing key. *parts* reads the text of a list of rows inside
+    of a row.
     """
 
     read: Callable[[Any], Any]
@@ -188,6 +192,7 @@ class Leaf(NamedTuple):
     known: Any = None
     blank: Any = ""
     is_plain: bool = False
+    parts: Any = None
 
 
 SCOPE: Final[Mapping[str, Any]] = {

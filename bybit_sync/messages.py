@@ -17,7 +17,19 @@ from attrs import frozen
 
 from bybit_sync.leaves import moment
 
-__all__ = ["Answer", "Credentials", "Pong", "Push", "Request", "Stranger", "hmac_signer", "printable", "read", "write"]
+__all__ = [
+    "Answer",
+    "Credentials",
+    "Pong",
+    "Push",
+    "Request",
+    "Stranger",
+    "hmac_signer",
+    "opening",
+    "printable",
+    "read",
+    "write",
+]
 
 
 class Push(NamedTuple):
@@ -68,6 +80,19 @@ class Request:
 
 
 # --- reading ---
+
+_OPENING: Final = re.compile(
+    r'\{(?:"(?:topic":"([^"\\\x00-\x1f]*)"|id":"([^"\\\x00-\x1f]*)"|creationTime":(0|[1-9][0-9]{0,17})),)+"data":\['
+)
+
+
+def opening(text: str) -> tuple[str, str | None, datetime | None, int] | None:
+    """Return topic, id and time of a push that is written as usual, and where in *text* its rows begin; None for all else."""
+    found = _OPENING.match(text)
+    if found is None:
+        return None
+    topic, name, created = found.groups()
+    return None if topic is None else (topic, name, _envelope_time(int(created)) if created else None, found.end())
 
 
 def read(message: Mapping[str, Any]) -> Push | Answer | Pong | Stranger:

@@ -12,7 +12,7 @@ try:
 except ImportError:  # the extra ``speed`` is not installed
     msgspec = None  # type: ignore[assignment]
 
-__all__ = ["PARSERS", "Unreadable", "parse"]
+__all__ = ["PARSERS", "Unreadable", "parse", "scan"]
 
 
 class Unreadable(ValueError):
@@ -35,7 +35,8 @@ def _bare(text: str) -> Decimal | float:
 
 
 _JSON = json.JSONDecoder(parse_float=_bare)
-_scan_once: Callable[[str, int], tuple[Any, int]] = _JSON.scan_once  # type: ignore[attr-defined]
+scan: Callable[[str, int], tuple[Any, int]] = _JSON.scan_once  # type: ignore[attr-defined]
+"""Returns the value that begins at a place of a text, and where it ends. Raises `StopIteration` when none begins there."""
 
 
 def _read_json(frame: bytes | str) -> Any:
@@ -47,7 +48,7 @@ def _read_json(frame: bytes | str) -> Any:
     try:
         text = frame if isinstance(frame, str) else frame.decode()
         try:
-            value, end = _scan_once(text, 0)
+            value, end = scan(text, 0)
         except StopIteration:
             end = -1
         # White space around the value, and what is no JSON at all, is for the decoder, which costs more and says what is wrong.

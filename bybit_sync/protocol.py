@@ -20,7 +20,7 @@ from bybit_sync.dialects import Channel
 from bybit_sync.errors import ConnectionLost, ProtocolError
 from bybit_sync.heartbeat import Heartbeat
 from bybit_sync.login import Login
-from bybit_sync.messages import Answer, Pong, Push, Request, printable, read
+from bybit_sync.messages import Answer, Pong, Push, Request, opening, printable, read
 from bybit_sync.news import Confirmed, Live, LoggedIn, News, Rejected
 from bybit_sync.parsing import Unreadable, parse
 from bybit_sync.rows import Frame
@@ -128,6 +128,24 @@ class Session:
 
     def receive(self, frame: bytes, now: Moment) -> Sequence[News]:
         """Return what *frame* means, in order. Raises what ends the session."""
+        event = self._glance(frame, now)
+        return self._read(frame, now) if event is None else [event]
+
+    def _glance(self, frame: bytes, now: Moment) -> Event[Any] | None:
+        """Return what `_read` would, if *frame* is a good push that looks as usual: nearly all are."""
+        try:
+            text = frame.decode()
+        except UnicodeDecodeError:
+            return None
+        push = opening(text)
+        channel = self._topics.flowing.get(push[0]) if push is not None else None
+        if push is None or channel is None:
+            return None
+        topic, name, created_at, at = push
+        updates = channel.glance(text, at, Frame(frame))
+        return None if updates is None else self._pushed(channel, topic, updates, name, created_at, frame, now)
+
+    def _read(self, frame: bytes, now: Moment) -> Sequence[News]:
         try:
             message = parse(frame)
         except Unreadable as error:
@@ -251,12 +269,24 @@ class Session:
             updates, faults = channel.decode(push.data, Frame(frame))
         except Unreadable as error:
             return [self._spoiled(channel.stream, channel.topic, frame, (error.detail,), None, now)]
-        topic, _, name, created_at = push
-        event = pushed(channel.stream, topic, updates, name, created_at, now.utc, now.ns, frame, self._terms.client, self.epoch)
+        event = self._pushed(channel, push.topic, updates, push.id, push.created_at, frame, now)
         if not faults:
             return [event]
         gap = self._spoiled(channel.stream, channel.topic, frame, faults, len(faults), now)
         return [gap, event] if updates else [gap]
+
+    def _pushed(
+        self,
+        channel: Channel,
+        topic: str,
+        updates: tuple[Any, ...],
+        name: str | None,
+        created_at: datetime | None,
+        frame: bytes,
+        now: Moment,
+    ) -> Event[Any]:
+        client = self._terms.client
+        return pushed(channel.stream, topic, updates, name, created_at, now.utc, now.ns, frame, client, self.epoch)
 
     # --- what cannot be read ---
 

@@ -14,9 +14,10 @@ import attrs
 
 from bybit_sync.enums import quoted
 from bybit_sync.leaves import SCOPE, Leaf, Misfit, are_plain
+from bybit_sync.parsing import parse
 from bybit_sync.updates import NOTHING, draft_class
 
-__all__ = ["Shapes"]
+__all__ = ["Shapes", "Variables", "extra_of", "listed"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ _NAMES = 1_000  # unknown keys that are logged
 
 Read = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 """Makes an update out of a row, and of what is to be its `wire`."""
+Variables = Mapping[str, str]
+"""What a function calls the values of a row, by their keys: as their attributes are called, where they have one."""
 
 
 class Shapes(dict[tuple[str, ...], Read]):
@@ -40,17 +43,19 @@ class Shapes(dict[tuple[str, ...], Read]):
         super().__init__()
         self._cls = cls
         self._draft = draft_class(cls)
-        self._leaves = leaves
-        self._attributes = {field.metadata["key"]: field.name for field in attrs.fields(cls) if "key" in field.metadata}
-        self._aliases = aliases
-        self._spellings = {key: (key, *(alias for alias, whose in aliases.items() if whose == key)) for key in self._attributes}
-        self._scope = self._written_in()
+        names = {field.metadata["key"]: field.name for field in attrs.fields(cls) if "key" in field.metadata}
+        self.leaves: Mapping[str, Leaf] = {names[key]: leaf for key, leaf in leaves.items()}
+        """How each attribute is read."""
+        # Under which keys each attribute may stand; the first one that is there counts.
+        self._spellings = {name: (key, *(a for a, whose in aliases.items() if whose == key)) for key, name in names.items()}
+        self._keys = leaves.keys() | aliases.keys()
+        self._scope = self._names_in_functions()
 
     def __missing__(self, shape: tuple[str, ...]) -> Read:
         if len(self) >= _MOST or len(shape) > _LONGEST:
             return self.read_any
         try:
-            self[shape] = self._write(shape)
+            self[shape] = self.written(shape, self._from_row)
         except Misfit:
             # The row cannot do without a key that is not there: this one finds it, and raises the same.
             self[shape] = self.read_any
@@ -59,46 +64,33 @@ class Shapes(dict[tuple[str, ...], Read]):
     def read_any(self, row: Mapping[str, Any], wire: Mapping[str, Any]) -> Any:
         """Read a row of any shape, and with values that are not plain, value by value."""
         draft = self._draft()
-        for key, name in self._attributes.items():
-            spelling = self._spelling(key, row)
-            setattr(draft, name, self._blank(key) if spelling is None else self._leaves[key].read(row[spelling]))
+        for name, leaf in self.leaves.items():
+            key = self._spelling(name, row)
+            setattr(draft, name, leaf.read(leaf.blank if key is None else row[key]))
         draft.extra = extra_of({key: row[key] for key in self._strange(row)})
         draft.wire = wire
         draft.__class__ = self._cls
         return draft
 
-    def _spelling(self, key: str, shape: Collection[str]) -> str | None:
-        """Return under which key *shape* has what belongs to *key*; None when it has not."""
-        return next((spelling for spelling in self._spellings[key] if spelling in shape), None)
+    def variables(self, shape: Collection[str]) -> Variables:
+        """Return what a function that reads rows of *shape* calls their values."""
+        told = {self._spelling(name, shape): name for name in self.leaves}
+        return {key: told.get(key, f"strange_{place}") for place, key in enumerate(shape)}
 
-    def _blank(self, key: str) -> Any:
-        leaf = self._leaves[key]
-        return leaf.read(leaf.blank)
+    def _spelling(self, name: str, shape: Collection[str]) -> str | None:
+        """Return under which key *shape* has the attribute *name*; None when it has not."""
+        return next((key for key in self._spellings[name] if key in shape), None)
 
-    def _strange(self, shape: Iterable[str]) -> list[str]:
-        return [key for key in shape if key not in self._leaves and key not in self._aliases]
+    def _strange(self, shape: Iterable[str]) -> tuple[str, ...]:
+        return tuple(key for key in shape if key not in self._keys)
 
     # --- writing ---
 
-    def _written_in(self) -> dict[str, Any]:
-        """Return the names that a written function uses. Every one is ours: nothing that the exchange sent is in its source."""
-        scope: dict[str, Any] = {
-            **SCOPE,
-            "Draft": self._draft,
-            "NOTHING": NOTHING,
-            "Update": self._cls,
-            "are_plain": are_plain,
-            "extra_of": extra_of,
-            "read_any": self.read_any,
-        }
-        for key, name in self._attributes.items():
-            scope |= {f"read_{name}": self._leaves[key].read, f"known_{name}": self._leaves[key].known}
-        return scope
+    def written(self, shape: Collection[str], taking: Callable[[Variables], Iterable[str]]) -> Any:
+        """Return a function that reads rows of *shape*; *taking* writes the lines that give its variables their values.
 
-    def _write(self, shape: tuple[str, ...]) -> Read:
-        """Return the function that reads rows of *shape*. Raises `Misfit` when a key is not there that a row cannot do without.
-
-        For a row of a symbol, a size, a time, a word and a key that nobody knows it is ::
+        Raises `Misfit` when a key is not there that a row cannot do without. For a row of a symbol, a size, a time, a word and
+        a key that nobody knows it is ::
 
             def read(row, wire):
                 [symbol, size, updated_time, tpsl_mode, strange_4, ] = row.values()
@@ -115,33 +107,50 @@ class Shapes(dict[tuple[str, ...], Read]):
                 draft.__class__ = Update
                 return draft
         """
-        spellings = {key: self._spelling(key, shape) for key in self._attributes}
-        told = {spelling: self._attributes[key] for key, spelling in spellings.items() if spelling is not None}
-        variables = {key: told.get(key, f"strange_{place}") for place, key in enumerate(shape)}
-        scope = self._scope | {"strange": tuple(self._strange(shape))}
-        blanks = {self._attributes[key]: self._blank(key) for key, spelling in spellings.items() if spelling is None}
-        scope |= {f"blank_{name}": blank for name, blank in blanks.items()}
-        exec("\n".join(self._lines(variables, told, blanks, scope["strange"])), scope)  # noqa: S102 - every name in it is ours
-        return scope["read"]  # type: ignore[no-any-return]
+        variables, strange = self.variables(shape), self._strange(shape)
+        told = [name for name in variables.values() if name in self.leaves]
+        blanks = {name: leaf.read(leaf.blank) for name, leaf in self.leaves.items() if name not in told}
+        extra = f"extra_of(dict(zip(strange, ({listed(variables[key] for key in strange)}))))" if strange else "NOTHING"
+        lines = [
+            "def read(row, wire):",
+            *taking(variables),
+            "draft = Draft()",
+            *(f"draft.{name} = {self.leaves[name].quick.format(x=name)}" for name in told),
+            *(f"draft.{name} = blank_{name}" for name in blanks),
+            f"draft.extra = {extra}",
+            "draft.wire = wire",
+            "draft.__class__ = Update",
+            "return draft",
+        ]
+        scope = self._scope | {"strange": strange} | {f"blank_{name}": blank for name, blank in blanks.items()}
+        exec("\n    ".join(lines), scope)  # noqa: S102 - every name in it is ours
+        return scope["read"]
 
-    def _lines(
-        self, variables: Mapping[str, str], told: Mapping[str, str], blanks: Mapping[str, Any], strange: tuple[str, ...]
-    ) -> Iterable[str]:
-        leaves = {name: self._leaves[self._aliases.get(key, key)] for key, name in told.items()}
-        yield "def read(row, wire):"
-        yield f"    [{''.join(f'{variable}, ' for variable in variables.values())}] = row.values()"
-        yield f"    if not are_plain(('', {''.join(f'{name}, ' for name, leaf in leaves.items() if leaf.is_plain)})):"
-        yield "        return read_any(row, wire)"
-        yield "    draft = Draft()"
-        for name, leaf in leaves.items():
-            yield f"    draft.{name} = {leaf.quick.format(x=name)}"
-        for name in blanks:
-            yield f"    draft.{name} = blank_{name}"
-        kept = "".join(f"{variables[key]}, " for key in strange)
-        yield f"    draft.extra = {f'extra_of(dict(zip(strange, ({kept}))))' if strange else 'NOTHING'}"
-        yield "    draft.wire = wire"
-        yield "    draft.__class__ = Update"
-        yield "    return draft"
+    def _from_row(self, variables: Variables) -> Iterable[str]:
+        plain = (name for name in variables.values() if name in self.leaves and self.leaves[name].is_plain)
+        yield f"[{listed(variables.values())}] = row.values()"
+        yield f"if not are_plain(('', {listed(plain)})):"
+        yield "    return read_any(row, wire)"
+
+    def _names_in_functions(self) -> dict[str, Any]:
+        """Return the names that a written function uses. Every one is ours: nothing that the exchange sent is in its source."""
+        ours: dict[str, Any] = {
+            "Draft": self._draft,
+            "NOTHING": NOTHING,
+            "Update": self._cls,
+            "are_plain": are_plain,
+            "extra_of": extra_of,
+            "parse": parse,
+            "read_any": self.read_any,
+        }
+        for name, leaf in self.leaves.items():
+            ours |= {f"read_{name}": leaf.read, f"known_{name}": leaf.known, f"parts_{name}": leaf.parts}
+        return {**SCOPE, **ours}
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return *names* as they stand in a list or a tuple, or as what values are unpacked to."""
+    return "".join(f"{name}, " for name in names)
 
 
 _unknown_keys: set[str] = set()

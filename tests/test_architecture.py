@@ -40,6 +40,7 @@ PURE = {
     "news",
     "pacing",
     "parsing",
+    "patterns",
     "plain",
     "protocol",
     "recorded",

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bybit_sync import PositionUpdate
-from bybit_sync.dialects import DECODER
+from bybit_sync.decoding import Decoder
+from bybit_sync.dialects import DECODER, RENAMES, WORDS
 from bybit_sync.leaves import Misfit
 from bybit_sync.shapes import Shapes
 
@@ -18,8 +19,7 @@ ROW = {"symbol": "BTCUSDT", "positionIdx": 0, "size": "1.50"}
 @pytest.fixture
 def shapes() -> Shapes:
     """Return what reads positions, and has seen none."""
-    known = DECODER.reader(PositionUpdate).shapes
-    return Shapes(PositionUpdate, known._leaves, known._aliases)
+    return Decoder(RENAMES, WORDS).reader(PositionUpdate).shapes
 
 
 def read(shapes: Shapes, row: dict[str, Any]) -> Any:

@@ -151,7 +151,7 @@ def test_a_second_subscription_starts_with_what_is_read_after_it(account: Accoun
     second = client.subscribe_orders()
     account.push("orders", [{"category": "linear", "orderId": "after"}])
     event = second.get(timeout=5)
-    assert (event.data[0].order_id, event.index) == ("after", 1)
+    assert (event.data[0].order_id, event.index, first.get(timeout=5).index) == ("after", 1, 2)
 
 
 def test_the_last_close_unsubscribes(exchange: Exchange, account: Account, client: Client) -> None:

@@ -445,6 +445,29 @@ MUTANTS: Final = (
         "show another row's wire", "decoding.py", 'Row(frame, ("data", i))', 'Row(frame, ("data", 0))', "tests/test_rows.py"
     ),
     Mutant(
+        "read an escaped text as it stands",
+        "patterns.py",
+        """str: _Kind(r'"([^"\\\\\\x00-\\x1f]*)"'),""",
+        """str: _Kind(r'"([^"]*)"'),""",
+        "tests/test_patterns.py",
+    ),
+    Mutant("take anything behind the rows", "patterns.py", "if text[at:] != ending:", "if False:", "tests/test_patterns.py"),
+    Mutant(
+        "take a bare number for a text",
+        "patterns.py",
+        "return {str: _PLAIN}[value.__class__]",
+        "return _PLAIN if value.__class__ is str else _KINDS[value.__class__]",
+        "tests/test_patterns.py",
+    ),
+    Mutant(
+        "count no zeros in front",
+        "leaves.py",
+        " and _ZEROS not in written",
+        "",
+        "tests/test_decoding_hostile.py",
+    ),
+    Mutant("remember every shape", "shapes.py", "if len(self) >= _MOST or", "if", "tests/test_shapes.py"),
+    Mutant(
         "record account ids",
         "recording.py",
         "return line._replace(frame=scrub(line.frame))",

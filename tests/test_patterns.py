@@ -1,0 +1,194 @@
+"""Rows out of a text, without taking its JSON apart: the same as with a parser, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bybit_sync import patterns
+from bybit_sync.decoding import Decoder, Reader
+from bybit_sync.dialects import RENAMES, WORDS
+from bybit_sync.parsing import Unreadable, parse
+from bybit_sync.rows import Frame
+from bybit_sync.updates import BalanceUpdate, OrderUpdate, PositionUpdate, UserTradeUpdate
+
+from .benchmarks.payloads import Market, compact
+from .talking import steady
+
+MARKET = Market()
+ROWS: Mapping[type[Any], Callable[[], dict[str, Any]]] = {
+    PositionUpdate: MARKET.position,
+    OrderUpdate: MARKET.order,
+    UserTradeUpdate: MARKET.trade,
+    BalanceUpdate: MARKET.account,
+}
+SMALL = {"symbol": "BTCUSDT", "positionIdx": 0, "size": "1.50"}
+each_class = pytest.mark.parametrize("cls", ROWS)
+
+
+def fresh(cls: type[Any]) -> Reader:
+    """Return what reads *cls*, and has seen nothing."""
+    return Decoder(RENAMES, WORDS).reader(cls)
+
+
+def written(*rows: object) -> str:
+    """Return *rows* as a push ends with them."""
+    return compact({"data": list(rows)}).decode().removeprefix('{"data":[')
+
+
+def read(reader: Reader, text: str) -> tuple[Any, ...] | None:
+    """Return what *reader* sees at a glance in *text*, the end of a push."""
+    return reader.patterns.rows(text, 0, Frame('{"data":[' + text))
+
+
+def parsed(reader: Reader, text: str) -> tuple[Any, ...] | None:
+    """Return what *reader* makes of *text* with a parser; None when that is not JSON, or a row of it bad."""
+    try:
+        data = parse('{"data":[' + text)["data"]
+    except Unreadable:
+        return None
+    updates, faults = reader.rows(data, Frame("", {"data": data}))
+    return None if faults else updates
+
+
+def whole(update: Any) -> Any:
+    """Return everything that *update* holds, its numbers by their digits."""
+    if isinstance(update, Decimal):
+        return update.as_tuple()
+    if isinstance(update, tuple):
+        return [whole(one) for one in update]
+    if attrs.has(type(update)):
+        return {field.name: whole(getattr(update, field.name)) for field in attrs.fields(type(update))}
+    return {key: whole(value) for key, value in update.items()} if isinstance(update, Mapping) else update
+
+
+# --- as usual ---
+
+
+@each_class
+def test_a_row_is_what_a_parser_makes_of_it(cls: type[Any]) -> None:
+    """Every attribute, digit for digit, with what is extra, and the row itself."""
+    reader = fresh(cls)
+    for _ in range(20):
+        text = written(ROWS[cls](), ROWS[cls]() | {"new": "x", "more": [1, {"a": "}"}], "none": None})
+        assert whole(read(reader, text)) == whole(parsed(reader, text))
+
+
+@each_class
+def test_a_row_that_looks_as_usual_needs_no_parser(cls: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written like it has been taken apart, once."""
+    reader = fresh(cls)
+    assert read(reader, written(ROWS[cls]()))
+    monkeypatch.delattr(patterns, "scan")
+    assert read(reader, written(ROWS[cls](), ROWS[cls]()))
+
+
+def test_ways_to_write_may_alternate() -> None:
+    """Each is known from its first row on, also within a push."""
+    rows = [SMALL, {**SMALL, "side": "Buy"}, {**SMALL, "isReduceOnly": True}] * 3
+    reader = fresh(PositionUpdate)
+    assert whole(read(reader, written(*rows))) == whole(reader.rows(rows, Frame("", {"data": rows}))[0])
+    assert len(reader.patterns._known) == 3
+
+
+# --- otherwise ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "]}",
+        "",
+        written(SMALL)[:-1],
+        written(SMALL) + " ",
+        written(SMALL).replace("]}", '],"op":"pong"}'),
+        written(SMALL).replace(":", ": "),
+        written(SMALL).replace("1.50", "1.5e0"),
+        written(SMALL).replace('"1.50"', "1.50"),
+        written(SMALL).replace("1.50", "1.5.0"),
+        written(SMALL).replace("BTC", "\\u0042TC"),
+        written(SMALL).replace("BTC", "B\tTC"),
+        written(SMALL).replace("BTCUSDT", ""),
+        written(SMALL).replace(":0", ":00"),
+        written(SMALL).replace('"size"', '"symbol"'),
+        written(SMALL, 1),
+    ],
+)
+def test_what_does_not_look_as_usual_is_left_to_a_parser(text: str) -> None:
+    """It may be good, and it may be bad: a glance does not tell."""
+    reader = fresh(PositionUpdate)
+    for _ in range(2):
+        assert read(reader, text) is None
+        assert read(reader, written(SMALL))
+
+
+@each_class
+def test_a_text_with_a_typing_error_is_read_as_a_parser_reads_it(cls: type[Any]) -> None:
+    """Or not at all."""
+    reader = fresh(cls)
+    good = written(ROWS[cls]())
+
+    @steady(max_examples=300)
+    @given(st.integers(0, len(good)), st.integers(0, 3), st.text('",:[]{}\\0129.-eE+ \t\x00aNé', max_size=3))
+    def is_never_misread(at: int, gone: int, new: str) -> None:
+        text = good[:at] + new + good[at + gone :]
+        assert read(reader, good)
+        assert (seen := read(reader, text)) is None or whole(seen) == whole(parsed(reader, text))
+
+    is_never_misread()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text('"\\]}a0', max_size=4),
+    lambda held: st.lists(held, max_size=3) | st.dictionaries(st.text("]}a", max_size=3), held, max_size=3),
+    max_leaves=5,
+)
+
+
+@each_class
+def test_a_row_of_any_values_is_read_as_a_parser_reads_it(cls: type[Any]) -> None:
+    """Or not at all; and so are all those behind it that are written in the same way."""
+    keys = sorted(ROWS[cls]())
+
+    @steady(max_examples=100)
+    @given(st.dictionaries(st.sampled_from(keys), json_values, max_size=4), st.dictionaries(st.text(max_size=4), json_values))
+    def is_never_misread(odd: dict[str, Any], strange: dict[str, Any]) -> None:
+        reader = fresh(cls)
+        text = written(ROWS[cls]() | odd | strange, ROWS[cls]() | odd | strange)
+        assert (seen := read(reader, text)) is None or whole(seen) == whole(parsed(reader, text))
+
+    is_never_misread()
+
+
+# --- a hostile peer ---
+
+
+def test_no_more_than_so_many_patterns_are_made() -> None:
+    """What is written in a further way is left to a parser; what is known stays so."""
+    reader = fresh(PositionUpdate)
+    for number in range(100):
+        read(reader, written({**SMALL, f"new {number}": 1}))
+    assert len(reader.patterns._known) == 64
+    assert read(reader, written({**SMALL, "new 63": 1}))
+    assert read(reader, written({**SMALL, "new 64": 1})) is None
+
+
+def test_an_endless_row_makes_no_pattern() -> None:
+    """It would be as long."""
+    reader = fresh(PositionUpdate)
+    assert read(reader, written({**SMALL, "new": "x" * 10_000})) is None
+    assert reader.patterns._known == ()
+
+
+def test_what_stands_in_a_key_is_no_pattern_and_no_code() -> None:
+    """The exchange's texts are taken for nothing but themselves."""
+    reader = fresh(PositionUpdate)
+    for key in (".*", "(", "x'\n    raise SystemExit\n#", "é", "{x}", "]}"):
+        (update,) = read(reader, written({**SMALL, key: 1})) or parsed(reader, written({**SMALL, key: 1})) or ()
+        assert update.extra == {key: 1}
