@@ -36,8 +36,8 @@ class Row(Mapping[str, Any]):
     __slots__ = ("frame", "path")
 
     def __init__(self, frame: Frame, path: tuple[str | int, ...]) -> None:
-        self.frame = frame
-        self.path = path
+        self.frame: Frame = frame
+        self.path: tuple[str | int, ...] = path
 
     def part(self, key: str, index: int) -> Row:
         """Return the object that stands at *index* of the list under *key*."""

@@ -150,8 +150,8 @@ def test_a_second_subscription_starts_with_what_is_read_after_it(account: Accoun
     assert first.get(timeout=5).data[0].order_id == "before"
     second = client.subscribe_orders()
     account.push("orders", [{"category": "linear", "orderId": "after"}])
-    event = second.get(timeout=5)
-    assert (event.data[0].order_id, event.index, first.get(timeout=5).index) == ("after", 1, 2)
+    event, other = second.get(timeout=5), first.get(timeout=5)
+    assert (event.data[0].order_id, event.index, other.index) == ("after", 1, 2)
 
 
 def test_the_last_close_unsubscribes(exchange: Exchange, account: Account, client: Client) -> None:

@@ -464,7 +464,7 @@ MUTANTS: Final = (
         "leaves.py",
         " and _ZEROS not in written",
         "",
-        "tests/test_decoding_hostile.py",
+        "tests/test_decoding.py",
     ),
     Mutant("remember every shape", "shapes.py", "if len(self) >= _MOST or", "if", "tests/test_shapes.py"),
     Mutant(
