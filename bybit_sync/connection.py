@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from ssl import SSLContext
 from typing import Any, Final
@@ -476,7 +476,7 @@ class Connection:
         for frame in transport.receive():
             if recorder is not None:
                 recorder.received(frame, now)
-            for news in _live_first(session.receive(frame, now)):
+            for news in session.receive(frame, now):
                 self._pass_on(news, session, now)
         session.heard(transport.last_data_ns)
 
@@ -508,6 +508,8 @@ class Connection:
         if isinstance(news, Event):
             self.roster.deliver(news, now)
         elif isinstance(news, Confirmed):
+            # Who is woken by it finds the client LIVE.
+            self._check_live(session, now)
             self._ever_confirmed = True
             self.situation.hope()
             self._kept = self._kept or self.roster.is_given(news.stream)
@@ -518,9 +520,13 @@ class Connection:
             self.obstacle = None
             self._patience.accepted()
         elif isinstance(news, Live):
-            self._became_live(now)
+            self._check_live(session, now)
         else:
             self._rejected(news, now)
+
+    def _check_live(self, session: Session, now: Moment) -> None:
+        if session.is_live and self.situation.state is not State.LIVE:
+            self._became_live(now)
 
     def _became_live(self, now: Moment) -> None:
         self._live_since = now.seconds
@@ -719,13 +725,6 @@ class Connection:
             self._notifier.post(
                 StatusChange(previous=previous, state=state, at=at, error=error, downtime=downtime, subscription=subscription)
             )
-
-
-def _live_first(news: Sequence[News]) -> Sequence[News]:
-    """Return *news* in the order to pass it on: who is woken by a confirmation finds the client LIVE."""
-    if not news or not isinstance(news[0], Confirmed):
-        return news
-    return sorted(news, key=lambda item: not isinstance(item, Live))
 
 
 # --- the ends of the process ---

@@ -81,10 +81,13 @@ class Channel:
     _reader: Reader = attrs.field(repr=False)
     _gather: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = attrs.field(default=None, repr=False)
 
-    def glance(self, text: str, at: int, frame: Frame) -> tuple[Any, ...] | None:
-        """Return what `decode` would, for good rows that look as usual: those that *text* ends with from *at* on; else None."""
+    def glance(self, text: str, at: int, frame: Frame) -> tuple[Any, ...]:
+        """Return the updates of the rows that *text*, a push, ends with from *at* on.
+
+        Raises as it likes for what does not look as usual, or is bad; `decode` will tell.
+        """
         updates = self._reader.patterns.rows(text, at, frame)
-        return updates if self._gather is None or updates is None else self._gather(updates)
+        return updates if self._gather is None else self._gather(updates)
 
     def decode(self, data: object, frame: Frame | None = None) -> Decoded:
         """Read *data*, the rows of one push; *frame* is where their `wire` is to be read again, by default *data* is kept.

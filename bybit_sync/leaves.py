@@ -196,6 +196,7 @@ class Leaf(NamedTuple):
 
 
 SCOPE: Final[Mapping[str, Any]] = {
+    "DIGITS": {str(digit): digit for digit in range(10)},
     "EPOCH": _EPOCH,
     "MILLISECOND": _MILLISECOND,
     "ZERO": Decimal(0),
@@ -206,7 +207,7 @@ SCOPE: Final[Mapping[str, Any]] = {
 # What is not set is mostly "0", and a single character is compared at once.
 _NUMBER = 'ZERO if {x} == "0" else number({x}) if {x} else None'
 # Behind "0" in the order of texts is whatever begins with a digit and is not 0. For what is no whole number `int` raises.
-_UNLESS_EMPTY = 'EPOCH + MILLISECOND * int({x}) if {x} > "0" else read_{x}({x})'
+_UNLESS_EMPTY = 'EPOCH + MILLISECOND * int({x}) if {x} > "0" else read_{x}({x}) if {x} else None'
 _IF_WORD = "known_{x}[{x}] if {x} in known_{x} else read_{x}({x})"
 # Small ones only, which Python compares at once.
 _IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_SMALL} < {{x}} < {_SMALL} else read_{{x}}({{x}})"

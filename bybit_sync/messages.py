@@ -81,8 +81,9 @@ class Request:
 
 # --- reading ---
 
+# So few digits are no time that cannot be read.
 _OPENING: Final = re.compile(
-    r'\{(?:"(?:topic":"([^"\\\x00-\x1f]*)"|id":"([^"\\\x00-\x1f]*)"|creationTime":(0|[1-9][0-9]{0,17})),)+"data":\['
+    r'\{(?:"(?:topic":"([^"\\\x00-\x1f]*)"|id":"([^"\\\x00-\x1f]*)"|creationTime":(0|[1-9][0-9]{0,13})),)+"data":\['
 )
 
 
@@ -92,7 +93,7 @@ def opening(text: str) -> tuple[str, str | None, datetime | None, int] | None:
     if found is None:
         return None
     topic, name, created = found.groups()
-    return None if topic is None else (topic, name, _envelope_time(int(created)) if created else None, found.end())
+    return None if topic is None else (topic, name, moment(int(created)) if created else None, found.end())
 
 
 def read(message: Mapping[str, Any]) -> Push | Answer | Pong | Stranger:

@@ -31,7 +31,7 @@ class _Kind(NamedTuple):
 
 _KINDS: Final[Mapping[type, _Kind]] = {
     str: _Kind(r'"([^"\\\x00-\x1f]*)"'),
-    int: _Kind("(0|-?[1-9][0-9]{0,17})", "int({x})"),
+    int: _Kind("(0|-?[1-9][0-9]{0,17})", "DIGITS[{x}] if {x} in DIGITS else int({x})"),
     bool: _Kind("(true|false)", '{x} == "true"'),
     dict: _Kind(r"(\{[^{}]*\})", "parse({x})"),
     list: _Kind(r"(\[[^\[\]]*\])", "parse({x})"),
@@ -41,9 +41,12 @@ _KINDS: Final[Mapping[type, _Kind]] = {
 _PLAIN: Final = _Kind(r'"([-.0-9]{0,40})"')
 # A list of rows, on which nothing but names of ours leads: their keys are in the source.
 _PARTS: Final = _KINDS[list]._replace(value="parts_{x}({x}, wire, {key})")
+_NEVER: Final = re.compile(r"(?!)").match
 
-Known = tuple[Callable[[str, int], re.Match[str] | None], Callable[[tuple[str, ...], Mapping[str, Any]], Any]]
-"""What matches a row in a text, and what makes an update of its groups."""
+Reading = Callable[[Any, Row], Any]
+"""Makes an update of the groups of a match, and of what is to be its `wire`."""
+Known = tuple[Callable[[str, int], re.Match[str] | None], Reading]
+"""What matches a row in a text, and how it is then read."""
 
 
 class Patterns:
@@ -51,28 +54,24 @@ class Patterns:
 
     def __init__(self, shapes: Shapes) -> None:
         self._shapes = shapes
-        # The one that matched last is the first; replaced, never changed.
-        self._known: tuple[Known, ...] = ()
+        # The one that matched last is the first, at first one that never does; replaced, never changed.
+        self._known: tuple[Known, ...] = ((_NEVER, shapes.read_any),)
         self._tries = 0
 
-    def rows(self, text: str, at: int, frame: Frame) -> tuple[Any, ...] | None:
-        """Return the updates of the rows that *text*, a push, ends with from *at* on; None for what is left to a parser.
+    def rows(
+        self, text: str, at: int, frame: Frame, path: tuple[str | int, ...] = ("data",), ending: str = "]}"
+    ) -> tuple[Any, ...]:
+        """Return the updates of the rows in *text*, from *at* on and with *ending* behind them.
 
-        *frame* is where their `wire` is to be read again.
+        *path* leads to the list of them in *frame*, where their `wire` is to be read again. Raises as it likes for what does
+        not look as usual, or is bad: a parser will tell.
         """
-        try:
-            return self._rows(text, at, "]}", frame, ("data",))
-        except Exception:  # noqa: BLE001 - a parser will tell what is wrong, if anything is
-            return None
-
-    def parts(self, text: str, wire: Row, key: str) -> tuple[Any, ...]:
-        """Return the updates of the rows that *text* lists, which stands under *key* of the row *wire*. Raises as it likes."""
-        return self._rows(text, 1, "]", wire.frame, (*wire.path, key))
-
-    def _rows(self, text: str, at: int, ending: str, frame: Frame, path: tuple[str | int, ...]) -> tuple[Any, ...]:
         updates: list[Any] = []
         while True:
-            found, read = self._find(text, at)
+            match, read = self._known[0]
+            found = match(text, at)
+            if found is None:
+                found, read = self._find(text, at)
             updates.append(read(found.groups(), Row(frame, (*path, len(updates)))))
             at = found.end()
             if text[at] != ",":
@@ -82,16 +81,19 @@ class Patterns:
             raise LookupError
         return tuple(updates)
 
-    def _find(self, text: str, at: int) -> tuple[re.Match[str], Callable[[tuple[str, ...], Mapping[str, Any]], Any]]:
+    def parts(self, text: str, wire: Row, key: str) -> tuple[Any, ...]:
+        """Return the updates of the rows that *text* lists, which stands under *key* of the row *wire*. Raises as `rows`."""
+        return self.rows(text, 1, wire.frame, (*wire.path, key), "]")
+
+    def _find(self, text: str, at: int) -> tuple[re.Match[str], Reading]:
         for known in self._known:
             found = known[0](text, at)
             if found is not None:
-                if known is not self._known[0]:
-                    self._known = (known, *(other for other in self._known if other is not known))
+                self._known = (known, *(other for other in self._known if other is not known))
                 return found, known[1]
         return self._learn(text, at)
 
-    def _learn(self, text: str, at: int) -> tuple[re.Match[str], Callable[[tuple[str, ...], Mapping[str, Any]], Any]]:
+    def _learn(self, text: str, at: int) -> tuple[re.Match[str], Reading]:
         """Make a pattern of the row at *at*; raises whatever there is against it."""
         row, end = scan(text, at) if self._tries < _MOST else ({}, 0)
         self._tries += 1

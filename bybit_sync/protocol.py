@@ -77,6 +77,11 @@ class Session:
             deadlines.append(self._login.due)
         return min(deadlines)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether every topic that was wanted at login is confirmed."""
+        return self._topics.is_live
+
     def is_confirmed(self, stream: Stream) -> bool:
         """Say whether every topic of *stream* is subscribed."""
         return self._topics.is_confirmed(stream)
@@ -135,15 +140,16 @@ class Session:
         """Return what `_read` would, if *frame* is a good push that looks as usual: nearly all are."""
         try:
             text = frame.decode()
-        except UnicodeDecodeError:
+            push = opening(text)
+            if push is None:
+                return None
+            topic, name, created_at, at = push
+            channel = self._topics.flowing[topic]
+            updates = channel.glance(text, at, Frame(frame))
+        except Exception:  # noqa: BLE001 - `_read` finds out what is wrong, if anything is
             return None
-        push = opening(text)
-        channel = self._topics.flowing.get(push[0]) if push is not None else None
-        if push is None or channel is None:
-            return None
-        topic, name, created_at, at = push
-        updates = channel.glance(text, at, Frame(frame))
-        return None if updates is None else self._pushed(channel, topic, updates, name, created_at, frame, now)
+        client = self._terms.client
+        return pushed(channel.stream, topic, updates, name, created_at, now.utc, now.ns, frame, client, self.epoch)
 
     def _read(self, frame: bytes, now: Moment) -> Sequence[News]:
         try:
@@ -269,24 +275,13 @@ class Session:
             updates, faults = channel.decode(push.data, Frame(frame))
         except Unreadable as error:
             return [self._spoiled(channel.stream, channel.topic, frame, (error.detail,), None, now)]
-        event = self._pushed(channel, push.topic, updates, push.id, push.created_at, frame, now)
+        topic, _, name, created_at = push
+        client = self._terms.client
+        event = pushed(channel.stream, topic, updates, name, created_at, now.utc, now.ns, frame, client, self.epoch)
         if not faults:
             return [event]
         gap = self._spoiled(channel.stream, channel.topic, frame, faults, len(faults), now)
         return [gap, event] if updates else [gap]
-
-    def _pushed(
-        self,
-        channel: Channel,
-        topic: str,
-        updates: tuple[Any, ...],
-        name: str | None,
-        created_at: datetime | None,
-        frame: bytes,
-        now: Moment,
-    ) -> Event[Any]:
-        client = self._terms.client
-        return pushed(channel.stream, topic, updates, name, created_at, now.utc, now.ns, frame, client, self.epoch)
 
     # --- what cannot be read ---
 

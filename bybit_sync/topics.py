@@ -95,6 +95,11 @@ class Topics:
         """Say whether *name* was unsubscribed from in this session."""
         return name in self._left
 
+    @property
+    def is_live(self) -> bool:
+        """Whether every topic that was wanted at login is confirmed."""
+        return self._before_live is None
+
     def is_confirmed(self, stream: Stream) -> bool:
         """Say whether every topic of *stream* is subscribed."""
         return stream in self._wishes and self._wishes[stream].confirmed

@@ -262,7 +262,8 @@ class Transport:
                 first, at = at, stop
                 if data[first] == _PLAIN_TEXT and not self._fragments:
                     self.last_data_ns = now
-                    message: bytes | None = self._utf8(data[start:stop])
+                    text = data[start:stop]
+                    message: bytes | None = text if text.isascii() else self._utf8(text)
                 else:
                     odd += 1
                     message = self._read_odd(data[first:stop])
@@ -319,11 +320,10 @@ class Transport:
 
     def _utf8(self, message: bytes) -> bytes:
         """Return *message* when it is UTF-8, which websocket-client takes a thousand times as long to tell."""
-        if not message.isascii():
-            try:
-                message.decode()
-            except UnicodeDecodeError as error:
-                raise self._refusal(_NOT_UTF8, f"a text is not UTF-8 (byte {error.start})") from None
+        try:
+            message.decode()
+        except UnicodeDecodeError as error:
+            raise self._refusal(_NOT_UTF8, f"a text is not UTF-8 (byte {error.start})") from None
         return message
 
     # -- reading what is rare: control frames, binary messages, fragments, errors

@@ -361,7 +361,13 @@ MUTANTS: Final = (
         "if False:",
         "tests/test_transport.py",
     ),
-    Mutant("take text that is not UTF-8", "transport.py", "if not message.isascii():", "if False:", "tests/test_transport.py"),
+    Mutant(
+        "take text that is not UTF-8",
+        "transport.py",
+        "text if text.isascii() else",
+        "text if True else",
+        "tests/test_transport.py",
+    ),
     Mutant(
         "take a redirect for an upgrade",
         "transport.py",
