@@ -33,6 +33,7 @@ _CONTROL_BIT = 0x08
 _MASK_BIT = 0x80
 _LONGEST_CONTROL = 125
 _SIZE_IN_TWO_BYTES = 126
+_HEAD_OF_TWO = 4
 
 _NORMAL, _PROTOCOL, _NOT_UTF8, _TOO_BIG = 1000, 1002, 1007, 1009  # close codes (section 7.4)
 
@@ -197,6 +198,7 @@ class Transport:
         self._wire = wire
         self._link = link
         self._max = max_message_bytes
+        self._takes_size_of_two = max_message_bytes >= 1 << 16
         self._write_seconds = write_seconds
         self._on_bell = on_bell
         self._rang = False
@@ -256,7 +258,11 @@ class Transport:
         now, at, end, odd = time.monotonic_ns(), 0, len(data), 0
         try:
             while end - at >= _SHORTEST_FRAME and odd < _ODD_FRAMES_A_CHUNK:
-                start, stop = self._span(data, at)
+                if data[at + 1] == _SIZE_IN_TWO_BYTES and end - at >= _HEAD_OF_TWO and self._takes_size_of_two:
+                    start = at + _HEAD_OF_TWO
+                    stop = start + (data[at + 2] << 8 | data[at + 3])
+                else:
+                    start, stop = self._span(data, at)
                 if stop > end:
                     break
                 first, at = at, stop
