@@ -1,8 +1,8 @@
 """From plain values to updates: exact, open, and one bad row at a time.
 
-A row is read twice at most. A function written for its class and shape reads it in a few microseconds and does not explain
-itself; when it fails, cattrs' own detailed validation reads the row again, slowly, and its errors become a text with the path
-to the field. Both use the same leaves, one for each kind of value.
+A good row is read by a function that was written for its class and shape, in a few microseconds, and does not explain itself.
+When that fails, cattrs' own detailed validation reads the row again, slowly, and its errors become a text with the path to the
+field. Both use the same leaves, one for each kind of value.
 """
 
 from __future__ import annotations
@@ -134,8 +134,7 @@ class Reader:
                 raise IterableValidationError("", [error], self.cls) from error
 
         each = f"known_{{x}}[tuple(row.keys())](row, wire.part({key!r}, index)) for index, row in enumerate({{x}})"
-        quick = f"{{x}} if {{x}}.__class__ is tuple else tuple([{each}]) if {{x}}.__class__ is list else read_{{x}}({{x}})"
-        return Leaf(read, quick, self.shapes, parts=self.patterns.parts)
+        return Leaf(read, f"tuple([{each}]) if {{x}}.__class__ is list else read_{{x}}({{x}})", self.shapes)
 
     # --- thoroughly ---
 

@@ -12,8 +12,21 @@ from typing import Any, Final, NamedTuple
 from bybit_sync.enums import LastLiquidityInd, OpenEnum, quoted
 from bybit_sync.updates import NOTHING
 
-__all__ = ["ABSENT", "LEAVES", "SCOPE", "Leaf", "Misfit", "are_plain", "defaulted", "maker", "moment", "offending", "required"]
-__all__ += ["kind_of", "word"]
+__all__ = [
+    "ABSENT",
+    "LEAVES",
+    "SCOPE",
+    "Leaf",
+    "Misfit",
+    "are_plain",
+    "defaulted",
+    "kind_of",
+    "maker",
+    "moment",
+    "offending",
+    "required",
+    "word",
+]
 
 _DIGITS = 64  # of a number as written, and the largest exponent
 _WHOLE = 2**63  # where whole numbers end
@@ -183,8 +196,7 @@ class Leaf(NamedTuple):
 
     *read* looks at everything. *quick* is the source of an expression over ``{x}``, for the values that nearly always come; it
     calls ``read_{x}`` for all others, and may use ``known_{x}``, which is *known*, and what `SCOPE` holds. Where *is_plain*,
-    `are_plain` has looked at ``{x}`` before. *blank* stands for a missing key. *parts* reads the text of a list of rows inside
-    of a row.
+    `are_plain` has looked at ``{x}`` before. *blank* stands for a missing key.
     """
 
     read: Callable[[Any], Any]
@@ -192,7 +204,6 @@ class Leaf(NamedTuple):
     known: Any = None
     blank: Any = ""
     is_plain: bool = False
-    parts: Any = None
 
 
 SCOPE: Final[Mapping[str, Any]] = {
@@ -206,8 +217,8 @@ SCOPE: Final[Mapping[str, Any]] = {
 
 # What is not set is mostly "0", and a single character is compared at once.
 _NUMBER = 'ZERO if {x} == "0" else number({x}) if {x} else None'
-# Behind "0" in the order of texts is whatever begins with a digit and is not 0. For what is no whole number `int` raises.
-_UNLESS_EMPTY = 'EPOCH + MILLISECOND * int({x}) if {x} > "0" else read_{x}({x}) if {x} else None'
+# Behind "1" in the order of texts is what begins with another digit than 0. Of that `int` takes whole numbers only.
+_SOME_TIME = 'EPOCH + MILLISECOND * int({x}) if {x} > "1" else read_{x}({x}) if {x} else None'
 _IF_WORD = "known_{x}[{x}] if {x} in known_{x} else read_{x}({x})"
 # Small ones only, which Python compares at once.
 _IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_SMALL} < {{x}} < {_SMALL} else read_{{x}}({{x}})"
@@ -219,7 +230,7 @@ _IF_FLAG = "{x} if {x} is True or {x} is False else read_{x}({x})"
 
 LEAVES: Final[Mapping[Any, Leaf]] = {
     Decimal: Leaf(_number, _NUMBER, is_plain=True),
-    datetime: Leaf(_time, _UNLESS_EMPTY, is_plain=True),
+    datetime: Leaf(_time, _SOME_TIME, is_plain=True),
     int: Leaf(_whole, _IF_WHOLE),
     str: Leaf(_text, _TEXT),
     bool: Leaf(_flag, _IF_FLAG, blank=ABSENT),

@@ -89,7 +89,7 @@ _OPENING: Final = re.compile(
 
 def opening(text: str) -> tuple[str, str | None, datetime | None, int] | None:
     """Return topic, id and time of a push that is written as usual, and where in *text* its rows begin; None for all else."""
-    found = _OPENING.match(text)
+    found = _OPENING.match(text) if text.endswith("}]}") else None
     if found is None:
         return None
     topic, name, created = found.groups()

@@ -1,14 +1,14 @@
 """Reading rows without taking their JSON apart: a pattern for each way in which a row was seen to be written.
 
-Where a text is known but for its values, and each of these is one of its kind, JSON has no other reading of it. So a row that
-matches has the keys of the row that the pattern was made of, and its groups are the values. All else is left to a parser.
+JSON has no other reading of a text that is known but for its values, where each of these is one: a text, a number or a flag by
+its pattern, what is nested by a parser, which refuses what is none. So the groups of a row that matches are the values of the
+keys that the pattern was made of. All that does not match is left to the parser.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 from bybit_sync.parsing import scan
@@ -17,109 +17,117 @@ from bybit_sync.shapes import Shapes, Variables, listed
 
 __all__ = ["Patterns"]
 
-# A peer that invents ways to write can make neither the patterns many, nor one of them long.
-_MOST: Final = 64
-_LONGEST: Final = 8_192
+# A peer that invents ways to write can make neither the patterns many, nor one of them long, nor have us try at every row.
+_MOST: Final = 16
+_LONGEST: Final = 16_384
+_LONGEST_PAUSE: Final = 4_096
 
 
 class _Kind(NamedTuple):
-    """How values of one kind are written, and the source of what makes a value of the text ``{x}``."""
+    """How values of one kind are written, and the source of what makes a value of its text ``{x}``, if that is not the text."""
 
     pattern: str
-    value: str = ""
+    source: str = ""
 
 
 _KINDS: Final[Mapping[type, _Kind]] = {
     str: _Kind(r'"([^"\\\x00-\x1f]*)"'),
     int: _Kind("(0|-?[1-9][0-9]{0,17})", "DIGITS[{x}] if {x} in DIGITS else int({x})"),
     bool: _Kind("(true|false)", '{x} == "true"'),
-    dict: _Kind(r"(\{[^{}]*\})", "parse({x})"),
-    list: _Kind(r"(\[[^\[\]]*\])", "parse({x})"),
+    dict: _Kind(r"(\{[^{}\[\]]*\})", "parse({x})"),
+    list: _Kind(r"(\[(?:\{[^{}\[\]]*\}(?:,\{[^{}\[\]]*\})*|[^{}\[\]]*)\])", "parse({x})"),
     type(None): _Kind("(null)", "None"),
 }
-# What `are_plain` would accept; so few characters are never more digits than there may be.
-_PLAIN: Final = _Kind(r'"([-.0-9]{0,40})"')
-# A list of rows, on which nothing but names of ours leads: their keys are in the source.
-_PARTS: Final = _KINDS[list]._replace(value="parts_{x}({x}, wire, {key})")
-_NEVER: Final = re.compile(r"(?!)").match
+# Where a number or a time stands. So few characters are never more digits than there may be.
+_DIGITS: Final = _Kind(r'"([-.0-9]{0,40})"')
 
-Reading = Callable[[Any, Row], Any]
-"""Makes an update of the groups of a match, and of what is to be its `wire`."""
-Known = tuple[Callable[[str, int], re.Match[str] | None], Reading]
-"""What matches a row in a text, and how it is then read."""
+
+class _Way(NamedTuple):
+    """One way to write a row: what matches it in a text, and what makes an update of the groups and of what is to be `wire`."""
+
+    match: Callable[[str, int], re.Match[str] | None]
+    read: Callable[[Any, Any], Any]
 
 
 class Patterns:
-    """Reads the rows that *shapes* is about out of a push's text. Any thread."""
+    """Reads the rows that *shapes* is about out of a push's text.
+
+    Any thread: of what two learn at the same time one may be forgotten, and is learned again.
+    """
 
     def __init__(self, shapes: Shapes) -> None:
         self._shapes = shapes
         # The one that matched last is the first, at first one that never does; replaced, never changed.
-        self._known: tuple[Known, ...] = ((_NEVER, shapes.read_any),)
-        self._tries = 0
+        self._ways: tuple[_Way, ...] = (_Way(re.compile("(?!)").match, shapes.read_any),)
+        # For how many more rows nothing is learned, and for how many it was after the last one that could not be.
+        self._pause = 0
+        self._last_pause = 0
 
-    def rows(
-        self, text: str, at: int, frame: Frame, path: tuple[str | int, ...] = ("data",), ending: str = "]}"
-    ) -> tuple[Any, ...]:
-        """Return the updates of the rows in *text*, from *at* on and with *ending* behind them.
+    def rows(self, text: str, at: int, frame: Frame) -> tuple[Any, ...]:
+        """Return the updates of the rows that *text*, a push, ends with from *at* on.
 
-        *path* leads to the list of them in *frame*, where their `wire` is to be read again. Raises as it likes for what does
-        not look as usual, or is bad: a parser will tell.
+        *frame* is where their `wire` is to be read again. Raises as it likes for what does not look as usual, or is bad: a
+        parser will tell.
         """
         updates: list[Any] = []
         while True:
-            match, read = self._known[0]
+            match, read = self._ways[0]
             found = match(text, at)
             if found is None:
                 found, read = self._find(text, at)
-            updates.append(read(found.groups(), Row(frame, (*path, len(updates)))))
+            updates.append(read(found.groups(), Row(frame, ("data", len(updates)))))
             at = found.end()
             if text[at] != ",":
                 break
             at += 1
-        if text[at:] != ending:
+        if text[at:] != "]}":
             raise LookupError
         return tuple(updates)
 
-    def parts(self, text: str, wire: Row, key: str) -> tuple[Any, ...]:
-        """Return the updates of the rows that *text* lists, which stands under *key* of the row *wire*. Raises as `rows`."""
-        return self.rows(text, 1, wire.frame, (*wire.path, key), "]")
-
-    def _find(self, text: str, at: int) -> tuple[re.Match[str], Reading]:
-        for known in self._known:
-            found = known[0](text, at)
+    def _find(self, text: str, at: int) -> tuple[re.Match[str], Callable[[Any, Any], Any]]:
+        for way in self._ways:
+            found = way.match(text, at)
             if found is not None:
-                self._known = (known, *(other for other in self._known if other is not known))
-                return found, known[1]
-        return self._learn(text, at)
-
-    def _learn(self, text: str, at: int) -> tuple[re.Match[str], Reading]:
-        """Make a pattern of the row at *at*; raises whatever there is against it."""
-        row, end = scan(text, at) if self._tries < _MOST else ({}, 0)
-        self._tries += 1
-        if not 0 < end - at < _LONGEST:
+                self._ways = (way, *(other for other in self._ways if other is not way))
+                return found, way.read
+        if self._pause:
+            self._pause -= 1
             raise LookupError
-        match = re.compile(self._pattern(row)).match
-        found = match(text, at)
+        # Taken back below, unless there is something against it.
+        self._pause = self._last_pause = min(2 * self._last_pause + 1, _LONGEST_PAUSE)
+        found, way = self._learned(text, at)
+        self._pause = self._last_pause = 0
+        self._ways = (way, *self._ways)
+        return found, way.read
+
+    def _learned(self, text: str, at: int) -> tuple[re.Match[str], _Way]:
+        """Return how the row at *at* is written; raises whatever there is against it."""
+        row, end = scan(text, at)
+        pattern = self._pattern(row)
+        if len(self._ways) > _MOST or len(pattern) > _LONGEST:
+            raise LookupError
+        way = _Way(re.compile(pattern).match, self._shapes.written(tuple(row), lambda names: self._from_groups(row, names)))
+        found = way.match(text, at)
         if found is None or found.end() != end:
             raise LookupError
-        read = self._shapes.written(row, partial(self._from_texts, row))
-        self._known = ((match, read), *self._known)
-        return found, read
+        way.read(found.groups(), Row(Frame("", row), ()))
+        return found, way
 
     def _pattern(self, row: Mapping[str, Any]) -> str:
-        variables = self._shapes.variables(row)
-        return "\\{" + ",".join(f'"{re.escape(key)}":{self._kind(variables[key], row[key]).pattern}' for key in row) + "\\}"
+        names = self._shapes.variables(row)
+        return r"\{" + ",".join(f'"{re.escape(key)}":{self._kind(names[key], row[key]).pattern}' for key in row) + r"\}"
+
+    def _from_groups(self, row: Mapping[str, Any], names: Variables) -> Iterable[str]:
+        yield f"[{listed(names.values())}] = values"
+        for key, name in names.items():
+            if source := self._kind(name, row[key]).source:
+                yield f"{name} = {source.format(x=name)}"
 
     def _kind(self, name: str, value: Any) -> _Kind:
         """Return the kind of *value*; raises `LookupError` for one that only a parser reads well."""
         leaf = self._shapes.leaves.get(name)
-        if leaf is not None and leaf.is_plain:
-            return {str: _PLAIN}[value.__class__]
-        return _PARTS if leaf is not None and leaf.parts and value.__class__ is list and value else _KINDS[value.__class__]
-
-    def _from_texts(self, row: Mapping[str, Any], variables: Variables) -> Iterable[str]:
-        yield f"[{listed(variables.values())}] = row"
-        for key, name in variables.items():
-            if value := self._kind(name, row[key]).value:
-                yield f"{name} = {value.format(x=name, key=repr(key))}"
+        if leaf is None or not leaf.is_plain:
+            return _KINDS[value.__class__]
+        if value.__class__ is not str:
+            raise LookupError
+        return _DIGITS

@@ -37,6 +37,8 @@ SHAPES_REMEMBERED: Final = 1000
 # Seconds between our clock and the exchange's that are worth a warning: half of what a login allows by default.
 SKEW_TOLERATED: Final = 5.0
 FAULTS_TOLD: Final = 10
+# A larger frame is for the parser at once: a peer may write it so that looking at it is in vain, and takes long.
+LARGEST_GLANCE: Final = 262_144
 
 
 class Session:
@@ -138,6 +140,8 @@ class Session:
 
     def _glance(self, frame: bytes, now: Moment) -> Event[Any] | None:
         """Return what `_read` would, if *frame* is a good push that looks as usual: nearly all are."""
+        if len(frame) > LARGEST_GLANCE:
+            return None
         try:
             text = frame.decode()
             push = opening(text)

@@ -33,15 +33,15 @@ class Frame:
 class Row(Mapping[str, Any]):
     """The object that *path*, keys and indices, leads to in *frame*; read-only."""
 
-    __slots__ = ("frame", "path")
+    __slots__ = ("_frame", "_path")
 
     def __init__(self, frame: Frame, path: tuple[str | int, ...]) -> None:
-        self.frame: Frame = frame
-        self.path: tuple[str | int, ...] = path
+        self._frame = frame
+        self._path = path
 
     def part(self, key: str, index: int) -> Row:
         """Return the object that stands at *index* of the list under *key*."""
-        return Row(self.frame, (*self.path, key, index))
+        return Row(self._frame, (*self._path, key, index))
 
     def __getitem__(self, key: str) -> Any:
         return self._whole()[key]
@@ -56,7 +56,7 @@ class Row(Mapping[str, Any]):
         return repr(self._whole())
 
     def _whole(self) -> dict[str, Any]:
-        value = self.frame.message()
-        for step in self.path:
+        value = self._frame.message()
+        for step in self._path:
             value = value[step]
         return value  # type: ignore[no-any-return]

@@ -87,19 +87,19 @@ class Shapes(dict[tuple[str, ...], Read]):
     # --- writing ---
 
     def written(self, shape: Collection[str], taking: Callable[[Variables], Iterable[str]]) -> Any:
-        """Return a function that reads rows of *shape*; *taking* writes the lines that give its variables their values.
+        """Return a function that reads rows of *shape*; *taking* writes the lines that take its variables from ``values``.
 
         Raises `Misfit` when a key is not there that a row cannot do without. For a row of a symbol, a size, a time, a word and
         a key that nobody knows it is ::
 
-            def read(row, wire):
-                [symbol, size, updated_time, tpsl_mode, strange_4, ] = row.values()
+            def read(values, wire):
+                [symbol, size, updated_time, tpsl_mode, strange_4, ] = values.values()
                 if not are_plain(('', size, updated_time, )):
-                    return read_any(row, wire)
+                    return read_any(values, wire)
                 draft = Draft()
                 draft.symbol = symbol if symbol.__class__ is str and symbol else read_symbol(symbol)
                 draft.size = ZERO if size == "0" else number(size) if size else None
-                draft.updated_time = EPOCH + MILLISECOND * int(updated_time) if updated_time > "0" else read_updated_time(...)
+                draft.updated_time = EPOCH + MILLISECOND * int(updated_time) if updated_time > "1" else read_updated_time(...)
                 draft.tpsl_mode = known_tpsl_mode[tpsl_mode] if tpsl_mode in known_tpsl_mode else read_tpsl_mode(tpsl_mode)
                 draft.side = blank_side
                 draft.extra = extra_of(dict(zip(strange, (strange_4, ))))
@@ -112,7 +112,7 @@ class Shapes(dict[tuple[str, ...], Read]):
         blanks = {name: leaf.read(leaf.blank) for name, leaf in self.leaves.items() if name not in told}
         extra = f"extra_of(dict(zip(strange, ({listed(variables[key] for key in strange)}))))" if strange else "NOTHING"
         lines = [
-            "def read(row, wire):",
+            "def read(values, wire):",
             *taking(variables),
             "draft = Draft()",
             *(f"draft.{name} = {self.leaves[name].quick.format(x=name)}" for name in told),
@@ -128,9 +128,9 @@ class Shapes(dict[tuple[str, ...], Read]):
 
     def _from_row(self, variables: Variables) -> Iterable[str]:
         plain = (name for name in variables.values() if name in self.leaves and self.leaves[name].is_plain)
-        yield f"[{listed(variables.values())}] = row.values()"
+        yield f"[{listed(variables.values())}] = values.values()"
         yield f"if not are_plain(('', {listed(plain)})):"
-        yield "    return read_any(row, wire)"
+        yield "    return read_any(values, wire)"
 
     def _names_in_functions(self) -> dict[str, Any]:
         """Return the names that a written function uses. Every one is ours: nothing that the exchange sent is in its source."""
@@ -144,7 +144,7 @@ class Shapes(dict[tuple[str, ...], Read]):
             "read_any": self.read_any,
         }
         for name, leaf in self.leaves.items():
-            ours |= {f"read_{name}": leaf.read, f"known_{name}": leaf.known, f"parts_{name}": leaf.parts}
+            ours |= {f"read_{name}": leaf.read, f"known_{name}": leaf.known}
         return {**SCOPE, **ours}
 
 

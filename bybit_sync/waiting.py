@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -88,27 +89,59 @@ class Flag:
 
 
 class Floor:
-    """Who has it may speak first; nobody waits for it longer than *patience* seconds, and then speaks all the same.
+    """Who has it may speak, and hands it to whoever waits longest; who waits *patience* seconds in vain speaks all the same.
 
     It keeps nothing consistent: threads that would only contend for the interpreter, and wake every few milliseconds to ask
-    for it, sleep here instead.
+    for it, sleep here instead. They wait as long as it goes on from one to the next, not for one who keeps it.
     """
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
+        self.free()
+
+    def free(self) -> None:
+        """Forget who has it and who waits for it: after a fork these are threads of the parent's."""
+        # Held for a few steps only.
         self._lock = threading.Lock()
+        self._is_taken = False
+        self._queue: deque[threading.Lock] = deque()
+        self._turns = 0
 
     def take(self) -> bool:
         """Wait for it, and say whether it is ours: then `leave` it."""
-        return self._lock.acquire(timeout=self._patience)
+        with self._lock:
+            if not self._is_taken:
+                self._is_taken = True
+                return True
+            place = threading.Lock()
+            place.acquire()
+            self._queue.append(place)
+        return self._wait(place)
+
+    def _wait(self, place: threading.Lock) -> bool:
+        while True:
+            turns = self._turns
+            if place.acquire(timeout=self._patience):
+                return True
+            if turns == self._turns and self._give_up(place):
+                return False
+
+    def _give_up(self, place: threading.Lock) -> bool:
+        with self._lock:
+            # Not there any more: it was handed to us in this moment.
+            if place not in self._queue:
+                return False
+            self._queue.remove(place)
+            return True
 
     def leave(self) -> None:
         """Let the next one have it."""
-        self._lock.release()
-
-    def free(self) -> None:
-        """Take it from whoever has it: after a fork that is a thread of the parent's."""
-        self._lock = threading.Lock()
+        with self._lock:
+            self._turns += 1
+            if self._queue:
+                self._queue.popleft().release()
+            else:
+                self._is_taken = False
 
 
 class _Waitable(Protocol):

@@ -6,6 +6,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,12 +39,63 @@ def stuck() -> Iterator[StuckQueue]:
     stuck.lets_go.set()
 
 
+@pytest.fixture
+def floor() -> Floor:
+    """A floor for which anybody waits."""
+    return Floor(patience=5)
+
+
+def until_waiting(floor: Floor, count: int) -> None:
+    """Return when *count* threads wait for *floor*."""
+    deadline = time.monotonic() + 5
+    while len(floor._queue) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 def test_who_has_the_floor_has_it_alone() -> None:
-    """Nobody else gets it before it is left."""
+    """Nobody else gets it before it is left; who was in vain for it waits no longer."""
     floor = Floor(patience=0.01)
     assert [floor.take(), floor.take()] == [True, False]
     floor.leave()
     assert floor.take()
+
+
+def test_the_floor_goes_to_who_waits_longest(floor: Floor) -> None:
+    """Nobody is passed over, however soon another one asks again."""
+    said: list[int] = []
+
+    def speak(number: int) -> None:
+        assert floor.take()
+        said.append(number)
+        floor.leave()
+
+    assert floor.take()
+    threads = [threading.Thread(target=speak, args=(number,)) for number in range(5)]
+    for waiting, thread in enumerate(threads, start=1):
+        thread.start()
+        until_waiting(floor, waiting)
+    floor.leave()
+    for thread in threads:
+        thread.join(5)
+    assert said == list(range(5))
+
+
+def test_who_waits_is_patient_as_long_as_the_floor_goes_on() -> None:
+    """Not with one who keeps it, but with any number who do not."""
+    floor, results = Floor(patience=0.05), queue.Queue[bool]()
+    assert floor.take()
+    thread = threading.Thread(target=lambda: results.put(floor.take()))
+    thread.start()
+    until_waiting(floor, 1)
+    # Others speak for longer than anybody's patience.
+    for _ in range(20):
+        floor._turns += 1
+        with pytest.raises(queue.Empty):
+            results.get(timeout=0.01)
+    floor.leave()
+    assert results.get(timeout=5)
+    thread.join(5)
 
 
 def test_a_queue_that_blocks_costs_its_own_client_only(

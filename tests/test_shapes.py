@@ -68,7 +68,15 @@ def test_what_stands_in_a_key_is_never_executed(shapes: Shapes) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [ROW, {**ROW, "size": "1.5e3"}, {**ROW, "tpSlMode": "Full", "tpslMode": "Partial"}, {**ROW, "new": []}]
+    "row",
+    [
+        ROW,
+        {**ROW, "size": "1.5e3"},
+        {**ROW, "updatedTime": "00"},
+        {**ROW, "updatedTime": "007"},
+        {**ROW, "tpSlMode": "Full", "tpslMode": "Partial"},
+        {**ROW, "new": []},
+    ],
 )
 def test_a_row_says_the_same_to_all_who_read_it(shapes: Shapes, row: dict[str, Any]) -> None:
     """Fast, value by value, and thoroughly."""

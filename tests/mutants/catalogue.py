@@ -442,8 +442,8 @@ MUTANTS: Final = (
     Mutant(
         "wait for the floor for ever",
         "waiting.py",
-        "self._lock.acquire(timeout=self._patience)",
-        "self._lock.acquire()",
+        "place.acquire(timeout=self._patience)",
+        "place.acquire()",
         "tests/test_floor.py --timeout=20",
     ),
     # --- recordings and rows ---
@@ -457,12 +457,12 @@ MUTANTS: Final = (
         """str: _Kind(r'"([^"]*)"'),""",
         "tests/test_patterns.py",
     ),
-    Mutant("take anything behind the rows", "patterns.py", "if text[at:] != ending:", "if False:", "tests/test_patterns.py"),
+    Mutant("take anything behind the rows", "patterns.py", 'if text[at:] != "]}":', "if False:", "tests/test_patterns.py"),
     Mutant(
         "take a bare number for a text",
         "patterns.py",
-        "return {str: _PLAIN}[value.__class__]",
-        "return _PLAIN if value.__class__ is str else _KINDS[value.__class__]",
+        "if value.__class__ is not str:",
+        "if False:",
         "tests/test_patterns.py",
     ),
     Mutant(
@@ -471,6 +471,16 @@ MUTANTS: Final = (
         " and _ZEROS not in written",
         "",
         "tests/test_decoding.py",
+    ),
+    Mutant("take 00 for a time", "leaves.py", '{x} > "1" else', '{x} > "0" else', "tests/test_shapes.py"),
+    Mutant("learn from every row", "patterns.py", "if self._pause:", "if False:", "tests/test_patterns.py"),
+    Mutant("wait for the floor while it goes on", "waiting.py", "if turns == self._turns and", "if", "tests/test_floor.py"),
+    Mutant(
+        "pass somebody over",
+        "waiting.py",
+        "self._queue.popleft().release()",
+        "self._queue.pop().release()",
+        "tests/test_floor.py",
     ),
     Mutant("remember every shape", "shapes.py", "if len(self) >= _MOST or", "if", "tests/test_shapes.py"),
     Mutant(
