@@ -124,10 +124,6 @@ class Patterns:
                 yield f"{name} = {source.format(x=name)}"
 
     def _kind(self, name: str, value: Any) -> _Kind:
-        """Return the kind of *value*; raises `LookupError` for one that only a parser reads well."""
+        """Return the kind of *value*; raises `LookupError` for a number that only a parser reads well."""
         leaf = self._shapes.leaves.get(name)
-        if leaf is None or not leaf.is_plain:
-            return _KINDS[value.__class__]
-        if value.__class__ is not str:
-            raise LookupError
-        return _DIGITS
+        return _DIGITS if leaf is not None and leaf.is_plain else _KINDS[value.__class__]

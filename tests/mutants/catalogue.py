@@ -461,8 +461,8 @@ MUTANTS: Final = (
     Mutant(
         "take a bare number for a text",
         "patterns.py",
-        "if value.__class__ is not str:",
-        "if False:",
+        "return _DIGITS if leaf is not None and leaf.is_plain else",
+        "return",
         "tests/test_patterns.py",
     ),
     Mutant(
