@@ -195,8 +195,9 @@ class Leaf(NamedTuple):
     """How one kind of value is read.
 
     *read* looks at everything. *quick* is the source of an expression over ``{x}``, for the values that nearly always come; it
-    calls ``read_{x}`` for all others, and may use ``known_{x}``, which is *known*, and what `SCOPE` holds. Where *is_plain*,
-    `are_plain` has looked at ``{x}`` before. *blank* stands for a missing key.
+    calls ``read_{x}`` for all others, and may use ``known_{x}``, which is *known* (the words of a vocabulary, or what reads the
+    rows of a list by their shape), and what `SCOPE` holds. Where *is_plain*, `are_plain` has looked at ``{x}`` before. *blank*
+    stands for a missing key.
     """
 
     read: Callable[[Any], Any]

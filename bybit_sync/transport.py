@@ -258,6 +258,7 @@ class Transport:
         now, at, end, odd = time.monotonic_ns(), 0, len(data), 0
         try:
             while end - at >= _SHORTEST_FRAME and odd < _ODD_FRAMES_A_CHUNK:
+                # Nearly every push has such a size; all others, and what is wrong with one, are for `_span`.
                 if data[at + 1] == _SIZE_IN_TWO_BYTES and end - at >= _HEAD_OF_TWO and self._takes_size_of_two:
                     start = at + _HEAD_OF_TWO
                     stop = start + (data[at + 2] << 8 | data[at + 3])

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from bybit_sync import topics
+from bybit_sync import V5, protocol, topics
 from bybit_sync.errors import ProtocolError
 from bybit_sync.news import News
 from bybit_sync.updates import Event, GapReason, Stream
 
+from .benchmarks.payloads import Market, compact
 from .talking import NOON, Talk, milliseconds, names, order
 
 ORDERS, POSITIONS = Stream.ORDERS, Stream.POSITIONS
@@ -44,6 +45,27 @@ def test_a_push_is_an_event_with_all_that_is_known_of_it() -> None:
     assert (event.received_at, event.received_ns) == (talk.now.utc, talk.now.ns)
     assert (event.raw, event.client, event.epoch, event.gap) == (frame, "test", 1, None)
     assert names([event]) == ["1"]
+
+
+@pytest.mark.parametrize("stream", Stream)
+@pytest.mark.parametrize("categories", [None, TWO])
+def test_a_push_that_looks_as_usual_is_what_a_parser_makes_of_it(
+    stream: Stream, categories: tuple[str, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its envelope says, in whatever order; and of a push that is too large to look at, too."""
+    market, seen, parsed = Market(), live(stream, categories=categories), live(stream, categories=categories)
+    monkeypatch.setattr(parsed.session, "_glance", lambda frame, now: None)
+    row = {"balances": market.account, "orders": market.order, "positions": market.position, "user_trades": market.trade}[
+        stream
+    ]
+    topic = V5.channels(stream, categories)[0].topic
+    for envelope in ({"ts": 5}, {}, {"id": "i"}, {"creationTime": 1_741_000_000_000}, {"id": "", "creationTime": 0}):
+        for message in ({"topic": topic, **envelope, "data": [row(), row()]}, {**envelope, "topic": topic, "data": [row()]}):
+            frame = compact(message)
+            assert only([*seen.hear_frame(frame)]) == only([*parsed.hear_frame(frame)])
+    assert seen.session._glance(frame, seen.now) is not None
+    monkeypatch.setattr(protocol, "LARGEST_GLANCE", len(frame) - 1)
+    assert seen.session._glance(frame, seen.now) is None
 
 
 def test_a_push_without_rows_is_an_event_without_rows() -> None:
