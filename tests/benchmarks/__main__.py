@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write", action="store_true", help="write RESULTS.md from what is measured (all does, unless --quick)"
     )
-    kinds, contestants = (*STREAMS, "paced"), tuple(CONTESTANTS)
+    kinds, contestants = (*STREAMS, "unusual", "paced"), tuple(CONTESTANTS)
     parser.add_argument("--kinds", type=_names(kinds), default=kinds, metavar="A,B", help=f"of throughput: {','.join(kinds)}")
     parser.add_argument(
         "--contestants",

@@ -19,7 +19,9 @@ from typing import Any
 
 from bybit_sync import V5, PositionUpdate, Stream
 from bybit_sync.dialects import DECODER, Channel
+from bybit_sync.messages import opening
 from bybit_sync.parsing import PARSERS
+from bybit_sync.rows import Frame
 from tests.benchmarks.payloads import Market
 
 ROWS = 4_000
@@ -55,6 +57,18 @@ def push_reader(parse: Callable[[bytes], Any], channel: Channel) -> Callable[[by
     return lambda frame: channel.decode(parse(frame)["data"])
 
 
+def glance(channel: Channel) -> Callable[[bytes], Any]:
+    """Return the same for pushes that look as usual, which need no parser."""
+
+    def read_push(frame: bytes) -> Any:
+        text = frame.decode()
+        push = opening(text)
+        assert push
+        return channel.glance(text, push[-1], Frame(frame))
+
+    return read_push
+
+
 def channel(stream: Stream) -> Channel:
     """Return V5's channel for *stream*."""
     return V5.channels(stream, ("linear",))[0]
@@ -82,7 +96,7 @@ def measure() -> dict[str, dict[str, float]]:
     }
     for stream, row in rows.items():
         way = channel(stream)
-        readers = {name: push_reader(parse, way) for name, parse in PARSERS.items()}
+        readers = {name: push_reader(parse, way) for name, parse in PARSERS.items()} | {"at a glance": glance(way)}
         inputs[f"push of {stream}"] = (pushes(row, way.topic), readers)
     return {name: _medians({"json.loads": json.loads, **work}, what) for name, (what, work) in inputs.items()}
 

@@ -204,6 +204,7 @@ class Kind(NamedTuple):
     mark: str
     is_topic_first: bool = False
     is_stamped: bool = False
+    is_unusual: bool = False
 
 
 def _two_fills(market: Market) -> list[Row]:
@@ -217,12 +218,13 @@ KINDS = {
     "order": Kind("order", lambda market: [market.order()], "orderLinkId", is_topic_first=True),
     "execution": Kind("execution", _two_fills, "seq", is_topic_first=True),
     "wallet": Kind("wallet", lambda market: [market.account()], "totalEquity"),
+    "unusual": Kind("position", lambda market: [market.position()], "seq", is_unusual=True),
     "paced": Kind("position", lambda market: [market.position()], "seq"),
     "hundred": Kind("position", lambda market: [market.position() for _ in range(HUNDRED)], "seq"),
     "stamped": Kind("position", lambda market: [market.position()], "seq", is_stamped=True),
 }
-"""What there is to send. Paced pushes come one by one; a stamped one has room for the time of its sending where others have
-their id."""
+"""What there is to send. Unusual pushes have their rows in front; paced ones come one by one; a stamped one has room for the
+time of its sending where others have their id."""
 
 STREAMS = ("position", "order", "execution", "wallet")
 
@@ -237,7 +239,8 @@ def pushes(kind: Kind) -> Iterator[bytes]:
         named = {"id": name}
         topic = {"topic": kind.stream}
         front = topic | named if kind.is_topic_first else named | topic
-        yield compact(front | {"creationTime": market.now, "data": rows})
+        behind = {"creationTime": market.now}
+        yield compact({"data": rows} | front | behind if kind.is_unusual else front | behind | {"data": rows})
 
 
 def compact(value: object) -> bytes:

@@ -28,7 +28,8 @@ not counted, and everybody has to prove that they were handed all of them, the l
 NOTES = {
     "throughput": (
         "From the wire to the user's code, back to back; `execution` has two fills in a message. "
-        "In the last column messages come one by one, and everybody has to wake up for each."
+        "Unusual pushes have their rows in front of the topic, as Bybit does not send them: what does not look as usual is for "
+        "the JSON parser. In the last column messages come one by one, and everybody has to wake up for each."
     ),
     "latency": (
         "From the exchange's send to the callback, by the clock that all processes of a machine share. "

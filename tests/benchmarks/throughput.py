@@ -16,7 +16,7 @@ PACE = 2_000
 """How many paced messages come in a second."""
 PACED = 1_000
 """How many of them there are at most: they take their time."""
-TITLES = {"paced": f"position, {PACE:,}/s"}
+TITLES = {"unusual": "position, unusual", "paced": f"position, {PACE:,}/s"}
 ROWS = {"execution": 2, "hundred": HUNDRED}
 """How many rows a push has, where it is not one."""
 
@@ -49,7 +49,7 @@ class Plan(NamedTuple):
     messages: int = 10_000
     warm_up: int = 1_000
     contestants: Sequence[str] = tuple(CONTESTANTS)
-    kinds: Sequence[str] = (*STREAMS, "paced")
+    kinds: Sequence[str] = (*STREAMS, "unusual", "paced")
 
 
 Round = dict[str, dict[str, Cost]]
