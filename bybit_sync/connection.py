@@ -525,7 +525,8 @@ class Connection:
             self._rejected(news, now)
 
     def _check_live(self, session: Session, now: Moment) -> None:
-        if session.is_live and self.situation.state is not State.LIVE:
+        # With the only subscription refused there is nothing to be LIVE for.
+        if session.is_live and (self._kept or self.roster) and self.situation.state is not State.LIVE:
             self._became_live(now)
 
     def _became_live(self, now: Moment) -> None:

@@ -60,7 +60,8 @@ class Decoder:
         if category is not None:
             leaves["category"] = defaulted(leaves["category"], category)
         reader = Reader(cls, leaves, self)
-        self.converter.register_structure_hook(cls, lambda row, _: reader.structure(row))
+        if category is None:
+            self.converter.register_structure_hook(cls, lambda row, _: reader.structure(row))
         return reader
 
     def _leaf(self, field: attrs.Attribute[Any]) -> Leaf:

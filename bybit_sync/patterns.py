@@ -45,6 +45,7 @@ _DIGITS: Final = _Kind(r'"([-.0-9]{0,40})"')
 class _Way(NamedTuple):
     """One way to write a row: what matches it in a text, and what makes an update of the groups and of what is to be `wire`."""
 
+    pattern: str
     match: Callable[[str, int], re.Match[str] | None]
     read: Callable[[Any, Any], Any]
 
@@ -52,14 +53,14 @@ class _Way(NamedTuple):
 class Patterns:
     """Reads the rows that *shapes* is about out of a push's text.
 
-    Any thread: of what two learn at the same time one may be forgotten, and is learned again.
+    Any thread: what two learn at the same time may be forgotten by one, and is learned again.
     """
 
     def __init__(self, shapes: Shapes) -> None:
         self._shapes = shapes
         # The one that matched last is the first, at first one that never does; replaced, never changed.
-        self._ways: tuple[_Way, ...] = (_Way(re.compile("(?!)").match, shapes.read_any),)
-        # For how many more rows nothing is learned, and for how many it was after the last one that could not be.
+        self._ways: tuple[_Way, ...] = (_Way("(?!)", re.compile("(?!)").match, shapes.read_any),)
+        # For how many more pushes nothing is learned, and for how many it was the last time.
         self._pause = 0
         self._last_pause = 0
 
@@ -71,7 +72,7 @@ class Patterns:
         """
         updates: list[Any] = []
         while True:
-            match, read = self._ways[0]
+            _, match, read = self._ways[0]
             found = match(text, at)
             if found is None:
                 found, read = self._find(text, at)
@@ -90,23 +91,26 @@ class Patterns:
             if found is not None:
                 self._ways = (way, *(other for other in self._ways if other is not way))
                 return found, way.read
-        if self._pause:
+        if self._pause > 0:
             self._pause -= 1
             raise LookupError
-        # Taken back below, unless there is something against it.
+        # Taken back below, unless nothing could be learned, or another one was forgotten for it.
         self._pause = self._last_pause = min(2 * self._last_pause + 1, _LONGEST_PAUSE)
         found, way = self._learned(text, at)
-        self._pause = self._last_pause = 0
-        self._ways = (way, *self._ways)
+        if len(self._ways) < _MOST:
+            self._pause = self._last_pause = 0
+        self._ways = (way, *(other for other in self._ways if other.pattern != way.pattern))[:_MOST]
         return found, way.read
 
     def _learned(self, text: str, at: int) -> tuple[re.Match[str], _Way]:
         """Return how the row at *at* is written; raises whatever there is against it."""
         row, end = scan(text, at)
         pattern = self._pattern(row)
-        if len(self._ways) > _MOST or len(pattern) > _LONGEST:
+        if len(pattern) > _LONGEST:
             raise LookupError
-        way = _Way(re.compile(pattern).match, self._shapes.written(tuple(row), lambda names: self._from_groups(row, names)))
+        way = _Way(
+            pattern, re.compile(pattern).match, self._shapes.written(tuple(row), lambda names: self._from_groups(row, names))
+        )
         found = way.match(text, at)
         if found is None or found.end() != end:
             raise LookupError

@@ -796,7 +796,7 @@ def pushed(
 
 
 number: Callable[[Event[Any], int], None] = vars(Event)["index"].__set__
-"""Gives an event its number, past what freezes it: once, before it is handed to the one subscription that it belongs to."""
+"""Gives an event its number, past what freezes it: while nobody has it but the one subscription that hands it over."""
 
 AnyEvent: TypeAlias = Event[BalanceUpdate] | Event[OrderUpdate] | Event[PositionUpdate] | Event[UserTradeUpdate]
 """An event of any of the four streams: one ``queue.Queue[AnyEvent]`` can serve them all."""

@@ -89,10 +89,11 @@ class Flag:
 
 
 class Floor:
-    """Who has it may speak, and hands it to whoever waits longest; who waits *patience* seconds in vain speaks all the same.
+    """Who has it may speak, and hands it to whoever waits longest. Nobody waits for ever, and then speaks all the same.
 
     It keeps nothing consistent: threads that would only contend for the interpreter, and wake every few milliseconds to ask
-    for it, sleep here instead. They wait as long as it goes on from one to the next, not for one who keeps it.
+    for it, sleep here instead. For one who keeps it they wait *patience* seconds; five times as long while it goes on from one
+    to the next.
     """
 
     def __init__(self, patience: float) -> None:
@@ -100,7 +101,7 @@ class Floor:
         self.free()
 
     def free(self) -> None:
-        """Forget who has it and who waits for it: after a fork these are threads of the parent's."""
+        """Let nobody have it, or wait for it: after a fork these were threads of the parent's."""
         # Held for a few steps only.
         self._lock = threading.Lock()
         self._is_taken = False
@@ -119,19 +120,21 @@ class Floor:
         return self._wait(place)
 
     def _wait(self, place: threading.Lock) -> bool:
+        end = time.monotonic() + 5 * self._patience
         while True:
+            # Without the lock: an old number costs some patience, and no more.
             turns = self._turns
             if place.acquire(timeout=self._patience):
                 return True
-            if turns == self._turns and self._give_up(place):
+            if (turns == self._turns or time.monotonic() >= end) and self._give_up(place):
                 return False
 
     def _give_up(self, place: threading.Lock) -> bool:
         with self._lock:
-            # Not there any more: it was handed to us in this moment.
-            if place not in self._queue:
-                return False
-            self._queue.remove(place)
+            try:
+                self._queue.remove(place)
+            except ValueError:
+                return False  # it was handed to us in this moment
             return True
 
     def leave(self) -> None:

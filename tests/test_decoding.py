@@ -372,7 +372,8 @@ def test_a_row_may_be_read_alone() -> None:
     """Without a push around it, by the converter; then whatever is wrong with it is raised."""
     read = DECODER.converter.structure
     row = {"symbol": "BTCUSDT", "positionIdx": 0, "size": "1.0"}
-    assert read(row, PositionUpdate).size == Decimal("1.0")
+    update = read(row, PositionUpdate)
+    assert (update.size, update.category) == (Decimal("1.0"), None)
     with pytest.raises(ClassValidationError):
         read({**row, "size": "x"}, PositionUpdate)
 

@@ -83,7 +83,7 @@ def test_the_floor_goes_to_who_waits_longest(floor: Floor) -> None:
 
 def test_who_waits_is_patient_as_long_as_the_floor_goes_on() -> None:
     """Not with one who keeps it, but with any number who do not."""
-    floor, results = Floor(patience=0.05), queue.Queue[bool]()
+    floor, results = Floor(patience=0.1), queue.Queue[bool]()
     assert floor.take()
     thread = threading.Thread(target=lambda: results.put(floor.take()))
     thread.start()
@@ -96,6 +96,36 @@ def test_who_waits_is_patient_as_long_as_the_floor_goes_on() -> None:
     floor.leave()
     assert results.get(timeout=5)
     thread.join(5)
+
+
+def test_nobody_waits_for_many_who_are_slow() -> None:
+    """It goes on from one to the next, but takes too long."""
+    floor, over = Floor(patience=0.02), threading.Event()
+
+    def keep_it() -> None:
+        while not over.is_set():
+            if floor.take():
+                over.wait(0.015)
+                floor.leave()
+
+    threads = [threading.Thread(target=keep_it) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    until_waiting(floor, 40)
+    # The fiftieth turn would be his.
+    assert not floor.take()
+    over.set()
+    for thread in threads:
+        thread.join(5)
+
+
+def test_who_is_handed_the_floor_does_not_give_it_up(floor: Floor) -> None:
+    """Its patience may end in the moment in which it is the next."""
+    assert floor.take()
+    place = threading.Lock()
+    floor._queue.append(place)
+    assert floor._give_up(place)
+    assert not floor._give_up(place)
 
 
 def test_a_queue_that_blocks_costs_its_own_client_only(

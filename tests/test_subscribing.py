@@ -18,6 +18,7 @@ from bybit_sync import (
     GapReason,
     HandshakeRejected,
     State,
+    StatusChange,
     SubscriptionClosed,
     SubscriptionRejected,
 )
@@ -92,6 +93,20 @@ def test_a_refused_first_subscription_makes_the_client_idle_again(exchange: Exch
         client.subscribe_balances()
     exchange.wait_for(lambda: not exchange.connections and not threads_of(client))
     assert client.state is State.IDLE
+
+
+def test_a_client_is_not_live_for_what_was_refused(
+    exchange: Exchange, account: Account, make_client: Callable[..., Client]
+) -> None:
+    """Nothing was confirmed: it never was LIVE, and what comes later is no return."""
+    told: queue.SimpleQueue[StatusChange] = queue.SimpleQueue()
+    client = make_client(on_status=told.put)
+    exchange.refuse_topic("wallet", times=1)
+    with pytest.raises(SubscriptionRejected):
+        client.subscribe_balances()
+    assert [told.get(timeout=5).state for _ in range(2)] == [State.CONNECTING, State.IDLE]
+    client.subscribe_balances()
+    assert client.health().reconnects == 0
 
 
 def test_a_refused_client_can_try_again(exchange: Exchange, account: Account, client: Client) -> None:
