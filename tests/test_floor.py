@@ -108,7 +108,7 @@ def test_nobody_waits_for_many_who_are_slow() -> None:
                 over.wait(0.015)
                 floor.leave()
 
-    threads = [threading.Thread(target=keep_it) for _ in range(50)]
+    threads = [threading.Thread(target=keep_it, daemon=True) for _ in range(50)]
     for thread in threads:
         thread.start()
     until_waiting(floor, 40)
