@@ -26,7 +26,7 @@ from bybit_sync.leaves import ABSENT, LEAVES, Leaf, Misfit, defaulted, kind_of, 
 from bybit_sync.parsing import Unreadable
 from bybit_sync.patterns import Patterns
 from bybit_sync.rows import Frame, Row
-from bybit_sync.shapes import Shapes, extra_of
+from bybit_sync.shapes import Shapes
 
 __all__ = ["Decoded", "Decoder", "Reader"]
 
@@ -160,8 +160,7 @@ class Reader:
         blank = {key: leaf.blank for key, leaf in self._leaves.items()}
         old = {key: row[alias] for alias, key in self._aliases.items() if alias in row}
         update = self._thorough(blank | old | row, self.cls)
-        extra = {key: value for key, value in row.items() if key not in self._leaves and key not in self._aliases}
-        return attrs.evolve(update, extra=extra_of(extra), wire=row)
+        return attrs.evolve(update, extra=self.shapes.strange_in(row), wire=row)
 
     @functools.cached_property
     def _thorough(self) -> Callable[[Any, Any], Any]:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from bybit_sync.parsing import scan
 from bybit_sync.rows import Frame, Row
-from bybit_sync.shapes import Shapes, Variables, listed
+from bybit_sync.shapes import Shapes, listed
 
 __all__ = ["Patterns"]
 
@@ -86,7 +86,7 @@ class Patterns:
         return tuple(updates)
 
     def _find(self, text: str, at: int) -> tuple[re.Match[str], Callable[[Any, Any], Any]]:
-        for way in self._ways:
+        for way in self._ways[1:]:
             found = way.match(text, at)
             if found is not None:
                 self._ways = (way, *(other for other in self._ways if other is not way))
@@ -105,29 +105,27 @@ class Patterns:
     def _learned(self, text: str, at: int) -> tuple[re.Match[str], _Way]:
         """Return how the row at *at* is written; raises whatever there is against it."""
         row, end = scan(text, at)
-        pattern = self._pattern(row)
+        names = self._shapes.variables(row)
+        kinds = {name: self._kind(name, row[key]) for key, name in names.items()}
+        pattern = r"\{" + ",".join(f'"{re.escape(key)}":{kinds[name].pattern}' for key, name in names.items()) + r"\}"
         if len(pattern) > _LONGEST:
             raise LookupError
-        way = _Way(
-            pattern, re.compile(pattern).match, self._shapes.written(tuple(row), lambda names: self._from_groups(row, names))
-        )
+        way = _Way(pattern, re.compile(pattern).match, self._shapes.written(tuple(row), lambda _: _from_groups(kinds)))
         found = way.match(text, at)
         if found is None or found.end() != end:
             raise LookupError
         way.read(found.groups(), Row(Frame("", row), ()))
         return found, way
 
-    def _pattern(self, row: Mapping[str, Any]) -> str:
-        names = self._shapes.variables(row)
-        return r"\{" + ",".join(f'"{re.escape(key)}":{self._kind(names[key], row[key]).pattern}' for key in row) + r"\}"
-
-    def _from_groups(self, row: Mapping[str, Any], names: Variables) -> Iterable[str]:
-        yield f"[{listed(names.values())}] = values"
-        for key, name in names.items():
-            if source := self._kind(name, row[key]).source:
-                yield f"{name} = {source.format(x=name)}"
-
     def _kind(self, name: str, value: Any) -> _Kind:
         """Return the kind of *value*; raises `LookupError` for a number that only a parser reads well."""
         leaf = self._shapes.leaves.get(name)
         return _DIGITS if leaf is not None and leaf.is_plain else _KINDS[value.__class__]
+
+
+def _from_groups(kinds: Mapping[str, _Kind]) -> Iterable[str]:
+    """Yield the lines that take from the groups the values that are called and written so."""
+    yield f"[{listed(kinds)}] = values"
+    for name, kind in kinds.items():
+        if kind.source:
+            yield f"{name} = {kind.source.format(x=name)}"

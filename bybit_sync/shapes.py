@@ -17,7 +17,7 @@ from bybit_sync.leaves import SCOPE, Leaf, Misfit, are_plain
 from bybit_sync.parsing import parse
 from bybit_sync.updates import NOTHING, draft_class
 
-__all__ = ["Shapes", "Variables", "extra_of", "listed"]
+__all__ = ["Shapes", "Variables", "listed"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,10 +67,14 @@ class Shapes(dict[tuple[str, ...], Read]):
         for name, leaf in self.leaves.items():
             key = self._spelling(name, row)
             setattr(draft, name, leaf.read(leaf.blank if key is None else row[key]))
-        draft.extra = extra_of({key: row[key] for key in self._strange(row)})
+        draft.extra = self.strange_in(row)
         draft.wire = wire
         draft.__class__ = self._cls
         return draft
+
+    def strange_in(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what stands in *row* under keys that nobody knows, read-only."""
+        return _extra_of({key: row[key] for key in self._strange(row)})
 
     def variables(self, shape: Collection[str]) -> Variables:
         """Return what a function that reads rows of *shape* calls their values."""
@@ -139,7 +143,7 @@ class Shapes(dict[tuple[str, ...], Read]):
             "NOTHING": NOTHING,
             "Update": self._cls,
             "are_plain": are_plain,
-            "extra_of": extra_of,
+            "extra_of": _extra_of,
             "parse": parse,
             "read_any": self.read_any,
         }
@@ -156,7 +160,7 @@ def listed(names: Iterable[str]) -> str:
 _unknown_keys: set[str] = set()
 
 
-def extra_of(extra: dict[str, Any]) -> Mapping[str, Any]:
+def _extra_of(extra: dict[str, Any]) -> Mapping[str, Any]:
     """Return *extra*, keys that nobody knows and their values, read-only."""
     if not extra:
         return NOTHING
