@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 from collections.abc import Callable
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final
 
 from bybit_sync.errors import ConfigurationError
 
-__all__ = ["at_least", "name_of", "not_negative", "positive", "refuse", "whole"]
+__all__ = ["at_least", "check_ran", "name_of", "not_negative", "plain_callable", "positive", "refuse", "whole"]
 
 
 LARGEST: Final = 1_000_000
@@ -55,3 +58,37 @@ def whole(_owner: object, argument: Any, value: Any) -> None:
     """Refuse what is not a whole number above 0."""
     if type(value) is not int or value < 1:
         raise refuse(name_of(argument), value, "give a whole number above 0")
+
+
+# --- what is called ---
+
+_SUSPENDED: Final = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
+
+
+def plain_callable(argument: str, value: Any) -> Any:
+    """Return *value*, a callable or None; refuse a function whose body does not run when it is called."""
+    if value is None:
+        return None
+    if not callable(value):
+        raise refuse(argument, value, "give something that can be called")
+    function = value
+    while isinstance(function, functools.partial):
+        function = function.func
+    # The class's: an instance is called through it, whatever its attributes say (a mock has every attribute).
+    bodies = (function, getattr(type(function), "__call__", None))  # noqa: B004 - it is looked at, not tested for
+    if any(is_suspended(body) for is_suspended in _SUSPENDED for body in bodies):
+        raise refuse(argument, value, "this library runs threads and awaits nothing; give a plain function")
+    return value
+
+
+def check_ran(returned: object) -> None:
+    """Raise `TypeError` when a callback *returned* a coroutine or a generator, so that nothing of it has run; it is closed."""
+    if returned is None or not isinstance(returned, (CoroutineType, GeneratorType, AsyncGeneratorType)):
+        return
+    if not isinstance(returned, AsyncGeneratorType):
+        # Closed here, or Python warns of it on its own, later and without a place.
+        returned.close()
+    raise TypeError(
+        f"it returned a {type(returned).__name__}, of which nothing has run: this library awaits nothing. Give a plain "
+        "function, and from it use asyncio.run_coroutine_threadsafe"
+    )

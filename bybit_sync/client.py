@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import os
+import queue
 import ssl
 import sys
 import time
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TextIO, TypeGu
 
 import attrs
 
-from bybit_sync.arguments import not_negative, positive, refuse, whole
+from bybit_sync.arguments import not_negative, plain_callable, positive, refuse, whole
 from bybit_sync.buffer import Buffer, Overflow
 from bybit_sync.connection import Connection, Settings
 from bybit_sync.dialects import DIALECTS, Dialect
@@ -157,8 +157,8 @@ class Client:
             timings=timings,
             credentials=credentials,
             patient_signer=signer is not None,
-            on_status=_callable("on_status", on_status),
-            on_error=_callable("on_error", on_error),
+            on_status=plain_callable("on_status", on_status),
+            on_error=plain_callable("on_error", on_error),
             backoff=_instance("backoff", backoff, Backoff),
             connect_limit=_instance("connect_limit", connect_limit, ConnectLimit, type(None)),
             proxy=Proxy.parse(proxy),
@@ -267,7 +267,9 @@ class Client:
 
         Args:
             sink: A callable gets one event at a time on a thread of its own; a queue is put to on the connection thread
-                (anything with ``put_nowait``); without one, use ``get()`` or iterate.
+                (anything with ``put_nowait``); without one, use ``get()`` or iterate. What is both, such as a
+                ``unittest.mock.Mock``, is called; only a ``queue.Queue`` and its kind stay queues. Coroutine functions are
+                refused, and a coroutine that a callable returns counts as raised.
             maxsize: How many events our buffer holds for a slow consumer; does not apply to your queue.
             overflow: "drop_oldest" (our default), "drop_newest" (your queue's default) or "fail".
             timeout: Seconds to wait for the confirmation; None for as long as it takes.
@@ -343,7 +345,7 @@ class Client:
         topics = tuple(channel.topic for channel in terms.dialect.channels(stream, terms.categories))
         if not _is_queue(sink):
             way = Buffer[T](wishes.maxsize, wishes.policy(Overflow.DROP_OLDEST))
-            return Subscription(self._connection, stream, topics, way, _callable("sink", sink), keep_alive=self)
+            return Subscription(self._connection, stream, topics, way, plain_callable("sink", sink), keep_alive=self)
         policy = wishes.policy(Overflow.DROP_NEWEST)
         if policy is Overflow.DROP_OLDEST:
             raise refuse("overflow", policy.value, "nothing can be taken back out of your queue; use 'drop_newest' or 'fail'")
@@ -558,7 +560,7 @@ def _credentials(api_key: object, api_secret: object, signer: object) -> Credent
         return Credentials(key, hmac_signer(_secret("api_secret", api_secret)))
     if api_secret is not None:
         raise ConfigurationError("api_secret and signer are both given: give the one that the key was made with")
-    return Credentials(key, _callable("signer", signer))
+    return Credentials(key, plain_callable("signer", signer))
 
 
 def _secret(argument: str, value: object) -> str:
@@ -597,16 +599,6 @@ def _name(value: object) -> str:
     return value
 
 
-def _callable(argument: str, value: Any) -> Any:
-    if value is None:
-        return None
-    if not callable(value):
-        raise refuse(argument, value, "give something that can be called")
-    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004
-        raise refuse(argument, value, "this library runs threads and awaits nothing; give a plain function")
-    return value
-
-
 def _instance(argument: str, value: T, *kinds: type) -> T:
     if not isinstance(value, kinds):
         raise refuse(argument, value, f"give a {kinds[0].__name__}")
@@ -614,11 +606,17 @@ def _instance(argument: str, value: T, *kinds: type) -> T:
 
 
 def _is_queue(sink: Sink[T]) -> TypeGuard[EventQueue[Event[T]]]:
-    if not hasattr(sink, "put_nowait"):
+    if sink is None or not hasattr(sink, "put_nowait"):
         return False
+    if isinstance(sink, type):
+        raise refuse("sink", sink, "this is a class; give a queue that was made from it")
     if any(kind.__module__ == "asyncio.queues" for kind in type(sink).__mro__):
         raise refuse("sink", sink, "an asyncio queue is not made for threads; use queue.Queue")
-    return True
+    # A mock has every attribute; no queue of the standard library can be called.
+    if isinstance(sink, (queue.Queue, queue.SimpleQueue)) or not callable(sink):
+        plain_callable("sink.put_nowait", sink.put_nowait)
+        return True
+    return False
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from bybit_sync.arguments import check_ran
 from bybit_sync.bell import Bell
 from bybit_sync.clock import ExchangeClock, Moment, seconds_asleep
 from bybit_sync.environments import Environment
@@ -228,7 +229,7 @@ class Connection:
         """Hand what a callback raised to the user, on the callback's thread."""
         if self._settings.on_error is not None:
             try:
-                self._settings.on_error(error, event, subscription)
+                check_ran(self._settings.on_error(error, event, subscription))
             except BaseException as raised:
                 self.log.error("on_error raised", exc_info=raised)  # noqa: TRY400 - its log never raises, `exception` may
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from bybit_sync.arguments import check_ran
 from bybit_sync.enums import TextEnum
 from bybit_sync.logs import ClientLog
 from bybit_sync.subscription import Subscription, SubscriptionHealth
@@ -177,7 +178,7 @@ class Notifier:
             change = self._changes.get()
             resting = change.state in RESTING
             try:
-                self._on_status(change)
+                check_ran(self._on_status(change))
             except BaseException as error:  # noqa: BLE001 - nothing that it raises ends the thread
                 self._log.error("on_status raised", exc_info=error)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
 from attrs import evolve, frozen
 
-from bybit_sync.arguments import not_negative
+from bybit_sync.arguments import check_ran, not_negative
 from bybit_sync.buffer import Buffer, with_gap
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.enums import TextEnum
@@ -488,7 +488,7 @@ class Subscription(Generic[T]):
                 break
             self._busy_since = time.monotonic()
             try:
-                self._callback(event)
+                check_ran(self._callback(event))
             except BaseException as error:  # noqa: BLE001 - nothing that a callback raises ends its stream
                 self._raised(error, event)
             self._busy_since = None

@@ -41,6 +41,45 @@ def test_a_callback_that_raises_gets_the_next_event(
     assert orders.state == "LIVE"
 
 
+async def awaitable() -> None:
+    """Do nothing, later."""
+
+
+async def asynchronous_generator() -> Any:
+    """Do nothing, bit by bit."""
+    yield
+
+
+@pytest.mark.parametrize("make", [awaitable, asynchronous_generator, lambda: (row for row in "rows")])
+def test_what_a_callback_returns_instead_of_running_is_told(
+    make: Callable[[], Any], account: Account, make_client: Callable[..., Client], log: pytest.LogCaptureFixture
+) -> None:
+    """It counts as raised: in the log, at `on_error`, in the health."""
+    told: queue.Queue[BaseException] = queue.Queue()
+    client = make_client(on_error=lambda error, *_: told.put(error))
+    client.subscribe_orders(lambda event: make())
+    push(account, "one")
+    error = told.get(timeout=5)
+    assert isinstance(error, TypeError)
+    assert "nothing has run" in str(error)
+    assert client.health().subscriptions[0].handler_errors == 1
+    assert [r.levelname for r in log.records if r.exc_info and r.exc_info[1] is error] == ["ERROR"]
+
+
+def test_a_coroutine_of_on_status_or_on_error_is_told(
+    account: Account, make_client: Callable[..., Client], log: pytest.LogCaptureFixture
+) -> None:
+    """These only have the log."""
+    client = make_client(on_status=lambda change: awaitable(), on_error=lambda *_: awaitable())
+    client.subscribe_orders(lambda event: awaitable())
+    witness = client.subscribe_orders()
+    push(account, "one")
+    assert witness.get(timeout=5)
+    assert client.close()
+    told = {r.getMessage().removeprefix(f"{client.name}: ") for r in log.records if r.exc_info and r.exc_info[0] is TypeError}
+    assert {"on_status raised", "on_error raised"} <= told
+
+
 def test_on_error_is_handed_what_was_raised(account: Account, make_client: Callable[..., Client]) -> None:
     """It gets the exception, the event and the subscription, on the callback's own thread."""
     got: queue.Queue[tuple[Any, ...]] = queue.Queue()

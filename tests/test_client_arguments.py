@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import pickle
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 import bybit_sync
 from bybit_sync import Client, ConfigurationError
+from bybit_sync.client import _is_queue
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"api_key": ""}, "api_key"),
@@ -97,10 +100,43 @@ def test_an_asyncio_queue_is_refused() -> None:
 def test_a_coroutine_function_is_refused() -> None:
     """Nobody here would await it."""
 
-    async def callback(event: object) -> None: ...
+    async def coroutine(event: object) -> None: ...
 
-    with pytest.raises(ConfigurationError, match="plain function"):
-        Client("key", "secret").subscribe_orders(callback)
+    async def asynchronous_generator(event: object) -> Any:
+        yield event
+
+    def generator(event: object) -> Any:
+        yield event
+
+    class Instance:
+        async def __call__(self, event: object) -> None: ...
+
+    class Queue:
+        async def put_nowait(self, event: object, /) -> None: ...
+
+    suspended: list[Any] = [coroutine, asynchronous_generator, generator, functools.partial(coroutine), Instance(), Queue()]
+    for sink in [*suspended, functools.partial(Instance())]:
+        with pytest.raises(ConfigurationError, match="plain function"):
+            Client("key", "secret").subscribe_orders(sink)
+
+
+class CallableQueue(queue.Queue[Any]):
+    """A queue that somebody made callable."""
+
+    def __call__(self, event: object) -> None:
+        """Do nothing."""
+
+
+def test_a_class_of_queues_is_no_queue() -> None:
+    """Somebody forgot the parentheses."""
+    with pytest.raises(ConfigurationError, match="made from it"):
+        Client("key", "secret").subscribe_orders(queue.Queue)
+
+
+@pytest.mark.parametrize(("sink", "is_called"), [(Mock(), True), (Mock(spec=queue.Queue), False), (CallableQueue(), False)])
+def test_what_can_be_called_is_no_queue_unless_it_is_one_of_the_standard_librarys(sink: Any, is_called: bool) -> None:  # noqa: FBT001
+    """A mock has a `put_nowait`, as it has everything."""
+    assert _is_queue(sink) is not is_called
 
 
 def test_constructing_does_nothing() -> None:
