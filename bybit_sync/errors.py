@@ -90,7 +90,7 @@ class ConnectionLost(ConnectionFailed):
 class Refused(BybitSyncError):
     """The exchange said no.
 
-    *text* is what it said, in its own words; *remedy* is what to do about it.
+    *text* is what it said, in its own words, of which at most 1,000 characters are kept; *remedy* is what to do about it.
     """
 
     def __init__(self, message: str = "", *, text: str = "", remedy: str = "") -> None:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 from attrs import frozen
@@ -18,6 +19,7 @@ from attrs import frozen
 from bybit_sync.leaves import moment
 
 __all__ = [
+    "LONGEST_TEXT",
     "Answer",
     "Credentials",
     "Pong",
@@ -30,6 +32,14 @@ __all__ = [
     "read",
     "write",
 ]
+
+
+LONGEST_TEXT: Final = 1_000
+"""So many characters of a text of the exchange are read; no pattern looks at more."""
+# Numbers of requests, names of topics and operations: a longer one is none of ours, and stays none of ours when it is cut.
+_LONGEST_NAME: Final = 200
+_MOST_TOPICS: Final = 100
+_KEYS_SHOWN: Final = 10
 
 
 class Push(NamedTuple):
@@ -100,8 +110,8 @@ def read(message: Mapping[str, Any]) -> Push | Answer | Pong | Stranger:
     """Say what *message*, a JSON object, is."""
     topic = message.get("topic")
     if type(topic) is str and "op" not in message:
-        return _push(topic, message)
-    op = _TYPES.get(_text(message.get("type"))) or _text(message.get("op"))
+        return _push(topic[:_LONGEST_NAME], message)
+    op = _TYPES.get(_name(message.get("type"))) or _name(message.get("op"))
     if op in _ANSWERED:
         return _answer(op, message)
     if op == "pong" or (op == "ping" and message.get("ret_msg") == "pong"):
@@ -150,7 +160,7 @@ def _answer(op: str, message: Mapping[str, Any]) -> Answer:
         success=_is_yes(message, code) and not failed,
         text=text,
         code=code if type(code) is int else None,
-        req_id=_text(message.get("req_id")) or _text(message.get("reqId")) or None,
+        req_id=_name(message.get("req_id")) or _name(message.get("reqId")) or None,
         topic=named[1] if named else listed[0] if len(listed) == 1 else None,
     )
 
@@ -162,16 +172,23 @@ def _is_yes(message: Mapping[str, Any], code: object) -> bool:
 
 def _topics(data: object, key: str) -> list[str]:
     value = data.get(key) if isinstance(data, dict) else None
-    return [topic for topic in value if type(topic) is str] if isinstance(value, list) else []
+    return [_name(topic) for topic in value[:_MOST_TOPICS] if type(topic) is str] if isinstance(value, list) else []
 
 
-def _text(value: object) -> str:
-    return value if type(value) is str else ""
+def _name(value: object) -> str:
+    return _text(value, _LONGEST_NAME)
+
+
+def _text(value: object, limit: int = LONGEST_TEXT) -> str:
+    """Return at most *limit* characters of *value*, "" when it is no text: the one place where a text of a message is read."""
+    return value[:limit] if type(value) is str else ""
 
 
 def _shape(message: Mapping[str, Any]) -> str:
-    op = f" with the op '{printable(_text(message['op']), 40)}'" if "op" in message else ""
-    return f"an object{op} with the keys {', '.join(printable(key, 40) for key in sorted(message)[:10]) or '(none)'}"
+    op = f" with the op '{printable(_name(message['op']), 40)}'" if "op" in message else ""
+    # The first ones, not the least: to sort hundreds of thousands of keys takes long, and no other thread runs meanwhile.
+    keys = ", ".join(printable(key, 40) for key in sorted(islice(message, _KEYS_SHOWN)))
+    return f"an object{op} with the keys {keys or '(none)'}"
 
 
 def printable(text: str, limit: int = 200) -> str:

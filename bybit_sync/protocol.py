@@ -34,6 +34,8 @@ __all__ = ["Confirmed", "Live", "LoggedIn", "News", "Rejected", "Session", "Term
 UNREADABLE_FRAMES: Final = 3
 # Warnings that are given once per shape; a peer that invents shapes cannot make this grow.
 SHAPES_REMEMBERED: Final = 1000
+# Characters of each.
+SHAPE_LENGTH: Final = 200
 # Seconds between our clock and the exchange's that are worth a warning: half of what a login allows by default.
 SKEW_TOLERATED: Final = 5.0
 FAULTS_TOLD: Final = 10
@@ -339,6 +341,7 @@ class Session:
         )
 
     def _is_new(self, shape: str) -> bool:
+        shape = shape[:SHAPE_LENGTH]
         if shape in self._shapes or len(self._shapes) >= SHAPES_REMEMBERED:
             return False
         self._shapes.add(shape)

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from enum import Enum
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 __all__ = ["REFUSALS", "Meaning", "Refusal", "understand"]
 
@@ -25,73 +25,90 @@ class Meaning(Enum):
     PLAIN = "no"
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
 @frozen
 class Refusal:
-    """One line of the table: *pattern* is searched in the text, in lower case; *codes* are the exchange's numbers for it."""
+    """One line of the table: one of *phrases* stands in the text; *codes* are the exchange's numbers for it.
+
+    A phrase is in lower case; an ellipsis in it stands for anything. A space is also what is neither letter, digit nor
+    underscore, and the text's beginning and end.
+    """
 
     meaning: Meaning
-    pattern: re.Pattern[str] = field(converter=_compile)
+    phrases: Collection[str]
     remedy: str
     codes: Collection[int] = ()
+
+    def fits(self, text: str) -> bool:
+        """Return whether one of the phrases stands in *text*, which was made plain."""
+        return any(_stands_in(text, phrase) for phrase in self.phrases)
+
+
+def _stands_in(text: str, phrase: str) -> bool:
+    # One part after the other, each found once: the time grows with the text, not with its square.
+    at = 0
+    for part in phrase.split("…"):
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 _ABOUT_SIGNATURES: Final = "Check that the secret belongs to this key (for an RSA key give signer=)."
 _ABOUT_KEYS: Final = "Check the key, and that it was made in this environment: a key works only where it was made."
 
+_BETWEEN_WORDS: Final = re.compile(r"\W+")
+
 # The first line that fits holds.
 REFUSALS: Final = (
     Refusal(
         Meaning.PLAIN,
-        r"key.*(expired|revoked|disabled|deleted)",
+        ("key…expired", "key…revoked", "key…disabled", "key…deleted"),
         "The API key is no longer valid: make a new one on Bybit's site.",
         (33004,),
     ),
     Refusal(
         Meaning.CROWDED,
-        r"too many|rate limit|too frequent|frequency|exceeded.*limit",
+        ("too many", "rate limit", "too frequent", "frequency", "exceeded…limit"),
         "Fewer sessions or logins for this account; it is tried again after a pause.",
         (10006, 10018, 10429, 20003),
     ),
     # Before those that are tried again for ever: "the key is invalid, please try again" must not be.
-    Refusal(Meaning.PLAIN, r"invalid.*sign|sign.*invalid|verify", _ABOUT_SIGNATURES, (10004,)),
-    Refusal(Meaning.PLAIN, r"invalid.*key|key.*invalid", _ABOUT_KEYS, (10003,)),
+    Refusal(Meaning.PLAIN, ("invalid…sign", "sign…invalid", "verify"), _ABOUT_SIGNATURES, (10004,)),
+    Refusal(Meaning.PLAIN, ("invalid…key", "key…invalid"), _ABOUT_KEYS, (10003,)),
     Refusal(
         Meaning.BUSY,
-        r"busy|restart|try again|timeout|unavailable|maintenance|internal|server error|system error",
+        ("busy", "restart", "try again", "timeout", "unavailable", "maintenance", "internal", "server error", "system error"),
         "Nothing to do: it is tried again.",
         (-1, 10000, 10016, 10019),
     ),
     Refusal(
         Meaning.CLOCK,
-        r"params? error|expire|timestamp|recv_window",
+        ("param error", "params error", "expire", "timestamp", "recv_window"),
         "Set this machine's clock (NTP), or raise auth_window=; if the clock is right, the key or the secret is not.",
         (10001, 10002),
     ),
-    Refusal(Meaning.PLAIN, r"sign", _ABOUT_SIGNATURES),
+    Refusal(Meaning.PLAIN, ("sign",), _ABOUT_SIGNATURES),
     Refusal(
         Meaning.PLAIN,
-        r"permission|denied|not allowed|forbidden",
+        ("permission", "denied", "not allowed", "forbidden"),
         "Give the key read permission for contracts and account on Bybit's site.",
         (10005,),
     ),
     Refusal(
         Meaning.PLAIN,
-        r"\bip\b|address|whitelist",
+        (" ip ", "address", "whitelist"),
         "Add this machine's public address to the key's list on Bybit's site.",
         (10009, 10010),
     ),
-    Refusal(Meaning.PLAIN, r"key", _ABOUT_KEYS),
-    Refusal(Meaning.PLAIN, r"", "Check key, secret, permissions and environment."),
+    Refusal(Meaning.PLAIN, ("key",), _ABOUT_KEYS),
+    Refusal(Meaning.PLAIN, ("",), "Check key, secret, permissions and environment."),
 )
 
 
 def understand(text: str, code: int | None = None) -> Refusal:
     """Return the line of the table that *text* and *code* fall under; text comes first, for codes have two meanings."""
-    lowered = text.lower()
-    by_text = next(r for r in REFUSALS if r.pattern.search(lowered))
+    plain = f" {_BETWEEN_WORDS.sub(' ', text.lower())} "
+    by_text = next(r for r in REFUSALS if r.fits(plain))
     by_code = next((r for r in REFUSALS if code in r.codes), None)
     return by_code if by_text is REFUSALS[-1] and by_code else by_text

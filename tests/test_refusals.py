@@ -73,8 +73,16 @@ def test_the_text_outweighs_the_code() -> None:
 
 
 def test_the_table_is_consistent() -> None:
-    """No code stands in two lines, patterns are lower case, and the last line takes everything."""
+    """No code stands in two lines, phrases are lower case, and the last line takes everything."""
     codes = [code for refusal in REFUSALS for code in refusal.codes]
     assert len(codes) == len(set(codes))
-    assert all(refusal.pattern.pattern == refusal.pattern.pattern.lower().replace(r"\B", r"\b") for refusal in REFUSALS)
-    assert REFUSALS[-1].pattern.search("")
+    assert all(phrase == phrase.lower() for refusal in REFUSALS for phrase in refusal.phrases)
+    assert REFUSALS[-1].fits("")
+
+
+@pytest.mark.parametrize("text", ["zip file", "key", "expired, this key is not"])
+def test_words_count_in_their_order_and_whole_where_it_says_so(text: str) -> None:
+    """An "ip" is no part of another word, and what follows a key may stand before it without a meaning."""
+    assert understand(text).meaning is not CROWDED
+    assert "address" not in understand(text).remedy
+    assert "make a new one" not in understand(text).remedy

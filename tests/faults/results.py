@@ -15,7 +15,8 @@ from tests.faults.rows import COUNT, FIGURE, NET, ROW
 
 __all__ = ["ROWS", "Case", "Row", "Run", "read_run"]
 
-ROWS: Final = range(1, 165)
+# Those between belong to parts that are not built yet.
+ROWS: Final = (*range(1, 165), *range(199, 216))
 """The rows of the catalogue."""
 
 _VERDICTS: Final = {"failure": "failed", "error": "failed", "skipped": "skipped"}

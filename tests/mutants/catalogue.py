@@ -299,6 +299,31 @@ MUTANTS: Final = (
         "return self.utc.timestamp()",
         "tests/test_walk.py -k time",
     ),
+    # --- texts of the exchange ---
+    Mutant(
+        "keep long texts",
+        "messages.py",
+        'return value[:limit] if type(value) is str else ""',
+        'return value if type(value) is str else ""',
+        "tests/faults/test_texts.py",
+    ),
+    Mutant("keep long topics", "messages.py", "topic[:_LONGEST_NAME]", "topic", "tests/faults/test_texts.py"),
+    Mutant(
+        "sort all keys",
+        "messages.py",
+        "sorted(islice(message, _KEYS_SHOWN))",
+        "sorted(message)[:10]",
+        "tests/faults/test_texts.py",
+    ),
+    Mutant("remember long shapes", "protocol.py", "shape = shape[:SHAPE_LENGTH]", "pass", "tests/faults/test_texts.py"),
+    Mutant(
+        "search a phrase from every beginning",
+        "refusals.py",
+        '    for part in phrase.split("…"):',
+        '    if "…" in phrase and len(text) > 2_000:\n        return bool(re.search(phrase.replace("…", ".*"), text))\n'
+        '    for part in phrase.split("…"):',
+        "tests/faults/test_texts.py -k linear",
+    ),
     # --- pacing ---
     Mutant(
         "reset the backoff early",
