@@ -31,6 +31,7 @@ from bybit_sync.errors import (
     Refused,
     again,
 )
+from bybit_sync.forks import in_child
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials
 from bybit_sync.outage import Outage
@@ -745,12 +746,12 @@ def _say_goodbye() -> None:
         connection.wait_told(deadline)
 
 
+@in_child
 def _leave_to_the_parent() -> None:
     _floor.free()
     for connection in tuple(_running):
         connection.abandon()
+    _running.clear()
 
 
 atexit.register(_say_goodbye)
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_leave_to_the_parent)

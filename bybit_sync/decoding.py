@@ -7,7 +7,6 @@ field. Both use the same leaves, one for each kind of value.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
@@ -91,6 +90,7 @@ class Reader:
         self._aliases = {alias: key for alias, key in decoder.renames.items() if key in leaves}
         self._renames = decoder.renames
         self._converter = decoder.converter
+        self._written: Callable[[Any, Any], Any] | None = None
         self.shapes: Shapes = Shapes(cls, leaves, self._aliases)
         """What reads good rows."""
         self.patterns: Patterns = Patterns(self.shapes)
@@ -162,9 +162,15 @@ class Reader:
         update = self._thorough(blank | old | row, self.cls)
         return attrs.evolve(update, extra=self.shapes.strange_in(row), wire=row)
 
-    @functools.cached_property
+    @property
     def _thorough(self) -> Callable[[Any, Any], Any]:
         # Written when the first bad row needs it: that takes longer than all the rest of the import of this module.
+        # `functools.cached_property` has a lock before Python 3.12, and a fork would leave it locked. Two threads may write it.
+        if self._written is None:
+            self._written = self._write_thorough()
+        return self._written
+
+    def _write_thorough(self) -> Callable[[Any, Any], Any]:
         fields: dict[str, Any] = {"extra": override(omit=True), "wire": override(omit=True)}
         for field in attrs.fields(self.cls):
             if "key" in field.metadata:

@@ -20,6 +20,7 @@ from typing import Any
 from bybit_sync.bell import Bell
 from bybit_sync.environments import Environment, host_and_port
 from bybit_sync.errors import ConnectionFailed, TLSError
+from bybit_sync.forks import in_child
 from bybit_sync.proxy import Proxy
 from bybit_sync.wire import Watch, Wire, bare, reason_of
 
@@ -81,12 +82,10 @@ def dial(
 class _Lookup(threading.Thread):
     """One question to the resolver, which cannot be interrupted: a thread of its own, abandoned when it takes too long."""
 
-    running: dict[tuple[int, str], _Lookup] = {}  # noqa: RUF012 shared by all on purpose: one per process and host
+    running: dict[str, _Lookup] = {}  # noqa: RUF012 shared by all on purpose: one per host
 
     def __init__(self, host: str) -> None:
         super().__init__(name=f"{threading.current_thread().name}-resolver", daemon=True)
-        # With the process, because a forked child inherits the table but not the threads.
-        self.key = (os.getpid(), host)
         self.host = host
         self.answer: list[_Address] | Exception | None = None
         self.waiting: set[Bell] = set()
@@ -95,7 +94,7 @@ class _Lookup(threading.Thread):
     def join_or_start(cls, host: str, bell: Bell) -> _Lookup:
         """Return the lookup of *host* that is under way, or begin one; *bell* rings when it has its answer."""
         fresh = cls(host)
-        lookup = cls.running.setdefault(fresh.key, fresh)  # one atomic step: of two clients one wins
+        lookup = cls.running.setdefault(host, fresh)  # one atomic step: of two clients one wins
         lookup.waiting.add(bell)
         if lookup is fresh:
             try:
@@ -115,7 +114,7 @@ class _Lookup(threading.Thread):
     def conclude(self, answer: list[_Address] | Exception) -> None:
         """Publish *answer*; the next attempt asks anew."""
         self.answer = answer
-        self.running.pop(self.key, None)
+        self.running.pop(self.host, None)
         # Who came before the answer was set is in the set by now, who came after sees the answer.
         for bell in list(self.waiting):
             bell.ring()
@@ -305,11 +304,10 @@ def _distrust(wire: Wire, host: str, error: ssl.SSLCertVerificationError) -> str
 # -- forks
 
 
+@in_child
 def _leave_to_the_parent() -> None:
     # Closing the descriptor harms nothing; a shutdown or a farewell would end the parent's connection.
     for sock in list(_ours):
         sock.close()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_leave_to_the_parent)
+    # Their threads are the parent's: nobody would ever answer.
+    _Lookup.running.clear()

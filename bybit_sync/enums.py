@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -106,24 +105,23 @@ class OpenEnum(TextEnum):
         return _welcome(cls, stranger)
 
 
-_kept: dict[type[OpenEnum], dict[str, Any]] = {}
-_lock = threading.Lock()
+_kept: dict[type[OpenEnum], dict[str, object]] = {}
 
 
 def _welcome(vocabulary: type[OpenEnumT], stranger: OpenEnumT) -> OpenEnumT:
     """Return the member that is kept for *stranger*'s text, *stranger* itself when none is."""
     text = stranger.value
     key = text[:_LONGEST]
-    with _lock:
-        kept = _kept.setdefault(vocabulary, {})
-        new = key not in kept and len(kept) < STRANGERS
-        if new:
-            # What is too long to keep is still logged only once, by its beginning.
-            kept[key] = stranger if key == text else None
-        known: OpenEnumT | None = kept.get(text)
-    if new:
+    kept = _kept.setdefault(vocabulary, {})
+    if key not in kept and len(kept) >= STRANGERS:
+        return stranger
+    # What is too long to keep is still logged only once, by its beginning.
+    mine: object = stranger if key == text else object()
+    # One atomic step and no lock: of threads that meet the same new word one wins, and a fork finds nothing locked.
+    known = kept.setdefault(key, mine)
+    if known is mine:
         _LOG.warning("%s: a new word of the exchange, %s; it is delivered as it is", vocabulary.__name__, quoted(text))
-    return known or stranger
+    return known if isinstance(known, vocabulary) and key == text else stranger
 
 
 class Category(OpenEnum):

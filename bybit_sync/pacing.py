@@ -6,7 +6,6 @@ https://bybit-exchange.github.io/docs/v5/ws/connect
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from bybit_sync.errors import (
     ProtocolError,
     TLSError,
 )
+from bybit_sync.forks import in_child
 from bybit_sync.timings import Timings
 
 __all__ = ["Backoff", "ConnectLimit", "Failure", "Patience", "Turnstile", "judge", "turnstile"]
@@ -209,10 +209,13 @@ class Turnstile:
             self._used = max(0.0, self._used - 1)
 
 
-_turnstiles: dict[tuple[int, str], Turnstile] = {}
+_turnstiles: dict[str, Turnstile] = {}
 
 
 def turnstile(host: str, now: Callable[[], float]) -> Turnstile:
     """Return the one turnstile of this process before *host*."""
-    # By process: a fork may happen while another thread is inside, and its lock would stay locked in the child for ever.
-    return _turnstiles.setdefault((os.getpid(), host), Turnstile(now))
+    return _turnstiles.setdefault(host, Turnstile(now))
+
+
+# Another thread of the parent's may be inside, and the child has no clients yet.
+in_child(_turnstiles.clear)

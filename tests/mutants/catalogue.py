@@ -345,9 +345,26 @@ MUTANTS: Final = (
     Mutant(
         "a connect limit for each client",
         "pacing.py",
-        "_turnstiles.setdefault((os.getpid(), host), Turnstile(now))",
+        "_turnstiles.setdefault(host, Turnstile(now))",
         "Turnstile(now)",
         "tests/test_pacing.py tests/faults/test_soak.py -k 'limit or turn or row163'",
+    ),
+    # --- what a process shares ---
+    Mutant(
+        "leave the floor to a thread of the parent's",
+        "connection.py",
+        "    _floor.free()\n",
+        "",
+        "tests/test_forks.py tests/test_floor.py",
+    ),
+    Mutant("take the parent's turnstiles along", "pacing.py", "in_child(_turnstiles.clear)", "", "tests/test_forks.py"),
+    Mutant("take the parent's connections along", "connection.py", "    _running.clear()\n", "", "tests/test_forks.py"),
+    Mutant(
+        "a lock that a child does not renew",
+        "enums.py",
+        "_kept: dict[type[OpenEnum], dict[str, object]] = {}\n",
+        "_kept: dict[type[OpenEnum], dict[str, object]] = {}\n_lock = __import__('threading').Lock()\n",
+        "tests/test_forks.py",
     ),
     # --- the wire ---
     Mutant(
