@@ -81,8 +81,8 @@ class Client:
         pong_timeout: Seconds of silence beyond *ping_interval* after which the connection is dead.
         auth_window: Seconds that a login's expiry lies ahead of our clock.
         backoff: How the pauses between attempts grow.
-        connect_limit: How often this process dials the host, over all clients; the strictest holds. By default 20 at once and
-            80 more in 300 seconds; loopback addresses are then exempt.
+        connect_limit: How often this process connects to the host, over all clients; the strictest holds. By default 100
+            times at once and 300 times more in 300 seconds (Bybit allows an address 500); loopback addresses are then exempt.
         proxy: "http://user:password@host:port", "socks5h://…", "env" for what the environment says; None for none.
         ssl_context: Instead of the system's certificates.
         max_message_bytes: How many bytes a message may have; a longer one ends the connection.

@@ -6,13 +6,15 @@ One thread owns the socket, the session and the roster. Others leave a command a
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from ssl import SSLContext
 from typing import Any, Final
 
@@ -35,7 +37,7 @@ from bybit_sync.forks import in_child
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials
 from bybit_sync.outage import Outage
-from bybit_sync.pacing import Backoff, ConnectLimit, Patience, judge, turnstile
+from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
 from bybit_sync.protocol import Confirmed, Live, LoggedIn, News, Rejected, Session, Terms
 from bybit_sync.proxy import Proxy
 from bybit_sync.recording import Recorder
@@ -83,6 +85,17 @@ _floor: Final = Floor(patience=0.1)
 
 class _Stop(Exception):
     """Nothing is left to connect for."""
+
+
+def kept_waiting(seconds: float, before: BaseException | None) -> ConnectionFailed:
+    """Return the error that says that the connect limit lets nothing through for so many *seconds*, after failure *before*."""
+    text = (
+        f"the connect limit lets the next attempt through in {seconds:.1f} s. Raise connect_limit= if nothing else connects "
+        "from this address: Bybit allows an address 500 connections in 5 minutes"
+    )
+    error = ConnectionFailed(text if before is None else f"{text}; the failure before: {before}")
+    error.__cause__ = before
+    return error
 
 
 class Connection:
@@ -309,7 +322,7 @@ class Connection:
     def _work(self, bell: Bell) -> None:
         limited = self._limited_turnstile()
         if limited is not None:
-            limited.join(self, self._settings.connect_limit or ConnectLimit())
+            limited.join(self, self._settings.connect_limit or ConnectLimit(), bell.ring)
         self._serve_until_nothing_is_left(bell)
 
     def _serve_until_nothing_is_left(self, bell: Bell) -> None:
@@ -358,10 +371,10 @@ class Connection:
         """Connect and converse; return what ended it, None when there was no reason to go on."""
         try:
             self._change(State.CONNECTING)
-            self._take_turn(bell)
-            if self._recorder is not None:
-                self._recorder.begin()
-            self._transport = self._open(bell)
+            with self._turn(bell) as on_reached:
+                if self._recorder is not None:
+                    self._recorder.begin()
+                self._transport = self._open(bell, on_reached)
             try:
                 self._converse(self._transport, bell)
             finally:
@@ -374,7 +387,7 @@ class Connection:
             return bare(error)
         raise AssertionError("a conversation ends by an exception")
 
-    def _open(self, bell: Bell) -> Transport:
+    def _open(self, bell: Bell, on_reached: Callable[[], None]) -> Transport:
         settings = self._settings
         return open_websocket(
             settings.environment,
@@ -382,6 +395,7 @@ class Connection:
             deadline=time.monotonic() + self._times.connect_timeout,
             bell=bell,
             on_bell=self._stop_without_reason,
+            on_reached=on_reached,
             proxy=settings.proxy,
             ssl_context=settings.ssl_context,
             max_message_bytes=settings.max_message_bytes,
@@ -393,25 +407,38 @@ class Connection:
         if not self._has_reason():
             raise _Stop
 
-    def _limited_turnstile(self) -> Any:
+    def _limited_turnstile(self) -> Turnstile | None:
         environment = self._settings.environment
         if environment.is_loopback and self._settings.connect_limit is None:
             return None
         return turnstile(environment.host, time.monotonic)
 
-    def _take_turn(self, bell: Bell) -> None:
+    @contextlib.contextmanager
+    def _turn(self, bell: Bell) -> Iterator[Callable[[], None]]:
+        """Wait until the connect limit lets an attempt through, and yield what tells it that the host was reached.
+
+        An attempt that ends before that does not count, whatever ends it.
+        """
         limited = self._limited_turnstile()
-        if limited is not None and (wait := limited.turn()):
-            self.log.info("waiting %.1f s for the connect limit", wait)
-            self.obstacle = self.obstacle or ConnectionFailed(
-                f"the connect limit lets the next attempt through in {wait:.1f} s"
-            )
-            self._rest(wait, wait, bell)
-            try:
-                self._stop_without_reason()
-            except _Stop:
-                limited.give_back()
-                raise
+        if limited is None:
+            yield lambda: None
+            return
+        try:
+            self._wait_for_turn(limited, bell)
+            yield partial(limited.reached, self)
+        finally:
+            limited.give_back(self)
+
+    def _wait_for_turn(self, limited: Turnstile, bell: Bell) -> None:
+        wait = limited.turn(self)
+        if not wait:
+            return
+        self.log.info("waiting %.1f s for the connect limit", wait)
+        before = self.obstacle
+        self.obstacle = kept_waiting(wait, before)
+        self._rest(lambda _: limited.turn(self), bell)
+        self._stop_without_reason()
+        self.obstacle = before
 
     def _converse(self, transport: Transport, bell: Bell) -> None:
         # What was wished for until now belongs to this login.
@@ -615,7 +642,7 @@ class Connection:
             return
         self._outage.failed(error, pause, loud=failure.loud and (failure.last or self._patience.is_news(error)))
         self._change(State.BACKING_OFF, error=error)
-        self._rest(pause, self._patience.least, bell)
+        self._back_off(pause, self._patience.least, bell)
 
     def _end_of_live(self, now: float) -> bool:
         """Take note that the client is not LIVE, and say whether it was for long enough to forgive earlier failures."""
@@ -624,13 +651,17 @@ class Connection:
         self._outage.begin(now)
         return since is not None and now - since >= self._times.proven
 
-    def _rest(self, seconds: float, least: float, bell: Bell) -> None:
+    def _back_off(self, seconds: float, least: float, bell: Bell) -> None:
         """Wait *seconds*; `reconnect` cuts that short, but not below *least*."""
         began = time.monotonic()
         self._drop_wanted = False
+        self._rest(lambda now: began + (least if self._drop_wanted else seconds) - now, bell)
+
+    def _rest(self, remaining: Callable[[float], float], bell: Bell) -> None:
+        """Wait while *remaining*, the seconds left at a moment, is above 0, unless there is no reason any more."""
         while self._has_reason():
             now = time.monotonic()
-            left = began + (least if self._drop_wanted else seconds) - now
+            left = remaining(now)
             if left <= 0:
                 return
             self._outage.remind(now, self.last_error)

@@ -44,6 +44,7 @@ def dial(
     deadline: float,
     bell: Bell,
     on_bell: Callable[[], None],
+    on_reached: Callable[[], None] = lambda: None,
     proxy: Proxy | None = None,
     ssl_context: ssl.SSLContext | None = None,
     log: logging.Logger | logging.LoggerAdapter[logging.Logger] = _log,
@@ -52,7 +53,8 @@ def dial(
 
     Ends by *deadline*, a moment of `time.monotonic`, whatever the network does. Each time the *bell* rings meanwhile, it is
     silenced and *on_bell* called, which may raise to abandon the attempt; then, as after every failure, nothing stays open.
-    Without *proxy* and *ssl_context*: directly, and with the system's certificates. Warnings go to *log*.
+    *on_reached* is called once the host has taken the connection; through a proxy, once the proxy says so. Without *proxy* and
+    *ssl_context*: directly, and with the system's certificates. Warnings go to *log*.
 
     Raises `TLSError` when the server cannot prove who it is, `HandshakeRejected` when the proxy refuses, `ConfigurationError`
     when the proxy cannot serve, and `ConnectionFailed` for all else. Only the connection thread.
@@ -68,6 +70,7 @@ def dial(
     try:
         if route is not None:
             route.tunnel(wire, environment, lambda host: [address[0] for _, address in _resolve(host, 0, watch)])
+        on_reached()
         if environment.tls:
             _secure(wire, environment.host, ssl_context, log)
     except BaseException:

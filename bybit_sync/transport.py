@@ -50,6 +50,7 @@ def open_websocket(
     deadline: float,
     bell: Bell,
     on_bell: Callable[[], None],
+    on_reached: Callable[[], None] = lambda: None,
     proxy: Proxy | None = None,
     ssl_context: ssl.SSLContext | None = None,
     max_message_bytes: int,
@@ -64,7 +65,16 @@ def open_websocket(
     Raises what `dial` raises, and `HandshakeRejected` when the server answers the upgrade with another status than 101.
     Only the connection thread.
     """
-    wire = dial(environment, deadline=deadline, bell=bell, on_bell=on_bell, proxy=proxy, ssl_context=ssl_context, log=log)
+    wire = dial(
+        environment,
+        deadline=deadline,
+        bell=bell,
+        on_bell=on_bell,
+        on_reached=on_reached,
+        proxy=proxy,
+        ssl_context=ssl_context,
+        log=log,
+    )
     try:
         link = _Link(wire)
         _upgrade(link, environment, path)

@@ -160,6 +160,21 @@ def test_no_thread_left_is_a_failed_attempt(bell: Bell, monkeypatch: pytest.Monk
         dialled(f"ws://localhost:{peer.port}", bell).close()
 
 
+def test_host_is_reached_once_and_whatever_follows(bell: Bell) -> None:
+    """As soon as it took the connection, even if it then hangs up."""
+    reached: list[bool] = []
+    with Peer(lambda line: None) as peer, pytest.raises(ConnectionFailed, match="closed"):
+        dialled(peer.url.replace("ws:", "wss:"), bell, on_reached=lambda: reached.append(True))
+    assert reached == [True]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_host_that_refuses_is_not_reached(bell: Bell, host: str) -> None:
+    """Nor is one without a name, or of which nothing was heard."""
+    with pytest.raises(ConnectionFailed):
+        dialled(f"ws://{host}:{closed_port()}", bell, on_reached=lambda: pytest.fail("it was not"))
+
+
 # -- names, with a resolver of our own
 
 PREAMBLE = """

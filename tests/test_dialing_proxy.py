@@ -264,6 +264,17 @@ def test_proxy_that_nobody_runs_is_named(bell: Bell) -> None:
     assert f"localhost:9 through http://127.0.0.1:{port}: Connection refused" in str(error)
 
 
+@pytest.mark.parametrize("status", [200, 502])
+def test_host_behind_a_proxy_is_reached_when_the_proxy_says_so(bell: Bell, status: int) -> None:
+    """A proxy that was reached and refuses is not the exchange."""
+    reached: list[bool] = []
+    with Peer(answers(f"HTTP/1.1 {status} So\r\n\r\n".encode())) as peer, contextlib.suppress(HandshakeRejected):
+        environment, deadline = Environment.find("ws://127.0.0.1:9"), time.monotonic() + 10
+        options: dict[str, Any] = {"proxy": proxy_at(peer), "on_bell": lambda: None, "on_reached": lambda: reached.append(True)}
+        dial(environment, deadline=deadline, bell=bell, **options).close()
+    assert reached == [True] * (status == 200)
+
+
 class Abandoned(Exception):
     """What the caller raises to get out of a dial."""
 

@@ -356,8 +356,8 @@ def test_a_thread_that_cannot_be_started_leaves_nothing_half_started(
 
 
 PLACES: dict[Any, str] = {
-    Connection: "_has_reason _obey _attempt _take_turn _limited_turnstile _open _stop_without_reason _converse _send _listen "
-    "_next_due _check_time _pass_on _became_live _redact _recover _end_of_live _rest",
+    Connection: "_has_reason _obey _attempt _turn _wait_for_turn _limited_turnstile _open _stop_without_reason _converse _send "
+    "_listen _next_due _check_time _pass_on _became_live _redact _recover _end_of_live _back_off _rest",
     Session: "__init__ requests next_deadline heard receive tick complete_until ending",
     Transport: "wait receive send close",
     Roster: "wanted deliver confirm lose settle_debts",

@@ -19,7 +19,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from bybit_sync import Backoff, ConnectionFailed, ConnectionLost, ConnectLimit, ConnectTimeout, State, dialing
+from bybit_sync import Backoff, ConnectionFailed, ConnectionLost, ConnectLimit, ConnectTimeout, State, dialing, pacing
 from bybit_sync.logs import ClientLog
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Patience, Turnstile
@@ -32,7 +32,9 @@ from tests.faults.pace import FACTOR, REAL, patience, seconds, within
 from tests.faults.partition import Partition, _ip
 from tests.faults.rows import OVER_CABLE, row
 from tests.faults.scene import Net, Scene, Status
+from tests.faults.test_upgrade import HASTY
 from tests.peers import Line, black_hole, closed_port, in_namespace
+from tests.test_pacing import User
 
 
 @contextlib.contextmanager
@@ -398,18 +400,19 @@ def dials(clients: int, seconds: float, chance: random.Random) -> list[float]:
     """Return when *clients* of one process, dropped at 0, dial within so many *seconds* a host that drops them at once."""
     now = 0.0
     door = Turnstile(lambda: now)
-    patiences = [Patience(Backoff(), Timings()) for _ in range(clients)]
-    waiting = [(0.0, number, False) for number in range(clients)]
+    users, patiences = [User() for _ in range(clients)], [Patience(Backoff(), Timings()) for _ in range(clients)]
+    waiting = [(0.0, number) for number in range(clients)]
     dialled = []
     while waiting and now <= seconds:
-        now, number, has_turn = heapq.heappop(waiting)
-        if not has_turn:
-            heapq.heappush(waiting, (now + door.turn(), number, True))
+        now, number = heapq.heappop(waiting)
+        if wait := door.turn(users[number]):
+            heapq.heappush(waiting, (now + wait, number))
             continue
+        door.reached(users[number])
         dialled.append(now)
         pause = patiences[number].after(ConnectionLost("dropped"), chance.random(), proven=False)
         assert pause is not None
-        heapq.heappush(waiting, (now + pause, number, False))
+        heapq.heappush(waiting, (now + pause, number))
     return dialled
 
 
@@ -419,18 +422,18 @@ def most_in(window: float, times: list[float]) -> int:
 
 
 @row(13, kills="a turn at the door is not counted when it has to be waited for")
-@pytest.mark.parametrize("clients", [1, 3, 50])
-def test_no_five_minutes_of_an_hour_see_more_than_a_hundred_attempts(clients: int) -> None:
-    """However many clients the process has."""
+@pytest.mark.parametrize(("clients", "most"), [(1, 100), (3, 300), (10, 400), (50, 400)])
+def test_no_five_minutes_of_an_hour_see_more_attempts_than_the_limit_allows(clients: int, most: int) -> None:
+    """One client alone makes a hundred at most, by its backoff; however many there are, they leave a fifth of Bybit's 500."""
     for seed in range(10):
-        assert most_in(300, dials(clients, 3600, random.Random(seed))) <= 100
+        assert most_in(300, dials(clients, 3600, random.Random(seed))) <= most
 
 
 @row(163, kills="all who have to wait at the door wait for the same moment")
 def test_of_fifty_clients_that_nobody_wants_one_dials_at_a_time() -> None:
-    """Beyond the first twenty, that is, and as far apart as the limit has it."""
+    """Beyond what the limit lets through at once, that is, and as far apart as it has it."""
     times = dials(50, 3600, random.Random(0))
-    assert min(later - first for first, later in pairwise(times[20:])) > 3.7
+    assert min(later - first for first, later in pairwise(times[200:])) > 0.99
 
 
 @row(2, kills="the maximum of the backoff is ten seconds")
@@ -456,6 +459,62 @@ def test_an_outage_of_an_hour_is_told_nine_times(caplog: pytest.LogCaptureFixtur
         *[f"bybit-1: not live for {due} s: refused" for due in (60, 300, 600, 1200, 1800, 2400, 3000, 3600)],
         "bybit-1: live after 3601.0 s",
     ]
+
+
+@pytest.fixture
+def limit(monkeypatch: pytest.MonkeyPatch) -> ConnectLimit:
+    """A limit that allows two connections in all, and nothing is used of it yet."""
+    monkeypatch.setattr(pacing, "_turnstiles", {})
+    return ConnectLimit(refill=1, period=1e6, burst=2)
+
+
+@row(163, kills="an attempt that never reached the exchange counts for the connect limit")
+def test_attempts_that_never_reached_the_exchange_leave_the_limit_as_it_was(play: Play, limit: ConnectLimit) -> None:
+    """It allows one connection more: ten attempts that are refused leave it for the return."""
+    scene = play(connect_limit=limit, backoff=HASTY)
+    scene.subscribe()
+    with refusing(scene.exchange):
+        scene.cause(reset)
+        scene.fails(10)
+    scene._found_at = time.monotonic()
+    scene.recovers("reset")
+
+
+@row(163, kills="an attempt that is under way when its client is closed counts for the connect limit")
+def test_an_attempt_that_was_abandoned_leaves_the_limit_as_it_was(play: Play, limit: ConnectLimit) -> None:
+    """A client that is closed while it connects leaves its turn to the one that waits, which is not kept waiting for it."""
+    scene = play(connect_limit=limit)
+    scene.subscribe()
+    with black_hole() as port:
+        hanging = pace.FaultClient(
+            KEY, SECRET, **{**pace.arguments(), "environment": f"ws://127.0.0.1:{port}"}, connect_limit=limit
+        )
+        hanging.subscribe_orders(wait=False)
+        pace.until(lambda: hanging.state is State.CONNECTING)
+        scene.cause(reset)
+        scene.log.wait_for("for the connect limit")
+        assert hanging.close()
+    scene.is_found()
+    scene.recovers("reset", levels=["WARNING", "INFO", "INFO"])
+
+
+@row(163, kills="a timeout that the connect limit caused does not say so")
+def test_a_first_start_that_the_limit_holds_up_says_what_to_do(play: Play, limit: ConnectLimit) -> None:
+    """`ConnectTimeout` names the argument and Bybit's own limit; and what failed before, if something did."""
+    scene = play(connect_limit=limit, backoff=HASTY)
+    with scene.instead(hang_up_at_once), pytest.raises(ConnectTimeout) as raised:
+        scene.subscribe(timeout=seconds(5))
+    assert "Raise connect_limit= if" in str(raised.value)
+    assert "500 connections in 5 minutes; the failure before: 127.0.0.1" in str(raised.value)
+    assert isinstance(raised.value.__cause__, ConnectionFailed)
+    assert isinstance(raised.value.__cause__.__cause__, ConnectionFailed)
+    with pytest.raises(ConnectTimeout, match="500 connections in 5 minutes$"):
+        scene.subscribe(timeout=seconds(1))
+
+
+def hang_up_at_once(line: Line) -> None:
+    """Close the connection."""
+    line.sock.close()
 
 
 @row(163, kills="the pauses of all clients are the same")

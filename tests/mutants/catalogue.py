@@ -343,6 +343,34 @@ MUTANTS: Final = (
         "ignore Retry-After", "pacing.py", "return min(asked or 0.0, times.longest_wait)", "return 0.0", "tests/test_pacing.py"
     ),
     Mutant(
+        "a refused attempt counts for the connect limit",
+        "connection.py",
+        "            limited.give_back(self)",
+        "            limited.reached(self)",
+        "tests/faults/test_routes.py -k 'limit'",
+    ),
+    Mutant(
+        "nobody is woken for a turn that was given back",
+        "pacing.py",
+        "            wake()\n",
+        "            pass\n",
+        "tests/test_pacing.py",
+    ),
+    Mutant(
+        "a proxy that refuses is the exchange",
+        "dialing.py",
+        "    try:\n        if route is not None:\n            route.tunnel",
+        "    on_reached()\n    try:\n        if route is not None:\n            route.tunnel",
+        "tests/test_dialing_proxy.py tests/test_dialing.py -k reached",
+    ),
+    Mutant(
+        "the limit keeps to itself that it is why",
+        "connection.py",
+        "self.obstacle = kept_waiting(wait, before)",
+        "pass",
+        "tests/faults/test_routes.py -k 'limit'",
+    ),
+    Mutant(
         "a connect limit for each client",
         "pacing.py",
         "_turnstiles.setdefault(host, Turnstile(now))",
