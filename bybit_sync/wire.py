@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import TypeVar
 
 import attrs
@@ -27,6 +28,8 @@ _CHUNK = 65536
 _RECORD = 16384  # the most that one TLS record holds
 _HEAD_LIMIT = 65536
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: ([^\r\n]*))?")
+# A header's value may go on in the next line, if that begins with a blank (RFC 9112, section 5.2).
+_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _TLS_RECORD_TYPES = frozenset(b"\x14\x15\x16\x17")
 
 # poll and select need no descriptor of their own, so waiting works when the process has none left.
@@ -111,6 +114,11 @@ class Head:
     headers: Mapping[str, str]
     rest: bytes
 
+    @property
+    def is_interim(self) -> bool:
+        """Whether the answer proper is still to come; 101 is one (RFC 9110, section 15.2)."""
+        return self.status < HTTPStatus.OK and self.status != HTTPStatus.SWITCHING_PROTOCOLS
+
 
 class Wire:
     """A connected socket, plain or TLS, that belongs to one thread.
@@ -177,21 +185,30 @@ class Wire:
         return self._end
 
     def read_head(self) -> Head:
-        """Return the HTTP head that the peer sends next, and what came with it.
+        """Return the HTTP head of the peer's answer, and what came with it; interim answers (1xx) are read over.
 
-        Raises the error of `Watch.failed` when it is no HTTP, too long, or does not come.
+        Raises the error of `Watch.failed` when it is no HTTP, too long with all interim answers, or does not come.
         """
-        data = bytearray()
-        while (end := data.find(b"\r\n\r\n")) < 0:
+        data, room = bytearray(), _HEAD_LIMIT
+        while True:
+            end = self._read_to_empty_line(data, room)
+            head = _parse_head(bytes(data[:end]), bytes(data[end + 4 :]))
+            if isinstance(head, str):
+                raise self.watch.failed(head)
+            if not head.is_interim:
+                return head
+            room -= end + 4
+            del data[: end + 4]
+
+    def _read_to_empty_line(self, data: bytearray, room: int) -> int:
+        """Read on into *data*, the beginning of a head of at most *room* bytes, and return where its empty line is."""
+        while (end := data.find(b"\r\n\r\n")) < 0 and len(data) <= room:
             if not data.startswith(b"HTTP/"[: len(data)]):
                 raise self.watch.failed(f"the answer is not HTTP: {printable(bytes(data), 80)!r}")
-            if len(data) > _HEAD_LIMIT:
-                raise self.watch.failed(f"the answer's headers are longer than {_HEAD_LIMIT} bytes")
             data += self._next_bytes()
-        head = _parse_head(bytes(data[:end]), bytes(data[end + 4 :]))
-        if isinstance(head, str):
-            raise self.watch.failed(head)
-        return head
+        if end < 0 or end > room:
+            raise self.watch.failed(f"the answer's headers are longer than {_HEAD_LIMIT} bytes")
+        return end
 
     def _next_bytes(self) -> bytes:
         while (data := self.read()) is None:
@@ -339,17 +356,20 @@ class Wire:
 
 
 def _parse_head(head: bytes, rest: bytes) -> Head | str:
-    """Return the parsed *head*, or what is wrong with it."""
-    line, *lines = head.split(b"\r\n")
+    """Return the parsed *head*, or what is wrong with it.
+
+    Values are read as Latin-1, in which every byte is a character: what a header that nobody reads says is nobody's concern.
+    """
+    line, _, fields = head.partition(b"\r\n")
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         return f"the answer is not HTTP: {printable(line, 80)!r}"
     headers: dict[str, str] = {}
-    for line in lines:
+    for line in _FOLD.sub(b" ", fields).split(b"\r\n") if fields else ():
         name, colon, value = line.partition(b":")
-        if not colon or not name.strip() or not line.isascii():
+        if not colon or not name.strip() or not name.isascii():
             return f"the answer has a header that is none: {printable(line, 80)!r}"
         key = name.decode("ascii").strip().lower()
-        text = value.decode("ascii").strip()
+        text = value.decode("latin-1").strip()
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return Head(int(match[1]), printable(match[2] or b"", 80), headers, rest)

@@ -247,6 +247,15 @@ def test_proxy_that_talks_before_the_exchange_is_refused(bell: Bell) -> None:
     assert "the proxy sent more than its answer: '<html>'" in str(error)
 
 
+@pytest.mark.parametrize("extra", [b"X-Via: caf\xe9\r\n", b"X-Via: one,\r\n two\r\n", b"\r\nHTTP/1.1 200 OK\r\n"])
+def test_answer_of_a_proxy_that_says_more_than_it_must_is_accepted(bell: Bell, extra: bytes) -> None:
+    """Latin-1, folded headers and interim answers, as from the exchange itself (row 33)."""
+    status = b"102 Processing" if b"200" in extra else b"200 OK"
+    with Peer(plays(Line.read_head, b"HTTP/1.1 " + status + b"\r\n" + extra + b"\r\n", Line.wait_for_end)) as server:
+        environment, deadline = Environment.find("ws://127.0.0.1:9"), time.monotonic() + 10
+        dial(environment, deadline=deadline, bell=bell, on_bell=lambda: None, proxy=proxy_at(server)).close()
+
+
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])
 def test_silent_proxy_ends_at_the_deadline(bell: Bell, scheme: str) -> None:
     """A proxy that hangs is cut at the deadline (row 153)."""

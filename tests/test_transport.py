@@ -32,6 +32,7 @@ from tests.peers import (
     Peer,
     Script,
     frame,
+    line,
     opened,
     plays,
     read_messages,
@@ -854,6 +855,54 @@ def test_odd_but_right_upgrade_is_accepted(plain: Net) -> None:
 
     with plain.peer(script) as peer:
         assert read_messages(plain.open(peer), 1) == [b"in"]
+
+
+HARMLESS: dict[str, Script] = {
+    "Latin-1": rewritten(b"Connection", b"X-Served-By: caf\xe9\r\nConnection"),
+    "UTF-8": rewritten(b"Connection", "X-Region: Z\u00fcrich\r\nConnection".encode()),
+    "every byte": rewritten(b"Connection", b"X-Junk: " + bytes(set(range(256)) - set(b"\r\n\\")) + b"\r\nConnection"),
+    "folded": rewritten(b"Connection", b"X-Long: one,\r\n two,\r\n\tthree\r\nConnection"),
+    "folded where it counts": rewritten(b"Upgrade: websocket", b"Upgrade:\r\n websocket"),
+    "interim": rewritten(b"^", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"),
+    "interim without headers": rewritten(b"^", b"HTTP/1.1 102\r\n\r\n" * 100),
+}
+
+
+@pytest.mark.parametrize("script", HARMLESS.values(), ids=HARMLESS)
+def test_upgrade_that_a_browser_would_not_mind_is_accepted(net: Net, script: Script) -> None:
+    """What a server says besides is not looked at, and an answer may be announced before it comes (row 33)."""
+    with net.peer(script) as peer:
+        net.open(peer)
+
+
+ODD: dict[str, Script] = {
+    "a fold of nothing": rewritten(b"(101[^\r]*)", rb"\1\r\n folded"),
+    "a name that is not ASCII": rewritten(b"Connection", b"X-Stra\xdfe: 1\r\nConnection"),
+    "junk after an interim answer": rewritten(b"^", b"HTTP/1.1 100 Continue\r\n\r\nGARBAGE\r\n\r\n"),
+    "the end after an interim answer": rewritten(b"^.*", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("script", ODD.values(), ids=ODD)
+def test_answer_that_is_only_nearly_harmless_is_a_failed_attempt(net: Net, script: Script) -> None:
+    """Leniency ends where it could be taken for something else (row 33)."""
+    with net.peer(script) as peer, pytest.raises(ConnectionFailed, match="upgrading"):
+        net.open(peer, deadline=time.monotonic() + 1)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Hints\r\nA: " + b"b" * 60_000 + b"\r\n\r\n"])
+def test_interim_answers_without_end_are_cut(net: Net, head: bytes) -> None:
+    """64 KiB are all that the heads of one answer get, however many they are (row 33)."""
+    with net.peer(answers(head * 4000)) as peer, pytest.raises(ConnectionFailed, match="longer than 65536 bytes"):
+        net.open(peer)
+
+
+def test_head_that_is_too_long_is_cut_wherever_it_ends(plain: Net) -> None:
+    """Also when it is whole by the time that it is looked at."""
+    with line() as (wire, theirs):
+        theirs.sendall(b"HTTP/1.1 101 Yes\r\nA: " + b"b" * 65_530 + b"\r\n\r\n")
+        with pytest.raises(ConnectionFailed, match="longer than 65536 bytes"):
+            wire.read_head()
 
 
 def drips(line: Line) -> None:

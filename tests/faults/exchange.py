@@ -166,6 +166,8 @@ class Exchange(Peer):
         """The exchange's clock minus this machine's, in seconds."""
         self.headers: tuple[str, ...] = ()
         """Further headers of the answer to the upgrade…"""
+        self.announcement: bytes = b""
+        """…what is sent before it…"""
         self.greeting = b""
         """…and what is sent in the same segment with it."""
         self._changed = threading.Condition()
@@ -197,6 +199,7 @@ class Exchange(Peer):
         line.sock.settimeout(patience())
         talk = Talk(line, self)
         try:
+            talk.send(self.announcement)
             talk.head = talk.upgrade(self.greeting, *self.headers)
             self.talks.append(talk)
             self.changed()

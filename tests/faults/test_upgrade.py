@@ -237,6 +237,18 @@ def test_junk_is_tried_again(play: Play) -> None:
     survives(play(backoff=HASTY), *junk, http(101, "Content-Length: -1"))
 
 
+@row(33, kills="a byte that is not ASCII, in a header that nobody reads, is junk")
+@PLAIN_AND_TLS
+@pytest.mark.parametrize("odd", ["not ASCII", "folded", "interim"])
+def test_what_is_legal_or_harmless_is_no_junk(play: Play, odd: str) -> None:
+    """A good server is LIVE at the first attempt, however talkative what stands before it is."""
+    scene = play()
+    scene.exchange.headers = {"not ASCII": ("X-Served-By: caf\xe9",), "folded": ("X-Via: one,\r\n two",), "interim": ()}[odd]
+    scene.exchange.announcement = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n" if odd == "interim" else b""
+    scene.subscribe()
+    scene.goes_on()
+
+
 @row(34, kills="each byte of an answer gets connect_timeout of its own")
 @PLAIN_AND_TLS
 def test_an_answer_that_drips_is_cut_at_the_deadline(play: Play) -> None:

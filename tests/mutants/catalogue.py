@@ -396,6 +396,22 @@ MUTANTS: Final = (
     ),
     # --- the wire ---
     Mutant(
+        "a header that nobody reads must be ASCII",
+        "wire.py",
+        'value.decode("latin-1")',
+        'value.decode("ascii")',
+        "tests/test_transport.py -k browser",
+    ),
+    Mutant("no folded headers", "wire.py", '_FOLD.sub(b" ", fields)', "fields", "tests/test_transport.py -k browser"),
+    Mutant(
+        "an interim answer is the answer",
+        "wire.py",
+        "if not head.is_interim:",
+        "if True:",
+        "tests/test_transport.py -k browser",
+    ),
+    Mutant("each interim answer has its own limit", "wire.py", "room -= end + 4", "pass", "tests/test_transport.py -k interim"),
+    Mutant(
         "leave the socket open",
         "transport.py",
         "self._say_goodbye(code)\n        self._wire.close()",
