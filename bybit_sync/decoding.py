@@ -21,7 +21,7 @@ from cattrs import (
 from cattrs.gen import make_dict_structure_fn, override
 
 from bybit_sync.enums import Category, LastLiquidityInd, OpenEnum
-from bybit_sync.leaves import ABSENT, LEAVES, Leaf, Misfit, defaulted, kind_of, maker, offending, required, word
+from bybit_sync.leaves import ABSENT, LEAVES, Leaf, Misfit, defaulted, kind_of, maker, offending, optional, required, word
 from bybit_sync.parsing import Unreadable
 from bybit_sync.patterns import Patterns
 from bybit_sync.rows import Frame, Row
@@ -65,7 +65,7 @@ class Decoder:
 
     def _leaf(self, field: attrs.Attribute[Any]) -> Leaf:
         leaf = self._kind_of_leaf(field)
-        return required(leaf) if field.default is attrs.NOTHING else leaf
+        return required(leaf) if field.default is attrs.NOTHING else optional(leaf)
 
     def _kind_of_leaf(self, field: attrs.Attribute[Any]) -> Leaf:
         """Return the leaf for what *field*'s metadata and type say."""

@@ -24,6 +24,7 @@ __all__ = [
     "maker",
     "moment",
     "offending",
+    "optional",
     "required",
     "word",
 ]
@@ -33,6 +34,7 @@ _WHOLE = 2**63  # where whole numbers end
 _SMALL = 2**29  # whole numbers that Python keeps in one piece
 _WHOLE_DIGITS = 19  # of the largest
 _LOOK = 100  # characters of a value that are told
+_NAMES = 1_000  # in an object of numbers
 
 _END = 253_402_300_800_000  # milliseconds until the year 10000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -100,13 +102,17 @@ def _check_written(text: str) -> None:
 
 
 def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
-    """Read an object of numbers; one that is "" is not there."""
+    """Read an object of numbers; one that is "" or null is not there."""
     if value == "":
         return NOTHING
     if value.__class__ is not dict:
         raise Misfit("is not an object")
+    if len(value) > _NAMES:
+        raise Misfit(f"holds more than {_NAMES} names")
     numbers = {}
     for name, text in value.items():
+        if text is None:
+            continue
         try:
             numbers[name] = _number(text)
         except Misfit as misfit:
@@ -144,6 +150,9 @@ def _is_digits(value: Any) -> bool:
 
 
 def _whole(value: Any) -> int | None:
+    """Read a whole number, bare or as a text of ASCII digits: the exchange changes between the two without notice."""
+    if _is_digits(value):
+        value = int(value)
     if value.__class__ is int and -_WHOLE < value < _WHOLE:
         return value
     if value == "":
@@ -152,9 +161,8 @@ def _whole(value: Any) -> int | None:
 
 
 def _sequence(value: Any) -> int | None:
-    """Read a cross sequence, which the exchange also writes as a text; -1 says "never traded"."""
-    number = int(value) if _is_digits(value) else value
-    return None if number == "-1" or (number.__class__ is int and number == -1) else _whole(number)
+    """Read a cross sequence; -1 says "never traded"."""
+    return None if value == "-1" or (value.__class__ is int and value == -1) else _whole(value)
 
 
 def _text(value: Any) -> str | None:
@@ -171,21 +179,16 @@ def _flag(value: Any) -> bool | None:
     raise Misfit("is not true or false")
 
 
-def _number_flag(value: Any) -> bool | None:
-    if value.__class__ is int and value in (0, 1):
+_BITS = {"": None, "0": False, "1": True}
+
+
+def _bit(value: Any) -> bool | None:
+    """Read a flag that is written as 0 or 1, bare or as a text."""
+    if value.__class__ is int and 0 <= value <= 1:
         return value == 1
-    if value == "":
-        return None
+    if value.__class__ is str and value in _BITS:
+        return _BITS[value]
     raise Misfit("is not 0 or 1")
-
-
-_TEXT_FLAGS = {"": None, "0": False, "1": True}
-
-
-def _text_flag(value: Any) -> bool | None:
-    if value.__class__ is str and value in _TEXT_FLAGS:
-        return _TEXT_FLAGS[value]
-    raise Misfit('is not "0" or "1"')
 
 
 # --- Leaves -------------------------------------------------------------------------------------------------------------------
@@ -209,6 +212,7 @@ class Leaf(NamedTuple):
 
 SCOPE: Final[Mapping[str, Any]] = {
     "DIGITS": {str(digit): digit for digit in range(10)},
+    "END": _END,
     "EPOCH": _EPOCH,
     "MILLISECOND": _MILLISECOND,
     "ZERO": Decimal(0),
@@ -219,25 +223,28 @@ SCOPE: Final[Mapping[str, Any]] = {
 # What is not set is mostly "0", and a single character is compared at once.
 _NUMBER = 'ZERO if {x} == "0" else number({x}) if {x} else None'
 # Behind "1" in the order of texts is what begins with another digit than 0. Of that `int` takes whole numbers only.
-_SOME_TIME = 'EPOCH + MILLISECOND * int({x}) if {x} > "1" else read_{x}({x}) if {x} else None'
+_TIME = 'EPOCH + MILLISECOND * int({x}) if {x} > "1" else read_{x}({x}) if {x} else None'
+# Where a time comes bare, as `openTime` does, a row of it is not plain.
+_BARE_TIME = "EPOCH + MILLISECOND * {x} if {x}.__class__ is int and 0 < {x} < END else read_{x}({x})"
 _IF_WORD = "known_{x}[{x}] if {x} in known_{x} else read_{x}({x})"
-# Small ones only, which Python compares at once.
-_IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_SMALL} < {{x}} < {_SMALL} else read_{{x}}({{x}})"
+# Small ones only, which Python compares at once. A text is mostly one digit.
+_IF_DIGIT = "DIGITS[{x}] if {x} in DIGITS else read_{x}({x})"
+_IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_SMALL} < {{x}} < {_SMALL} else {_IF_DIGIT}"
 _IF_COUNT = f"{{x}} if {{x}}.__class__ is int and 0 <= {{x}} < {_WHOLE} else read_{{x}}({{x}})"
-_IF_ONE_BIT = "{x} == 1 if {x}.__class__ is int and 0 <= {x} <= 1 else read_{x}({x})"
+_IF_BIT = f"{{x}} == 1 if {{x}}.__class__ is int and 0 <= {{x}} <= 1 else {_IF_WORD}"
 _TEXT = "({x} or None) if {x}.__class__ is str else read_{x}({x})"
 _SOME_TEXT = "{x} if {x}.__class__ is str and {x} else read_{x}({x})"
 _IF_FLAG = "{x} if {x} is True or {x} is False else read_{x}({x})"
 
 LEAVES: Final[Mapping[Any, Leaf]] = {
     Decimal: Leaf(_number, _NUMBER, is_plain=True),
-    datetime: Leaf(_time, _SOME_TIME, is_plain=True),
+    datetime: Leaf(_time, _TIME, is_plain=True),
+    "bare time": Leaf(_time, _BARE_TIME),
     int: Leaf(_whole, _IF_WHOLE),
     str: Leaf(_text, _TEXT),
     bool: Leaf(_flag, _IF_FLAG, blank=ABSENT),
     "sequence": Leaf(_sequence, _IF_COUNT),
-    "number flag": Leaf(_number_flag, _IF_ONE_BIT),
-    "text flag": Leaf(_text_flag, _IF_WORD, _TEXT_FLAGS),
+    "0 or 1": Leaf(_bit, _IF_BIT, _BITS),
     "numbers by name": Leaf(_numbers_by_name),
 }
 """By an attribute's type, or by its kind where the type does not tell."""
@@ -269,6 +276,15 @@ def maker(words: Mapping[str, bool | None]) -> Leaf:
         return words.get(value)
 
     return Leaf(read, _IF_FLAG, blank=ABSENT)
+
+
+def optional(leaf: Leaf) -> Leaf:
+    """Return *leaf* for an attribute that need not be set: null says the same as a key that is not there."""
+
+    def read(value: Any) -> Any:
+        return leaf.read(leaf.blank if value is None else value)
+
+    return leaf._replace(read=read)
 
 
 def required(leaf: Leaf) -> Leaf:

@@ -30,16 +30,21 @@ class _Kind(NamedTuple):
     source: str = ""
 
 
+_WHOLE: Final = "(0|-?[1-9][0-9]{0,17})"
 _KINDS: Final[Mapping[type, _Kind]] = {
     str: _Kind(r'"([^"\\\x00-\x1f]*)"'),
-    int: _Kind("(0|-?[1-9][0-9]{0,17})", "DIGITS[{x}] if {x} in DIGITS else int({x})"),
+    int: _Kind(_WHOLE, "DIGITS[{x}] if {x} in DIGITS else int({x})"),
     bool: _Kind("(true|false)", '{x} == "true"'),
     dict: _Kind(r"(\{[^{}\[\]]*\})", "parse({x})"),
     list: _Kind(r"(\[(?:\{[^{}\[\]]*\}(?:,\{[^{}\[\]]*\})*|[^{}\[\]]*)\])", "parse({x})"),
     type(None): _Kind("(null)", "None"),
 }
-# Where a number or a time stands. So few characters are never more digits than there may be.
-_DIGITS: Final = _Kind(r'"([-.0-9]{0,40})"')
+# Where a number or a time stands, which is read from a text. So few characters are never more digits than there may be.
+_DIGITS: Final[Mapping[type, _Kind]] = {
+    str: _Kind(r'"([-.0-9]{0,40})"'),
+    int: _Kind(_WHOLE),
+    type(None): _Kind("(null)", '""'),
+}
 
 
 class _Way(NamedTuple):
@@ -120,7 +125,7 @@ class Patterns:
     def _kind(self, name: str, value: Any) -> _Kind:
         """Return the kind of *value*; raises `LookupError` for a number that only a parser reads well."""
         leaf = self._shapes.leaves.get(name)
-        return _DIGITS if leaf is not None and leaf.is_plain else _KINDS[value.__class__]
+        return (_DIGITS if leaf is not None and leaf.is_plain else _KINDS)[value.__class__]
 
 
 def _from_groups(kinds: Mapping[str, _Kind]) -> Iterable[str]:

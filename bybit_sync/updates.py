@@ -2,7 +2,7 @@
 
 Everything here is frozen and may be shared by threads. A number is a `Decimal` with the exchange's own digits, a time an aware
 `datetime` in UTC, a word an open enum out of `bybit_sync.enums`. An attribute is None when the exchange left its key out or
-sent ``""``, its way to say "not set": that is never 0.
+sent ``""`` or null, its ways to say "not set": that is never 0.
 
 Each attribute's metadata names its JSON key, and its kind where the type does not tell how it is written; `bybit_sync.decoding`
 reads both.
@@ -206,7 +206,7 @@ class PositionUpdate(_Short):
         mmr_sys_updated_time: When the exchange changed the maintenance margin; None when it did not.
         leverage_sys_updated_time: When the exchange changed the leverage; None when it did not.
         seq: Cross sequence, to be compared within one symbol; None when never traded, and in V3.
-        open_time: When this position was opened, in milliseconds since 1970; 0 when flat; V5 only.
+        open_time: When this position was opened; None when flat; V5 only.
         delta: Delta; V5 options only.
         gamma: Gamma; V5 options only.
         vega: Vega; V5 options only.
@@ -227,7 +227,7 @@ class PositionUpdate(_Short):
     mark_price: Decimal | None = _key("markPrice")
     leverage: Decimal | None = _key("leverage")
     trade_mode: int | None = _key("tradeMode")
-    auto_add_margin: bool | None = _key("autoAddMargin", "number flag")
+    auto_add_margin: bool | None = _key("autoAddMargin", "0 or 1")
     risk_id: int | None = _key("riskId")
     risk_limit_value: Decimal | None = _key("riskLimitValue")
     position_balance: Decimal | None = _key("positionBalance")
@@ -254,7 +254,7 @@ class PositionUpdate(_Short):
     mmr_sys_updated_time: datetime | None = _key("mmrSysUpdatedTime")
     leverage_sys_updated_time: datetime | None = _key("leverageSysUpdatedTime")
     seq: int | None = _key("seq", "sequence")
-    open_time: int | None = _key("openTime")
+    open_time: datetime | None = _key("openTime", "bare time")
     delta: Decimal | None = _key("delta")
     gamma: Decimal | None = _key("gamma")
     vega: Decimal | None = _key("vega")
@@ -379,7 +379,7 @@ class OrderUpdate(_Short):
     )
     closed_pnl: Decimal | None = _key("closedPnl")
     fee_currency: str | None = _key("feeCurrency")
-    is_leverage: bool | None = _key("isLeverage", "text flag")
+    is_leverage: bool | None = _key("isLeverage", "0 or 1")
     market_unit: MarketUnit | None = _key("marketUnit")
     slippage_tolerance: Decimal | None = _key("slippageTolerance")
     slippage_tolerance_type: SlippageToleranceType | None = _key("slippageToleranceType")
@@ -520,7 +520,7 @@ class UserTradeUpdate(_Short):
     mark_iv: Decimal | None = _key("markIv")
     index_price: Decimal | None = _key("indexPrice")
     underlying_price: Decimal | None = _key("underlyingPrice")
-    is_leverage: bool | None = _key("isLeverage", "text flag")
+    is_leverage: bool | None = _key("isLeverage", "0 or 1")
     market_unit: MarketUnit | None = _key("marketUnit")
     seq: int | None = _key("seq", "sequence")
     extra: Mapping[str, Any] = _aside()

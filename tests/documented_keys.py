@@ -1,8 +1,8 @@
 """Every key that Bybit documents for the rows of the four streams, as a table.
 
-One line a key: its name, what it holds, and who sends it. What it holds: ``number`` and ``time`` are texts of digits;
-``text`` is free text; ``int`` and ``bool`` are bare; a class is a vocabulary; the rest is one key's own way. Who sends it:
-``3`` is V3, ``u`` a unified and ``c`` a classic account of V5.
+One line a key: its name, what it holds, and who sends it. What it holds: ``number`` and ``time`` are texts of digits; ``text``
+is free text; ``int`` and ``0/1`` are digits, bare or as a text; ``bool`` is bare; a class is a vocabulary; the rest is one
+key's own way. Who sends it: ``3`` is V3, ``u`` a unified and ``c`` a classic account of V5.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ POSITION = _table("""
     mmrSysUpdateTime        time                    3c
     leverageSysUpdatedTime  time                    3uc
     seq                     sequence                uc
-    openTime                int                     u
+    openTime                time                    u
     delta                   number                  u
     gamma                   number                  u
     vega                    number                  u
@@ -103,7 +103,7 @@ ORDER = _table("""
     cumFeeDetail            fees                    uc
     closedPnl               number                  uc
     feeCurrency             text                    uc
-    isLeverage              "0"/"1"                 uc
+    isLeverage              0/1                     uc
     marketUnit              MarketUnit              uc
     slippageTolerance       number                  uc
     slippageToleranceType   SlippageToleranceType   uc
@@ -164,7 +164,7 @@ EXECUTION = _table("""
     markIv                  number                  uc
     indexPrice              number                  uc
     underlyingPrice         number                  uc
-    isLeverage              "0"/"1"                 uc
+    isLeverage              0/1                     uc
     marketUnit              MarketUnit              uc
     seq                     sequence                uc
 """)

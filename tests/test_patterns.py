@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bybit_sync import patterns
 from bybit_sync.decoding import Decoder, Reader
 from bybit_sync.dialects import RENAMES, WORDS
-from bybit_sync.parsing import Unreadable, parse
+from bybit_sync.parsing import PARSERS, Unreadable, parse
+from bybit_sync.patterns import Patterns
 from bybit_sync.rows import Frame
 from bybit_sync.updates import BalanceUpdate, OrderUpdate, PositionUpdate, UserTradeUpdate
 
@@ -198,6 +199,50 @@ def test_a_row_of_any_values_is_read_as_a_parser_reads_it(cls: type[Any]) -> Non
         assert (seen := read(reader, text)) is None or whole(seen) == whole(parsed(reader, text))
 
     is_never_misread()
+
+
+def flipped(value: Any) -> list[Any]:
+    """Return *value* as it would stand if the exchange changed its type over night."""
+    digits = [int(value)] if type(value) is str and value.isdecimal() and value.isascii() else []
+    return [None, "", str(value), [value], True, 1, "1", "-1", 1.0, *digits]
+
+
+def told(read_row: Callable[[Any], Any], row: Any) -> Any:
+    """Return what *read_row* makes of *row*; None when it refuses it."""
+    try:
+        return {**whole(read_row(row)), "wire": None}
+    except Exception:  # noqa: BLE001 - as it likes
+        return None
+
+
+def readings(reader: Reader, row: dict[str, Any], text: str) -> Iterator[Any]:
+    """Go over what all who read *row*, which is written as *text*, make of it; () where it is left to another."""
+    shapes = reader.shapes
+    yield told(lambda row: shapes.read_any(row, {}), row)
+    yield told(lambda row: shapes[tuple(row)](row, {}), row) or ()
+    for _ in range(2):
+        yield told(lambda text: read(reader, text)[0], text) or ()  # type: ignore[index]
+
+
+@each_class
+def test_a_value_of_another_type_says_the_same_to_all_who_read_it(cls: type[Any]) -> None:
+    """At a glance, by shape, value by value, and thoroughly, with each parser: one meaning, or none at all."""
+    good, reader = ROWS[cls](), fresh(cls)
+    for key, other in ((key, other) for key, value in good.items() for other in flipped(value)):
+        reader.patterns, text = Patterns(reader.shapes), written(good | {key: other})
+        row, *same = (parse_json('{"data":[' + text)["data"][0] for parse_json in PARSERS.values())
+        assert all(repr(row) == repr(other_row) for other_row in same)
+        thorough = told(reader.explained, row)
+        assert all(reading in ((), thorough) for reading in readings(reader, row, text)), (key, other)
+
+
+@pytest.mark.parametrize("changes", [{"smpGroup": "0"}, {"smpGroup": "123456789"}, {"price": None}, {"createdTime": None}])
+def test_a_row_in_another_spelling_is_read_at_a_glance_too(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the exchange changes for good costs no parser for good."""
+    reader, row = fresh(OrderUpdate), MARKET.order() | changes
+    assert read(reader, written(row))
+    monkeypatch.delattr(patterns, "scan")
+    assert read(reader, written(row))
 
 
 # --- a hostile peer ---

@@ -248,3 +248,12 @@ def test_nothing_is_left_of_a_frozen_or_lost_connection(exchange: Exchange, acco
         exchange.close()
         assert one.recv(100) == b""
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("exchange-")]
+
+
+@pytest.mark.parametrize(("as_text", "sent"), [([], 0), (["smpGroup"], "0")])
+def test_a_whole_number_in_both_spellings(peer: Peer, exchange: Exchange, account: Account, as_text: Any, sent: Any) -> None:
+    """Bare as it is documented, or as the text that the exchange sends; what is no whole number stays as it is."""
+    exchange.rewrite("orders", as_text=[*as_text, "reduceOnly"])
+    push(account, "1")
+    (row,) = peer.hear()["data"]
+    assert (row["smpGroup"], row["reduceOnly"]) == (sent, False)

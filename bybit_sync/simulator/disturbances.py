@@ -20,7 +20,7 @@ class Disturbances:
 
     def __init__(self) -> None:
         self._orders: Refusals[str] = Refusals()
-        self._changes: dict[str, tuple[Mapping[str, Any], Sequence[str]]] = {}
+        self._changes: dict[str, Callable[[Row], Row]] = {}
 
     def order(self, what: str, times: int | None) -> None:
         """Do *what* to the next *times* pushes, or to all; it replaces what was done before."""
@@ -30,21 +30,26 @@ class Disturbances:
         """Return what to do to the push that is sent now."""
         return self._orders.take("push")
 
-    def rewrite(self, word: str, changes: Mapping[str, Any], without: Sequence[str]) -> None:
+    def rewrite(self, word: str, changes: Mapping[str, Any], without: Sequence[str], as_text: Sequence[str]) -> None:
         """Change the rows of a stream (by its word on the wire) from now on."""
-        self._changes[word] = changes, without
+        self._changes[word] = lambda row: _changed({**row, **changes}, without, as_text)
 
     def rewritten(self, word: str, rows: Sequence[Row]) -> Sequence[Row]:
         """Return *rows* with what has been ordered for their stream."""
-        if word not in self._changes:
-            return rows
-        changes, without = self._changes[word]
-        return [{key: value for key, value in {**row, **changes}.items() if key not in without} for row in rows]
+        change = self._changes.get(word)
+        return rows if change is None else [change(row) for row in rows]
 
     def lift(self) -> None:
         """Do nothing to pushes any more."""
         self._orders.lift()
         self._changes.clear()
+
+
+def _changed(row: Row, without: Sequence[str], as_text: Sequence[str]) -> Row:
+    """Return *row* without the keys *without*, and with the whole numbers under the keys *as_text* as texts."""
+    return {
+        key: str(value) if key in as_text and type(value) is int else value for key, value in row.items() if key not in without
+    }
 
 
 class Lane:

@@ -141,10 +141,19 @@ class Faults(abc.ABC):
         """Send no push, the next *times* or until `leave_pushes_alone`."""
         self._disturbances.order(LOSE, times)
 
-    def rewrite(self, stream: str, changes: Mapping[str, Any] = _NOTHING, *, without: Sequence[str] = ()) -> None:
+    def rewrite(
+        self,
+        stream: str,
+        changes: Mapping[str, Any] = _NOTHING,
+        *,
+        without: Sequence[str] = (),
+        as_text: Sequence[str] = (),
+    ) -> None:
         """Let every row of *stream* (``orders``, …) have *changes*, whatever it says, and lack the keys *without*.
 
-        That is how tomorrow's exchange speaks: values of enums that nobody knows, new and missing keys, numbers that are none.
+        Whole numbers under the keys *as_text* are sent as texts: Bybit documents ``"smpGroup": 0`` and has sent ``"0"`` since
+        August 2026. That is how tomorrow's exchange speaks: values of enums that nobody knows, new and missing keys, nulls,
+        numbers that are none.
 
         Example:
             >>> orders = client.subscribe_orders()
@@ -157,7 +166,7 @@ class Faults(abc.ABC):
         """
         if stream not in STREAMS:
             raise ValueError(f"stream: {stream!r} is none of {', '.join(STREAMS)}")
-        self._disturbances.rewrite(STREAMS[stream], changes, without)
+        self._disturbances.rewrite(STREAMS[stream], changes, without, as_text)
 
     def leave_pushes_alone(self) -> None:
         """Send every push once, in order and as it is; one that is late comes now."""

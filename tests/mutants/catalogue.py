@@ -547,8 +547,29 @@ MUTANTS: Final = (
     Mutant(
         "take a bare number for a text",
         "patterns.py",
-        "return _DIGITS if leaf is not None and leaf.is_plain else",
-        "return",
+        "(_DIGITS if leaf is not None and leaf.is_plain else _KINDS)",
+        "_KINDS",
+        "tests/test_patterns.py",
+    ),
+    Mutant(
+        "refuse a whole number in quotes",
+        "leaves.py",
+        "if _is_digits(value):\n        value = int(value)\n    if value.__class__ is int and -_WHOLE",
+        "if value.__class__ is int and -_WHOLE",
+        "tests/test_decoding.py",
+    ),
+    Mutant(
+        "lose a row over a null",
+        "leaves.py",
+        "leaf.read(leaf.blank if value is None else value)",
+        "leaf.read(value)",
+        "tests/test_decoding_hostile.py",
+    ),
+    Mutant(
+        "read a null number by a parser only",
+        "patterns.py",
+        """type(None): _Kind("(null)", '""'),""",
+        """type(None): _Kind("(null)"),""",
         "tests/test_patterns.py",
     ),
     Mutant(
