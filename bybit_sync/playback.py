@@ -329,6 +329,7 @@ class _SentTopics(Topics):
             wish.topics.append(self._topics[channel.topic])
         topic = self._topics[channel.topic]
         topic.standing = Standing.ASKED
+        topic.asked += 1
         if request is not None:
             self._asked[str(request.req_id)] = topic
 

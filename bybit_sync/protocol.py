@@ -206,6 +206,8 @@ class Session:
             return self._login_answered(answer, now)
         elif request.op == "subscribe":
             return self._topics.answered(request, answer, now)
+        else:
+            self._topics.left(request, answer, now)
         return ()
 
     def _login_answered(self, answer: Answer, now: Moment) -> Sequence[News]:

@@ -27,6 +27,7 @@ class Standing(Enum):
     """What became of a topic."""
 
     WANTED = "to be asked for after the login"
+    LEAVING = "to be asked for after the answer to its unsubscribe"
     ASKED = "asked for, not answered"
     CONFIRMED = "subscribed"
     WAITING = "refused once, to be asked for again"
@@ -78,7 +79,8 @@ class Topics:
         """The topics whose pushes raise no question any more: every one of their stream is subscribed."""
         # Whom the answer to a request is for. An answer to a wish that was given up meanwhile is for nobody.
         self._asked: dict[str, Topic] = {}
-        self._left: set[str] = set()
+        # The topics that were unsubscribed from, and whether the exchange said yes to that.
+        self._left: dict[str, bool] = {}
         self._open = False
         # Streams still to be confirmed before this login counts as LIVE; None once it did.
         self._before_live: set[Stream] | None = set(wanted)
@@ -88,8 +90,9 @@ class Topics:
     # --- asked ---
 
     def find(self, name: str) -> Topic | None:
-        """Return the topic that is called *name*, None when it is not wanted."""
-        return self._topics.get(name)
+        """Return the topic that is called *name*, None when it is not wanted or what arrives may be its predecessor's."""
+        topic = self._topics.get(name)
+        return None if topic is None or topic.standing is Standing.LEAVING else topic
 
     def was_left(self, name: str) -> bool:
         """Say whether *name* was unsubscribed from in this session."""
@@ -130,7 +133,7 @@ class Topics:
             del self._topics[topic.name]
             self.flowing.pop(topic.name, None)
             if topic.standing in (Standing.ASKED, Standing.CONFIRMED):
-                self._left.add(topic.name)
+                self._left[topic.name] = False
                 self._post.ask("unsubscribe", topic.name)
         return self._settle(stream)
 
@@ -153,9 +156,13 @@ class Topics:
             self._ask(topic, now)
 
     def _ask(self, topic: Topic, now: Moment) -> None:
+        topic.due = now.seconds + self._terms.timings.request_timeout
+        if self._post.awaits("unsubscribe", topic.name):
+            # The exchange may carry it out after the subscribe, or push for the old subscription until it does.
+            topic.standing = Standing.LEAVING
+            return
         topic.standing = Standing.ASKED
         topic.asked += 1
-        topic.due = now.seconds + self._terms.timings.request_timeout
         # One topic a request: a refusal then names its topic, and cannot take others with it.
         self._asked[self._post.ask("subscribe", topic.name)] = topic
 
@@ -173,7 +180,7 @@ class Topics:
         topic = self._asked.pop(str(request.req_id))
         if self._topics.get(topic.name) is not topic:
             return []
-        if answer.success or "already subscribed" in answer.text.lower():
+        if answer.success or self._is_subscribed_already(topic, answer):
             return self._confirm(topic, now)
         if topic.wish.confirmed:
             # A push had proven it, and the gap before that was told. What is missed from now on only a new login can tell.
@@ -186,17 +193,35 @@ class Topics:
             return []
         return self._reject(topic, answer.text)
 
+    def left(self, request: Request, answer: Answer, now: Moment) -> None:
+        """Take *answer* to *request*, an unsubscribe: who wanted the topic meanwhile can now ask for it."""
+        name = str(request.argument)
+        self._left[name] = answer.success
+        topic = self._topics.get(name)
+        if topic is not None and topic.standing is Standing.LEAVING:
+            self._ask(topic, now)
+
+    def _is_subscribed_already(self, topic: Topic, answer: Answer) -> bool:
+        if "already subscribed" not in answer.text.lower() or answer.topic not in (None, topic.name):
+            return False
+        if topic.asked == 1 and self._left.get(topic.name):
+            # It may yet carry the unsubscribe out, and would push nothing then.
+            raise ProtocolError(f"{self._terms.environment} still holds the subscription to {topic.name} that it had ended")
+        return True
+
     def prove(self, topic: Topic, now: Moment) -> list[News]:
         """Take a push as proof of *topic*'s subscription, as good as an answer: answers can get lost."""
-        # Unless it may stem from the subscription that the exchange was just asked to end.
-        if topic.standing is Standing.CONFIRMED or self._post.awaits("unsubscribe", topic.name):
-            return []
-        return self._confirm(topic, now)
+        return [] if topic.standing is Standing.CONFIRMED else self._confirm(topic, now)
 
     def chase(self, now: Moment) -> None:
-        """Ask again for what was not answered, or refused once. Raises `ConnectionLost` when it was not answered twice."""
+        """Ask again for what was not answered, or refused once. Raises `ConnectionLost` when it was not answered twice.
+
+        An unsubscribe is not repeated: what the exchange has made of it only a new login can tell.
+        """
         for topic in self._topics.values():
             if topic.due is not None and now.seconds >= topic.due:
+                if topic.standing is Standing.LEAVING:
+                    raise ConnectionLost(f"{self._terms.environment}: no answer to the unsubscribe from {topic.name}")
                 if topic.standing is Standing.ASKED and topic.asked > 1:
                     who = self._terms.environment
                     raise ConnectionLost(f"{who}: no answer to the subscription to {topic.name}, asked for twice")

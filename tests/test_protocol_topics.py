@@ -4,6 +4,7 @@ import pytest
 
 from bybit_sync.dialects import V3
 from bybit_sync.errors import ConnectionLost, ProtocolError
+from bybit_sync.messages import Request
 from bybit_sync.news import Confirmed, Rejected
 from bybit_sync.updates import Stream
 
@@ -346,27 +347,18 @@ def test_leaving_what_nobody_wants_does_nothing() -> None:
     assert talk.asked() == []
 
 
-def test_answers_to_a_wish_that_was_given_up_do_not_count_for_the_next() -> None:
+@pytest.mark.parametrize("with_id", [True, False])
+def test_answers_to_a_wish_that_was_given_up_do_not_count_for_the_next(*, with_id: bool) -> None:
     """Subscribe, unsubscribe, subscribe: the yes to the first says nothing of the third."""
     talk = Talk(ORDERS)
     [first] = talk.log_in()
     talk.session.unwant(ORDERS)
     talk.session.want(ORDERS, talk.now)
-    _, third = talk.asked()
-    assert talk.answer(first) == []
+    [second] = talk.asked()
+    assert talk.answer(first, with_id=with_id) == []
+    talk.answer(second, with_id=with_id)
     assert not talk.session.is_confirmed(ORDERS)
-    assert names(talk.answer(third)) == ["Confirmed"]
-
-
-def test_without_numbers_they_do_not_either() -> None:
-    """The first yes is for the first asking."""
-    talk = Talk(ORDERS)
-    [first] = talk.log_in()
-    talk.session.unwant(ORDERS)
-    talk.session.want(ORDERS, talk.now)
-    talk.asked()
-    assert talk.answer(first, with_id=False) == []
-    assert names(talk.answer(first, with_id=False)) == ["Confirmed"]
+    assert names(talk.answer(*talk.asked(), with_id=with_id)) == ["Confirmed"]
 
 
 def test_a_refused_unsubscribe_is_no_matter() -> None:
@@ -375,3 +367,75 @@ def test_a_refused_unsubscribe_is_no_matter() -> None:
     talk.go_live()
     talk.session.unwant(ORDERS)
     assert talk.refuse(*talk.asked(), "error:no such subscription") == ()
+
+
+# --- coming back to what was left ---
+
+
+def left_and_wanted(*, answered: bool | None = None) -> tuple[Talk, Request]:
+    """Return a talk in which orders were left and are wanted again, and the unsubscribe; if *answered* the subscribe."""
+    talk = Talk(ORDERS)
+    talk.go_live()
+    talk.session.unwant(ORDERS)
+    talk.session.want(ORDERS, talk.now)
+    [leave] = talk.asked()
+    if answered is None:
+        return talk, leave
+    talk.answer(leave, success=answered)
+    [come] = talk.asked()
+    return talk, come
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_what_was_left_is_asked_for_after_the_answer_to_its_unsubscribe(*, answered: bool) -> None:
+    """Whatever it is: an exchange that did both at once might end the new subscription with the old one."""
+    talk, leave = left_and_wanted()
+    assert leave.op == "unsubscribe"
+    talk.answer(leave, success=answered)
+    assert talk.topics_asked() == ["order"]
+
+
+def test_what_is_left_again_before_it_was_asked_for_needs_no_further_request() -> None:
+    """However often somebody comes and goes, one request for a topic is under way."""
+    talk, leave = left_and_wanted()
+    for _ in range(3):
+        talk.session.unwant(ORDERS)
+        talk.session.want(ORDERS, talk.now)
+    assert talk.asked() == []
+    talk.answer(leave)
+    assert talk.topics_asked() == ["order"]
+
+
+def test_an_unsubscribe_without_an_answer_ends_the_session() -> None:
+    """After ten seconds: what the exchange made of it only another login can tell."""
+    talk, _ = left_and_wanted()
+    talk.live_on(9)
+    assert talk.asked("subscribe") == []
+    with pytest.raises(ConnectionLost, match="no answer to the unsubscribe from order"):
+        talk.live_on(1)
+
+
+def test_already_subscribed_to_what_it_said_it_had_ended_ends_the_session() -> None:
+    """It may carry the unsubscribe out later, and be silent from then on."""
+    talk, come = left_and_wanted(answered=True)
+    with pytest.raises(ProtocolError, match="still holds the subscription to order that it had ended"):
+        talk.refuse(come, "error:already subscribed,topic:order")
+
+
+def test_already_subscribed_to_what_it_would_not_end_is_a_yes() -> None:
+    """Both answers say the same."""
+    talk, come = left_and_wanted(answered=False)
+    assert names(talk.refuse(come, "error:already subscribed,topic:order")) == ["Confirmed"]
+
+
+def test_already_subscribed_at_the_second_asking_is_a_yes() -> None:
+    """The answer to the first was lost."""
+    talk, _ = left_and_wanted(answered=True)
+    talk.live_on(10)
+    assert names(talk.refuse(*talk.asked("subscribe"), "error:already subscribed,topic:order")) == ["Confirmed"]
+
+
+def test_already_subscribed_to_another_topic_is_no_yes() -> None:
+    """Only the topic that is named is subscribed."""
+    talk = Talk(ORDERS)
+    assert names(talk.refuse(*talk.log_in(), "error:already subscribed,topic:wallet")) == ["Rejected", "Live"]

@@ -280,18 +280,30 @@ def test_a_recording_that_was_killed_and_went_on_has_a_gap() -> None:
     assert event.gap.since.isoformat() == "2026-01-02T00:00:05+00:00"
 
 
-def test_a_push_of_the_subscription_before_is_no_proof() -> None:
-    """Left and asked for again: as long as the exchange has not let go, its push may stem from before."""
+def test_a_push_of_the_subscription_before_is_dropped() -> None:
+    """Left and asked for again: until the exchange has let go, its pushes stem from before."""
     again = [
         ("out", json.dumps({"req_id": "a-3", "op": "unsubscribe", "args": ["order"]})),
-        ("out", json.dumps({"req_id": "a-4", "op": "subscribe", "args": ["order"]})),
-        ("in", json.dumps({"topic": "order", "data": [{"orderId": "1"}]})),
+        ("in", json.dumps({"topic": "order", "data": [{"orderId": "old"}]})),
         ("in", json.dumps({"req_id": "a-3", "success": True, "op": "unsubscribe"})),
-        ("in", json.dumps({"req_id": "a-4", "success": True, "op": "subscribe"})),
+        ("out", json.dumps({"req_id": "a-4", "op": "subscribe", "args": ["order"]})),
+        ("in", json.dumps({"topic": "order", "data": [{"orderId": "new"}]})),
     ]
     gap, push = bybit_sync.replay(lines(*run()[:4], *again))
     assert gap.gap is not None
-    assert (gap.gap.until.second, push.received_at.second) == (8, 6)
+    assert [row.order_id for row in push] == ["new"]
+
+
+def test_what_the_exchange_still_holds_after_it_let_go_is_not_confirmed() -> None:
+    """The recorded client gave the connection up for it: one gap, where the next one confirms."""
+    again = [
+        ("out", json.dumps({"req_id": "a-3", "op": "unsubscribe", "args": ["order"]})),
+        ("in", json.dumps({"req_id": "a-3", "success": True, "op": "unsubscribe"})),
+        ("out", json.dumps({"req_id": "a-4", "op": "subscribe", "args": ["order"]})),
+        ("in", json.dumps({"req_id": "a-4", "success": False, "op": "subscribe", "ret_msg": "error:already subscribed"})),
+    ]
+    (event,) = bybit_sync.replay(lines(*run("a")[:4], *again, *run("b")))
+    assert event.gap is not None
 
 
 def test_a_machine_that_was_started_anew_has_another_clock() -> None:

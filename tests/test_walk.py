@@ -69,10 +69,14 @@ class World:
         self.pending: list[Request] = []
         # For which wish each was: an answer that comes after it was left is nothing to the next one.
         self.asked_for: dict[str | None, Wished | None] = {}
-        self.leaving: list[str] = []
         self.asked: dict[str, int] = {}
         self.fresh: datetime | None = None
         self._take_requests()
+
+    @property
+    def leaving(self) -> list[object]:
+        """The topics whose unsubscribe has no answer."""
+        return [request.argument for request in self.pending if request.op == "unsubscribe"]
 
     # --- inputs ---
 
@@ -104,14 +108,14 @@ class World:
             return False
         del self.pending[which]
         self._note_answer(request, kind)
-        texts = {"no": "error: topic is not allowed", "clock": "Params Error"}
+        texts = {"no": "error: topic is not allowed", "clock": "Params Error", "already": "error:already subscribed"}
         self.hear(
             self.talk.answer, request, success=kind in ("yes", "nameless"), text=texts.get(kind, ""), with_id=kind != "nameless"
         )
         return True
 
     def _note_answer(self, request: Request, kind: str) -> None:
-        accepted, wished = kind in ("yes", "nameless"), self.asked_for[request.req_id]
+        accepted, wished = kind in ("yes", "nameless", "already"), self.asked_for[request.req_id]
         if request.op == "auth":
             self.logged_in = accepted
         elif request.op == "subscribe" and wished is not None:
@@ -131,10 +135,10 @@ class World:
         """Have the exchange push a row."""
         self.pushed += 1
         wished = self.wished.get(STREAM_OF[topic])
-        if wished is not None and self.logged_in:
+        # Until an unsubscribe is answered a push is the old subscription's.
+        if wished is not None and self.logged_in and topic not in self.leaving:
             wished.heard.append(f"{self.pushed}")
-            if topic not in self.leaving:
-                wished.proven.add(topic)
+            wished.proven.add(topic)
         frame = {"topic": topic, "id": f"{self.pushed}", "creationTime": 1_767_268_800_000, "data": []}
         self.hear(self.talk.hear_frame, json.dumps(frame).encode())
 
@@ -242,15 +246,15 @@ class World:
         for request in self.talk.asked():
             if request.op == "ping":
                 continue
-            self.pending.append(request)
             topic = str(request.argument)
+            assert request.op != "subscribe" or topic not in self.leaving, "asked for while it is left"
+            self.pending.append(request)
             self.asked_for[request.req_id] = self.wished.get(STREAM_OF.get(topic, ORDERS))
             if request.op == "auth":
                 self.logins += 1
             else:
                 assert self.logged_in, "something was asked for before the login"
                 self._note_request(request.op, topic)
-        self.leaving = [str(r.argument) for r in self.pending if r.op == "unsubscribe"]
 
     def _note_request(self, op: str, topic: str) -> None:
         if op == "unsubscribe":
@@ -284,7 +288,7 @@ class World:
         if self.logged_in and not self.lives:
             assert not all(self.wished[stream].confirmed for stream in self.at_login), "all is confirmed, and it is not LIVE"
         for topic in session._topics._topics.values():
-            unsure = topic.standing.name in ("ASKED", "WAITING")
+            unsure = topic.standing.name in ("LEAVING", "ASKED", "WAITING")
             assert unsure == (topic.due is not None), "an answer that nobody waits for"
             assert self.logged_in == (topic.standing.name != "WANTED"), "a topic that is not asked for"
 
@@ -320,7 +324,7 @@ class World:
             offset,
             bool(self.talk.wall),
             tuple(topics),
-            tuple(sorted(session._topics._left)),
+            tuple(sorted(session._topics._left.items())),
             tuple(sorted(s.value for s in session._topics._before_live or ())),
             session._topics._before_live is None,
             tuple((r.op, r.argument if r.op != "auth" else "", self._is_for_now(r)) for r in self.pending),
@@ -354,6 +358,7 @@ INPUTS: Final[dict[str, tuple[Any, ...]]] = {
     "no": (World.answer, 0, "no"),
     "no, out of order": (World.answer, -1, "no"),
     "no, the clock": (World.answer, 0, "clock"),
+    "already": (World.answer, 0, "already"),
     "late yes": (World.late,),
     "not logged in": (World.forget,),
     "push linear": (World.push, "order.linear"),
@@ -441,6 +446,12 @@ WALKS: Final[dict[str, tuple[tuple[str, ...], list[str], int, int]]] = {
         10,
     ),
     "wishes": (IN, ["yes", "no", "push linear", "want orders", "leave orders", *ALWAYS], 8, 10),
+    "leaving": (
+        (*IN, "yes", "yes"),
+        ["yes", "yes, out of order", "no", "already", "push linear", "silence", "want orders", "leave orders"],
+        8,
+        10,
+    ),
     "two streams": ((), ["yes", "yes, out of order", "push wallet", "want balances", "leave balances", "drop"], 8, 10),
     "time": ((*IN, "yes", "yes"), ["pong", "silence", "doubt", "jump", "garbage", "push linear", "drop"], 8, 10),
 }

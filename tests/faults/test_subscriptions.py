@@ -6,6 +6,7 @@ import json
 import queue
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.faults.exchange import (
     Talk,
     answer,
     hang_up,
+    ignore,
     log_in,
     order,
     pushed,
@@ -381,6 +383,84 @@ def test_a_push_behind_an_unsubscribe_is_dropped_in_silence(play: Play) -> None:
     fence(scene, balances)
     orders.nothing_more()
     scene.logged(())
+
+
+# --- left, and wanted again ---
+
+
+def leaving(play: Play, **acts: Act) -> tuple[Scene, History, list[Message]]:
+    """Subscribe to the wallet, and to orders that are closed again; return what is asked for then, unanswered."""
+    scene = play(lambda line: serve(line, unsubscribe=ignore, **acts))
+    balances = scene.subscribe("balances")
+    scene.client.subscribe_orders(timeout=pace.patience()).close()
+    talk = scene.exchange.talks[0]
+    scene.exchange.wait_for(lambda: asked(talk, "order.inverse", "unsubscribe"))
+    return scene, balances, [r for r in talk.requests if r["op"] == "unsubscribe"]
+
+
+@row(203, kills="what the old subscription brings is the new one's; it is asked for before the old one has ended")
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_new_subscription_begins_where_the_old_one_ended(play: Play, *, wait: bool) -> None:
+    """The exchange takes its time for each request: nothing of before, no hole behind it, and the first event is the first."""
+    scene, balances, unanswered = leaving(play)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(scene.client.subscribe_orders, timeout=pace.patience(), wait=wait)
+        pace.until(lambda: "orders" in [s.stream for s in scene.client.health().subscriptions])
+        scene.exchange.push_order("old")
+        fence(scene, balances)
+        assert asked(scene.exchange.talks[0], "order.linear") == 1
+        for request in unanswered:
+            scene.exchange.do(unsubscribed, request)
+        orders = coming.result(pace.patience())
+    scene.exchange.wait_for(lambda: "order.inverse" in scene.exchange.talks[0].topics)
+    scene.exchange.push_order("new")
+    event = orders.get(timeout=pace.patience())
+    assert ([row.order_id for row in event], event.index) == (["new"], 1)
+    scene.logged(())
+
+
+def unless_held(line: Talk, request: Message) -> None:
+    """Confirm a subscription, unless there is one: Bybit refuses a second one."""
+    held = request["args"][0] in line.topics
+    answer(line, request, success=not held, text=f"error:already subscribed,topic:{request['args'][0]}" if held else "")
+    line.topics += [] if held else request["args"]
+
+
+@row(204, kills="already subscribed is a yes while the unsubscribe is unanswered: LIVE, and silent from then on")
+def test_an_unsubscribe_that_is_carried_out_late_silences_nobody(play: Play) -> None:
+    """In whatever order the exchange carries things out: once LIVE the topics are subscribed, and are pushed."""
+    scene, _, unanswered = leaving(play, subscribe=unless_held)
+    orders = scene.client.subscribe_orders(wait=False)
+    for request in reversed(unanswered):
+        scene.exchange.do(unsubscribed, request)
+    pace.until(lambda: orders.state == "LIVE")
+    assert sorted(scene.exchange.talks[0].topics) == ["order.inverse", "order.linear", "wallet"]
+    scene.logged(())
+
+
+@row(204, kills="already subscribed is a yes to what the exchange said it had ended")
+def test_an_exchange_that_holds_what_it_had_ended_is_left(play: Play) -> None:
+    """It answered the unsubscribe before it carried it out, and may yet do so: a new login knows what is subscribed."""
+    scene = play(lambda line: serve(line, subscribe=unless_held, unsubscribe=answer))
+    scene.subscribe()
+    scene.client.subscribe_balances(timeout=pace.patience()).close()
+    scene.mark()
+    scene.subscribe("balances", wait=False)
+    scene.recovers("still holds the subscription to wallet that it had ended")
+    assert state_of(scene, "balances") == "LIVE"
+
+
+@row(204, kills="an unsubscribe is waited for without a limit, or no longer than it takes to subscribe again")
+def test_an_unsubscribe_without_an_answer_costs_the_connection(play: Play) -> None:
+    """After 10 s nobody knows what the exchange made of it: the topic is named, and subscribed on the next connection."""
+    scene = play(lambda line: serve(line, unsubscribe=ignore), serve)
+    scene.subscribe()
+    scene.client.subscribe_balances(timeout=pace.patience()).close()
+    scene.mark()
+    scene.subscribe("balances", wait=False)
+    scene.is_found(within=10)
+    scene.recovers("no answer to the unsubscribe from wallet")
+    assert state_of(scene, "balances") == "LIVE"
 
 
 # --- while there is no connection ---

@@ -22,6 +22,7 @@ class Mutant:
 
 _LIFE: Final = "tests/faults/test_lifecycle.py"
 _LOSING: Final = "tests/faults/test_losing_connection.py"
+_SUBSCRIBING: Final = "tests/faults/test_subscriptions.py"
 
 MUTANTS: Final = (
     # --- the connection's thread ---
@@ -209,11 +210,32 @@ MUTANTS: Final = (
         "tests/test_protocol_topics.py",
     ),
     Mutant(
-        "take a late push for a proof",
+        "take the old subscription's pushes for the new one's",
         "topics.py",
-        'if topic.standing is Standing.CONFIRMED or self._post.awaits("unsubscribe", topic.name):',
-        "if topic.standing is Standing.CONFIRMED:",
-        "tests/test_walk.py",
+        "return None if topic is None or topic.standing is Standing.LEAVING else topic",
+        "return topic",
+        f"{_SUBSCRIBING} -k row203",
+    ),
+    Mutant(
+        "subscribe while the unsubscribe is unanswered",
+        "topics.py",
+        'if self._post.awaits("unsubscribe", topic.name):',
+        "if False:",
+        f"{_SUBSCRIBING} -k row204",
+    ),
+    Mutant(
+        "believe in a subscription that was ended",
+        "topics.py",
+        "if topic.asked == 1 and self._left.get(topic.name):",
+        "if False:",
+        f"{_SUBSCRIBING} -k row204",
+    ),
+    Mutant(
+        "wait for the end of a subscription for ever",
+        "topics.py",
+        "if topic.standing is Standing.LEAVING:\n                    raise",
+        "if topic.standing is Standing.LEAVING:\n                    continue\n                    raise",
+        f"{_SUBSCRIBING} -k row204",
     ),
     Mutant(
         "no second chance on the return",
