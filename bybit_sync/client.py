@@ -45,6 +45,8 @@ CATEGORIES: Final = ("linear", "inverse", "option")
 # Whoever gets an error from `subscribe_*` finds nothing left of it; the connection's thread needs a moment for that.
 _WITHDRAWAL: Final = 1.0
 _numbers: Final = itertools.count(1)
+# Characters of a client's name: it stands in every record of the log.
+LONGEST_NAME: Final = 200
 
 
 class Client:
@@ -594,8 +596,9 @@ def _categories(value: object) -> tuple[str, ...] | None:
 def _name(value: object) -> str:
     if value is None:
         return f"bybit-{next(_numbers)}"
-    if not isinstance(value, str) or not value or not value.isprintable():
-        raise refuse("name", value, "give a printable text, or None")
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
+        shown = value[:LONGEST_NAME] if isinstance(value, str) else value
+        raise refuse("name", shown, f"give a printable text of up to {LONGEST_NAME} characters, or None")
     return value
 
 

@@ -383,6 +383,7 @@ class Connection:
         except _Stop:
             return None
         except ENDINGS as error:
+            self._redact(error)
             # Kept for as long as anybody keeps a gap; its frames would keep the whole connection.
             return bare(error)
         raise AssertionError("a conversation ends by an exception")
@@ -678,7 +679,7 @@ class Connection:
         self.last_error = error
         self._session = None
         level = self.log.critical if bug else self.log.error
-        level("the client has failed and ended: %s", str(error) or type(error).__name__, exc_info=error if bug else None)
+        level("the client has failed and ended: %s", error, exc_info=error if bug else None)
         bare(error)
         self.situation.tell(error)
         self._change(State.FAILED, error=error)
@@ -723,11 +724,10 @@ class Connection:
         self._connected_at = None
 
     def _redact(self, error: Exception) -> None:
-        """Take our key and signature out of *error*: an exchange may echo them even in its goodbye."""
+        """Take our key and signatures out of *error*: an exchange may echo them anywhere, even in its goodbye."""
         redact = self._settings.terms.redact
         error.args = (redact(str(error)),)
-        if isinstance(error, ConnectionLost):
-            error.reason = redact(error.reason)
+        vars(error).update({name: redact(value) for name, value in vars(error).items() if isinstance(value, str)})
 
     def explain(self, error: Exception) -> None:
         """Add to *error* what an old dialect's user must know."""

@@ -19,9 +19,10 @@ from typing import Any
 
 from bybit_sync.bell import Bell
 from bybit_sync.environments import Environment, host_and_port
-from bybit_sync.errors import ConnectionFailed, TLSError
+from bybit_sync.errors import ConnectionFailed, TLSError, describe
 from bybit_sync.forks import in_child
 from bybit_sync.proxy import Proxy
+from bybit_sync.redaction import get_logger
 from bybit_sync.wire import Watch, Wire, bare, reason_of
 
 __all__ = ["dial"]
@@ -35,7 +36,7 @@ _STAGGER_SECONDS = 0.25
 # Every socket that was opened here, for as long as there is one.
 _ours: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def dial(
@@ -140,7 +141,7 @@ def _resolve(host: str, port: int, watch: Watch) -> list[_Address]:
 
 
 def _unresolved(host: str, error: Exception) -> str:
-    why = reason_of(error) if isinstance(error, OSError) else str(error)
+    why = reason_of(error) if isinstance(error, OSError) else describe(error)
     hint = "; is the name right, and does this machine's DNS work?" if isinstance(error, socket.gaierror) else ""
     return f"the name {host!r} was not resolved: {why}{hint}"
 

@@ -10,10 +10,11 @@ The placeholders ``""`` and ``UNKNOWN`` are no words: an attribute is None inste
 # ruff: noqa: S105 - PASS_THROUGH is no password
 from __future__ import annotations
 
-import logging
 import re
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
+
+from bybit_sync.redaction import get_logger
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,7 +46,7 @@ __all__ = [
     "TriggerBy",
 ]
 
-_LOG = logging.getLogger(__name__)
+_LOG = get_logger(__name__)
 STRANGERS = 1_000  # unknown texts that are kept for each vocabulary
 _LONGEST = 100  # characters of a text that are kept or shown
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -23,6 +23,7 @@ __all__ = [
     "SubscriptionRejected",
     "TLSError",
     "again",
+    "describe",
 ]
 
 
@@ -187,6 +188,16 @@ class RecordingError(BybitSyncError, ValueError):
         super().__init__(message)
         self.path = path
         self.line = line
+
+
+def describe(error: BaseException) -> str:
+    """Return what *error* is, for a text: never empty, whatever it says of itself, and with its class unless it is ours."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a user's own class may fail at anything
+        text = ""
+    kind = type(error).__name__
+    return text if text and isinstance(error, BybitSyncError) else f"{kind}: {text}" if text else kind
 
 
 def again(error: BaseException) -> BaseException:

@@ -6,8 +6,10 @@ import contextlib
 import logging
 import sys
 import threading
-from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
+
+from bybit_sync.errors import describe
+from bybit_sync.redaction import get_logger
 
 __all__ = ["ClientLog"]
 
@@ -17,7 +19,7 @@ else:
     # Takes no parameter before Python 3.11.
     _Adapter = logging.LoggerAdapter
 
-LOGGER = logging.getLogger("bybit_sync")
+LOGGER = get_logger("bybit_sync")
 
 
 class ClientLog(_Adapter):
@@ -27,20 +29,23 @@ class ClientLog(_Adapter):
         super().__init__(LOGGER, {"client": name})
         self._name = name
 
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Put the client's name before the message."""
-        return f"{self._name}: {msg}", {**kwargs, "extra": {**kwargs.get("extra", {}), "client": self._name}}
-
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Write the record; a handler that raises costs one line on stderr, not the thread."""
         try:
             if self.isEnabledFor(level):
-                text, named = self.process(msg, kwargs)
-                named["stacklevel"] = named.get("stacklevel", 1) + 1
-                self.logger.log(level, text, *args, **named)
+                kwargs["extra"] = {**kwargs.get("extra", {}), "client": self._name}
+                kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+                # A percent sign in the name is no place for an argument; without arguments nobody looks for places.
+                name = self._name.replace("%", "%%") if args else self._name
+                text = f"{name}: {msg}"
+                self.logger.log(level, text, *map(_shown, args), **kwargs)
         except BaseException as error:
             # On the main thread it may be Ctrl-C, or what a signal handler raised: that is not ours to keep.
             if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
                 raise
             with contextlib.suppress(Exception):
                 sys.stderr.write(f"bybit_sync: a logging handler raised {type(error).__name__}\n")
+
+
+def _shown(argument: object) -> object:
+    return describe(argument) if isinstance(argument, BaseException) else argument

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, NamedTuple, NoReturn
 from attrs import frozen
 
 from bybit_sync.leaves import moment
+from bybit_sync.redaction import Redactor
 
 __all__ = [
     "LONGEST_TEXT",
@@ -40,6 +41,8 @@ LONGEST_TEXT: Final = 1_000
 _LONGEST_NAME: Final = 200
 _MOST_TOPICS: Final = 100
 _KEYS_SHOWN: Final = 10
+# An echo that comes later tells a signature that has expired.
+SIGNATURES_KNOWN: Final = 4
 
 
 class Push(NamedTuple):
@@ -217,36 +220,33 @@ class Credentials:
     Both live in closures of closures: no attribute, repr, pickle, copy or captured local of ours holds them.
     """
 
-    __slots__ = ("_login", "_redact")
+    __slots__ = ("_login", "_redactor")
 
     def __init__(self, api_key: str, sign: Callable[[str], str]) -> None:
         key = _seal(api_key)
-        # What was signed last, for `redact`: an exchange that refuses a login may echo it.
-        signature = _seal("")
+        # An exchange may echo a login at any time: key and last signatures are taken out of all that it says.
+        redactor = self._redactor = Redactor()
+        redactor.learn(key)
+        signatures: list[Callable[[], str]] = []
 
         def login(message: dict[str, object], expires: object) -> str:
-            nonlocal signature
             signature = _seal(sign(f"GET/realtime{expires}"))
             kind = type(signature())
             if kind is not str:
-                signature = _seal("")
                 raise TypeError(f"the signature is of the type {kind.__name__}, not str")
+            signatures[:] = [*signatures[1 - SIGNATURES_KNOWN :], signature]
+            redactor.learn(key, *signatures)
             return json.dumps({**message, "args": [key(), expires, signature()]})
 
-        def redact(text: str) -> str:
-            text = text.replace(key(), "***")
-            return text.replace(signature(), "***") if signature() else text
-
         self._login = login
-        self._redact = redact
 
     def login(self, message: dict[str, object], expires: object) -> str:
         """Return *message* completed to a login that expires at *expires*, in ms. Runs the signer."""
         return self._login(message, expires)
 
     def redact(self, text: str) -> str:
-        """Return *text* without the key and the last signature."""
-        return self._redact(text)
+        """Return *text* without the key and the last signatures."""
+        return self._redactor.redact(text)
 
     def __repr__(self) -> str:
         return "<Credentials>"

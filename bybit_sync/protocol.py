@@ -319,7 +319,7 @@ class Session:
     def _spoiled(
         self, stream: Stream, topic: str, frame: bytes, faults: Sequence[str], missed: int | None, now: Moment
     ) -> Event[Any]:
-        detail = "; ".join(faults[:FAULTS_TOLD])
+        detail = self._terms.redact("; ".join(faults[:FAULTS_TOLD]))
         if topic and self._is_new(f"{topic} {_shape(faults[0])}"):
             self._terms.log.warning("%s: what arrived cannot be read: %s", topic, printable(detail))
         until = self.clock.at(now)

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import attrs
 
 from bybit_sync.environments import Environment, host_and_port
-from bybit_sync.errors import ConfigurationError, HandshakeRejected
+from bybit_sync.errors import ConfigurationError, HandshakeRejected, describe
 from bybit_sync.wire import Wire, bare, printable
 
 __all__ = ["Proxy", "Route"]
@@ -136,7 +136,7 @@ class Route:
         try:
             self._ask_socks(wire, name, host, port)
         except BaseException as error:  # noqa: BLE001 its frames hold the password, so that nothing may pass as it is
-            failure = wire.failure or wire.watch.failed(f"the proxy refused: {printable(str(error))}")
+            failure = wire.failure or wire.watch.failed(f"the proxy refused: {printable(describe(error))}")
         else:
             return
         raise bare(failure)

@@ -14,7 +14,7 @@ from typing import IO, Any, Final, Protocol, TextIO
 
 from bybit_sync.arguments import refuse, whole
 from bybit_sync.clock import Moment
-from bybit_sync.errors import ConfigurationError, RecordingError
+from bybit_sync.errors import ConfigurationError, RecordingError, describe
 from bybit_sync.messages import Credentials, Request, write
 from bybit_sync.recorded import BEGINNING, Direction, Line, next_part, print_line
 from bybit_sync.scrubbing import Scrubber
@@ -129,7 +129,9 @@ class Recorder:
         # A disk that takes longer is not waited for: what comes meanwhile waits for it.
         shift.is_late = not shift.opened.wait(_OPENING)
         if shift.refused is not None:
-            raise ConfigurationError(f"record: {self._pen.sheet.name} cannot be opened: {shift.refused}. Give another path")
+            raise ConfigurationError(
+                f"record: {self._pen.sheet.name} cannot be opened: {describe(shift.refused)}. Give another path"
+            )
 
     def received(self, frame: builtins.bytes, now: Moment) -> None:
         """Write down what the exchange sent."""

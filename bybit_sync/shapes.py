@@ -15,11 +15,12 @@ import attrs
 from bybit_sync.enums import quoted
 from bybit_sync.leaves import SCOPE, Leaf, Misfit, are_plain
 from bybit_sync.parsing import parse
+from bybit_sync.redaction import get_logger
 from bybit_sync.updates import NOTHING, draft_class
 
 __all__ = ["Shapes", "Variables", "listed"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = get_logger(__name__)
 
 # A peer that invents shapes can make neither the functions many, nor one of them long.
 _MOST = 64

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from bybit_sync.bell import Bell
-from bybit_sync.errors import AuthenticationError
+from bybit_sync.errors import AuthenticationError, describe
 from bybit_sync.messages import Credentials, Request, write
 
 __all__ = ["Clerk"]
@@ -56,7 +56,7 @@ class Clerk:
         try:
             text = write(request, self._credentials)
         except BaseException as error:  # noqa: BLE001 - whatever it raises belongs to the login
-            failure = _failed(f"it raised {type(error).__name__}: {error}")
+            failure = _failed(f"it raised {describe(error)}")
             return lambda: _raise(failure)
         return lambda: text
 

@@ -16,7 +16,7 @@ from bybit_sync.arguments import check_ran, not_negative
 from bybit_sync.buffer import Buffer, with_gap
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.enums import TextEnum
-from bybit_sync.errors import ConfigurationError, SubscriptionClosed, again
+from bybit_sync.errors import ConfigurationError, SubscriptionClosed, again, describe
 from bybit_sync.logs import ClientLog
 from bybit_sync.outage import due
 from bybit_sync.outlet import Outlet
@@ -386,7 +386,7 @@ class Subscription(Generic[T]):
         if unborn:
             self._way.discard()
         else:
-            self._way.end(self._gap(GapReason.ENDED, since, at, str(error), error, now, epoch))
+            self._way.end(self._gap(GapReason.ENDED, since, at, describe(error), error, now, epoch))
         if not self.has_queue:
             self._keep_alive = None
         self._settled.set()

@@ -15,8 +15,9 @@ from websocket import ABNF
 from bybit_sync.bell import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
-from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError
+from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError, describe
 from bybit_sync.proxy import Proxy
+from bybit_sync.redaction import get_logger
 from bybit_sync.wire import Head, Watch, Wire, bare, printable
 
 __all__ = ["Transport", "open_websocket"]
@@ -40,7 +41,7 @@ _NORMAL, _PROTOCOL, _NOT_UTF8, _TOO_BIG = 1000, 1002, 1007, 1009  # close codes 
 # websocket-client keeps one cookie jar per process, by host name. Under a name that no cookie can be for, it stays out of use.
 _NOWHERE = "ws://bybit-sync.invalid"
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def open_websocket(
@@ -140,7 +141,7 @@ def _upgrade(link: _Link, environment: Environment, path: str) -> None:
     try:
         link.client.connect(_NOWHERE + path, socket=link, host=environment.authority, suppress_origin=True, redirect_limit=0)
     except BaseException as error:  # noqa: BLE001 of whatever type: junk from a server takes strange ways through a library
-        raise link.failure or wire.watch.failed(f"the answer opens no WebSocket: {printable(str(error))}") from None
+        raise link.failure or wire.watch.failed(f"the answer opens no WebSocket: {printable(describe(error))}") from None
 
 
 def _checked(wire: Wire, head: Head) -> bytes:
@@ -350,7 +351,7 @@ class Transport:
         try:
             parsed = self._link.read_frame(frame)
         except Exception as error:  # noqa: BLE001 whatever websocket-client makes of a frame that must not be
-            why = printable(str(bare(error)))
+            why = printable(describe(bare(error)))
             raise self._refusal(_PROTOCOL, f"a frame breaks the WebSocket protocol: {why}") from None
         if not parsed.opcode & _CONTROL_BIT:
             return self._assemble(parsed)

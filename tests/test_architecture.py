@@ -45,6 +45,7 @@ PURE = {
     "plain",
     "protocol",
     "recorded",
+    "redaction",
     "refusals",
     "rows",
     "scrubbing",
@@ -120,3 +121,9 @@ def test_only_the_table_names_a_dialect(path: Path) -> None:
         if name in ("V3", "V5", "v3", "v5"):
             named.append(name)
     assert named == (["v5"] if path.stem == "client" else [])
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.stem)
+def test_loggers_are_made_in_one_place(path: Path) -> None:
+    """One that is made elsewhere would tell keys and signatures."""
+    assert "getLogger(" not in path.read_text() or path.stem == "redaction"

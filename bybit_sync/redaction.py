@@ -1,0 +1,112 @@
+"""Taking keys and signatures out of the texts that leave the library: logs, errors, gaps, recordings.
+
+An exchange may give back what a login told it, wherever it has a text: whole, in pieces, in other case, escaped for JSON.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import weakref
+from collections.abc import Callable, Collection
+from typing import Final
+
+__all__ = ["Redactor", "get_logger"]
+
+MASK: Final = b"***"
+# Texts are searched for pieces of this size, cut from the secret side by side: none of 15 characters or more gets through.
+_PIECE: Final = 8
+# Words, and what is escaped for JSON: that stands between words.
+_TOKEN: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\w+/=-]+")
+# Written in full for JSON, though nothing has to be; two backslashes are one that is meant, whatever follows.
+_ESCAPED: Final = re.compile(r"\\(?:\\|/|u00([2-7][0-9a-fA-F]))")
+_PLAIN: Final = re.compile(r"[\w+/=.:-]", re.ASCII)
+
+Pieces = Collection[bytes]
+
+# Those of every client of this process, by identity. Changed and copied in one step each, so that no thread sees half of it.
+_redactors: Final[dict[int, weakref.ref[Redactor]]] = {}
+
+
+class Redactor:
+    """Takes what it has learned out of texts. Any thread.
+
+    The secrets live in a closure: no attribute, repr or captured local of ours holds them.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: Callable[[], Pieces] = tuple
+        place = id(self)
+        _redactors[place] = weakref.ref(self, lambda _: _redactors.pop(place, None))
+
+    def learn(self, *secrets: Callable[[], str]) -> None:
+        """Know these *secrets*, and no others, from now on; one of less than 8 characters is none."""
+        pieces = frozenset(piece for secret in secrets for piece in _pieces_of(secret()))
+        self._pieces = lambda: pieces
+
+    def redact(self, text: str) -> str:
+        """Return *text* with three asterisks for each word that holds a piece of a secret; what was JSON still is."""
+        return _redact(text, self._pieces())
+
+    def __repr__(self) -> str:
+        return "<Redactor>"
+
+
+def _pieces_of(secret: str) -> list[bytes]:
+    data = secret.encode(errors="surrogatepass").lower()
+    if len(data) < _PIECE:
+        return []
+    starts = [*range(0, len(data) - _PIECE, _PIECE), len(data) - _PIECE]
+    # Digits alone may be any number.
+    return [piece for at in starts if not (piece := data[at : at + _PIECE]).isdigit() or len(data) == _PIECE]
+
+
+def _redact(text: str, pieces: Pieces) -> str:
+    data = _unescaped(text).encode(errors="surrogatepass")
+    lowered = data.lower()
+    found = [piece for piece in pieces if piece in lowered]
+    return _masked(data, found).decode(errors="surrogatepass") if found else text
+
+
+def _unescaped(text: str) -> str:
+    """Return *text* with the letters and digits that were escaped for JSON, and needed not be, as they are meant."""
+    return _ESCAPED.sub(_meant, text) if "\\" in text else text
+
+
+def _meant(found: re.Match[str]) -> str:
+    meant = chr(int(found[1], 16)) if found[1] else found[0][-1]
+    return meant if _PLAIN.match(meant) else found[0]
+
+
+def _masked(data: bytes, found: Pieces) -> bytes:
+    # The whole word: a piece may be cut out of it at any place. Then what is no part of a word.
+    pattern = re.compile(b"|".join(map(re.escape, found)), re.IGNORECASE)
+    words = _TOKEN.sub(lambda word: MASK if pattern.search(word[0]) else word[0], data)
+    return pattern.sub(MASK, words)
+
+
+# --- logs ---
+
+
+class _Filter(logging.Filter):
+    """Takes the secrets of every client of the process out of records: what is decoded is remembered for all of them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let *record* pass, redacted; one that tells nothing secret keeps its arguments."""
+        text = redacted = record.getMessage()
+        for redactor in tuple(_redactors.values()):
+            known = redactor()
+            redacted = redacted if known is None else known.redact(redacted)
+        if redacted != text:
+            record.msg, record.args = redacted, None
+        return True
+
+
+_filter: Final = _Filter()
+
+
+def get_logger(name: str) -> logging.Logger:
+    """Return the logger *name*, whose records are redacted: every logger of the library is made here."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_filter)
+    return logger
