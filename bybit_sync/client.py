@@ -501,9 +501,10 @@ class Client:
         self._connection.close()
         for subscription in subscriptions:
             subscription.shut()
-        ended = self._connection.wait_ended(deadline)
-        # Every one of them is waited for, not only those before the first that is late.
+        # Every one of them is waited for, not only those before the first that is late. Before the thread: it offers queues
+        # that are full the gaps that they miss, and ends when the last one took it or was given up.
         done = [subscription.wait_done(deadline) for subscription in subscriptions]
+        ended = self._connection.wait_closed(deadline)
         return self._connection.wait_told(deadline) and ended and all(done)
 
     def __enter__(self) -> Self:

@@ -141,6 +141,7 @@ class Connection:
         self._was_live = False
         self._outage = Outage(log, settings.timings)
         self._drop_wanted = False
+        self._is_listening = False
         self._asleep = 0.0
         self._glance_at = 0.0
 
@@ -190,6 +191,20 @@ class Connection:
         if ended:
             join(thread, deadline)
         return ended and (self._recorder is None or self._recorder.wait_written(deadline))
+
+    def wait_closed(self, deadline: float) -> bool:
+        """Wait as `wait_ended`, for a thread that reads only a moment; False when *deadline* passes first.
+
+        Call it when every subscription is done: one long message of the exchange may take a second to decode, and nothing of
+        it can be delivered any more. The thread ends by itself afterwards.
+        """
+        if self.is_inside():
+            return True
+        soon = min(deadline, time.monotonic() + self._times.last_read)
+        if wait_for(self._ended, soon) or self._recorder is not None or not self._is_listening:
+            return self.wait_ended(deadline)
+        self._change(State.CLOSED)
+        return True
 
     def wait_told(self, deadline: float) -> bool:
         """Wait until `on_status` has heard everything; False when *deadline* passes first."""
@@ -494,10 +509,12 @@ class Connection:
 
     def _listen(self, session: Session, transport: Transport) -> None:
         # A queue that blocks, or a log handler, keeps the other clients of this process waiting for a moment only.
+        self._is_listening = True
         has_floor = _floor.take()
         try:
             self._listen_now(session, transport)
         finally:
+            self._is_listening = False
             if has_floor:
                 _floor.leave()
 
@@ -619,7 +636,7 @@ class Connection:
             session.want(subscription.stream, now)
 
     def _release(self, subscription: Subscription[Any]) -> None:
-        self.roster.remove(subscription)
+        self.roster.release(subscription)
         if not self.roster.has(subscription.stream) and self._session is not None:
             self._unwant(self._session, subscription)
 
@@ -704,8 +721,11 @@ class Connection:
                 subscription.shut()
 
     def _linger(self, bell: Bell) -> None:
-        """Stay until every queue took its last word, unless there is something better to do."""
-        while not self._closing and not self.roster.settle_debts() and not self._commands:
+        """Stay until every queue took its last gap, unless there is something better to do.
+
+        When closing, until whoever closes discards what does not fit in time.
+        """
+        while not self.roster.settle_debts() and (self._closing or not self._commands):
             bell.wait(self._times.offer_again)
 
     def _finish(self) -> None:

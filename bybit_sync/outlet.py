@@ -65,9 +65,9 @@ class Outlet(Generic[T]):
             if not self._open:
                 self._parking.wake()
 
-    def wait_idle(self, deadline: float) -> bool:
-        """Wait until nothing is being put; False when *deadline* passes first. Any thread."""
-        return self._parking.wait(lambda: not self._putting, deadline)
+    def wait_empty(self, deadline: float) -> bool:
+        """Wait until nothing is being put and no gap waits for room; False when *deadline* passes first. Any thread."""
+        return self._parking.wait(lambda: not self._putting and not self._owed, deadline)
 
     def _put(self, event: Event[T]) -> None:
         if event.received_ns - self._missed_ns > CALM_NS:
@@ -107,6 +107,8 @@ class Outlet(Generic[T]):
             if not self._fits(owed[0]):
                 return False
             self._owed = owed[1:]
+            if not self._open:
+                self._parking.wake()
         return True
 
     def end(self, last: Event[T]) -> None:

@@ -24,7 +24,7 @@ class Roster:
         self._streams: dict[Stream, Subscriptions] = dict.fromkeys(Stream, ())
         # Those that deliver to a queue of the user's.
         self._queueing: Subscriptions = ()
-        # Ended ones whose queue had no room for the last word.
+        # Closed and ended ones whose queue had no room for their last gap.
         self._debtors: list[Subscription[Any]] = []
 
     def __iter__(self) -> Iterator[Subscription[Any]]:
@@ -61,6 +61,15 @@ class Roster:
         """Strike *subscription* off, if it is there."""
         self._replace(subscription.stream, tuple(s for s in self._streams[subscription.stream] if s is not subscription))
 
+    def release(self, subscription: Subscription[Any]) -> None:
+        """Strike *subscription* off; a gap that its queue had no room for is offered until it fits or is discarded."""
+        self.remove(subscription)
+        self._settle_later(subscription)
+
+    def _settle_later(self, subscription: Subscription[Any]) -> None:
+        if not subscription.settle_debts() and subscription not in self._debtors:
+            self._debtors.append(subscription)
+
     def _replace(self, stream: Stream, subscriptions: Subscriptions) -> None:
         self._streams[stream] = subscriptions
         self._queueing = tuple(s for s in self if s.has_queue)
@@ -91,8 +100,9 @@ class Roster:
             self.end(subscription, error, clock.at(now), now, epoch)
 
     def debtors(self) -> tuple[Subscription[Any], ...]:
-        """Return those that have ended and whose queue had no room for the last word."""
-        return tuple(self._debtors)
+        """Return those that are closed or have ended, and whose queue had no room for their last gap."""
+        # One that was given up stays in the list until the connection thread looks again.
+        return tuple(subscription for subscription in self._debtors if subscription.has_gap_left)
 
     def lose(self, complete_until: datetime | None, error: BaseException) -> None:
         """Tell all that the connection is gone."""
@@ -103,8 +113,8 @@ class Roster:
         """End *subscription* with *error*."""
         self.remove(subscription)
         told = subscription.end(error, at, now, epoch)
-        if told and not subscription.settle_debts():
-            self._debtors.append(subscription)
+        if told:
+            self._settle_later(subscription)
         self._ended(subscription, error, told)
 
     def settle_debts(self) -> bool:

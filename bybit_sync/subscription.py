@@ -22,7 +22,7 @@ from bybit_sync.outage import due
 from bybit_sync.outlet import Outlet
 from bybit_sync.timings import Timings
 from bybit_sync.updates import Event, Gap, GapReason, Stream
-from bybit_sync.waiting import Flag, join, wait_for
+from bybit_sync.waiting import SLICE, Flag, join, wait_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -303,8 +303,20 @@ class Subscription(Generic[T]):
         if not isinstance(self._way, Outlet):
             return True
         # Inside of the queue itself there is nothing to wait for.
-        rests = self._owner.is_inside() or self._way.wait_idle(deadline)
-        return self._abandon() and rests
+        rests = self._owner.is_inside() or self._wait_empty(self._way, deadline)
+        done = self._abandon() and rests
+        if not rests:
+            # So that the connection thread sees at once that nothing is left to be offered.
+            self._owner.release(self)
+        return done
+
+    def _wait_empty(self, outlet: Outlet[T], deadline: float) -> bool:
+        while not outlet.wait_empty(min(deadline, time.monotonic() + SLICE)):
+            if time.monotonic() >= deadline:
+                return False
+            # Again: while it dials, the connection thread retries a gap only when a command arrives.
+            self._owner.release(self)
+        return True
 
     def _abandon(self) -> bool:
         # Said before looking at the thread's hand, which looks at this before it begins a call: one of us sees the other.
@@ -429,12 +441,19 @@ class Subscription(Generic[T]):
         """Say whether it delivers to a queue of the user's."""
         return isinstance(self._way, Outlet)
 
+    @property
+    def has_gap_left(self) -> bool:
+        """Say whether a gap waits for room in a queue of the user's."""
+        return self.has_queue and self._way.size > 0
+
     def settle_debts(self) -> bool:
         """Offer the user's queue what it is owed; say whether nothing is owed any more."""
         try:
             paid = self._way.offer() if isinstance(self._way, Outlet) else True
         except BaseException:  # noqa: BLE001 - beyond repair: it was told by its error, its state and `on_status`
             paid = True
+            if self.is_closed:
+                self._way.discard()
         if paid and self.is_closed:
             # Not before: whoever holds nothing but the queue still gets the last word.
             self._keep_alive = None

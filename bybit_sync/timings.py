@@ -51,6 +51,8 @@ class Timings:
     """Events that nobody takes are told of after these, then as often as the last."""
     offer_again: float = 0.1
     """A full queue is offered a gap that it owes its reader this often."""
+    last_read: float = field(default=0.1, metadata={"unscaled": True})
+    """Closing waits no longer for a thread that still decodes what it read: not scaled, a machine takes as long in any test."""
     distrust: float = 30.0
     """Between attempts while the server cannot prove who it is, or knows nothing of us."""
     forbidden: tuple[float, ...] = (60.0, 120.0, 240.0, 480.0, 600.0)

@@ -10,7 +10,7 @@ def test_scaling_changes_every_time_that_is_waited_for() -> None:
     times, half = Timings(), Timings().scaled(0.5)
     for field in attrs.fields(Timings):
         before, after = getattr(times, field.name), getattr(half, field.name)
-        if field.name != "auth_window":
+        if field.name not in ("auth_window", "last_read"):
             assert after == (tuple(t / 2 for t in before) if isinstance(before, tuple) else before / 2), field.name
 
 

@@ -12,18 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from bybit_sync import Client, Event, GapReason, QueueOverflow, State, Subscription
-from tests.conftest import KEY, SECRET
+from bybit_sync.bell import Bell
+from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.conftest import Play
 from tests.faults.exchange import hang_up, pushed, say
 from tests.faults.history import History
+from tests.faults.pace import until
 from tests.faults.rows import row
 from tests.faults.scene import Scene
+from tests.test_subscribing import in_background
 
 
 class Odd(BaseException):
@@ -677,3 +680,62 @@ def test_three_kinds_of_gap_that_meet_are_the_gravest(play: Play) -> None:
     overflown(event, GapReason.DISCONNECTED, None)
     push(scene, "next")
     assert names(slow, 1) == ["next"]
+
+
+# --- closing while a gap waits for room ---
+
+
+def overfilled(scene: Scene) -> tuple[queue.Queue[Event[Any]], Subscription[Any]]:
+    """Subscribe with a queue of two, and push until it missed three orders."""
+    inbox: queue.Queue[Event[Any]] = queue.Queue(2)
+    orders, witness = scene.client.subscribe_orders(inbox), scene.client.subscribe_orders()
+    push(scene, *range(5))
+    names(witness, 5)
+    return inbox, orders
+
+
+@row(211, kills="close() discards the gap that a queue missed, though somebody reads it")
+@pytest.mark.parametrize("closing", ["subscription", "client"])
+def test_closing_offers_a_gap_until_it_fits(play: Play, closing: str) -> None:
+    """The queue is read only after `close` was called, and all is told: what came, then how many did not."""
+    scene = play()
+    inbox, orders = overfilled(scene)
+    closed = in_background(lambda: (orders if closing == "subscription" else scene.client).close(timeout=pace.patience()))
+    until(lambda: orders.state == "CLOSED")
+    assert names(inbox, 2) == ["0", "1"]
+    overflown(inbox.get(timeout=pace.patience()), GapReason.OVERFLOW, 3)
+    assert closed.get(timeout=pace.patience()) is True
+
+
+@row(211, kills="a connection thread that dials leaves the gap of a closed subscription waiting")
+def test_closing_offers_a_gap_while_dialling_again(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection was lost, and the next one takes for ever."""
+
+    def dial(*_: object, bell: Bell, on_bell: Callable[[], None], **__: object) -> NoReturn:
+        while True:
+            bell.wait(pace.patience())
+            on_bell()
+
+    scene = play()
+    inbox, orders = overfilled(scene)
+    monkeypatch.setattr("bybit_sync.connection.open_websocket", dial)
+    scene.client.reconnect()
+    until(lambda: scene.client.state is State.CONNECTING)
+    closed = in_background(lambda: orders.close(timeout=pace.patience()))
+    until(lambda: orders in scene.client._connection.roster.debtors())
+    assert names(inbox, 2) == ["0", "1"]
+    overflown(inbox.get(timeout=pace.patience()), GapReason.OVERFLOW, 3)
+    assert closed.get(timeout=pace.patience()) is True
+
+
+@row(211, kills="close() waits beyond its timeout for a queue that nobody reads, or hides that a gap was lost")
+@pytest.mark.parametrize("closing", ["subscription", "client"])
+def test_closing_gives_a_gap_up_at_its_timeout(play: Play, closing: str) -> None:
+    """Nobody reads the queue: the close says False, and the log what was discarded."""
+    scene = play()
+    inbox, orders = overfilled(scene)
+    assert (orders if closing == "subscription" else scene.client).close(timeout=0.2) is False
+    assert names(inbox, 2) == ["0", "1"]
+    assert inbox.empty()
+    assert "closed with 1 events undelivered" in scene.log.text
+    until(lambda: closing == "subscription" or not threads_of(scene.client))

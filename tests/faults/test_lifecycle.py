@@ -32,12 +32,15 @@ from bybit_sync.transport import Transport
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.conftest import Play
-from tests.faults.exchange import Talk, confirm, every, hang_up, listen, log_in, push_next, reset, serve
+from tests.faults.exchange import Talk, confirm, every, hang_up, listen, log_in, push_next, reset, say, serve
 from tests.faults.pace import until
 from tests.faults.rows import PLAIN_AND_TLS, ROW, row
 from tests.faults.scene import Net, Scene
-from tests.peers import CLOSE, Peer, black_hole
+from tests.peers import CLOSE, Peer, black_hole, frame
 from tests.test_subscribing import in_background
+
+HOSTILE = b'{"topic":"execution.linear","data":[{"execId":"1","extraFees":[' + b'{"fee":"1"},' * 340_000 + b"1]}]}"
+"""A message of 4 MiB that takes seconds to read thoroughly, and has one fault at its end."""
 
 AT_ONCE = 0.2 + pace.JITTER
 """What `close` may take with idle consumers, and what this machine's scheduler may add."""
@@ -143,6 +146,23 @@ def backing_off(play: Play, patch: pytest.MonkeyPatch) -> Iterator[tuple[Scene, 
     yield scene, lambda: scene.status.wait_for(State.BACKING_OFF)
 
 
+@contextlib.contextmanager
+def decoding(play: Play, patch: pytest.MonkeyPatch) -> Iterator[tuple[Scene, Reached]]:
+    """The connection thread decodes a message that takes long."""
+    begun, over, receive = threading.Event(), threading.Event(), Session.receive
+
+    def slow(session: Session, frame: bytes, now: Any) -> Any:
+        if b"endless" in frame:
+            begun.set()
+            over.wait(pace.patience())
+        return receive(session, frame, now)
+
+    patch.setattr(Session, "receive", slow)
+    scene = play(**PATIENT)
+    yield scene, lambda: (scene.client.wait_live(5), scene.exchange.push_order("endless"), begun.wait(5))[-1]
+    over.set()
+
+
 PHASES: dict[str, Phase] = {
     "resolve": resolving,
     "TCP": connecting,
@@ -151,6 +171,7 @@ PHASES: dict[str, Phase] = {
     "login": asking("auth"),
     "subscribe": asking("subscribe"),
     "LIVE": live,
+    "decode": decoding,
     "backoff": backing_off,
 }
 
@@ -167,6 +188,26 @@ def test_closing_takes_no_time_in_any_phase(play: Play, phase: str, monkeypatch:
         assert reader.get(timeout=5) == []
         assert history.events == []
         assert scene.client.state is State.CLOSED
+
+
+@row(213, kills="close() waits until the connection thread has decoded what it read")
+def test_closing_while_a_hostile_message_is_decoded(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of its 4 MiB can be delivered any more: the client is closed in time, and its thread ends soon after."""
+    begun, receive = threading.Event(), Session.receive
+
+    def seen(session: Session, message: bytes, now: Any) -> Any:
+        if len(message) == len(HOSTILE):
+            begun.set()
+        return receive(session, message, now)
+
+    monkeypatch.setattr(Session, "receive", seen)
+    topics = ("execution.linear", "execution.inverse")
+    scene = play(lambda line: (log_in(line), confirm(line, *topics), say(line, frame(HOSTILE)), serve(line)), **PATIENT)
+    trades = scene.client.subscribe_user_trades(timeout=pace.patience())
+    assert begun.wait(pace.patience())
+    assert seconds_of(scene.client.close) <= AT_ONCE
+    assert (scene.client.state, list(trades)) == (State.CLOSED, [])
+    assert scene.client._connection.wait_ended(time.monotonic() + 60)
 
 
 @row(131, kills="wait_ended returns what the first caller found")

@@ -89,7 +89,7 @@ MUTANTS: Final = (
     Mutant(
         "resubscribe to what was closed",
         "connection.py",
-        "self.roster.remove(subscription)\n        if not self.roster.has(",
+        "self.roster.release(subscription)\n        if not self.roster.has(",
         "if not self.roster.has(",
         "tests/test_reconnecting.py tests/test_closing.py",
     ),
@@ -401,6 +401,50 @@ MUTANTS: Final = (
         "_turnstiles.setdefault(host, Turnstile(now))",
         "Turnstile(now)",
         "tests/test_pacing.py tests/faults/test_soak.py -k 'limit or turn or row163'",
+    ),
+    # --- closing ---
+    Mutant(
+        "wait for a message that nobody hears",
+        "connection.py",
+        "if wait_for(self._ended, soon) or self._recorder is not None or not self._is_listening:",
+        "if True:",
+        f"{_LIFE} -k 'row129 and decode'",
+    ),
+    Mutant(
+        "leave the state when the thread is left behind",
+        "connection.py",
+        "        self._change(State.CLOSED)\n        return True\n",
+        "        return True\n",
+        f"{_LIFE} -k 'row129 and decode'",
+    ),
+    Mutant(
+        "close with a gap in hand",
+        "subscription.py",
+        "self._owner.is_inside() or self._wait_empty(self._way, deadline)",
+        "True",
+        "tests/faults/test_consumers.py -k row211",
+    ),
+    Mutant(
+        "strike a gap off with its subscription",
+        "roster.py",
+        "        self.remove(subscription)\n        self._settle_later(subscription)\n",
+        "        self.remove(subscription)\n",
+        "tests/faults/test_consumers.py -k row211",
+    ),
+    Mutant(
+        "end the thread before the gap fits",
+        "connection.py",
+        "while not self.roster.settle_debts() and (self._closing or not self._commands):",
+        "while not self._closing and not self.roster.settle_debts() and not self._commands:",
+        "tests/faults/test_consumers.py -k row211",
+    ),
+    Mutant(
+        "offer a gap only between connections",
+        "subscription.py",
+        "            # Again: while it dials, the connection thread retries a gap only when a command arrives.\n"
+        "            self._owner.release(self)\n",
+        "",
+        "tests/faults/test_consumers.py -k row211",
     ),
     # --- what a process shares ---
     Mutant(
