@@ -8,7 +8,6 @@ field. Both use the same leaves, one for each kind of value.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, get_args
 
 import attrs
@@ -147,7 +146,7 @@ class Reader:
             # A hostile peer's million bad rows are not all explained to it.
             is_brief = len(faults) >= _DESCRIBED
             try:
-                updates.append(self.shapes.read_any(row, MappingProxyType(row)) if is_brief else self.structure(row))
+                updates.append(self.shapes.read_any(row, Row(Frame(b"", row), ())) if is_brief else self.structure(row))
             except Exception as error:  # noqa: BLE001 - as above
                 brief = "further rows are not described"
                 faults.append(brief if is_brief else _fault(error, row, f"data[{index}]", self._renames))

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import Clamped, Context, Decimal, InvalidOperation, Rounded
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from bybit_sync.enums import LastLiquidityInd, OpenEnum, quoted
+from bybit_sync.rows import ReadOnly
 from bybit_sync.updates import NOTHING
 
 __all__ = [
@@ -117,7 +117,7 @@ def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
             numbers[name] = _number(text)
         except Misfit as misfit:
             raise Misfit(f"holds {quoted(name)}: {offending(text)} {misfit}") from None
-    return MappingProxyType({name: number for name, number in numbers.items() if number is not None})
+    return ReadOnly({name: number for name, number in numbers.items() if number is not None})
 
 
 def _time(value: Any) -> datetime | None:

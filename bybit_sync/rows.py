@@ -6,12 +6,31 @@ anybody asks for them: whoever does pays for reading the frame once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from bybit_sync.parsing import parse
 
-__all__ = ["Frame", "Row"]
+__all__ = ["Frame", "ReadOnly", "Row", "Wire"]
+
+
+class ReadOnly(dict[str, Any]):
+    """A dict that refuses to be changed; its copies, also by ``|``, `copy` and `pickle`, are plain dicts.
+
+    A dict, because hardly anything that writes JSON takes another mapping.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise TypeError("this mapping is read-only; its copy() is not")
+
+
+for _change in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"):
+    setattr(ReadOnly, _change, _refuse)
 
 
 class Frame:
@@ -30,8 +49,8 @@ class Frame:
         return self._message
 
 
-class Row(Mapping[str, Any]):
-    """The object that *path*, keys and indices, leads to in *frame*; read-only."""
+class Row:
+    """Where a row stands: the object that *path*, keys and indices, leads to in *frame*."""
 
     __slots__ = ("_frame", "_path")
 
@@ -43,20 +62,28 @@ class Row(Mapping[str, Any]):
         """Return the object that stands at *index* of the list under *key*."""
         return Row(self._frame, (*self._path, key, index))
 
-    def __getitem__(self, key: str) -> Any:
-        return self._whole()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._whole())
-
-    def __len__(self) -> int:
-        return len(self._whole())
-
-    def __repr__(self) -> str:
-        return repr(self._whole())
-
-    def _whole(self) -> dict[str, Any]:
+    def read(self) -> ReadOnly:
+        """Return what stands there."""
         value = self._frame.message()
         for step in self._path:
             value = value[step]
-        return value  # type: ignore[no-any-return]
+        return ReadOnly(value)
+
+
+class Wire:
+    """The attribute `wire` of a class that keeps it in *slot*: a `Row` becomes what stands there when somebody looks."""
+
+    def __init__(self, slot: Any) -> None:
+        self._slot = slot
+
+    def __get__(self, update: Any, owner: type[Any] | None = None) -> Any:
+        """Return what stands in *update*'s row. Any thread: of two that look at once, either's dict is kept."""
+        held = self._slot.__get__(update, owner)
+        if held.__class__ is Row:
+            held = held.read()
+            self._slot.__set__(update, held)
+        return held
+
+    def __set__(self, update: Any, value: Any) -> None:
+        """Keep *value*: only attrs' ``__init__`` comes here, past what freezes *update*."""
+        self._slot.__set__(update, value)

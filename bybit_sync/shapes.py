@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -16,6 +15,7 @@ from bybit_sync.enums import quoted
 from bybit_sync.leaves import SCOPE, Leaf, Misfit, are_plain
 from bybit_sync.parsing import parse
 from bybit_sync.redaction import get_logger
+from bybit_sync.rows import ReadOnly
 from bybit_sync.updates import NOTHING, draft_class
 
 __all__ = ["Shapes", "Variables", "listed"]
@@ -27,7 +27,7 @@ _MOST = 64
 _LONGEST = 256
 _NAMES = 1_000  # unknown keys that are logged
 
-Read = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
+Read = Callable[[Mapping[str, Any], Any], Any]
 """Makes an update out of a row, and of what is to be its `wire`."""
 Variables = Mapping[str, str]
 """What a function calls the values of a row, by their keys: as their attributes are called, where they have one."""
@@ -62,7 +62,7 @@ class Shapes(dict[tuple[str, ...], Read]):
             self[shape] = self.read_any
         return self[shape]
 
-    def read_any(self, row: Mapping[str, Any], wire: Mapping[str, Any]) -> Any:
+    def read_any(self, row: Mapping[str, Any], wire: Any) -> Any:
         """Read a row of any shape, and with values that are not plain, value by value."""
         draft = self._draft()
         for name, leaf in self.leaves.items():
@@ -75,7 +75,7 @@ class Shapes(dict[tuple[str, ...], Read]):
 
     def strange_in(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what stands in *row* under keys that nobody knows, read-only."""
-        return _extra_of({key: row[key] for key in self._strange(row)})
+        return _extra_of(ReadOnly((key, row[key]) for key in self._strange(row)))
 
     def variables(self, shape: Collection[str]) -> Variables:
         """Return what a function that reads rows of *shape* calls their values."""
@@ -107,7 +107,7 @@ class Shapes(dict[tuple[str, ...], Read]):
                 draft.updated_time = EPOCH + MILLISECOND * int(updated_time) if updated_time > "1" else read_updated_time(...)
                 draft.tpsl_mode = known_tpsl_mode[tpsl_mode] if tpsl_mode in known_tpsl_mode else read_tpsl_mode(tpsl_mode)
                 draft.side = blank_side
-                draft.extra = extra_of(dict(zip(strange, (strange_4, ))))
+                draft.extra = extra_of(ReadOnly(zip(strange, (strange_4, ))))
                 draft.wire = wire
                 draft.__class__ = Update
                 return draft
@@ -115,7 +115,7 @@ class Shapes(dict[tuple[str, ...], Read]):
         variables, strange = self.variables(shape), self._strange(shape)
         told = [name for name in variables.values() if name in self.leaves]
         blanks = {name: leaf.read(leaf.blank) for name, leaf in self.leaves.items() if name not in told}
-        extra = f"extra_of(dict(zip(strange, ({listed(variables[key] for key in strange)}))))" if strange else "NOTHING"
+        extra = f"extra_of(ReadOnly(zip(strange, ({listed(variables[key] for key in strange)}))))" if strange else "NOTHING"
         lines = [
             "def read(values, wire):",
             *taking(variables),
@@ -142,6 +142,7 @@ class Shapes(dict[tuple[str, ...], Read]):
         ours: dict[str, Any] = {
             "Draft": self._draft,
             "NOTHING": NOTHING,
+            "ReadOnly": ReadOnly,
             "Update": self._cls,
             "are_plain": are_plain,
             "extra_of": _extra_of,
@@ -161,8 +162,8 @@ def listed(names: Iterable[str]) -> str:
 _unknown_keys: set[str] = set()
 
 
-def _extra_of(extra: dict[str, Any]) -> Mapping[str, Any]:
-    """Return *extra*, keys that nobody knows and their values, read-only."""
+def _extra_of(extra: ReadOnly) -> Mapping[str, Any]:
+    """Return *extra*, keys that nobody knows and their values, and log each of these keys once."""
     if not extra:
         return NOTHING
     if _LOG.isEnabledFor(logging.DEBUG):
@@ -170,4 +171,4 @@ def _extra_of(extra: dict[str, Any]) -> Mapping[str, Any]:
             if len(_unknown_keys) < _NAMES:
                 _unknown_keys.add(name)
                 _LOG.debug("a new key of the exchange, %s; it is delivered in extra", name)
-    return MappingProxyType(extra)
+    return extra

@@ -45,7 +45,7 @@ from bybit_sync.enums import (
     TriggerBy,
     quoted,
 )
-from bybit_sync.rows import Row
+from bybit_sync.rows import ReadOnly, Row, Wire
 
 __all__ = [
     "NOTHING",
@@ -66,10 +66,11 @@ __all__ = [
 ]
 
 T_co = TypeVar("T_co", covariant=True)
+ClassT = TypeVar("ClassT", bound=type[Any])
 
 _LINE = 160  # characters of the first row that an event shows
 
-NOTHING: Mapping[str, Any] = types.MappingProxyType({})
+NOTHING: Mapping[str, Any] = ReadOnly()
 
 
 class Stream(TextEnum):
@@ -141,9 +142,15 @@ def _made_from(cls: type[Any], arguments: dict[str, Any]) -> Any:
     return cls(**arguments)
 
 
-def _read_only(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+def _read_only(mapping: Any) -> Any:
     """Return *mapping* so that nobody can change it."""
-    return mapping if isinstance(mapping, (types.MappingProxyType, Row)) else types.MappingProxyType(dict(mapping))
+    return mapping if isinstance(mapping, (ReadOnly, Row)) else ReadOnly(mapping)
+
+
+def _lazy(cls: ClassT) -> ClassT:
+    """Let the `wire` of *cls* be read from its frame when somebody looks at it."""
+    setattr(cls, "wire", Wire(vars(cls)["wire"]))  # noqa: B010 - mypy takes it for the attribute of an instance
+    return cls
 
 
 def _key(key: str, kind: str | None = None) -> Any:
@@ -156,6 +163,7 @@ def _aside() -> Any:
     return attrs.field(default=NOTHING, converter=_read_only, eq=False, repr=False)
 
 
+@_lazy
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class PositionUpdate(_Short):
     """A position as it is now; replaces what was known under its `key`.
@@ -270,6 +278,7 @@ class PositionUpdate(_Short):
         return self.category, self.symbol, self.position_idx
 
 
+@_lazy
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class OrderUpdate(_Short):
     """An order as it is now; replaces what was known under its `key`, unless that has a later `updated_time`.
@@ -415,6 +424,7 @@ class OrderUpdate(_Short):
         return (self.order_id,)
 
 
+@_lazy
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class ExtraFee(_Short):
     """A tax on a trade, for accounts of some countries; part of `UserTradeUpdate`.
@@ -438,6 +448,7 @@ class ExtraFee(_Short):
     wire: Mapping[str, Any] = _aside()
 
 
+@_lazy
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class UserTradeUpdate(_Short):
     """One execution of an order of yours, or of a position by the exchange; append it, once per `key`.
@@ -532,6 +543,7 @@ class UserTradeUpdate(_Short):
         return (self.exec_id,)
 
 
+@_lazy
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class CoinBalance(_Short):
     """One coin of an account; amounts are in that coin. Merge it by `coin`: coins that did not change may not be sent.
@@ -593,6 +605,7 @@ class CoinBalance(_Short):
     wire: Mapping[str, Any] = _aside()
 
 
+@_lazy
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class BalanceUpdate(_Short):
     """One account: its totals, which replace what was known under its `key`, and its coins, which merge.

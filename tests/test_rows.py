@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from bybit_sync.dialects import V5
-from bybit_sync.rows import Frame, Row
-from bybit_sync.updates import Stream
+from bybit_sync.enums import AccountType
+from bybit_sync.rows import Frame
+from bybit_sync.updates import BalanceUpdate, Stream
 
 COINS = [{"coin": "BTC", "equity": "0.5"}, {"coin": "USDT", "equity": "10"}]
 ACCOUNTS = [{"accountType": "UNIFIED", "coin": COINS}, {"accountType": "CONTRACT", "totalEquity": "7", "coin": []}]
 BALANCES = V5.channels(Stream.BALANCES, None)[0]
+ORDERS = V5.channels(Stream.ORDERS, None)[0]
 
 
 def received(rows: list[Any]) -> tuple[Any, ...]:
@@ -38,20 +40,55 @@ def test_a_row_inside_a_row_is_its_own() -> None:
 
 def test_a_row_is_read_when_somebody_looks() -> None:
     """An update that nobody asks holds the bytes of its frame, and no texts."""
-    frame = Frame(b'{"data": [{"symbol": "BTCUSDT"}]}')
-    row = Row(frame, ("data", 0))
+    (update,), _ = BALANCES.decode(ACCOUNTS[:1], frame := Frame(json.dumps({"data": ACCOUNTS[:1]}).encode()))
+    assert repr(update) == repr(received(ACCOUNTS[:1])[0])
     assert frame._message is None
-    assert row["symbol"] == "BTCUSDT"
+    assert update.wire["accountType"] == "UNIFIED"
     assert frame._message is not None
+    assert update.wire is update.wire
 
 
-def test_a_row_is_a_read_only_mapping() -> None:
-    """It has what a mapping has, and cannot be changed."""
+def test_a_row_is_a_dict() -> None:
+    """Whatever takes a dict takes it: JSON above all; what is made of it may be changed."""
     (account,) = received(ACCOUNTS[1:])
     assert (len(account.wire), list(account.wire), account.wire.get("nothing")) == (3, [*ACCOUNTS[1]], None)
     assert (account.wire == ACCOUNTS[1], repr(account.wire)) == (True, repr(ACCOUNTS[1]))
-    with pytest.raises(TypeError):
-        account.wire["accountType"] = "SPOT"
+    assert json.loads(json.dumps(account.wire)) == json.loads(json.dumps(dict(account.wire))) == ACCOUNTS[1]
+    made = (account.wire | {}, account.wire.copy(), copy.copy(account.wire), copy.deepcopy(account.wire))
+    assert all(type(one) is dict and one == ACCOUNTS[1] for one in (*made, pickle.loads(pickle.dumps(account.wire))))
+
+
+MAPPINGS: dict[str, Any] = {
+    "wire": lambda: received(ACCOUNTS)[0].wire,
+    "wire, read thoroughly": lambda: BALANCES.decode([ACCOUNTS[0], 7])[0][0].wire,
+    "wire, made by hand": lambda: BalanceUpdate(account_type=AccountType.UNIFIED, wire={"a": 1}).wire,
+    "extra": lambda: received([ACCOUNTS[1] | {"new": 1}])[0].extra,
+    "extra, empty": lambda: received(ACCOUNTS[1:])[0].extra,
+    "fees": lambda: ORDERS.decode([{"orderId": "1", "cumFeeDetail": {"A": "1"}}])[0][0].cum_fee_detail,
+}
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS.values(), ids=MAPPINGS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one.__setitem__("a", 1),
+        lambda one: one.__delitem__("a"),
+        lambda one: one.__ior__({"a": 1}),
+        lambda one: one.update(a=1),
+        lambda one: one.setdefault("a", 1),
+        lambda one: one.pop("a", None),
+        lambda one: one.popitem(),
+        lambda one: one.clear(),
+    ],
+)
+def test_a_mapping_is_read_only(mapping: Any, change: Any) -> None:
+    """No consumer changes what another will see, in any of a dict's ways."""
+    held = mapping()
+    before = dict(held)
+    with pytest.raises(TypeError, match="read-only"):
+        change(held)
+    assert (type(held | {}), held) == (dict, before)
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda update: pickle.loads(pickle.dumps(update))])

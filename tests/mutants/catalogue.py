@@ -605,6 +605,8 @@ MUTANTS: Final = (
     Mutant(
         "show another row's wire", "decoding.py", 'Row(frame, ("data", i))', 'Row(frame, ("data", 0))', "tests/test_rows.py"
     ),
+    Mutant("let a consumer change what others see", "rows.py", '"setdefault", "update")', '"update")', "tests/test_rows.py"),
+    Mutant("show a row's place for the row", "rows.py", "if held.__class__ is Row:", "if False:", "tests/test_rows.py"),
     Mutant(
         "read an escaped text as it stands",
         "patterns.py",
