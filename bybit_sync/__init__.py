@@ -27,73 +27,78 @@ for made. What they make ends like this:
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from bybit_sync._version import __version__
-from bybit_sync.client import Client
-from bybit_sync.dialects import DIALECTS, V3, V5, Dialect
-from bybit_sync.enums import (
-    AccountType,
-    CancelType,
-    Category,
-    ColRes,
-    CreateType,
-    ExecType,
-    FeeType,
-    LastLiquidityInd,
-    MarketUnit,
-    OcoTriggerBy,
-    OpenEnum,
-    OrderStatus,
-    OrderType,
-    PlaceType,
-    PositionStatus,
-    RejectReason,
-    Side,
-    SlippageToleranceType,
-    SmpType,
-    StopOrderType,
-    SubFeeType,
-    TimeInForce,
-    TpslMode,
-    TriggerBy,
-)
-from bybit_sync.environments import ENVIRONMENTS, Environment
-from bybit_sync.errors import (
-    AuthenticationError,
-    BybitSyncError,
-    ClientClosed,
-    ConfigurationError,
-    ConnectionFailed,
-    ConnectionLost,
-    ConnectTimeout,
-    HandshakeRejected,
-    ProtocolError,
-    QueueOverflow,
-    RecordingError,
-    Refused,
-    SubscriptionClosed,
-    SubscriptionRejected,
-    TLSError,
-)
-from bybit_sync.outlet import AnyEvent, EventQueue
-from bybit_sync.pacing import Backoff, ConnectLimit
-from bybit_sync.plain import to_dict
-from bybit_sync.playback import replay
-from bybit_sync.recording import Recorder
-from bybit_sync.rsa import rsa_signer
-from bybit_sync.status import Health, State, StatusChange
-from bybit_sync.subscription import Subscription, SubscriptionHealth, SubscriptionState
-from bybit_sync.updates import (
-    BalanceUpdate,
-    CoinBalance,
-    Event,
-    ExtraFee,
-    Gap,
-    GapReason,
-    OrderUpdate,
-    PositionUpdate,
-    Stream,
-    UserTradeUpdate,
-)
+
+if TYPE_CHECKING:
+    from bybit_sync.client import Client
+    from bybit_sync.dialects import DIALECTS, V3, V5, Dialect
+    from bybit_sync.enums import (
+        AccountType,
+        CancelType,
+        Category,
+        ColRes,
+        CreateType,
+        ExecType,
+        FeeType,
+        LastLiquidityInd,
+        MarketUnit,
+        OcoTriggerBy,
+        OpenEnum,
+        OrderStatus,
+        OrderType,
+        PlaceType,
+        PositionStatus,
+        RejectReason,
+        Side,
+        SlippageToleranceType,
+        SmpType,
+        StopOrderType,
+        SubFeeType,
+        TimeInForce,
+        TpslMode,
+        TriggerBy,
+    )
+    from bybit_sync.environments import ENVIRONMENTS, Environment
+    from bybit_sync.errors import (
+        AuthenticationError,
+        BybitSyncError,
+        ClientClosed,
+        ConfigurationError,
+        ConnectionFailed,
+        ConnectionLost,
+        ConnectTimeout,
+        HandshakeRejected,
+        ProtocolError,
+        QueueOverflow,
+        RecordingError,
+        Refused,
+        SubscriptionClosed,
+        SubscriptionRejected,
+        TLSError,
+    )
+    from bybit_sync.outlet import AnyEvent, EventQueue
+    from bybit_sync.pacing import Backoff, ConnectLimit
+    from bybit_sync.plain import to_dict
+    from bybit_sync.playback import replay
+    from bybit_sync.recording import Recorder
+    from bybit_sync.rsa import rsa_signer
+    from bybit_sync.status import Health, State, StatusChange
+    from bybit_sync.subscription import Subscription, SubscriptionHealth, SubscriptionState
+    from bybit_sync.updates import (
+        BalanceUpdate,
+        CoinBalance,
+        Event,
+        ExtraFee,
+        Gap,
+        GapReason,
+        OrderUpdate,
+        PositionUpdate,
+        Stream,
+        UserTradeUpdate,
+    )
 
 __all__ = [
     "DIALECTS",
@@ -168,3 +173,35 @@ __all__ = [
     "rsa_signer",
     "to_dict",
 ]
+
+if not TYPE_CHECKING:
+    # Loaded when the first of these names is asked for: pytest imports this package at every start, for the sake of its
+    # fixtures, and whoever patches ssl or socket has to come first.
+    _HOMES = (
+        "bybit_sync.client",
+        "bybit_sync.dialects",
+        "bybit_sync.enums",
+        "bybit_sync.environments",
+        "bybit_sync.errors",
+        "bybit_sync.outlet",
+        "bybit_sync.pacing",
+        "bybit_sync.plain",
+        "bybit_sync.playback",
+        "bybit_sync.recording",
+        "bybit_sync.rsa",
+        "bybit_sync.status",
+        "bybit_sync.subscription",
+        "bybit_sync.updates",
+    )
+
+    def __getattr__(name: str) -> object:
+        """Return what is public and was not asked for yet."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        for home in _HOMES:
+            module = import_module(home)
+            globals().update((public, getattr(module, public)) for public in module.__all__ if public in __all__)
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted(__all__)

@@ -54,13 +54,21 @@ def test_each_test_has_an_exchange_of_its_own(tmp_path: Path) -> None:
 
 
 def test_who_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
-    """Nothing of the simulator and of what it needs is imported."""
+    """Nothing but the plugin is imported, not even the package that it lies in: who patches ssl or socket comes first."""
     text = (
         "import sys\n"
         "def test_nothing_is_there():\n"
-        "    assert not {name for name in sys.modules if name.startswith(('bybit_sync.simulator', 'websockets', 'rich'))}\n"
+        "    mine = {name for name in sys.modules if name.partition('.')[0] in ('bybit_sync', 'websocket', 'websockets')}\n"
+        "    assert mine == {'bybit_sync', 'bybit_sync._version', 'bybit_sync.pytest_plugin'}\n"
     )
     done = pytest(cwd=user_s_test(tmp_path, text))
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_a_conftest_that_patches_the_standard_library_comes_in_time(tmp_path: Path) -> None:
+    """As gevent's has to: it warns when ssl was imported before it, by whatever plugin."""
+    (tmp_path / "conftest.py").write_text("import sys\nassert 'ssl' not in sys.modules\n")
+    done = pytest(cwd=user_s_test(tmp_path, "def test_mine(): pass\n"))
     assert "1 passed" in done.stdout, done.stdout
 
 
