@@ -22,7 +22,7 @@ from attrs import frozen
 
 from bybit_sync.arguments import check_ran
 from bybit_sync.bell import Bell
-from bybit_sync.clock import ExchangeClock, Moment, seconds_asleep
+from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.environments import Environment
 from bybit_sync.errors import (
     ClientClosed,
@@ -125,10 +125,10 @@ class Connection:
         self._closing = False
         self._notifier = Notifier(settings.on_status, self._start_helper, log) if settings.on_status else None
         # From here on: only the connection thread; others may look.
-        self.roster: Roster = Roster(self._subscription_ended)
+        self._clock = ExchangeClock()
+        self.roster: Roster = Roster(self._clock, self._subscription_ended)
         self._clerk = Clerk(settings.credentials, name=settings.name, patient=settings.patient_signer)
         self._patience = Patience(settings.backoff, settings.timings)
-        self._clock: ExchangeClock | None = None
         self._session: Session | None = None
         self._transport: Transport | None = None
         self._epoch = 0
@@ -142,7 +142,7 @@ class Connection:
         self._outage = Outage(log, settings.timings)
         self._drop_wanted = False
         self._is_listening = False
-        self._asleep = 0.0
+        self._asleep_ns = 0
         self._glance_at = 0.0
 
     # --- any thread ---
@@ -277,7 +277,7 @@ class Connection:
             last_error=self.last_error,
             last_frame_age=(now.ns - last_data_ns) * 1e-9 if last_data_ns is not None else None,
             ping_rtt=session.ping_rtt if session else None,
-            clock_offset=clock.offset if clock else None,
+            clock_offset=clock.offset,
             fresh_as_of=session.fresh_as_of if session else None,
             subscriptions=tuple(s.health(clock, now) for s in self.roster),
         )
@@ -460,10 +460,9 @@ class Connection:
         # What was wished for until now belongs to this login.
         self._stop_without_reason()
         now = Moment.now()
-        clock = self._clock = self._clock or ExchangeClock(now)
         self._drop_wanted = False
-        self._asleep = seconds_asleep()
-        session = Session(self._settings.terms, epoch=self._epoch + 1, clock=clock, wanted=self.roster.wanted(), now=now)
+        self._asleep_ns = now.asleep_ns
+        session = Session(self._settings.terms, epoch=self._epoch + 1, clock=self._clock, wanted=self.roster.wanted(), now=now)
         self._session = session
         try:
             while True:
@@ -482,7 +481,7 @@ class Connection:
         except ENDINGS as error:
             reason = session.ending(error)
             self._redact(reason)
-            self.roster.lose(session.complete_until(), reason)
+            self.roster.lose(reason)
             if self._recorder is not None:
                 self._recorder.lost(str(reason))
             raise reason from reason.__cause__
@@ -501,11 +500,11 @@ class Connection:
                 # What the exchange had sent before is still delivered; this raises the same when there is no more.
                 self._listen(session, transport)
                 raise  # pragma: no cover - as said
-            # Pushes may come before a subscribe is known to have left. All else has its time from then on: signing took some.
-            at = began if request.op == "subscribe" else Moment.now()
-            session.sent(request, at)
+            # An answer has its time from now on, as signing took some. What it tells of the exchange's time is no older than
+            # the beginning: it may have come before we knew that the request is out.
+            session.sent(request, Moment.now(), began=began)
             if self._recorder is not None:
-                self._recorder.sent(request, at)
+                self._recorder.sent(request, began)
 
     def _listen(self, session: Session, transport: Transport) -> None:
         # A queue that blocks, or a log handler, keeps the other clients of this process waiting for a moment only.
@@ -519,8 +518,10 @@ class Connection:
                 _floor.leave()
 
     def _listen_now(self, session: Session, transport: Transport) -> None:
-        now, recorder = Moment.now(), self._recorder
+        recorder = self._recorder
         for frame in transport.receive():
+            # Of this frame: passing on the one before it may have taken long.
+            now = transport.read_at
             if recorder is not None:
                 recorder.received(frame, now)
             for news in session.receive(frame, now):
@@ -541,11 +542,12 @@ class Connection:
         began = transport.frame_since
         if began is not None and now.seconds - began > self._times.frame:
             raise ConnectionLost(f"the exchange stalled inside a frame for {now.seconds - began:.0f} s")
-        slept, self._asleep = seconds_asleep() - self._asleep, seconds_asleep()
+        slept, self._asleep_ns = (now.asleep_ns - self._asleep_ns) * 1e-9, now.asleep_ns
         if slept > self._times.asleep:
             self.log.info("this machine was suspended for %.0f s: asking whether the connection still lives", slept)
             session.doubt(now)
-        session.tick(now)
+        for news in session.tick(now):
+            self._pass_on(news, session, now)
         for subscription in self.roster:
             subscription.remind(now.seconds, self._times)
 
@@ -560,7 +562,7 @@ class Connection:
             self._ever_confirmed = True
             self.situation.hope()
             self._kept = self._kept or self.roster.is_given(news.stream)
-            self.roster.confirm(news.stream, session.clock, news.asked, now, session.epoch)
+            self.roster.confirm(news.stream, session.coverage, news.asked, now, session.epoch)
         elif isinstance(news, LoggedIn):
             self._epoch = session.epoch
             self._connected_at = now.utc
@@ -594,8 +596,7 @@ class Connection:
     # --- the ends of subscriptions ---
 
     def _end(self, subscription: Subscription[Any], error: BaseException, now: Moment) -> None:
-        at = self._clock.at(now) if self._clock else now.utc
-        self.roster.end(subscription, error, at, now, self._epoch)
+        self.roster.end(subscription, error, now, self._epoch)
 
     def _subscription_ended(self, subscription: Subscription[Any], error: BaseException, told: bool) -> None:  # noqa: FBT001
         if not self.roster.has(subscription.stream) and self._session is not None:
@@ -631,7 +632,7 @@ class Connection:
         if session.is_confirmed(subscription.stream):
             self._kept = self._kept or not subscription.awaited
             self.situation.hope()
-            self.roster.confirm_one(subscription, session.clock, now, now, session.epoch)
+            self.roster.confirm_one(subscription, session.coverage, now, now, session.epoch)
         else:
             session.want(subscription.stream, now)
 

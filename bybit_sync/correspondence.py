@@ -22,20 +22,23 @@ class Correspondence:
 
     def ask(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:
         """Have a request sent that will be answered; return its req_id."""
-        self._numbers += 1
-        req_id = f"{self._mark}-{self._numbers}"
+        req_id = self._number()
         self._outbox.append(Request(op, argument, req_id))
         return req_id
 
     def ping(self) -> None:
-        """Have a ping sent."""
-        self._outbox.append(Request("ping"))
+        """Have a ping sent, with a number that its pong repeats."""
+        self._outbox.append(Request("ping", req_id=self._number()))
+
+    def _number(self) -> str:
+        self._numbers += 1
+        return f"{self._mark}-{self._numbers}"
 
     def take(self) -> list[Request]:
         """Take what is to be sent, in order."""
         taken, self._outbox = self._outbox, []
         # Remembered before it is sent, so that an answer never finds nobody waiting; but not before it is about to be.
-        self._unanswered.update((request.req_id, request) for request in taken if request.req_id is not None)
+        self._unanswered.update((str(request.req_id), request) for request in taken if request.op != "ping")
         return taken
 
     def awaits(self, op: str, argument: str) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from bybit_sync.clock import Moment
+from bybit_sync.pings import Pings
 from bybit_sync.timings import Timings
 
 __all__ = ["Heartbeat"]
@@ -16,17 +15,14 @@ class Heartbeat:
     def __init__(self, times: Timings, now: Moment) -> None:
         self._times = times
         self.rtt: float | None = None
-        """The seconds that the last pong took."""
-        self.fresh_as_of: datetime | None = None
-        """The exchange's time in the last pong: frames arrive in order, so all that it wrote before has been read."""
+        """The seconds that the last pong took of which it is known which ping it answers."""
         self._heard = now.seconds
         self._last_pong = now.seconds
         self._next_ping = now.seconds + times.ping_interval
-        # The last ping, until its pong: the exchange may leave pings out, and gives its pongs no numbers.
-        self._pinged: Moment | None = None
+        self._pings = Pings()
         # The first ping since anything was heard.
         self._unheard: float | None = None
-        self._doubtful_until: float | None = None
+        self._doubtful = False
 
     def next_deadline(self) -> float:
         """Return when a ping is due or the exchange counts as gone, on the monotonic clock."""
@@ -40,33 +36,35 @@ class Heartbeat:
         """Take note that a ping is on its way out."""
         self._next_ping = now.seconds + self._times.ping_interval
 
-    def pinged(self, now: Moment) -> None:
-        """Take note that a ping went out."""
-        self._pinged = now
+    def pinged(self, req_id: str | None, began: Moment, now: Moment) -> None:
+        """Take note that a ping went out *now*; its sending *began* a moment earlier."""
+        self._pings.sent(req_id, began)
         if self._unheard is None:
             self._unheard = now.seconds
 
-    def ponged(self, at: datetime | None, now: Moment) -> Moment | None:
-        """Take note of a pong that tells the exchange's time *at*; return when its ping was sent, if that can be told."""
-        sent, self._pinged = self._pinged, None
+    def ponged(self, req_id: str | None, now: Moment) -> Moment | None:
+        """Take note of a pong; return a moment before it was written, when a ping was sent, if that can be told."""
         self._last_pong = now.seconds
-        if sent is not None:
-            self.rtt = (now.ns - sent.ns) * 1e-9
-        if at is not None:
-            self.fresh_as_of = at
-        return sent
+        echo = self._pings.answered(req_id)
+        if echo is None:
+            return None
+        if echo.exact:
+            self.rtt = (now.ns - echo.since.ns) * 1e-9
+        return echo.since
 
     def doubt(self, now: Moment) -> None:
         """Ask at once, and give the exchange little time: the machine slept, and the connection may be long gone."""
         self._next_ping = now.seconds
-        self._doubtful_until = now.seconds + self._times.probe
+        # What was asked before the sleep proves nothing; its time begins when it went out.
+        self._unheard = None
+        self._doubtful = True
 
     def heard(self, ns: int) -> None:
         """Take note that bytes of a data frame arrived, at *ns* on the monotonic clock."""
         seconds = ns * 1e-9
         if seconds > self._heard:
             self._heard = seconds
-            self._unheard = self._doubtful_until = None
+            self._unheard, self._doubtful = None, False
 
     def silence(self, now: Moment) -> float | None:
         """Return how long the exchange has been silent, if that is too long."""
@@ -80,4 +78,4 @@ class Heartbeat:
         # A ping must have had its time: after this process was stopped or held up, silence alone proves nothing.
         asked = self._next_ping if self._unheard is None else self._unheard
         patient = max(self._heard + self._times.ping_interval, asked) + self._times.pong_timeout
-        return patient if self._doubtful_until is None else min(patient, self._doubtful_until)
+        return min(patient, asked + self._times.probe) if self._doubtful else patient

@@ -30,7 +30,6 @@ class Login:
         self._times = terms.timings
         self._clock = clock
         self._post = post
-        self.accepted_at: Moment | None = None
         self._refusal: AuthenticationError | None = None
         self._ask(now)
 
@@ -53,7 +52,6 @@ class Login:
         """Take the exchange's answer. Raises `AuthenticationError` when it is a no that another clock cannot mend."""
         if answer.success:
             self._phase = Phase.ACCEPTED
-            self.accepted_at = now
             return
         refusal = understand(answer.text, answer.code)
         error = self._error(answer.text, refusal)

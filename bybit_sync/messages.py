@@ -70,9 +70,10 @@ class Answer:
 
 @frozen
 class Pong:
-    """The answer to a ping: *at* is the exchange's clock, None when it did not say."""
+    """The answer to a ping: *at* is the exchange's clock, *req_id* the ping's number, None when it did not say."""
 
     at: datetime | None
+    req_id: str | None = None
 
 
 @frozen
@@ -118,7 +119,7 @@ def read(message: Mapping[str, Any]) -> Push | Answer | Pong | Stranger:
     if op in _ANSWERED:
         return _answer(op, message)
     if op == "pong" or (op == "ping" and message.get("ret_msg") == "pong"):
-        return Pong(_pong_time(message))
+        return Pong(_pong_time(message), _number(message))
     return Stranger(_shape(message), may_hold_rows="op" not in message or "data" in message)
 
 
@@ -163,7 +164,7 @@ def _answer(op: str, message: Mapping[str, Any]) -> Answer:
         success=_is_yes(message, code) and not failed,
         text=text,
         code=code if type(code) is int else None,
-        req_id=_name(message.get("req_id")) or _name(message.get("reqId")) or None,
+        req_id=_number(message),
         topic=named[1] if named else listed[0] if len(listed) == 1 else None,
     )
 
@@ -176,6 +177,10 @@ def _is_yes(message: Mapping[str, Any], code: object) -> bool:
 def _topics(data: object, key: str) -> list[str]:
     value = data.get(key) if isinstance(data, dict) else None
     return [_name(topic) for topic in value[:_MOST_TOPICS] if type(topic) is str] if isinstance(value, list) else []
+
+
+def _number(message: Mapping[str, Any]) -> str | None:
+    return _name(message.get("req_id")) or _name(message.get("reqId")) or None
 
 
 def _name(value: object) -> str:

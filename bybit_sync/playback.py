@@ -127,9 +127,8 @@ class _Playback:
         self.name = "replay"
         self.log = ClientLog(self.name)
         self._environment = "the exchange"
-        self._roster = Roster(lambda _subscription, _error, _told: None)
+        self._roster = Roster(ExchangeClock(), lambda _subscription, _error, _told: None)
         self._session: _Session | None = None
-        self._clock: ExchangeClock | None = None
         self._last: Moment | None = None
         self._epoch = 0
         self._basket = _Basket()
@@ -165,7 +164,7 @@ class _Playback:
         elif channel is not None and request.op == "unsubscribe":
             session.recall(request)
             session.unwant(channel.stream)
-            self._lose(self._of(channel.stream), session, "the recorded client unsubscribed")
+            self._lose(self._of(channel.stream), "the recorded client unsubscribed")
         elif request.op in ("auth", "ping"):
             session.recall(request)
             session.sent(request, line.moment)
@@ -173,19 +172,19 @@ class _Playback:
     def _lost(self, reason: str) -> None:
         session, self._session = self._session, None
         if session is not None:
-            self._lose(list(self._roster), session, reason)
+            self._lose(list(self._roster), reason)
 
     def _pass_on(self, news: Sequence[News], session: _Session, now: Moment) -> None:
         for item in news:
             if isinstance(item, Event):
                 self._roster.deliver(item, now)
             elif isinstance(item, Confirmed):
-                self._roster.confirm(item.stream, session.clock, item.asked, now, session.epoch)
+                self._roster.confirm(item.stream, session.coverage, item.asked, now, session.epoch)
             elif isinstance(item, LoggedIn):
                 self._epoch = session.epoch
             elif isinstance(item, Rejected):
                 for subscription in self._of(item.stream):
-                    self._roster.end(subscription, item.error, session.clock.at(now), now, self._epoch)
+                    self._roster.end(subscription, item.error, now, self._epoch)
 
     # --- logins ---
 
@@ -205,8 +204,8 @@ class _Playback:
         return session
 
     def _open(self, now: Moment) -> _Session:
-        if self._clock is None or self._last is None or not _is_same_clock(self._last, now):
-            self._clock = ExchangeClock(now)
+        if self._last is None or not _is_same_clock(self._last, now):
+            self._roster.clock = ExchangeClock()
         terms = Terms(
             dialect=next(iter(DIALECTS.values())),
             categories=None,
@@ -216,7 +215,7 @@ class _Playback:
             log=_SILENT,
             redact=str,
         )
-        return _Session(terms, epoch=self._epoch + 1, clock=self._clock, now=now)
+        return _Session(terms, epoch=self._epoch + 1, clock=self._roster.clock, now=now)
 
     # --- subscriptions ---
 
@@ -234,10 +233,10 @@ class _Playback:
         if channel is not None and not session.knows(channel):
             self._subscribe(channel, None, session)
 
-    def _lose(self, subscriptions: Sequence[Subscription[Any]], session: _Session, reason: str) -> None:
+    def _lose(self, subscriptions: Sequence[Subscription[Any]], reason: str) -> None:
         error = ConnectionLost(reason)
         for subscription in subscriptions:
-            subscription.lose(session.complete_until(), error)
+            subscription.lose(error)
 
     def _of(self, stream: Stream) -> list[Subscription[Any]]:
         return [subscription for subscription in self._roster if subscription.stream is stream]
@@ -286,6 +285,7 @@ class _Session(Session):
         """Whether its login was not recorded."""
         self._post = self._sent_post = _SentPost("")
         self._topics = self._sent_topics = _SentTopics(terms, self._post, {})
+        self._topics.tells_gaps = True
         self._login = Login(terms, clock, self._post, now)
 
     def knows(self, channel: Channel) -> bool:
@@ -295,6 +295,13 @@ class _Session(Session):
     def recall(self, request: Request) -> None:
         """Await the answer to *request*."""
         self._sent_post.recall(request)
+        if request.op == "ping" and self.coverage.told is None:
+            # Gaps waited for its pong, as far as it was sent before they were told.
+            self._topics.tells_gaps = False
+
+    def receive(self, frame: bytes, now: Moment) -> Sequence[News]:
+        """Return what *frame* means, behind what was due before it."""
+        return [*self._overdue_gaps(now), *super().receive(frame, now)]
 
     def wish(self, channel: Channel, request: Request | None, *, returning: bool) -> None:
         """Await the answer to *request*, which asked for *channel*; None when nobody saw it."""
@@ -315,7 +322,8 @@ class _SentPost(Correspondence):
 
     def recall(self, request: Request) -> None:
         """Await the answer to *request*."""
-        self._unanswered[str(request.req_id)] = request
+        if request.op != "ping":
+            self._unanswered[str(request.req_id)] = request
 
 
 class _SentTopics(Topics):
@@ -348,7 +356,7 @@ def _read_request(frame: str) -> tuple[Request, Sequence[Any]]:
     says = _read_object(frame)
     args = says.get("args")
     args = args if isinstance(args, list) else []
-    return Request(says.get("op", ""), args[0] if args else None, str(says.get("req_id", ""))), args
+    return Request(says.get("op", ""), args[0] if args else None, str(says.get("req_id", "")) or None), args
 
 
 def _topic(frame: str) -> str:

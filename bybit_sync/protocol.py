@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.correspondence import Correspondence
 from bybit_sync.dialects import Channel
 from bybit_sync.errors import ConnectionLost, ProtocolError
@@ -50,6 +50,8 @@ class Session:
         self.epoch = epoch
         self._terms = terms
         self.clock = clock
+        self.coverage = Coverage(clock)
+        """Up to when all that it pushed has been read."""
         self._post = Correspondence(f"{now.ns:x}")
         self._heartbeat = Heartbeat(terms.timings, now)
         self._topics = Topics(terms, self._post, wanted)
@@ -57,6 +59,8 @@ class Session:
         self._unreadable: deque[float] = deque(maxlen=UNREADABLE_FRAMES)
         self._doom: ProtocolError | None = None
         self._shapes: set[str] = set()
+        # Until when gaps wait for the first pong; None before the ping for it is out, and afterwards.
+        self._gaps_wait_until: float | None = None
         # None when something happened that may have made it earlier, or late.
         self._next_deadline: float | None = None
 
@@ -79,6 +83,8 @@ class Session:
         deadlines = [self._heartbeat.next_deadline(), *self._topics.due()]
         if self._login.due is not None:
             deadlines.append(self._login.due)
+        if self._gaps_wait_until is not None:
+            deadlines.append(self._gaps_wait_until)
         return min(deadlines)
 
     @property
@@ -92,13 +98,12 @@ class Session:
 
     def complete_until(self) -> datetime | None:
         """Return the last instant, in exchange time, up to which every confirmed stream is known complete."""
-        accepted = self._login.accepted_at
-        return self.fresh_as_of or (self.clock.at(accepted) if accepted is not None else None)
+        return self.coverage.complete_until()
 
     @property
     def fresh_as_of(self) -> datetime | None:
         """The exchange's time in the last pong, None before the first."""
-        return self._heartbeat.fresh_as_of
+        return self.coverage.told
 
     @property
     def ping_rtt(self) -> float | None:
@@ -107,15 +112,20 @@ class Session:
 
     # --- fed ---
 
-    def sent(self, request: Request, now: Moment) -> None:
-        """Take note that *request* went out at *now*: the exchange's time to answer begins."""
+    def sent(self, request: Request, now: Moment, *, began: Moment | None = None) -> None:
+        """Take note that *request* went out at *now*: the exchange's time to answer begins.
+
+        It had been on its way since *began*: the exchange may have taken it, and answered, before we were told that it is out.
+        """
         self._next_deadline = None
         if request.op == "ping":
-            self._heartbeat.pinged(now)
+            self._heartbeat.pinged(request.req_id, began or now, now)
+            if self._login.is_accepted and not self._topics.tells_gaps and self._gaps_wait_until is None:
+                self._gaps_wait_until = now.seconds + self._terms.timings.probe
         elif request.op == "auth":
             self._login.sent(now)
         elif request.op == "subscribe":
-            self._topics.sent(request, now)
+            self._topics.sent(request, began or now)
 
     def want(self, stream: Stream, now: Moment, *, returning: bool = False) -> None:
         """Subscribe to *stream*, now or as soon as the login is accepted."""
@@ -175,8 +185,8 @@ class Session:
             return self._answer(meaning, now)
         return self._strange(frame, meaning.shape, now, may_hold_rows=meaning.may_hold_rows)
 
-    def tick(self, now: Moment) -> None:
-        """Do what is due at *now*. Raises `ConnectionLost` when the exchange did not do what was."""
+    def tick(self, now: Moment) -> Sequence[News]:
+        """Do what is due at *now*, and return what follows. Raises `ConnectionLost` when the exchange did not do its part."""
         self._next_deadline = None
         if self._doom is not None:
             raise self._doom
@@ -189,6 +199,7 @@ class Session:
             )
         self._login.check(now)
         self._topics.chase(now)
+        return self._overdue_gaps(now)
 
     def ending(self, error: Exception) -> Exception:
         """Return why the session really ends, when *error* ends it: a login refused outweighs what follows from it."""
@@ -212,10 +223,12 @@ class Session:
 
     def _login_answered(self, answer: Answer, now: Moment) -> Sequence[News]:
         self._login.answered(answer, now)
-        news = [LoggedIn(), *self._topics.open(now)] if self._login.is_accepted else ()
-        # Its pong tells the exchange's time, which the next login or the first gap needs.
+        # Its pong tells the exchange's time, which the next login or the first gap needs: before any subscribe.
         self._ping(now)
-        return news
+        if not self._login.is_accepted:
+            return ()
+        self.coverage.logged_in = now
+        return [LoggedIn(), *self._topics.open(now)]
 
     def _check_still_logged_in(self, answer: Answer) -> None:
         text = answer.text.lower()
@@ -238,13 +251,25 @@ class Session:
             self._terms.log.warning("data arrives, but no pong for %.0f s: how fresh it is cannot be told", silent)
 
     def _pong(self, pong: Pong, now: Moment) -> Sequence[News]:
-        sent = self._heartbeat.ponged(pong.at, now)
-        if pong.at is None or sent is None:
+        sent = self._heartbeat.ponged(pong.req_id, now)
+        if pong.at is None:
+            return self._tell_gaps(now)
+        self.coverage.told = pong.at
+        if sent is None:
             return ()
         self._learn(pong.at, sent, now)
         if self._login.is_measuring:
             self._login.again(now)
-        return ()
+        return self._tell_gaps(now)
+
+    def _overdue_gaps(self, now: Moment) -> Sequence[News]:
+        """Return the gaps that have waited long enough for the exchange's time: it may never answer a ping."""
+        overdue = self._gaps_wait_until is not None and now.seconds >= self._gaps_wait_until
+        return self._tell_gaps(now) if overdue else ()
+
+    def _tell_gaps(self, now: Moment) -> Sequence[News]:
+        self._gaps_wait_until = None
+        return () if self._topics.tells_gaps else self._topics.tell_gaps(now)
 
     def _learn(self, told: datetime, sent: Moment, now: Moment) -> None:
         first = self.clock.offset is None
@@ -322,7 +347,7 @@ class Session:
         detail = self._terms.redact("; ".join(faults[:FAULTS_TOLD]))
         if topic and self._is_new(f"{topic} {_shape(faults[0])}"):
             self._terms.log.warning("%s: what arrived cannot be read: %s", topic, printable(detail))
-        until = self.clock.at(now)
+        until = self.clock.latest(now)
         gap = Gap(
             reason=GapReason.UNDECODABLE,
             since=min(self.complete_until() or until, until),

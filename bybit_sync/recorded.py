@@ -51,8 +51,8 @@ class Line(NamedTuple):
 
 def print_line(line: Line) -> str:
     """Return *line* as it stands in the file, its end included; ASCII only."""
-    (ns, utc), direction, frame = line
-    when = utc.replace(tzinfo=None).isoformat(timespec="microseconds")
+    moment, direction, frame = line
+    ns, when = moment.ns, moment.utc.replace(tzinfo=None).isoformat(timespec="microseconds")
     way, text = direction.value, json.dumps(frame)
     return f'{{"recv_ns": {ns}, "recv_utc": "{when}Z", "direction": "{way}", "frame": {text}}}\n'
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Any
 
-from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.subscription import Subscription, SubscriptionState
 from bybit_sync.updates import Event, Stream
 
@@ -18,7 +17,9 @@ Subscriptions = tuple[Subscription[Any], ...]
 class Roster:
     """The open subscriptions of a client by stream. Changed by the connection thread only; may be read from any."""
 
-    def __init__(self, ended: Callable[[Subscription[Any], BaseException, bool], None]) -> None:
+    def __init__(self, clock: ExchangeClock, ended: Callable[[Subscription[Any], BaseException, bool], None]) -> None:
+        self.clock = clock
+        """The exchange's."""
         self._ended = ended
         # Tuples, replaced as a whole: another thread that reads one never sees half a change.
         self._streams: dict[Stream, Subscriptions] = dict.fromkeys(Stream, ())
@@ -83,36 +84,34 @@ class Roster:
             try:
                 subscription.deliver(own)
             except BaseException as error:  # noqa: BLE001 - a queue may raise anything, and costs itself only
-                self.end(subscription, error, event.created_at or event.received_at, now, event.epoch)
+                self.end(subscription, error, now, event.epoch)
 
-    def confirm(self, stream: Stream, clock: ExchangeClock, asked: Moment, now: Moment, epoch: int) -> None:
+    def confirm(self, stream: Stream, coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> None:
         """Tell all that receive *stream* that it is subscribed."""
         for subscription in self._streams[stream]:
-            self.confirm_one(subscription, clock, asked, now, epoch)
+            self.confirm_one(subscription, coverage, asked, now, epoch)
 
-    def confirm_one(
-        self, subscription: Subscription[Any], clock: ExchangeClock, asked: Moment, now: Moment, epoch: int
-    ) -> None:
+    def confirm_one(self, subscription: Subscription[Any], coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> None:
         """Tell *subscription* that its stream is subscribed."""
         try:
-            subscription.confirm(clock, asked, now, epoch)
+            subscription.confirm(coverage, asked, now, epoch)
         except BaseException as error:  # noqa: BLE001 - as in `deliver`
-            self.end(subscription, error, clock.at(now), now, epoch)
+            self.end(subscription, error, now, epoch)
 
     def debtors(self) -> tuple[Subscription[Any], ...]:
         """Return those that are closed or have ended, and whose queue had no room for their last gap."""
         # One that was given up stays in the list until the connection thread looks again.
         return tuple(subscription for subscription in self._debtors if subscription.has_gap_left)
 
-    def lose(self, complete_until: datetime | None, error: BaseException) -> None:
+    def lose(self, error: BaseException) -> None:
         """Tell all that the connection is gone."""
         for subscription in self:
-            subscription.lose(complete_until, error)
+            subscription.lose(error)
 
-    def end(self, subscription: Subscription[Any], error: BaseException, at: datetime, now: Moment, epoch: int) -> None:
+    def end(self, subscription: Subscription[Any], error: BaseException, now: Moment, epoch: int) -> None:
         """End *subscription* with *error*."""
         self.remove(subscription)
-        told = subscription.end(error, at, now, epoch)
+        told = subscription.end(error, self.clock, now, epoch)
         if told:
             self._settle_later(subscription)
         self._ended(subscription, error, told)

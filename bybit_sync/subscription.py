@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from bybit_sync.arguments import check_ran, not_negative
 from bybit_sync.buffer import Buffer, with_gap
-from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.enums import TextEnum
 from bybit_sync.errors import ConfigurationError, SubscriptionClosed, again, describe
 from bybit_sync.logs import ClientLog
@@ -153,10 +153,11 @@ class Subscription(Generic[T]):
         # How many events were taken at the last look, and since when it has been so many.
         self._taken = 0
         self._untouched: float | None = None
-        # When it was last asked for, and on which clock the exchange's time of that is told: it gets more exact with each pong.
-        self._asked: tuple[ExchangeClock, Moment] | None = None
-        # The exchange's time up to which nothing was missing when the connection was lost, and why it was.
-        self._complete_until: datetime | None = None
+        # When it was last asked for, and what has been read since; their time by the exchange's clock is told as late as
+        # possible, as each pong makes it more exact.
+        self._asked: Moment | None = None
+        self._coverage: Coverage | None = None
+        # Why the connection was lost.
         self._lost: BaseException | None = None
         self._undecodable = 0
         self._handler_errors = 0
@@ -356,8 +357,8 @@ class Subscription(Generic[T]):
         if self._way.overflowing and not overflowing:
             self._owner.log.warning("%s: the consumer is too slow, events are dropped", self.stream.value)
 
-    def confirm(self, clock: ExchangeClock, asked: Moment, now: Moment, epoch: int) -> None:
-        """Count as subscribed, *now*, and tell the gap before it if there is one; *clock* tells the exchange's time.
+    def confirm(self, coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> None:
+        """Count as subscribed, *now*, and tell the gap before it if there is one; from here on *coverage* tells what was read.
 
         What is lost later may have been pushed since *asked*: the exchange began to push before its answer was read.
         """
@@ -365,25 +366,25 @@ class Subscription(Generic[T]):
             if self._state is SubscriptionState.CLOSED:
                 return
             stale, self._state = self._state is SubscriptionState.STALE, SubscriptionState.LIVE
-        self._asked = (clock, asked)
+        complete_until, until = self._complete_until(), coverage.clock.latest(now)
+        self._asked, self._coverage = asked, coverage
         if stale:
-            at = clock.at(now)
-            since = self._complete_until or at
+            since = min(complete_until or until, until)
             detail = f"the connection was lost: {self._lost}"
-            self.deliver(self._gap(GapReason.DISCONNECTED, min(since, at), at, detail, self._lost, now, epoch))
+            self.deliver(self._gap(GapReason.DISCONNECTED, since, until, detail, self._lost, now, epoch))
         self._settled.set()
 
-    def lose(self, complete_until: datetime | None, error: BaseException) -> None:
-        """Count as stale: nothing is known after *complete_until* (exchange time), because of *error*."""
+    def lose(self, error: BaseException) -> None:
+        """Count as stale: nothing is known after what was read until now, because of *error*."""
         with self._lock:
             if self._state is not SubscriptionState.LIVE:
                 return
             self._state = SubscriptionState.STALE
-        began = self._began()
-        self._complete_until = max(complete_until, began) if complete_until is not None and began is not None else began
+        if self._coverage is not None:  # pragma: no branch - it was confirmed, or it would not be LIVE
+            self._coverage = evolve(self._coverage)
         self._lost = error
 
-    def end(self, error: BaseException, at: datetime, now: Moment, epoch: int) -> bool:
+    def end(self, error: BaseException, clock: ExchangeClock, now: Moment, epoch: int) -> bool:
         """End with *error*, told in band after all that is buffered, or by the `subscribe_*` that waits.
 
         Returns whether it is told in band; not so either when it was closed before.
@@ -394,11 +395,12 @@ class Subscription(Generic[T]):
             unborn = self.unborn = self.awaited and self._state is SubscriptionState.PENDING
             self._state = SubscriptionState.CLOSED
             self.error = error
-        since = min(self._complete_until or self._began() or at, at)
+        until = clock.latest(now)
+        since = min(self._complete_until() or until, until)
         if unborn:
             self._way.discard()
         else:
-            self._way.end(self._gap(GapReason.ENDED, since, at, describe(error), error, now, epoch))
+            self._way.end(self._gap(GapReason.ENDED, since, until, describe(error), error, now, epoch))
         if not self.has_queue:
             self._keep_alive = None
         self._settled.set()
@@ -406,7 +408,12 @@ class Subscription(Generic[T]):
 
     def _began(self) -> datetime | None:
         """Return the exchange's time when it was last asked for, as it is known by now; None before a confirmation."""
-        return None if self._asked is None else self._asked[0].at(self._asked[1])
+        return self._coverage.clock.earliest(self._asked) if self._coverage and self._asked else None
+
+    def _complete_until(self) -> datetime | None:
+        """Return the exchange's time up to which nothing is missing, as it is known by now; None before a confirmation."""
+        began, read = self._began(), self._coverage.complete_until() if self._coverage else None
+        return max(began, read) if began is not None and read is not None else began
 
     def _clipped(self, event: Event[T], gap: Gap) -> Event[T]:
         """Return *event*, its gap saying nothing about a time before this subscription."""

@@ -82,6 +82,8 @@ class Topics:
         # The topics that were unsubscribed from, and whether the exchange said yes to that.
         self._left: dict[str, bool] = {}
         self._open = False
+        self.tells_gaps: bool = False
+        """Whether gaps may be told: their windows are in the exchange's time, and the connection's first pong tells that."""
         # Streams still to be confirmed before this login counts as LIVE; None once it did.
         self._before_live: set[Stream] | None = set(wanted)
         for stream, returning in wanted.items():
@@ -230,8 +232,17 @@ class Topics:
     def _confirm(self, topic: Topic, now: Moment) -> list[News]:
         topic.standing = Standing.CONFIRMED
         topic.due = None
-        wish = topic.wish
+        return self._complete(topic.wish, now)
+
+    def tell_gaps(self, now: Moment) -> list[News]:
+        """Confirm from here on what returns from an outage, too: the exchange's time is as well known as it will be."""
+        self.tells_gaps = True
+        return [news for wish in tuple(self._wishes.values()) for news in self._complete(wish, now)]
+
+    def _complete(self, wish: Wish, now: Moment) -> list[News]:
         if wish.confirmed or any(t.standing is not Standing.CONFIRMED for t in wish.topics):
+            return []
+        if wish.returning and not self.tells_gaps:
             return []
         wish.confirmed = True
         self.flowing.update((topic.name, topic.channel) for topic in wish.topics)

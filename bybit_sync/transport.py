@@ -13,6 +13,7 @@ import websocket
 from websocket import ABNF
 
 from bybit_sync.bell import Bell
+from bybit_sync.clock import Moment
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError, describe
@@ -204,6 +205,8 @@ class Transport:
     ) -> None:
         self.last_data_ns: int = time.monotonic_ns()
         """`time.monotonic_ns` at the last byte of a data frame, at first of the opening; control frames do not count."""
+        self.read_at: Moment = Moment.now()
+        """When what is yielded was read from the socket: a consumer that takes its time does not make it older or newer."""
         self.frame_since: float | None = None
         """`time.monotonic` when the message began that is still incomplete; None between messages."""
         self._wire = wire
@@ -247,7 +250,7 @@ class Transport:
         for _ in range(_CHUNKS_A_ROUND):
             if self._over is not None:
                 raise self._over
-            chunk, self._ahead = self._ahead or self._wire.read(), b""
+            chunk, self._ahead = self._ahead or self._read(), b""
             if chunk is None:
                 break
             if not chunk:
@@ -261,12 +264,17 @@ class Transport:
         if self._broken is not None:
             raise self._broken
 
+    def _read(self) -> bytes | None:
+        chunk = self._wire.read()
+        self.read_at = Moment.now()
+        return chunk
+
     def _messages(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the messages that end in *chunk*."""
         data = self._gathered(chunk)
         if data is None:
             return
-        now, at, end, odd = time.monotonic_ns(), 0, len(data), 0
+        now, at, end, odd = self.read_at.ns, 0, len(data), 0
         try:
             while end - at >= _SHORTEST_FRAME and odd < _ODD_FRAMES_A_CHUNK:
                 # Nearly every push has such a size; all others, and what is wrong with one, are for `_span`.
@@ -315,9 +323,9 @@ class Transport:
     def _note_progress(self) -> None:
         inside_data = bool(self._held) and self._held[0] & _CONTROL_BIT == 0
         if inside_data:
-            self.last_data_ns = time.monotonic_ns()
+            self.last_data_ns = self.read_at.ns
         if (inside_data or self._fragments) and self.frame_since is None:
-            self.frame_since = time.monotonic()
+            self.frame_since = self.read_at.seconds
 
     def _span(self, data: bytes, at: int) -> tuple[int, int]:
         """Return where the payload of the frame at *at* starts and stops; beyond the data when that is less than the frame."""
@@ -379,7 +387,7 @@ class Transport:
     def _assemble(self, frame: Any) -> bytes | None:
         if (frame.opcode == ABNF.OPCODE_CONT) != bool(self._fragments):
             raise self._refusal(_PROTOCOL, "a fragment is out of order")
-        self.last_data_ns = time.monotonic_ns()
+        self.last_data_ns = self.read_at.ns
         self._opcode = frame.opcode or self._opcode
         self._fragments.append(frame.data)
         self._fragment_bytes += len(frame.data)

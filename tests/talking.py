@@ -52,7 +52,7 @@ class Talk:
     ) -> None:
         self.seconds = starts
         self.wall = wall
-        self.clock = clock or ExchangeClock(self.now)
+        self.clock = clock or ExchangeClock()
         terms = Terms(
             dialect=dialect,
             categories=categories,
@@ -65,23 +65,27 @@ class Talk:
         wishes = dict.fromkeys(wanted, returning)
         self.session = Session(terms, epoch=1, clock=self.clock, wanted=wishes, now=self.now)
         self._sent: list[Request] = []
+        self.ping: str | None = None
+        """The number of the latest ping, None when that was answered."""
 
     @property
     def now(self) -> Moment:
         """This moment."""
         return at(self.seconds, wall=self.wall)
 
-    def wait(self, seconds: float) -> None:
-        """Let *seconds* pass, then have done what is due."""
+    def wait(self, seconds: float) -> Sequence[News]:
+        """Let *seconds* pass, then have done what is due; return what follows."""
         self.seconds += seconds
-        self.session.tick(self.now)
+        news = self.session.tick(self.now)
         self.send()
+        return news
 
     def send(self) -> None:
         """Send what the session has to send, at once."""
         for request in self.session.requests():
             self.session.sent(request, self.now)
             self._sent.append(request)
+            self.ping = request.req_id if request.op == "ping" else self.ping
 
     def live_on(self, seconds: float) -> None:
         """Let *seconds* pass while the exchange answers every ping."""
@@ -118,10 +122,15 @@ class Talk:
         """Have the exchange refuse *request* with *text*."""
         return self.answer(request, success=False, text=text)
 
-    def pong(self, skew: float = 0.0) -> None:
-        """Have the exchange answer a ping; its clock is *skew* seconds ahead."""
+    def pong(self, skew: float = 0.0) -> Sequence[News]:
+        """Have the exchange answer the latest ping, or one of another connection; its clock is *skew* seconds ahead."""
+        number, self.ping = self.ping or "another's", None
+        return self.pong_to(number, skew)
+
+    def pong_to(self, number: str | None, skew: float = 0.0) -> Sequence[News]:
+        """Have the exchange answer the ping *number*, without one where that is None."""
         told = milliseconds(NOON + timedelta(seconds=self.seconds + skew))
-        self.hear(op="pong", args=[str(told)], conn_id="c")
+        return self.hear(op="pong", args=[str(told)], conn_id="c", **({"req_id": number} if number else {}))
 
     def push(self, topic: str, *rows: dict[str, Any]) -> Sequence[News]:
         """Have the exchange push *rows* of *topic*."""

@@ -42,6 +42,7 @@ PURE = {
     "pacing",
     "parsing",
     "patterns",
+    "pings",
     "plain",
     "protocol",
     "recorded",

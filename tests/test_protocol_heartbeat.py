@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from bybit_sync.errors import ConnectionLost
+from bybit_sync.pings import Echo, Pings
 from bybit_sync.updates import Stream
 
-from .talking import NOON, Talk, order
+from .talking import NOON, Talk, at, order
 
 
 def live() -> Talk:
@@ -168,6 +169,7 @@ def test_a_connection_that_was_slept_through_has_two_seconds() -> None:
     """Instead of ten."""
     talk = live()
     talk.session.doubt(talk.now)
+    talk.wait(0)
     assert silent_after(talk) == 2
 
 
@@ -194,7 +196,7 @@ def test_a_pong_tells_the_round_trip_and_the_exchanges_clock() -> None:
 
 
 def test_pings_that_were_not_answered_do_not_spoil_the_next_measurement() -> None:
-    """The pong belongs to the last of them: an exchange may leave some out."""
+    """The pong tells by its number that it belongs to the last of them: an exchange may leave some out."""
     talk = live()
     for _ in range(6):
         talk.wait(5)
@@ -223,3 +225,78 @@ def test_a_pong_without_a_time_is_a_pong() -> None:
     talk.hear(op="ping", ret_msg="pong", success=True)
     assert talk.session.ping_rtt == pytest.approx(0.5)
     assert talk.session.fresh_as_of == NOON
+
+
+def unanswered(talk: Talk, pings: int) -> list[str | None]:
+    """Let *pings* pings go out, 5 s apart, while data arrives; return their numbers."""
+    for _ in range(pings):
+        talk.wait(5)
+        talk.push("order", order("1"))
+    return [request.req_id for request in talk.asked("ping")]
+
+
+def skew_at(talk: Talk) -> float:
+    """Return by how many seconds the exchange's clock may be misjudged now, in either direction."""
+    true = NOON + timedelta(seconds=talk.seconds)
+    earliest, latest = talk.clock.earliest(talk.now), talk.clock.latest(talk.now)
+    assert earliest <= true <= latest, "the truth is not in it"
+    return max(true - earliest, latest - true).total_seconds()
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_late_pong_teaches_nothing_wrong(numbered: bool) -> None:  # noqa: FBT001
+    """It was written when the first of two pings had come; who takes it for the second's is wrong by how late it is."""
+    talk = live()
+    first, _ = unanswered(talk, 2)
+    talk.seconds += 0.1
+    talk.pong_to(first if numbered else None, skew=-5)
+    assert skew_at(talk) < 0.02
+    assert (talk.session.ping_rtt or 0) == pytest.approx(5.1 if numbered else 0)
+
+
+def test_pongs_that_come_in_one_burst_are_each_for_their_ping() -> None:
+    """A way back that stalled for 9 s, and then brings what was written meanwhile."""
+    talk = live()
+    first, second = unanswered(talk, 2)
+    talk.seconds += 0.5
+    talk.pong_to(first, skew=-5.5)
+    talk.pong_to(second, skew=-0.5)
+    assert talk.session.ping_rtt == pytest.approx(0.5)
+    assert skew_at(talk) < 0.02
+
+
+def test_a_pong_without_a_number_measures_where_only_one_ping_is_open() -> None:
+    """The others may be left out for ever: what they say stays true, and is less exact."""
+    talk = Talk(Stream.ORDERS)
+    [login] = talk.asked("auth")
+    talk.answer(login)
+    talk.send()
+    talk.seconds = 0.2
+    talk.pong_to(None, skew=-0.1)
+    assert talk.session.ping_rtt == pytest.approx(0.2)
+    assert skew_at(talk) < 0.11
+    unanswered(talk, 3)
+    talk.pong_to(None)
+    assert talk.session.ping_rtt == pytest.approx(0.2)
+    assert skew_at(talk) < 0.13
+
+
+def test_an_exchange_that_never_answers_pings_costs_no_memory() -> None:
+    """Of a thousand the oldest is forgotten: a pong without a number proves nothing any more, one with a number does."""
+    pings = Pings()
+    for number in range(1001):
+        pings.sent(str(number), at(number))
+    assert pings.answered(None) is None
+    assert pings.answered("0") is None
+    assert pings.answered("1000") == Echo(at(1000), exact=True)
+
+
+def test_a_ping_that_waits_behind_a_slow_log_has_its_time(caplog: pytest.LogCaptureFixture) -> None:
+    """The probe after a sleep runs from when the question went out, whatever held it up."""
+    talk = live()
+    talk.session.doubt(talk.now)
+    talk.seconds += 3
+    assert talk.session.next_deadline() <= talk.now.seconds
+    talk.wait(0)
+    talk.wait(1.9)
+    talk.pong()

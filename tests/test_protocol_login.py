@@ -29,10 +29,10 @@ def test_an_accepted_login_asks_for_what_is_wanted() -> None:
 
 
 def test_the_exchanges_time_is_asked_for_with_the_first_topics() -> None:
-    """Windows of gaps are told in it, also when the connection is lost within its first seconds."""
+    """Before them: windows of gaps are told in it, also when the connection is lost within its first seconds."""
     talk = Talk(ORDERS)
     talk.answer(*talk.asked())
-    assert [request.op for request in talk.asked()] == ["subscribe", "ping"]
+    assert [request.op for request in talk.asked()] == ["ping", "subscribe"]
 
 
 def test_with_nothing_wanted_an_accepted_login_is_live() -> None:

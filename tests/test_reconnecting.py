@@ -13,6 +13,7 @@ import pytest
 
 from bybit_sync import Backoff, Client, Event, GapReason, State, StatusChange, Subscription
 from bybit_sync.simulator import Account, Exchange
+from tests.asleep import Sleep
 
 
 def order(name: str) -> list[dict[str, Any]]:
@@ -211,12 +212,11 @@ def test_a_machine_that_slept_does_not_trust_its_connection(
     exchange: Exchange, account: Account, make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a suspend the exchange is asked at once, and left when it does not answer soon, whatever the ping interval."""
-    slept = 0.0
-    monkeypatch.setattr("bybit_sync.connection.seconds_asleep", lambda: slept)
+    sleep = Sleep(monkeypatch)
     client = make_client(ping_interval=60, pong_timeout=60)
     orders = client.subscribe_orders()
     exchange.hold_acks("ping")
-    slept = 28800.0
+    sleep.seconds += 28800
     gap = take_gap(orders).gap
     exchange.release_acks(discard=True)
     assert gap is not None
@@ -227,12 +227,11 @@ def test_a_machine_that_slept_keeps_a_connection_that_answers(
     exchange: Exchange, account: Account, make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A short nap that the connection survived is no outage."""
-    slept = 0.0
-    monkeypatch.setattr("bybit_sync.connection.seconds_asleep", lambda: slept)
+    sleep = Sleep(monkeypatch)
     client = make_client(ping_interval=60, pong_timeout=60)
     orders = client.subscribe_orders()
     pings = [r["op"] for r in exchange.connections[0].received].count("ping")
-    slept = 28800.0
+    sleep.seconds += 28800
     exchange.wait_for(lambda: [r["op"] for r in exchange.connections[0].received].count("ping") > pings)
     account.push("orders", order("still-here"))
     assert orders.get(timeout=5).data[0].order_id == "still-here"

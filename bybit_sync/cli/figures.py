@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from bybit_sync.errors import RecordingError
 from bybit_sync.messages import Pong, Push, read
 from bybit_sync.outlet import AnyEvent
 from bybit_sync.parsing import Unreadable, parse
+from bybit_sync.pings import Pings
 from bybit_sync.playback import replay
 from bybit_sync.recorded import Direction, Line, parts, read_recording
 from bybit_sync.updates import Gap, Stream
@@ -122,8 +123,7 @@ class _Frames:
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
-        self._clock: ExchangeClock | None = None
-        self._pinged: Moment | None = None
+        self._clock, self._pings = ExchangeClock(), Pings()
         self._before: Moment | None = None
 
     def count(self, lines: Iterable[Line]) -> None:
@@ -138,33 +138,41 @@ class _Frames:
 
     def _mind_clock(self, moment: Moment) -> None:
         # The monotonic clock of another start of the machine: what was measured says nothing about it.
-        if self._clock is None or (self._before is not None and moment.ns < self._before.ns):
-            self._clock, self._pinged = ExchangeClock(moment), None
+        if self._before is not None and moment.ns < self._before.ns:
+            self._clock, self._pings = ExchangeClock(), Pings()
         self._before = moment
 
     def _look(self, line: Line) -> None:
         said = _object(line.frame)
         if line.direction is Direction.OUT:
-            if said.get("op") == "ping":
-                self._pinged = line.moment
-        elif line.direction is Direction.IN:
+            self._sent(said, line.moment)
+        elif line.direction is Direction.LOST:
+            self._pings = Pings()
+        else:
             meaning = read(said)
             if isinstance(meaning, Pong):
                 self._pong(meaning, line.moment)
             elif isinstance(meaning, Push):
                 self._push(meaning, line.moment)
 
+    def _sent(self, said: Mapping[str, Any], now: Moment) -> None:
+        if said.get("op") == "auth":
+            # On another connection, which brings no pong of the one before.
+            self._pings = Pings()
+        elif said.get("op") == "ping":
+            self._pings.sent(str(said.get("req_id", "")) or None, now)
+
     def _pong(self, pong: Pong, now: Moment) -> None:
-        sent, self._pinged = self._pinged, None
-        if sent is None:
+        echo = self._pings.answered(pong.req_id)
+        if echo is None:
             return
-        self._figures.round_trips.append((now.ns - sent.ns) * 1e-9)
-        if pong.at is not None and self._clock is not None:
-            self._clock.learn(pong.at, sent=sent, received=now)
+        if echo.exact:
+            self._figures.round_trips.append((now.ns - echo.since.ns) * 1e-9)
+        if pong.at is not None:
+            self._clock.learn(pong.at, sent=echo.since, received=now)
             self._figures.clock_offset = self._clock.offset
 
     def _push(self, push: Push, now: Moment) -> None:
-        assert self._clock is not None
         assert self._figures.first is not None
         topic = self._figures.topics.setdefault(push.topic, Topic(push.topic))
         topic.at.append((now.utc - self._figures.first).total_seconds())

@@ -161,7 +161,7 @@ class _Way:
         self._transport.close()
         if pong is None or pong.at is None:
             return "not measured: it tells its time to nobody who has not logged in"
-        clock = ExchangeClock(sent)
+        clock = ExchangeClock()
         clock.learn(pong.at, sent=sent, received=Moment.now())
         offset = clock.offset or 0.0
         which = "behind" if offset > 0 else "ahead of"

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -160,6 +161,8 @@ class Exchange(Peer):
         """Every connection that was upgraded, in order."""
         self.sent: list[str] = []
         """The orders that were pushed, in order over all connections: what histories are judged by."""
+        self.sent_at: dict[str, datetime] = {}
+        """When each of them was pushed, by the exchange's clock."""
         self.signatures: list[str] = []
         """Every signature that was received."""
         self.clock_offset = 0.0
@@ -190,9 +193,13 @@ class Exchange(Peer):
         with self._changed:
             self._changed.notify_all()
 
+    def now(self) -> datetime:
+        """Return what the exchange's clock shows."""
+        return datetime.fromtimestamp(time.time() + self.clock_offset, timezone.utc)
+
     def milliseconds(self) -> int:
         """Return what the exchange's clock shows."""
-        return round((time.time() + self.clock_offset) * 1000)
+        return int((time.time() + self.clock_offset) * 1000)
 
     def _play(self, script: Act, line: Line) -> None:
         line.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -337,6 +344,7 @@ def push(line: Talk, topic: str, rows: object, **envelope: object) -> None:
 def order(line: Talk, name: str, **columns: object) -> bytes:
     """Return the frame of an update of the order *name*, in the client's dialect; it counts as sent."""
     line.exchange.sent.append(name)
+    line.exchange.sent_at[name] = line.exchange.now()
     topic = "user.order.contractAccount" if "/v3" in line.head.split("\r\n")[0] else "order.linear"
     return pushed(topic, [{"category": "linear", "orderId": name, **columns}], creationTime=line.exchange.milliseconds())
 

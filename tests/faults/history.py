@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from bybit_sync import Event, GapReason
 from tests.faults.pace import patience
 
-__all__ = ["History", "judge", "lost_in_silence", "names"]
+__all__ = ["History", "judge", "lost_in_silence", "lost_outside", "names"]
+
+
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class History:
@@ -128,3 +132,23 @@ def lost_in_silence(events: Sequence[Event[Any]], sent: Sequence[str]) -> list[s
             lost += sent[at:found] if at is not None and not told else []
             at, told = found + 1, False
     return lost
+
+
+def lost_outside(events: Sequence[Event[Any]], sent: Sequence[str], sent_at: Mapping[str, datetime]) -> list[str]:
+    """Return what of *sent* is missing where a gap tells it, and was sent at a time that is in none of the windows there."""
+    outside: list[str] = []
+    at: int | None = None
+    windows: list[tuple[datetime, datetime]] = []
+    for event in events:
+        windows += [(event.gap.since, event.gap.until)] if event.gap is not None else []
+        for name in names(event):
+            found = sent.index(name) if at is None else sent.index(name, at)
+            lost = sent[at:found] if at is not None else []
+            outside += [name for name in lost if windows and not _is_inside(sent_at[name], windows)]
+            at, windows = found + 1, []
+    return outside
+
+
+def _is_inside(at: datetime, windows: Sequence[tuple[datetime, datetime]]) -> bool:
+    # The exchange tells whole milliseconds, cut off: an overflow's window is made of them.
+    return any(since - MILLISECOND <= at <= until + MILLISECOND for since, until in windows)

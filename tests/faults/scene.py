@@ -20,7 +20,7 @@ from bybit_sync import Client, Event, GapReason, State, StatusChange
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.exchange import Act, Exchange
-from tests.faults.history import History, judge, lost_in_silence, names
+from tests.faults.history import History, judge, lost_in_silence, lost_outside, names
 from tests.faults.relay import Relay
 from tests.peers import Peer, Script
 
@@ -307,6 +307,9 @@ class Scene:
                 self.checked += sum(len(names(event)) for event in history.events)
                 self.lost += len(lost_in_silence(history.events, self.exchange.sent))
             judge(history.events, self.exchange.sent if history.counted else None)
+            if history.counted:
+                outside = lost_outside(history.events, self.exchange.sent, self.exchange.sent_at)
+                assert not outside, f"{outside} are missing, sent outside of the windows of the gaps: {history.events}"
         if "client" in vars(self):
             assert not self._left_threads()
         for secret in (KEY, SECRET, *self.exchange.signatures):

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 import pytest
 
 from bybit_sync import State
+from tests.asleep import Sleep
 from tests.faults.canaries import PASSWORD
 from tests.faults.conftest import Play
 from tests.faults.exchange import Exchange, Message, Talk, accept, answer, hang_up, order, reset, say, serve
@@ -120,23 +121,10 @@ def pinged(scene: Scene, times: int) -> None:
     scene.histories[0].update(f"behind pong {times}")
 
 
-class Sleep:
-    """Takes the place of `seconds_asleep`; `so_far` is how long the machine has been suspended."""
-
-    def __init__(self) -> None:
-        self.so_far = 0.0
-
-    def __call__(self) -> float:
-        """Return it."""
-        return self.so_far
-
-
 @pytest.fixture
 def sleep(monkeypatch: pytest.MonkeyPatch) -> Sleep:
     """The machine's sleep."""
-    sleep = Sleep()
-    monkeypatch.setattr("bybit_sync.connection.seconds_asleep", sleep)
-    return sleep
+    return Sleep(monkeypatch)
 
 
 @row(146, kills="after a suspend the connection is trusted until the next ping is overdue")
@@ -149,7 +137,7 @@ def test_a_machine_that_wakes_up_is_live_within_five_seconds(play: Play, sleep: 
     pinged(scene, 1)
     relay.freeze()
     scene.mark()
-    sleep.so_far, wall.ahead, scene.exchange.clock_offset = 28800.0, timedelta(hours=8), 28800.0
+    sleep.seconds, wall.ahead, scene.exchange.clock_offset = 28800.0, timedelta(hours=8), 28800.0
     scene.is_found(within=4)
     event = scene.recovers("has sent nothing for", levels=["INFO", "WARNING", "INFO"])
     assert scene.caused_at is not None
@@ -162,7 +150,7 @@ def test_a_nap_that_the_connection_survived_costs_nothing(play: Play, sleep: Sle
     scene = play(ping_interval=seconds(60), pong_timeout=seconds(60))
     scene.subscribe()
     scene.status.wait_for(State.LIVE)
-    sleep.so_far = 30.0
+    sleep.seconds = 30.0
     pinged(scene, 2)
     scene.status.stays(seconds(4))
     scene.goes_on()

@@ -262,8 +262,8 @@ MUTANTS: Final = (
     Mutant(
         "forget what was asked",
         "correspondence.py",
-        "if request.req_id is not None)",
-        'if request.req_id is not None and request.op == "auth")',
+        'if request.op != "ping")',
+        'if request.op == "auth")',
         "tests/test_protocol_topics.py",
     ),
     Mutant(
@@ -276,8 +276,8 @@ MUTANTS: Final = (
     Mutant(
         "deliver before the login",
         "protocol.py",
-        "if not self._login.is_accepted:",
-        "if False:",
+        "if not self._login.is_accepted:\n            raise",
+        "if False:\n            raise",
         "tests/test_protocol_pushes.py tests/test_protocol_login.py",
     ),
     Mutant(
@@ -311,7 +311,7 @@ MUTANTS: Final = (
     Mutant(
         "trust the wall clock",
         "clock.py",
-        "return moment.utc if self.offset is None else self._run_on(moment)",
+        "return moment.utc if self.offset is None else self._known(moment.sleepless_ns)[0]",
         "return moment.utc",
         "tests/test_clock.py",
     ),
@@ -348,6 +348,48 @@ MUTANTS: Final = (
         '    if "…" in phrase and len(text) > 2_000:\n        return bool(re.search(phrase.replace("…", ".*"), text))\n'
         '    for part in phrase.split("…"):',
         "tests/faults/test_texts.py -k linear",
+    ),
+    Mutant(
+        "take a late pong for the latest ping's",
+        "pings.py",
+        "next((ping for ping in self._unanswered if ping[0] == req_id), None)",
+        "self._unanswered[-1]",
+        "tests/test_protocol_heartbeat.py",
+    ),
+    Mutant(
+        "take a pong without a number for the latest ping's",
+        "pings.py",
+        "self._unanswered.popleft()[1], exact",
+        "self._unanswered.pop()[1], exact",
+        "tests/test_protocol_heartbeat.py",
+    ),
+    Mutant(
+        "stand still while the machine sleeps",
+        "clock.py",
+        "return self.ns + self.asleep_ns",
+        "return self.ns",
+        "tests/test_clock.py tests/faults/test_windows.py",
+    ),
+    Mutant(
+        "tell a gap before the exchange's time is known",
+        "topics.py",
+        "if wish.returning and not self.tells_gaps:",
+        "if False:",
+        "tests/faults/test_windows.py",
+    ),
+    Mutant(
+        "end with the window of hours",
+        "subscription.py",
+        "return max(began, read) if began is not None and read is not None else began",
+        "return began",
+        "tests/faults/test_windows.py",
+    ),
+    Mutant(
+        "time a frame by the beginning of its round",
+        "transport.py",
+        "        self.read_at = Moment.now()\n        return chunk",
+        "        return chunk",
+        "tests/faults/test_windows.py",
     ),
     # --- pacing ---
     Mutant(

@@ -1,0 +1,51 @@
+"""The pings that have no pong yet, and which of them a pong answers."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from bybit_sync.clock import Moment
+
+__all__ = ["Echo", "Pings"]
+
+# An exchange that never answers makes us remember no more than these.
+PINGS_REMEMBERED: Final = 1000
+
+
+class Echo(NamedTuple):
+    """What a pong proves: it was written after *since*, when a ping went out; *exact* says that it answers that very ping."""
+
+    since: Moment
+    exact: bool
+
+
+class Pings:
+    """The pings of one connection."""
+
+    def __init__(self) -> None:
+        self._unanswered: deque[tuple[str | None, Moment]] = deque()
+        self._forgot = False
+
+    def sent(self, req_id: str | None, now: Moment) -> None:
+        """Take note that a ping goes out: not later than its first byte does."""
+        if len(self._unanswered) == PINGS_REMEMBERED:
+            self._forgot = True
+            self._unanswered.popleft()
+        self._unanswered.append((req_id, now))
+
+    def answered(self, req_id: str | None) -> Echo | None:
+        """Return what a pong with *req_id* proves; None when that is nothing.
+
+        A pong without a number may answer any of them, and leave out others: it was written after the oldest.
+        """
+        if req_id is not None:
+            found = next((ping for ping in self._unanswered if ping[0] == req_id), None)
+            if found is None:
+                return None
+            self._unanswered.remove(found)
+            return Echo(found[1], exact=True)
+        if self._forgot or not self._unanswered:
+            return None
+        alone = len(self._unanswered) == 1
+        return Echo(self._unanswered.popleft()[1], exact=alone)

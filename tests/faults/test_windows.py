@@ -1,0 +1,288 @@
+"""Section T: the windows of gaps, which recovery over REST stands on. Each history's judge looks at every lost update."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import pytest
+
+from bybit_sync import Event, Gap, GapReason, QueueOverflow, State, SubscriptionRejected
+from tests.asleep import Sleep
+from tests.faults.conftest import Play
+from tests.faults.exchange import Message, Talk, answer, ignore, order, pong, reset, say, serve, subscribed
+from tests.faults.history import History, lost_outside
+from tests.faults.pace import patience, seconds, until
+from tests.faults.rows import row
+from tests.faults.scene import Scene
+from tests.peers import frame
+
+
+def lose(scene: Scene, *names: str) -> None:
+    """Have the exchange send updates of the orders *names* into the void: they count as sent, and nobody gets them."""
+    scene.exchange.do(lambda line: [order(line, name) for name in names] and None)
+
+
+def cut(scene: Scene) -> Gap:
+    """Have the connection reset, wait for the return, and return the gap; what comes after it arrives."""
+    history = scene.histories[0]
+    scene.exchange.do(reset)
+    gap = history.gap(GapReason.DISCONNECTED).gap
+    assert gap is not None
+    scene.exchange.push_order("after")
+    history.update("after")
+    return gap
+
+
+def fresh_as_of(scene: Scene) -> datetime:
+    """Return the exchange's time in a pong that comes from now on."""
+    before = scene.client.health().fresh_as_of
+    until(lambda: scene.client.health().fresh_as_of not in (before, None))
+    fresh = scene.client.health().fresh_as_of
+    assert fresh is not None
+    return fresh
+
+
+# --- pongs ---
+
+
+class Stall:
+    """A way back on which pongs wait, and then come at once."""
+
+    def __init__(self, *, numbered: bool) -> None:
+        self.on = False
+        self.kept: list[bytes] = []
+        self._numbered = numbered
+
+    def pong(self, line: Talk, request: Message) -> None:
+        """Answer a ping, now or when the stall is over."""
+        number = {"req_id": request["req_id"]} if self._numbered else {}
+        said = frame(json.dumps({"op": "pong", "args": [str(line.exchange.milliseconds())], **number}))
+        if self.on:
+            self.kept.append(said)
+            line.exchange.changed()
+        else:
+            say(line, said)
+
+    def end(self, line: Talk) -> None:
+        """Let through what waited, all but the latest pong."""
+        say(line, *self.kept[:-1])
+
+
+@row(200, kills="a pong is taken for the answer to the latest ping")
+@pytest.mark.parametrize("numbered", [True, False], ids=["numbered", "without numbers"])
+def test_a_late_pong_teaches_nothing_wrong(play: Play, numbered: bool) -> None:  # noqa: FBT001
+    """The way back stalls for longer than a ping is apart, and the connection is reset: what is lost is in the window."""
+    stall = Stall(numbered=numbered)
+    scene = play(partial(serve, ping=stall.pong), partial(serve, ping=ignore), ping_interval=1.0, pong_timeout=60.0)
+    orders = scene.subscribe()
+    fresh_as_of(scene)
+    stall.on = True
+    scene.exchange.wait_for(lambda: len(stall.kept) == 2)
+    scene.exchange.do(stall.end)
+    scene.exchange.push_order("behind the burst")
+    orders.update("behind the burst")
+    lose(scene, "lost")
+    gap = cut(scene)
+    assert (gap.until - scene.exchange.sent_at["lost"]).total_seconds() < patience()
+
+
+# --- clocks ---
+
+
+class AnswersFirst:
+    """An exchange that confirms subscriptions before it answers a ping that came earlier."""
+
+    def __init__(self) -> None:
+        self._pings: list[Message] = []
+
+    def ping(self, line: Talk, request: Message) -> None:
+        """Answer it when orders are subscribed."""
+        self._pings.append(request)
+        self._answer(line)
+
+    def subscribe(self, line: Talk, request: Message) -> None:
+        """Confirm it."""
+        subscribed(line, request)
+        self._answer(line)
+
+    def _answer(self, line: Talk) -> None:
+        while len(line.topics) == 2 and self._pings:
+            pong(line, self._pings.pop())
+
+
+@row(201, kills="a window is told before the exchange's time is known")
+@pytest.mark.parametrize("skew", [-60.0, 60.0])
+@pytest.mark.parametrize("late", [False, True], ids=["pong first", "answers first"])
+def test_the_first_connection_dies_before_its_first_pong(play: Play, skew: float, late: bool) -> None:  # noqa: FBT001
+    """With a clock that is a minute off: the window is in the exchange's time all the same."""
+    late_pongs = AnswersFirst()
+    second = partial(serve, ping=late_pongs.ping, subscribe=late_pongs.subscribe) if late else serve
+    scene = play(partial(serve, ping=ignore), second, timings={"probe": patience()})
+    scene.exchange.clock_offset = skew
+    scene.subscribe()
+    lose(scene, "lost")
+    gap = cut(scene)
+    assert (gap.until - gap.since).total_seconds() < patience()
+
+
+@row(201, kills="the first ping goes out behind the subscribes")
+def test_the_first_ping_goes_out_before_the_subscribes(play: Play) -> None:
+    """An exchange that answers in order tells its time before it confirms anything."""
+    scene = play()
+    scene.subscribe()
+    assert [request["op"] for request in scene.exchange.talks[0].requests[:3]] == ["auth", "ping", "subscribe"]
+
+
+@row(201, kills="a gap waits for a pong for ever")
+def test_an_exchange_that_never_answers_a_ping_delays_a_gap_by_a_moment_only(play: Play) -> None:
+    """Two seconds after the login it is told by what is known."""
+    scene = play(partial(serve, ping=ignore))
+    scene.subscribe()
+    assert cut(scene).reason is GapReason.DISCONNECTED
+
+
+@pytest.fixture
+def sleep(monkeypatch: pytest.MonkeyPatch) -> Sleep:
+    """The machine's sleep."""
+    return Sleep(monkeypatch)
+
+
+@row(202, kills="the exchange's clock stands still while this machine sleeps")
+@pytest.mark.parametrize("lasted", [2.0, 10.0])
+def test_a_suspend_is_no_pause_of_the_exchange(play: Play, sleep: Sleep, lasted: float) -> None:
+    """It went on meanwhile: what is lost afterwards is in the window, also before any pong told how late it is."""
+    scene = play(serve, partial(serve, ping=ignore))
+    scene.subscribe()
+    fresh_as_of(scene)
+    sleep.seconds, scene.exchange.clock_offset = lasted, lasted
+    lose(scene, "lost")
+    cut(scene)
+
+
+# --- ends ---
+
+
+@row(210, kills="an end is told with the window of the whole subscription")
+def test_an_overflow_that_ends_a_subscription_is_told_from_the_last_pong_on(play: Play) -> None:
+    """Not from hours ago, when it was subscribed, nor from an outage of the past."""
+    scene = play(ping_interval=seconds(1))
+    first = scene.subscribe()
+    slow = scene.client.subscribe_orders(maxsize=1, overflow="fail")
+    scene.exchange.do(reset)
+    first.gap()
+    assert slow.get(patience()).gap is not None
+    fresh = fresh_as_of(scene)
+    for name in ("fits", "does not"):
+        scene.exchange.push_order(name)
+        first.update(name)
+    slow.get(patience())
+    gap = slow.get(patience()).gap
+    assert gap is not None
+    assert isinstance(gap.error, QueueOverflow)
+    assert fresh <= gap.since < scene.exchange.sent_at["does not"] <= gap.until
+
+
+class Broken:
+    """A queue that raises when it is given the order "bad"."""
+
+    def __init__(self) -> None:
+        self.last: Event[Any] | None = None
+
+    def put_nowait(self, event: Event[Any]) -> None:
+        """Take it, or raise."""
+        if [row.order_id for row in event] == ["bad"]:
+            raise OSError("the disk is full")
+        self.last = event
+
+
+@row(210, kills="the end of a queue that raises is told by this machine's clock")
+def test_the_end_of_a_queue_that_raises_is_told_in_the_exchanges_time(play: Play) -> None:
+    """From the last pong on until now."""
+    scene = play(ping_interval=seconds(1))
+    scene.exchange.clock_offset = 60.0
+    first, broken = scene.subscribe(), Broken()
+    scene.client.subscribe_orders(broken)
+    fresh = fresh_as_of(scene)
+    scene.exchange.push_order("bad")
+    first.update("bad")
+    until(lambda: broken.last is not None)
+    assert broken.last is not None
+    assert broken.last.gap is not None
+    assert fresh <= broken.last.gap.since <= scene.exchange.sent_at["bad"] <= broken.last.gap.until
+
+
+def refused(line: Talk, request: Message) -> None:
+    """Refuse a subscription."""
+    answer(line, request, success=False, text="error:handler not found")
+
+
+@row(210, kills="a topic refused on return is told with the window of an earlier outage")
+def test_a_topic_refused_on_return_is_told_from_the_outage_on(play: Play) -> None:
+    """The second outage: what was before it had been told."""
+    scene = play(serve, serve, partial(serve, subscribe=refused), ping_interval=seconds(1))
+    orders = scene.subscribe()
+    cut(scene)
+    fresh = fresh_as_of(scene)
+    scene.exchange.do(reset)
+    gap = orders.gap(GapReason.ENDED).gap
+    assert gap is not None
+    assert isinstance(gap.error, SubscriptionRejected)
+    assert fresh <= gap.since <= gap.until
+
+
+# --- rounds of reading ---
+
+
+class Slow(History):
+    """A queue that is stuck with its first event until it is set `free`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stuck, self.free = threading.Event(), threading.Event()
+
+    def put_nowait(self, event: Event[Any]) -> None:
+        """Take *event*, sooner or later."""
+        self.record(event)
+        self.stuck.set()
+        assert self.free.wait(patience())
+
+
+@row(212, kills="all that is read in one round has the time of its beginning")
+def test_what_is_read_after_a_put_that_blocks_is_not_dated_before_it(play: Play) -> None:
+    """More lies ready than one read takes: what is read afterwards came afterwards, by both clocks."""
+    scene = play()
+    slow = Slow()
+    scene.histories.append(slow)
+    scene.client.subscribe_orders(slow)
+    scene.exchange.do(lambda line: say(line, order(line, "slow"), order(line, "long", orderLinkId="x" * 400_000)))
+    assert slow.stuck.wait(patience())
+    sent_ns, sent = time.monotonic_ns(), scene.exchange.now()
+    scene.exchange.push_order("next")
+    slow.free.set()
+    slow.update("slow")
+    slow.update("long")
+    event = slow.update("next")
+    assert event.received_ns >= sent_ns
+    assert event.received_at >= sent
+
+
+# --- the judge ---
+
+
+def test_the_judge_finds_what_was_lost_outside_of_the_window(play: Play) -> None:
+    """An update that was sent a minute after the gap's end is in no window."""
+    scene = play()
+    orders = scene.subscribe()
+    lose(scene, "lost")
+    cut(scene)
+    sent, sent_at = scene.exchange.sent, dict(scene.exchange.sent_at)
+    assert scene.client.state is State.LIVE
+    assert lost_outside(orders.events, ["first", *sent], {**sent_at, "first": sent_at["lost"]}) == []
+    sent_at["lost"] = scene.exchange.now().replace(year=2100)
+    first = orders.events[-1]
+    assert lost_outside([first, *orders.events], ["after", *sent], sent_at) == ["lost"]
