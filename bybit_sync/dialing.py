@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
+import glob
 import ipaddress
 import logging
 import os
@@ -23,7 +23,7 @@ from bybit_sync.errors import ConnectionFailed, TLSError, describe
 from bybit_sync.forks import in_child
 from bybit_sync.proxy import Proxy
 from bybit_sync.redaction import get_logger
-from bybit_sync.wire import Watch, Wire, bare, reason_of
+from bybit_sync.wire import Watch, Wire, bare, lack_of_descriptors, reason_of
 
 __all__ = ["dial"]
 
@@ -252,31 +252,58 @@ _NAMES_ITSELF_OTHERWISE = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_I
 _EXPIRED = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 _TRUST_HINT = "If you know and trust its authority, pass an ssl_context that has loaded it"
+_NO_CERTIFICATES_HINT = (
+    "This Python has no certificates of its own. If it is from python.org on macOS, run 'Install Certificates.command' in its "
+    "folder under /Applications; else set SSL_CERT_FILE to a file that holds them, or pip install certifi and give "
+    "ssl_context=ssl.create_default_context(cafile=certifi.where())"
+)
+_HASHED = 8 * "[0-9a-f]" + ".[0-9]*"  # how OpenSSL finds an authority's file in a folder
 _CLOCK_HINT = "Check this machine's clock; else only the server's owner can mend it"
 _NAME_HINT = "Something else answers at this address: check `environment`, proxy and DNS"
 
 
-@functools.cache
+_contexts: dict[ssl.DefaultVerifyPaths, ssl.SSLContext] = {}
+"""The contexts that hold certificates, by where the system has those: loading them takes long."""
+
+
 def _default_context() -> ssl.SSLContext:
-    """Return the process's one context; loading the certificates takes long."""
+    """Return the context with the system's certificates. Raises `OSError` when there is no descriptor to read them with."""
+    paths = ssl.get_default_verify_paths()
+    context = _contexts.get(paths) or _load(paths)
+    # One that holds none is not kept: whatever the reason, it may be another one at the next attempt.
+    if context.cert_store_stats()["x509_ca"]:
+        _contexts[paths] = context
+    return context
+
+
+def _load(paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
     # Not ssl.create_default_context(): that one writes the session keys to wherever SSLKEYLOGFILE says.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_default_certs()
+    # It does not say so when it cannot open a file.
+    if paths.cafile and not context.cert_store_stats()["x509_ca"] and (lack := lack_of_descriptors()):
+        raise lack
     return context
 
 
+def _has_certificates() -> bool:
+    """Return whether the system has certificates: in its store or, found when they are needed, in a folder by their hashes."""
+    paths = ssl.get_default_verify_paths()
+    return paths in _contexts or bool(paths.capath and glob.glob(_HASHED, root_dir=paths.capath))  # noqa: PTH207 pathlib raises
+
+
 def _secure(
-    wire: Wire, host: str, context: ssl.SSLContext | None, log: logging.Logger | logging.LoggerAdapter[logging.Logger]
+    wire: Wire, host: str, given: ssl.SSLContext | None, log: logging.Logger | logging.LoggerAdapter[logging.Logger]
 ) -> None:
     watch, watch.phase = wire.watch, "shaking hands for TLS"
-    context = context or _default_context()
+    context = given or _system_context(watch)
     if context.verify_mode == ssl.CERT_NONE or not context.check_hostname:
         log.warning("%s: the ssl_context does not verify the server; whoever answers gets the login", watch.peer)
     try:
         version = wire.start_tls(context, host)
     except ssl.SSLError as error:
-        failure = _untrusted(wire, host, error)
+        failure = _untrusted(wire, host, given, error)
     else:
         if version in _ALLOWED_VERSIONS:
             return
@@ -284,24 +311,36 @@ def _secure(
     raise failure
 
 
-def _untrusted(wire: Wire, host: str, error: ssl.SSLError) -> ConnectionFailed:
-    peer = wire.watch.peer
+def _system_context(watch: Watch) -> ssl.SSLContext:
+    try:
+        return _default_context()
+    except OSError as error:
+        raise watch.failed(f"the system's certificates could not be read: {reason_of(error)}") from None
+
+
+def _untrusted(wire: Wire, host: str, given: ssl.SSLContext | None, error: ssl.SSLError) -> ConnectionFailed:
+    watch = wire.watch
     if isinstance(error, ssl.SSLCertVerificationError):
-        return TLSError(f"{peer}: {_distrust(wire, host, error)}. Nothing was sent")
+        # OpenSSL looks for authorities in files, and takes one that it cannot open for one that is not there.
+        if lack := lack_of_descriptors():
+            return watch.failed(f"the certificate could not be checked: {reason_of(lack)}")
+        return TLSError(f"{watch.peer}: {_distrust(wire, host, given, error)}. Nothing was sent")
     if error.reason in _VERSION_REASONS:
-        return TLSError(f"{peer}: no TLS version in common ({error.reason}); TLS 1.2 is the least. Nothing was sent")
+        return TLSError(f"{watch.peer}: no TLS version in common ({error.reason}); TLS 1.2 is the least. Nothing was sent")
     if not wire.speaks_tls:
-        return wire.watch.failed("the server does not speak TLS (not TLS at all); is this the right port?")
+        return watch.failed("the server does not speak TLS (not TLS at all); is this the right port?")
     if isinstance(error, ssl.SSLEOFError):
-        return wire.watch.failed("the peer closed the connection")
-    return wire.watch.failed(f"the TLS handshake failed: {reason_of(error)}")
+        return watch.failed("the peer closed the connection")
+    return watch.failed(f"the TLS handshake failed: {reason_of(error)}")
 
 
-def _distrust(wire: Wire, host: str, error: ssl.SSLCertVerificationError) -> str:
+def _distrust(wire: Wire, host: str, given: ssl.SSLContext | None, error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code in _NAMES_ITSELF_OTHERWISE:
         names = ", ".join(wire.peer_names()) or "other names"
         return f"the certificate is for {names}, not for {host}. {_NAME_HINT}"
-    hint = _CLOCK_HINT if error.verify_code in _EXPIRED else _TRUST_HINT
+    hint = _TRUST_HINT if given is not None or _has_certificates() else _NO_CERTIFICATES_HINT
+    if error.verify_code in _EXPIRED:
+        hint = _CLOCK_HINT
     return f"the certificate cannot be trusted: {error.verify_message}. {hint}"
 
 

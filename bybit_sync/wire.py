@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
 import selectors
 import socket
@@ -19,7 +20,7 @@ import attrs
 from bybit_sync.bell import Bell
 from bybit_sync.errors import ConnectionFailed
 
-__all__ = ["Head", "Watch", "Wire", "bare", "printable", "reason_of"]
+__all__ = ["Head", "Watch", "Wire", "bare", "lack_of_descriptors", "printable", "reason_of"]
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=BaseException)
@@ -56,6 +57,15 @@ def reason_of(error: OSError) -> str:
         return error.reason or str(error)
     text, name = error.strerror or str(error), errno.errorcode.get(error.errno or 0)
     return f"{text} ({name})" if name else text
+
+
+def lack_of_descriptors() -> OSError | None:
+    """Return what the system says when this process can open nothing more; None when it can."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error if error.errno in (errno.EMFILE, errno.ENFILE) else None
+    return None
 
 
 class Watch:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import os
+import resource
 import shutil
 import socket
 import ssl
@@ -31,7 +33,8 @@ from bybit_sync.bell import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ConnectionLost, TLSError
-from tests.peers import Line, Peer, Script, closed_port, frame, opened, plays, read_messages, read_to_the_end, switching
+from bybit_sync.wire import Wire
+from tests.peers import Line, Peer, Script, closed_port, frame, line, opened, plays, read_messages, read_to_the_end, switching
 
 AUTHORITY = trustme.CA()
 NOW = datetime.now(timezone.utc)
@@ -278,14 +281,13 @@ def test_old_tls_is_refused_even_by_a_lax_context(bell: Bell, trusting: ssl.SSLC
 
 
 @pytest.fixture
-def fresh_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def fresh_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Make the default context anew, from a system store that holds the authority of these tests."""
     store = tmp_path / "authorities.pem"
     AUTHORITY.cert_pem.write_to_path(str(store))
     monkeypatch.setenv("SSL_CERT_FILE", str(store))
-    dialing._default_context.cache_clear()
-    yield tmp_path
-    dialing._default_context.cache_clear()
+    monkeypatch.setattr(dialing, "_contexts", {})
+    return tmp_path
 
 
 def test_default_context_trusts_what_the_system_trusts(bell: Bell, fresh_default: Path) -> None:
@@ -294,7 +296,7 @@ def test_default_context_trusts_what_the_system_trusts(bell: Bell, fresh_default
         opened_to = Environment.find(peer.url)
         dial(opened_to, deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
         assert isinstance(failure(f"wss://localhost:{peer.port}", bell), TLSError)
-    assert dialing._default_context.cache_info().misses == 1
+    assert list(dialing._contexts.values()) == [dialing._default_context()]
 
 
 def test_environment_variables_have_no_say(bell: Bell, fresh_default: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,8 +307,86 @@ def test_environment_variables_have_no_say(bell: Bell, fresh_default: Path, monk
         dial(Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
         assert not (fresh_default / "keys").exists()
         monkeypatch.setenv("SSL_CERT_FILE", str(fresh_default / "nothing"))
-        dialing._default_context.cache_clear()
         assert isinstance(failure(peer.url, bell), TLSError)
+
+
+@contextlib.contextmanager
+def no_descriptor_for(path: Path | str) -> Iterator[None]:
+    """Let nothing be opened inside the ``with`` block, as at the process's limit; *path* shows that it is so."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            open(path)  # noqa: PTH123, SIM115 nothing is opened
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_store_that_no_descriptor_was_left_to_read_is_a_failed_attempt(bell: Bell, fresh_default: Path) -> None:
+    """The attempt fails for that reason, and nothing is kept of it: the next one knows whom to trust (row 208)."""
+    with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
+        with line() as (wire, _), no_descriptor_for(fresh_default / "authorities.pem"):
+            with pytest.raises(ConnectionFailed, match="certificates could not be read: Too many open files") as caught:
+                dialing._secure(wire, "127.0.0.1", None, logging.getLogger())
+            assert not isinstance(caught.value, TLSError)
+        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
+
+
+def test_certificate_that_could_not_be_looked_up_is_no_distrust(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL takes an authority's file that it cannot open for one that is not there (row 208)."""
+    start = Wire.start_tls
+
+    def start_tls(wire: Wire, context: ssl.SSLContext, host: str) -> str | None:
+        with no_descriptor_for(os.devnull):
+            return start(wire, context, host)
+
+    def _untrusted(*arguments: Any) -> ConnectionFailed:
+        with no_descriptor_for(os.devnull):
+            return judge(*arguments)
+
+    judge = dialing._untrusted
+    monkeypatch.setattr(Wire, "start_tls", start_tls)
+    monkeypatch.setattr(dialing, "_untrusted", _untrusted)
+    with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
+        error = failure(peer.url, bell, ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    assert not isinstance(error, TLSError)
+    assert "the certificate could not be checked: Too many open files" in str(error)
+
+
+HASHED = {"a folder of hashes": "0a1b2c3d.0", "an empty folder": None, "a folder of something else": "README"}
+
+
+@pytest.mark.parametrize("folder", HASHED)
+def test_python_without_certificates_is_told_how_to_get_them(
+    bell: Bell, fresh_default: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """As python.org's is on macOS until they were installed; where there are some, the server is the stranger (row 16)."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(fresh_default / "nothing"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(fresh_default / "folder"))
+    (fresh_default / "folder").mkdir()
+    if name := HASHED[folder]:
+        (fresh_default / "folder" / name).touch()
+    with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
+        told = str(failure(peer.url, bell))
+    remedies = [
+        remedy in told for remedy in ("Install Certificates.command", "SSL_CERT_FILE", "certifi.where()", "ssl_context=ssl")
+    ]
+    assert remedies == [folder != "a folder of hashes"] * 4
+    assert dialing._contexts == {}
+
+
+def test_certificates_that_appear_are_found_by_the_next_attempt(
+    bell: Bell, fresh_default: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where to look is asked each time, and that nothing was there is not remembered (row 208)."""
+    later = fresh_default / "later.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(later))
+    monkeypatch.setenv("SSL_CERT_DIR", str(fresh_default / "nowhere"))
+    with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
+        assert isinstance(failure(peer.url, bell), TLSError)
+        AUTHORITY.cert_pem.write_to_path(str(later))
+        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -286,15 +285,14 @@ def stop(line: Talk) -> None:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Have the default context made anew, from a system store with our authority; return where there is place for files."""
     AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authorities.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authorities.pem"))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     monkeypatch.setenv("WEBSOCKET_CLIENT_CA_BUNDLE", str(tmp_path / "authorities.pem"))
-    dialing._default_context.cache_clear()
-    yield tmp_path
-    dialing._default_context.cache_clear()
+    monkeypatch.setattr(dialing, "_contexts", {})
+    return tmp_path
 
 
 @row(26, kills="the default context is ssl.create_default_context()")

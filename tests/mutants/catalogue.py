@@ -505,6 +505,28 @@ MUTANTS: Final = (
         "_kept: dict[type[OpenEnum], dict[str, object]] = {}\n_lock = __import__('threading').Lock()\n",
         "tests/test_forks.py",
     ),
+    # --- the certificates ---
+    Mutant(
+        "an empty trust store is kept",
+        "dialing.py",
+        'if context.cert_store_stats()["x509_ca"]:',
+        "if True:",
+        "tests/test_dialing_tls.py -k 'certificates'",
+    ),
+    Mutant(
+        "a store that could not be opened is empty",
+        "dialing.py",
+        'not context.cert_store_stats()["x509_ca"] and (lack := lack_of_descriptors())',
+        "not (lack := ssl.SSLError())",
+        "tests/test_dialing_tls.py -k descriptor",
+    ),
+    Mutant(
+        "a certificate that could not be looked up is distrusted",
+        "dialing.py",
+        '            return watch.failed(f"the certificate could not be checked: {reason_of(lack)}")',
+        "            pass",
+        "tests/test_dialing_tls.py -k looked",
+    ),
     # --- the wire ---
     Mutant(
         "a header that nobody reads must be ASCII",
