@@ -49,7 +49,7 @@ from bybit_sync.timings import Timings
 from bybit_sync.transport import Transport, open_websocket
 from bybit_sync.updates import Event
 from bybit_sync.waiting import Flag, Floor, join, wait_for
-from bybit_sync.wire import bare
+from bybit_sync.wire import bare, reason_of
 
 __all__ = ["Connection", "Settings"]
 
@@ -208,7 +208,10 @@ class Connection:
 
     def wait_told(self, deadline: float) -> bool:
         """Wait until `on_status` has heard everything; False when *deadline* passes first."""
-        return self._notifier is None or self.is_inside() or wait_for(self._notifier.idle, deadline)
+        if self._notifier is None:
+            return True
+        self._notifier.catch_up()
+        return self.is_inside() or wait_for(self._notifier.idle, deadline)
 
     def delivering(self) -> set[Subscription[Any]]:
         """Return the subscriptions that are open, and those that have ended and whose callback's thread has not."""
@@ -303,7 +306,10 @@ class Connection:
 
     def _start(self) -> None:
         # Under the lock. The bell first: it must be there to be rung before the thread looks for commands.
-        bell = Bell()
+        try:
+            bell = Bell()
+        except OSError as error:
+            raise ConnectionFailed(f"no connection can be begun: {reason_of(error)}") from error
         try:
             self._bell = bell
             _running.add(self)
@@ -539,6 +545,8 @@ class Connection:
     def _check_time(self, session: Session, transport: Transport) -> None:
         now = Moment.now()
         self._glance_at = now.seconds + self._times.glance
+        if self._notifier is not None:
+            self._notifier.catch_up()
         began = transport.frame_since
         if began is not None and now.seconds - began > self._times.frame:
             raise ConnectionLost(f"the exchange stalled inside a frame for {now.seconds - began:.0f} s")

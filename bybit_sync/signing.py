@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from bybit_sync.bell import Bell
-from bybit_sync.errors import AuthenticationError, describe
+from bybit_sync.errors import AuthenticationError, ConnectionFailed, describe
 from bybit_sync.messages import Credentials, Request, write
 
 __all__ = ["Clerk"]
@@ -28,7 +28,8 @@ class Clerk:
     def write(self, request: Request, *, deadline: float, bell: Bell, on_bell: Callable[[], None]) -> str:
         """Return *request* as it goes over the wire.
 
-        Raises `AuthenticationError` when the signer fails or is not done by *deadline*, and whatever *on_bell* raises.
+        Raises `AuthenticationError` when the signer fails or is not done by *deadline*, `ConnectionFailed` when no thread can
+        be started for it, and whatever *on_bell* raises.
         """
         if request.op != "auth" or not self._patient:
             return write(request, self._credentials)
@@ -38,7 +39,10 @@ class Clerk:
         self._helper = threading.Thread(
             target=self._sign, args=(request, outcome, bell), name=f"{self._name}-signer", daemon=True
         )
-        self._helper.start()
+        try:
+            self._helper.start()
+        except RuntimeError as error:  # the system has no thread left, for the moment
+            raise ConnectionFailed(f"the login could not be signed: {error}") from None
         while not outcome:
             left = deadline - time.monotonic()
             if left <= 0:

@@ -151,16 +151,23 @@ class Notifier:
         # Reentrant: `close` in a signal handler may post while the interrupted call does.
         self._lock = threading.RLock()
         self.idle: Flag = Flag()
-        """Set while there is no thread, and so nothing left to tell."""
+        """Set while there is no thread."""
+        # Whether the last thread could not be started: that is told once.
+        self._is_late = False
         self.idle.set()
 
     def post(self, change: StatusChange) -> None:
         """Have *on_status* called with *change*. Any thread."""
+        self._changes.put(change)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Start a thread if there is something to tell and none that tells it: it could not be started before. Any thread."""
         # Under one lock with the thread's end: it never leaves a change behind, nor a second thread with nothing to tell.
         with self._lock:
-            self._changes.put(change)
-            start = self.idle.is_set()
-            self.idle.clear()
+            start = self.idle.is_set() and not self._changes.empty()
+            if start:
+                self.idle.clear()
         if start:
             self._begin()
 
@@ -168,9 +175,13 @@ class Notifier:
         try:
             self._start(self._run, "status")
         except RuntimeError as error:
-            # No thread can be started now. The change stays in line for the next one.
+            # No thread can be started now. What there is to tell stays in line until one can be.
             self.idle.set()
-            self._log.error("on_status cannot be called: %s", error)
+            if not self._is_late:
+                self._log.error("on_status cannot be called for now: %s", error)
+            self._is_late = True
+        else:
+            self._is_late = False
 
     def _run(self) -> None:
         resting = False

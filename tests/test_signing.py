@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from bybit_sync import AuthenticationError, Client, ConfigurationError, rsa_signer
+from bybit_sync import AuthenticationError, Client, ConfigurationError, ConnectionFailed, rsa_signer
 from bybit_sync.messages import hmac_signer
 from bybit_sync.simulator import Account
 from tests.conftest import KEY, SECRET, threads_of
@@ -65,6 +65,27 @@ def test_a_signer_of_the_users_logs_in(account: Account, make_client: Callable[.
     client = make_client(KEY, None, signer=signer)
     client.subscribe_orders()
     assert threads == [f"{client.name}-signer"]
+
+
+def test_a_signer_for_which_no_thread_can_be_started_is_asked_again(
+    account: Account, make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the system's limit of threads the attempt fails, as it does for names, and the next one is begun (row 206)."""
+    start, refused = threading.Thread.start, []
+
+    def limited(thread: threading.Thread) -> None:
+        if thread.name.endswith("-signer") and len(refused) < 3:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    client = make_client(KEY, None, signer=hmac_signer(SECRET))
+    assert client.subscribe_orders().state == "LIVE"
+    assert len(refused) == 3
+    last_error = client.health().last_error
+    assert isinstance(last_error, ConnectionFailed)
+    assert "the login could not be signed: can't start new thread" in str(last_error)
 
 
 def test_a_signer_that_raises_is_told_to_the_caller(account: Account, make_client: Callable[..., Client]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import resource
 import socket
 import ssl
 import subprocess
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 import bybit_sync.transport
-from bybit_sync import Backoff, ClientClosed, Event, GapReason, State, SubscriptionClosed
+from bybit_sync import Backoff, ClientClosed, ConnectionFailed, Event, GapReason, State, StatusChange, SubscriptionClosed
 from bybit_sync.bell import Bell
 from bybit_sync.connection import Connection
 from bybit_sync.outage import Outage
@@ -393,11 +394,69 @@ def test_a_thread_that_cannot_be_started_leaves_nothing_half_started(
     scene.exchange.push_order("one")
 
 
+@contextlib.contextmanager
+def no_thread(monkeypatch: pytest.MonkeyPatch, what: str) -> Iterator[list[str]]:
+    """Let no thread be started for *what* inside the ``with`` block, and yield the names of those that were not."""
+    start, refused = threading.Thread.start, []
+
+    def limited(thread: threading.Thread) -> None:
+        if thread.name.endswith(what):
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", limited)
+        yield refused
+
+
+@row(206, kills="a thread that cannot be started for the signer ends the client as a bug")
+def test_a_thread_limit_in_an_outage_is_an_outage(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attempts fail while the signer has no thread, as they do for names; the next one after it is LIVE."""
+    scene = play()
+    scene.client._connection._clerk._patient = True  # as with signer=
+    scene.subscribe()
+    with no_thread(monkeypatch, "-signer") as refused:
+        scene.cause(hang_up)
+        scene.is_found(within=0.1)
+        assert "the login could not be signed: can't start new thread" in str(scene.fails(3))
+        assert len(refused) >= 3
+    scene.recovers("without a close frame")
+
+
+@row(206, kills="what could not be told for want of a thread is told with the next change only")
+def test_a_state_that_could_not_be_told_is_told_later(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a thread can be started again, though nothing else changes; one ERROR until then, however often it was tried."""
+    told: queue.Queue[StatusChange] = queue.Queue()
+    scene = play(on_status=told.put, timings={"glance": 0.01}, ping_interval=0.02)
+    with no_thread(monkeypatch, "-status") as refused:
+        scene.subscribe()
+        until(lambda: len(refused) > 5)
+    assert [told.get(timeout=pace.patience()).state for _ in range(2)] == [State.CONNECTING, State.LIVE]
+    assert "on_status cannot be called for now: can't start new thread" in scene.logged(["ERROR"])
+
+
+@row(208, kills="what the system says for want of a descriptor comes out of `subscribe_*` as it is")
+def test_a_first_start_without_a_descriptor_raises_our_error(play: Play) -> None:
+    """Where not even the thread can be begun; nothing is left of it, and the next call works."""
+    scene = play()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(ConnectionFailed, match="no connection can be begun: Too many open files .EMFILE."):
+            scene.client.subscribe_orders()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (scene.client.state, scene.client.health().subscriptions) == (State.IDLE, ())
+    scene.subscribe()
+    scene.goes_on()
+
+
 # --- bugs of ours ---
 
 
 PLACES: dict[Any, str] = {
-    Connection: "_has_reason _obey _attempt _turn _wait_for_turn _limited_turnstile _open _stop_without_reason _converse _send "
+    Connection: "_has_reason _obey _attempt _turn _limited_turnstile _open _stop_without_reason _converse _send "
     "_listen _next_due _check_time _pass_on _became_live _redact _recover _end_of_live _back_off _rest",
     Session: "__init__ requests next_deadline heard receive tick complete_until ending",
     Transport: "wait receive send close",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -19,7 +21,7 @@ from tests.faults.pace import seconds, within
 from tests.faults.rows import row
 from tests.faults.scene import Net, Scene
 from tests.peers import Line, Script, plays
-from tests.test_dialing_tls import old_tls
+from tests.test_dialing_tls import no_descriptor_for, old_tls
 
 OVER_TLS = pytest.mark.parametrize("net", ["tls"], indirect=True)
 NOW = datetime.now(timezone.utc)
@@ -304,6 +306,28 @@ def test_no_session_key_is_written_for_a_variable(play: Play, store: Path) -> No
     scene.cause(hang_up)
     scene.recovers("without a close frame")
     assert not (store / "keys").exists()
+
+
+@row(208, kills="a store that could not be opened is kept as one that trusts nobody")
+@OVER_TLS
+def test_a_descriptor_limit_at_the_first_tls_connection_is_an_outage(
+    play: Play, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attempts fail for that reason while the certificates cannot be read; then the exchange is trusted as ever."""
+    secure, refused = dialing._secure, []
+
+    def limited(*arguments: Any) -> None:
+        with contextlib.ExitStack() as stack:
+            if len(refused) < 3:
+                refused.append(stack.enter_context(no_descriptor_for(store / "authorities.pem")))
+            secure(*arguments)
+
+    monkeypatch.setattr(dialing, "_secure", limited)
+    scene = play(ssl_context=None)
+    scene.subscribe()
+    assert "certificates could not be read: Too many open files (EMFILE)" in scene.logged(["WARNING", "INFO"])
+    assert len(refused) == 3
+    scene.goes_on()
 
 
 @row(26, kills="websocket-client makes the context")

@@ -505,6 +505,27 @@ MUTANTS: Final = (
         "_kept: dict[type[OpenEnum], dict[str, object]] = {}\n_lock = __import__('threading').Lock()\n",
         "tests/test_forks.py",
     ),
+    Mutant(
+        "no thread for a signer is a bug",
+        "signing.py",
+        "except RuntimeError as error:",
+        "except KeyError as error:",
+        "tests/test_signing.py tests/faults/test_lifecycle.py -k 'limit or started'",
+    ),
+    Mutant(
+        "a state that could not be told is told with the next",
+        "connection.py",
+        "        if self._notifier is not None:\n            self._notifier.catch_up()",
+        "",
+        "tests/faults/test_lifecycle.py -k told_later",
+    ),
+    Mutant(
+        "no descriptor for the bell comes out as it is",
+        "connection.py",
+        '        except OSError as error:\n            raise ConnectionFailed(f"no connection',
+        '        except KeyError as error:\n            raise ConnectionFailed(f"no connection',
+        "tests/faults/test_lifecycle.py -k without_a_descriptor",
+    ),
     # --- the certificates ---
     Mutant(
         "an empty trust store is kept",
