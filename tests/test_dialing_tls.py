@@ -325,11 +325,11 @@ def no_descriptor_for(path: Path | str) -> Iterator[None]:
 
 def test_store_that_no_descriptor_was_left_to_read_is_a_failed_attempt(bell: Bell, fresh_default: Path) -> None:
     """The attempt fails for that reason, and nothing is kept of it: the next one knows whom to trust (row 208)."""
+    with line() as (wire, _), no_descriptor_for(fresh_default / "authorities.pem"):
+        with pytest.raises(ConnectionFailed, match="certificates could not be read: Too many open files") as caught:
+            dialing._secure(wire, "127.0.0.1", None, logging.getLogger())
+        assert not isinstance(caught.value, TLSError)
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
-        with line() as (wire, _), no_descriptor_for(fresh_default / "authorities.pem"):
-            with pytest.raises(ConnectionFailed, match="certificates could not be read: Too many open files") as caught:
-                dialing._secure(wire, "127.0.0.1", None, logging.getLogger())
-            assert not isinstance(caught.value, TLSError)
         dial(Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
 
 

@@ -433,7 +433,7 @@ def test_a_state_that_could_not_be_told_is_told_later(play: Play, monkeypatch: p
         scene.subscribe()
         until(lambda: len(refused) > 5)
     assert [told.get(timeout=pace.patience()).state for _ in range(2)] == [State.CONNECTING, State.LIVE]
-    assert "on_status cannot be called for now: can't start new thread" in scene.logged(["ERROR"])
+    assert "on_status cannot be called for now: RuntimeError: can't start" in scene.logged(["ERROR"])
 
 
 @row(208, kills="what the system says for want of a descriptor comes out of `subscribe_*` as it is")

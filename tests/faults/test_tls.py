@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import socket
 import ssl
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -21,7 +20,7 @@ from tests.faults.pace import seconds, within
 from tests.faults.rows import row
 from tests.faults.scene import Net, Scene
 from tests.peers import Line, Script, plays
-from tests.test_dialing_tls import no_descriptor_for, old_tls
+from tests.test_dialing_tls import old_tls
 
 OVER_TLS = pytest.mark.parametrize("net", ["tls"], indirect=True)
 NOW = datetime.now(timezone.utc)
@@ -314,15 +313,16 @@ def test_a_descriptor_limit_at_the_first_tls_connection_is_an_outage(
     play: Play, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Attempts fail for that reason while the certificates cannot be read; then the exchange is trusted as ever."""
-    secure, refused = dialing._secure, []
+    load, refused = dialing._load, []
 
-    def limited(*arguments: Any) -> None:
-        with contextlib.ExitStack() as stack:
-            if len(refused) < 3:
-                refused.append(stack.enter_context(no_descriptor_for(store / "authorities.pem")))
-            secure(*arguments)
+    # Not the limit itself: the exchange in this process would meet it, too. See tests/test_dialing_tls.py.
+    def limited(paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
+        if len(refused) < 3:
+            refused.append(OSError(errno.EMFILE, "Too many open files"))
+            raise refused[-1]
+        return load(paths)
 
-    monkeypatch.setattr(dialing, "_secure", limited)
+    monkeypatch.setattr(dialing, "_load", limited)
     scene = play(ssl_context=None)
     scene.subscribe()
     assert "certificates could not be read: Too many open files (EMFILE)" in scene.logged(["WARNING", "INFO"])
