@@ -9,7 +9,7 @@ import ssl
 import sys
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TextIO, TypeGuard, TypeVar
 
@@ -47,6 +47,7 @@ _WITHDRAWAL: Final = 1.0
 _numbers: Final = itertools.count(1)
 # Characters of a client's name: it stands in every record of the log.
 LONGEST_NAME: Final = 200
+_QUOTES: Final = ("'", '"', "`")
 
 
 class Client:
@@ -135,7 +136,9 @@ class Client:
         for argument, value in times.items():
             positive(self, argument, value)
         whole(self, "max_message_bytes", max_message_bytes)
-        credentials = _credentials(api_key, api_secret, signer)
+        credentials = _credentials(api_key, api_secret, plain_callable("signer", signer))
+        if isinstance(credentials, ConfigurationError):
+            raise credentials
         place = Environment.find(environment)
         spoken = _dialect(dialect)
         called = _name(name)
@@ -190,10 +193,10 @@ class Client:
             ConfigurationError: BYBIT_API_KEY is not set, or an argument cannot work.
 
         """
-        arguments = {**_from_environment(os.environ), **overrides}
-        if "api_key" not in arguments:
+        if not os.environ.get("BYBIT_API_KEY") and "api_key" not in overrides:
             raise ConfigurationError("BYBIT_API_KEY is not set: export it, or call Client(api_key, api_secret)")
-        return cls(**arguments)
+        # Held by no local of this frame, which an error of the constructor passes.
+        return cls(**_with_environment(overrides))
 
     # --- the streams ---
 
@@ -526,6 +529,9 @@ class Client:
                 )
 
     def __repr__(self) -> str:
+        # Asked for by who shows the locals of a traceback that begins in the constructor.
+        if not hasattr(self, "_connection"):
+            return "<Client that could not be made>"
         streams = ", ".join(sorted({s.stream.value for s in self._connection.roster})) or "no stream"
         place, dialect = self._settings.environment.name, self._settings.terms.dialect.name
         return f"<Client {self.name}: {place} {dialect}, {self.state.value}, {streams}>"
@@ -555,24 +561,31 @@ class _Wishes:
             raise refuse("overflow", self.overflow, f"use one of {', '.join(o.value for o in Overflow)}") from None
 
 
-def _credentials(api_key: object, api_secret: object, signer: object) -> Credentials:
-    key = _secret("api_key", api_key)
-    if signer is None:
-        if api_secret is None:
-            raise ConfigurationError("api_secret is missing: give the key's secret, or signer= for another kind of key")
-        return Credentials(key, hmac_signer(_secret("api_secret", api_secret)))
-    if api_secret is not None:
-        raise ConfigurationError("api_secret and signer are both given: give the one that the key was made with")
-    return Credentials(key, plain_callable("signer", signer))
+# Errors about secrets are returned, not raised: the frames that an exception passes keep what they were looking at.
 
 
-def _secret(argument: str, value: object) -> str:
-    # Never with the value: it may be the true one with a line break behind it.
+def _credentials(api_key: object, api_secret: object, signer: Callable[[str], str] | None) -> Credentials | ConfigurationError:
+    if signer is None and api_secret is None:
+        return ConfigurationError("api_secret is missing: give the key's secret, or signer= for another kind of key")
+    if signer is not None and api_secret is not None:
+        return ConfigurationError("api_secret and signer are both given: give the one that the key was made with")
+    wrong = _wrong("api_key", api_key) or (_wrong("api_secret", api_secret) if signer is None else None)
+    if wrong is not None:
+        return ConfigurationError(wrong)
+    return Credentials(str(api_key), signer or hmac_signer(str(api_secret)))
+
+
+def _wrong(argument: str, value: object) -> str | None:
+    """Return what is wrong with *value*, a key or a secret, and never a part of it; None when nothing is."""
     if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{argument} is empty or no text: copy it from Bybit's site")
+        return f"{argument} is empty or no text: copy it from Bybit's site"
+    if "-----BEGIN" in value:
+        return f"{argument} is a key in PEM form: give signer=bybit_sync.rsa_signer(pem), and no api_secret"
+    if value.strip()[:1] in _QUOTES or value.strip()[-1:] in _QUOTES:
+        return f"{argument} has quotes around it, as some readers of .env files leave them: take them off"
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise ConfigurationError(f"{argument} holds a space, a line break or another character that no key has: copy it again")
-    return value
+        return f"{argument} holds a space, a line break or another character that no key has: copy it again"
+    return None
 
 
 def _dialect(value: object) -> Dialect:
@@ -623,14 +636,18 @@ def _is_queue(sink: Sink[T]) -> TypeGuard[EventQueue[Event[T]]]:
     return False
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def _with_environment(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return what the environment says and, before it, *overrides*, which are taken out of there."""
     names = {
         "api_key": "BYBIT_API_KEY",
         "api_secret": "BYBIT_API_SECRET",
         "environment": "BYBIT_ENVIRONMENT",
         "name": "BYBIT_NAME",
     }
-    return {argument: environ[variable] for argument, variable in names.items() if environ.get(variable)}
+    found = {argument: os.environ[variable] for argument, variable in names.items() if os.environ.get(variable)}
+    arguments = {**found, **overrides}
+    overrides.clear()
+    return arguments
 
 
 def _place_text(place: Environment) -> str:

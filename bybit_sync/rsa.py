@@ -6,6 +6,7 @@ https://bybit-exchange.github.io/docs/v5/guide
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ __all__ = ["rsa_signer"]
 def rsa_signer(pem: str | bytes, password: str | bytes | None = None) -> Callable[[str], str]:
     """Return a ``signer`` for `Client` that signs with the private key *pem* (PKCS#1 v1.5 with SHA-256, as base64).
 
-    *password* opens an encrypted key. Neither can be read from the signer. The client calls it on a throw-away thread.
+    *pem* may be in OpenSSH's form, and have its line breaks spelled out as in a .env file. *password* opens an encrypted key.
+    Neither can be read from the signer. The client calls it on a throw-away thread.
 
     Example:
         >>> from cryptography.hazmat.primitives import serialization
@@ -37,6 +39,8 @@ def rsa_signer(pem: str | bytes, password: str | bytes | None = None) -> Callabl
 
     """
     key = _load(pem, password)
+    if isinstance(key, ConfigurationError):
+        raise key
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - an extra, imported when it is asked for
     from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415
 
@@ -46,20 +50,37 @@ def rsa_signer(pem: str | bytes, password: str | bytes | None = None) -> Callabl
     return sign
 
 
-def _load(pem: str | bytes, password: str | bytes | None) -> RSAPrivateKey:
+def _load(pem: str | bytes, password: str | bytes | None) -> RSAPrivateKey | ConfigurationError:
+    # An error is returned, not raised: the frames that it passes would keep the key.
     try:
+        from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - as above
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415 - as above
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+            load_pem_private_key,
+            load_ssh_private_key,
+        )
     except ImportError:
-        raise ConfigurationError("rsa_signer needs the package cryptography: pip install 'bybit-sync[rsa]'") from None
-    try:
-        key = load_pem_private_key(_bytes(pem), None if password is None else _bytes(password))
-    except (ValueError, TypeError):
-        key = None
-    # Outside of the except clause: what was caught has the key in its frames.
-    if not isinstance(key, RSAPrivateKey):
-        raise ConfigurationError("pem is no RSA private key in PEM form, or password= does not open it (None: not encrypted)")
-    return key
+        return ConfigurationError("rsa_signer needs the package cryptography: pip install 'bybit-sync[rsa]'")
+    data = _plain(pem)
+    load = load_ssh_private_key if b"BEGIN OPENSSH" in data else load_pem_private_key
+    key: object = None
+    with contextlib.suppress(ValueError, TypeError, UnsupportedAlgorithm):
+        key = load(data, None if password is None else _bytes(password))
+    return key if isinstance(key, RSAPrivateKey) else ConfigurationError(f"pem is {_kind(data)}")
+
+
+def _plain(pem: str | bytes) -> bytes:
+    """Return *pem* with the line breaks that a .env file or JSON spelled out, and without quotes around it."""
+    return _bytes(pem).strip(b" \t\r\n'\"").replace(b"\\r", b"").replace(b"\\n", b"\n")
+
+
+def _kind(data: bytes) -> str:
+    """Return what *data* is instead of an RSA private key, and the remedy; never a part of it."""
+    if b"-----BEGIN" not in data:
+        return "no key in PEM form; if it is a file's name, give what stands in the file: Path(name).read_bytes()"
+    if b"PRIVATE KEY-----" not in data:
+        return "no private key but a public one, or a certificate: give the private key that belongs to it"
+    return "no RSA private key that can be read, or password= does not open it (None: not encrypted)"
 
 
 def _bytes(value: str | bytes) -> bytes:

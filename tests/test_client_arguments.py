@@ -7,6 +7,7 @@ import functools
 import pickle
 import queue
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import Mock
@@ -63,6 +64,43 @@ def test_a_wrong_argument_is_named(wrong: dict[str, Any], argument: str) -> None
         Client(**arguments)
     assert isinstance(caught.value, ValueError)
     assert len(str(caught.value)) > len(argument) + 20
+
+
+HINTS = [
+    ("'{}'", "quotes"),
+    ('"{}"', "quotes"),
+    (' "{}"\n', "quotes"),
+    ("{}\n", "line break"),
+    (" {}", "space"),
+    ("-----BEGIN RSA PRIVATE KEY-----\n{}", "rsa_signer"),
+]
+
+
+@pytest.mark.parametrize("make", [Client, Client.from_env], ids=["Client", "from_env"])
+@pytest.mark.parametrize("argument", ["api_key", "api_secret"])
+@pytest.mark.parametrize(("spelled", "hint"), HINTS)
+def test_what_came_along_with_a_secret_is_named(make: Callable[..., Client], argument: str, spelled: str, hint: str) -> None:
+    """The error shows nothing of it, nor does any frame below the constructor."""
+    given = {"api_key": "c4n4ry-key", "api_secret": "c4n4ry-secret"}
+    given[argument] = spelled.format(given[argument])
+    with pytest.raises(ConfigurationError, match=hint) as caught:
+        make(**given)
+    below = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack[1:]
+    constructor = [frame for frame in below if frame.name == "__init__"]
+    shown = [f"{frame.name} {frame.locals}" for frame in below if frame not in constructor]
+    assert len(constructor) == 1
+    assert "c4n4ry" not in f"{caught.value} {shown}"
+
+
+def test_no_frame_of_from_env_holds_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the constructor fails."""
+    monkeypatch.setenv("BYBIT_API_KEY", "c4n4ry-key")
+    monkeypatch.setenv("BYBIT_API_SECRET", "c4n4ry-secret")
+    with pytest.raises(ConfigurationError, match="environment") as caught:
+        Client.from_env(environment="moonnet")
+    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    assert "from_env" in [frame.name for frame in stack]
+    assert "c4n4ry" not in str([frame.locals for frame in stack if frame.name != "__init__"])
 
 
 def test_a_refused_key_is_not_shown() -> None:

@@ -10,7 +10,13 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from bybit_sync import AuthenticationError, Client, ConfigurationError, ConnectionFailed, rsa_signer
 from bybit_sync.messages import hmac_signer
@@ -39,7 +45,6 @@ def test_an_rsa_signature_is_verified_by_the_public_key(password: bytes | None) 
 @pytest.mark.parametrize(
     ("pem", "password"),
     [
-        ("no key", None),
         (pem_of(PRIVATE, b"right"), "wrong"),
         (pem_of(PRIVATE, b"right"), None),
         (pem_of(PRIVATE), "needless"),
@@ -52,6 +57,54 @@ def test_what_is_no_rsa_key_is_refused_at_once(pem: str | bytes, password: str |
         rsa_signer(pem, password)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+def openssh() -> str:
+    """Return the key as `ssh-keygen` writes it."""
+    return PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+
+
+def public() -> str:
+    """Return its public half."""
+    return PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+TEXT = pem_of(PRIVATE).decode()
+SPELLINGS = {
+    "as it is": TEXT,
+    "Windows": TEXT.replace("\n", "\r\n"),
+    "on one line": TEXT.replace("\n", " "),
+    "breaks spelled out": TEXT.replace("\n", "\\n"),
+    "Windows, spelled out": TEXT.replace("\n", "\\r\\n"),
+    "in quotes": "'" + TEXT.replace("\n", "\\n") + "'",
+    "OpenSSH": openssh(),
+    "OpenSSH spelled out": openssh().replace("\n", "\\n"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_key_that_can_be_read_without_doubt_is(spelling: str) -> None:
+    """Whatever a .env file, JSON or ssh-keygen made of it: the signature is the same."""
+    assert rsa_signer(SPELLINGS[spelling])("text") == rsa_signer(TEXT)("text")
+
+
+MISTAKES = [
+    (public(), "public"),
+    ("/home/me/private.pem", "a file's name"),
+    ("", "no key in PEM form"),
+    (TEXT[:200], "no RSA private key"),
+    (TEXT.replace("PRIVATE", "UNKNOWN PRIVATE"), "no RSA private key"),
+]
+
+
+@pytest.mark.parametrize(("pem", "said"), MISTAKES)
+def test_what_was_given_instead_of_a_key_is_named(pem: str, said: str) -> None:
+    """With a remedy, and without a character of it, also in the frames below the call."""
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        rsa_signer(pem)
+    assert caught.traceback[-1].name == "rsa_signer"
+    assert "MII" not in str(caught.value)
+    assert "/home" not in str(caught.value)
 
 
 def test_a_signer_of_the_users_logs_in(account: Account, make_client: Callable[..., Client]) -> None:

@@ -770,6 +770,8 @@ MUTANTS: Final = (
         "tests/test_replay.py",
     ),
     # --- what must not be said, and what must be exact ---
+    Mutant("keep a secret in a frame", "client.py", "overrides.clear()", "pass", "tests/test_client_arguments.py"),
+    Mutant("quotes are a part of a key", "client.py", "in _QUOTES or", "in () or", "tests/test_client_arguments.py"),
     Mutant("show the key", "messages.py", "redactor.learn(key)\n", "pass\n", "tests/test_messages.py"),
     Mutant(
         "forget a key that signed", "messages.py", "learn(key, *signatures)", "learn(*signatures)", "tests/test_messages.py"
