@@ -48,7 +48,7 @@ from bybit_sync.subscription import CallbackThread, Subscription
 from bybit_sync.timings import Timings
 from bybit_sync.transport import Transport, open_websocket
 from bybit_sync.updates import Event
-from bybit_sync.waiting import Flag, Floor, join, wait_for
+from bybit_sync.waiting import Flag, Floor, join, start_thread, wait_for
 from bybit_sync.wire import bare, reason_of
 
 __all__ = ["Connection", "Settings"]
@@ -316,13 +316,13 @@ class Connection:
             self._ended.clear()
             self._thread = threading.Thread(target=self._run, args=(bell,), name=f"{self.name}-connection", daemon=True)
             self._last_thread = self._thread
-            self._thread.start()
+            start_thread(self._thread)
         except BaseException:
             self._retire(bell)
             raise
 
     def _start_helper(self, target: Callable[[], None], what: str) -> None:
-        CallbackThread(self, f"{self.name}-{what}", target).start()
+        start_thread(CallbackThread(self, f"{self.name}-{what}", target))
 
     # --- the thread ---
 

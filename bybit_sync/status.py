@@ -14,7 +14,7 @@ from bybit_sync.arguments import check_ran
 from bybit_sync.enums import TextEnum
 from bybit_sync.logs import ClientLog
 from bybit_sync.subscription import Subscription, SubscriptionHealth
-from bybit_sync.waiting import Flag, Parking
+from bybit_sync.waiting import Flag, Parking, take
 
 __all__ = ["Health", "Notifier", "Situation", "State", "StatusChange"]
 
@@ -163,27 +163,33 @@ class Notifier:
 
     def catch_up(self) -> None:
         """Start a thread if there is something to tell and none that tells it: it could not be started before. Any thread."""
-        # Under one lock with the thread's end: it never leaves a change behind, nor a second thread with nothing to tell.
-        with self._lock:
-            start = self.idle.is_set() and not self._changes.empty()
-            if start:
-                self.idle.clear()
-        if start:
-            self._begin()
-
-    def _begin(self) -> None:
+        # Taken by the thread when it begins, or taken back when it could not be started: one of both gets it.
+        right: list[None] = []
         try:
-            self._start(self._run, "status")
-        except RuntimeError as error:
-            # No thread can be started now. What there is to tell stays in line until one can be.
-            self.idle.set()
-            if not self._is_late:
-                self._log.error("on_status cannot be called for now: %s", error)
-            self._is_late = True
-        else:
-            self._is_late = False
+            # Under one lock with the thread's end: it never leaves a change behind, nor a second thread with nothing to tell.
+            with self._lock:
+                if self.idle.is_set() and not self._changes.empty():
+                    right.append(None)
+                    self.idle.clear()
+            if right:
+                self._start(lambda: self._run(right), "status")
+                self._is_late = False
+        except BaseException as error:
+            # No thread can be started now, or Ctrl-C came. What there is to tell stays in line until one can be.
+            if take(right):
+                self.idle.set()
+            if not isinstance(error, RuntimeError):
+                raise
+            self._say_late(error)
 
-    def _run(self) -> None:
+    def _say_late(self, error: RuntimeError) -> None:
+        if not self._is_late:
+            self._log.error("on_status cannot be called for now: %s", error)
+        self._is_late = True
+
+    def _run(self, right: list[None]) -> None:
+        if not take(right):
+            return
         resting = False
         while not (resting and self._ends()):
             change = self._changes.get()

@@ -22,7 +22,7 @@ from bybit_sync.outage import due
 from bybit_sync.outlet import Outlet
 from bybit_sync.timings import Timings
 from bybit_sync.updates import Event, Gap, GapReason, Stream
-from bybit_sync.waiting import SLICE, Flag, join, wait_for
+from bybit_sync.waiting import SLICE, Flag, join, start_thread, wait_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -255,7 +255,7 @@ class Subscription(Generic[T]):
         """Start the callback's thread, if there is a callback. Raises what starting a thread raises."""
         if self._callback is not None:
             self._thread = CallbackThread(self._owner, name, self._run, self)
-            self._thread.start()
+            start_thread(self._thread)
         else:
             self._done.set()
 
@@ -289,7 +289,8 @@ class Subscription(Generic[T]):
 
     def wait_done(self, deadline: float) -> bool:
         """Wait until nothing more is delivered; False when a callback still runs at *deadline*: then discard the rest."""
-        if self._thread is None:
+        # Without a number it was never started: Ctrl-C came before.
+        if self._thread is None or self._thread.ident is None:
             return self._queue_done(deadline)
         if threading.current_thread() is self._thread:
             return self._abandon()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import threading
 import time
@@ -9,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-__all__ = ["Flag", "Floor", "Parking", "join", "remaining", "wait_for"]
+__all__ = ["Flag", "Floor", "Parking", "join", "remaining", "start_thread", "take", "wait_for"]
 
 # How long the main thread waits at a stretch. A signal that arrives as it begins to wait, or at another thread, does not
 # wake it (on Windows none does): Ctrl-C is seen in between.
@@ -169,3 +170,46 @@ def join(thread: threading.Thread | None, deadline: float) -> None:
     # Ctrl-C may have come before it was started; then there is nothing to wait for.
     if thread is not None and thread is not threading.current_thread() and thread.is_alive() and left > 0:
         thread.join(left)
+
+
+def take(right: list[None]) -> bool:
+    """Take *right*, and say whether it was still there: of several threads one gets it, without a lock."""
+    try:
+        right.pop()
+    except IndexError:
+        return False
+    return True
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start *thread*, and return when it runs. Raises what `threading.Thread.start` raises, and Ctrl-C.
+
+    After Ctrl-C the thread has either been started or never will be; then its `ident` is None.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        thread.start()
+        return
+    # `Thread.start` enters the thread in a list before the system starts it. Ctrl-C in between would leave it there for
+    # ever, as if it were alive. It is raised on the main thread only, so another thread calls `start`.
+    right: list[None] = [None]
+    failed: list[BaseException] = []
+    done = Flag()
+    try:
+        _thread.start_new_thread(_start, (thread, right, failed, done))
+        wait_for(done, None)
+    except BaseException:
+        if not take(right):
+            wait_for(done, None)
+        raise
+    if failed:
+        raise failed[0]
+
+
+def _start(thread: threading.Thread, right: list[None], failed: list[BaseException], done: Flag) -> None:
+    try:
+        if take(right):
+            thread.start()
+    except BaseException as error:  # noqa: BLE001 - it is raised on the thread that asked
+        failed.append(error)
+    finally:
+        done.set()

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
@@ -41,6 +42,7 @@ from bybit_sync.pacing import Turnstile, turnstile
 from bybit_sync.protocol import Session
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.status import Notifier, Situation
+from bybit_sync.waiting import start_thread
 
 from .conftest import KEY, FastClient, threads_of
 from .peers import closed_port
@@ -72,12 +74,16 @@ def taken(sink: queue.Queue[Event[Any]], patience: float = 1.0) -> list[str]:
 
 
 class Halt:
-    """Stops the first thread that begins in its ``with`` block where it calls *function*, or returns something from it."""
+    """Stops the first thread that begins in its ``with`` block where it calls *function*, or returns something from it.
 
-    def __init__(self, function: Any, event: str = "call") -> None:
+    The event "c_return" is where *function* comes back from the built-in function *called*.
+    """
+
+    def __init__(self, function: Any, event: str = "call", called: str = "") -> None:
         self.reached, self.go = threading.Event(), threading.Event()
         self._code: CodeType = function.__code__
         self._event = event
+        self._called = called
 
     def __enter__(self) -> Halt:
         threading.setprofile(self._look)
@@ -86,8 +92,12 @@ class Halt:
     def __exit__(self, *_: object) -> None:
         threading.setprofile(None)
 
-    def _look(self, frame: FrameType, event: str, value: object) -> None:
-        if frame.f_code is self._code and event == self._event and (event == "call" or value) and not self.reached.is_set():
+    def _look(self, frame: FrameType, event: str, value: Any) -> None:
+        if frame.f_code is not self._code or self.reached.is_set():
+            return
+        # Since Python 3.14 the `__enter__` of a lock is told as well.
+        wanted = value.__name__ == self._called if event == "c_return" else event == "call" or value
+        if event == self._event and wanted:
             self.reached.set()
             self.go.wait(10)
 
@@ -122,9 +132,7 @@ class Interruption:
 
     @staticmethod
     def _counts(frame: FrameType, called: str) -> bool:
-        ours = LIBRARY in frame.f_code.co_filename and called not in ("__enter__", "setprofile")
-        # The one place in the standard library where a thread of ours waits while it holds something of ours.
-        return ours or (frame.f_code is threading.Thread.start.__code__ and called == "start_new_thread")
+        return LIBRARY in frame.f_code.co_filename and called not in ("__enter__", "setprofile")
 
 
 def interrupted_everywhere(make: Callable[[], T], call: Callable[[T], Any]) -> Iterator[tuple[str, T]]:
@@ -216,6 +224,61 @@ def test_ctrl_c_anywhere_in_closing_a_client_and_then_once_more(account: Account
     for place, client in interrupted_everywhere(subscribed, Client.close):
         assert client.close(), place
         assert (client.state, threads_of(client)) == (State.CLOSED, []), place
+
+
+def interrupted(seconds: float, call: Callable[[], object]) -> bool:
+    """Have Ctrl-C come *seconds* after *call* began, and say whether it came out of it."""
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        call()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+@pytest.fixture
+def alarms() -> Iterator[None]:
+    """The timer's signal does what Ctrl-C does."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    # What is raised while the collector ends an object is swallowed there.
+    gc.disable()
+    yield
+    gc.enable()
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_ctrl_c_at_any_moment_of_starting_a_thread_leaves_none(alarms: None) -> None:
+    """Two thousand of them, a real signal each: every thread ran and ended, or never was."""
+    threads = [threading.Thread(target=int) for _ in range(2000)]
+    hits = sum(interrupted(1e-6 * (1 + n % 400), partial(start_thread, thread)) for n, thread in enumerate(threads))
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join(10)
+    assert [thread for thread in threading.enumerate() if thread in threads] == []
+    assert hits > 200
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_at_any_moment_of_subscribing_lets_the_client_close_at_once(alarms: None) -> None:
+    """A real signal each, while the threads of callback and connection are started: neither is left."""
+    hits, place = 0, f"ws://127.0.0.1:{closed_port()}"
+    clients = [FastClient(KEY, "secret", environment=place) for _ in range(200)]
+    for number, client in enumerate(clients):
+        subscribe = partial(client.subscribe_orders, lambda event: None, wait=False)
+        hits += interrupted(5e-6 * (1 + number), subscribe)
+        started = time.monotonic()
+        assert client.close()
+        assert time.monotonic() - started < 2
+        assert threads_of(client) == []
+    assert hits > 20
+
+
+def test_ctrl_c_anywhere_in_closing_leaves_no_notifier_that_nobody_started(make_client: Callable[..., Client]) -> None:
+    """The second `close` does not wait for what `on_status` will never be told."""
+    told: queue.Queue[StatusChange] = queue.Queue()
+    for place, client in interrupted_everywhere(lambda: make_client(on_status=told.put), Client.close):
+        assert client.close(timeout=2), place
 
 
 @pytest.mark.parametrize("call", [Client.wait, Client.wait_live, lambda client: client.subscribe_orders(wait=False).get()])
@@ -587,7 +650,7 @@ def test_a_change_posted_as_its_thread_ends_leaves_no_thread() -> None:
 
     notifier = Notifier(told.put, start, ClientLog("test"))
     notifier.post(StatusChange(previous=State.IDLE, state=State.LIVE, at=at(0).utc))
-    with Halt(Notifier.post, "c_return") as halt:
+    with Halt(Notifier.post, "c_return", "put") as halt:
         posted = in_background(lambda: notifier.post(StatusChange(previous=State.LIVE, state=State.CLOSED, at=at(1).utc)))
     assert halt.reached.wait(5)
     assert [told.get(timeout=5).state for _ in range(2)] == [State.LIVE, State.CLOSED]

@@ -65,6 +65,7 @@ ELSEWHERE = {
     135: ("test_processes.py", "test_a_script_that_ends_without_close"),
     136: ("test_processes.py", "test_a_script_that_ends_while_a_callback_blocks_for_ever"),
     137: ("test_closing.py", "test_a_client_without_subscriptions_can_be_collected"),
+    214: ("test_threads.py", "test_ctrl_c_at_any_moment_of_subscribing_lets_the_client_close_at_once"),
     205: ("test_forks.py", "test_a_childs_own_client_works_whatever_its_parent_held"),
 }
 

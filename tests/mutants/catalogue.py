@@ -444,6 +444,28 @@ MUTANTS: Final = (
         "Turnstile(now)",
         "tests/test_pacing.py tests/faults/test_soak.py -k 'limit or turn or row163'",
     ),
+    # --- Ctrl-C ---
+    Mutant(
+        "start threads where Ctrl-C comes",
+        "waiting.py",
+        "if threading.current_thread() is not threading.main_thread():",
+        "if True:",
+        "tests/test_threads.py -k 'any_moment or anywhere'",
+    ),
+    Mutant(
+        "count on a notifier that Ctrl-C stopped",
+        "status.py",
+        "            if take(right):\n                self.idle.set()\n",
+        "            if isinstance(error, RuntimeError) and take(right):\n                self.idle.set()\n",
+        "tests/test_threads.py -k notifier",
+    ),
+    Mutant(
+        "wait for a callback that was never started",
+        "subscription.py",
+        "if self._thread is None or self._thread.ident is None:",
+        "if self._thread is None:",
+        "tests/test_threads.py -k 'any_moment or anywhere'",
+    ),
     # --- closing ---
     Mutant(
         "wait for a message that nobody hears",
