@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import math
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-
-import websocket
-from websocket import ABNF
 
 from bybit_sync.bell import Bell
 from bybit_sync.clock import Moment
@@ -20,6 +18,18 @@ from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError, 
 from bybit_sync.proxy import Proxy
 from bybit_sync.redaction import get_logger
 from bybit_sync.wire import Head, Watch, Wire, bare, printable
+
+try:
+    import websocket
+    from websocket import ABNF
+except Exception as error:
+    # A file of the user's may do anything when it is imported, and another package has the same name.
+    found = getattr(importlib.util.find_spec("websocket"), "origin", None)
+    what = f"{found} is imported instead" if found else "it is not installed"
+    raise ImportError(
+        f"bybit_sync needs the package websocket-client, and {what}: rename that file if it is yours, else "
+        "pip uninstall websocket; pip install --force-reinstall websocket-client"
+    ) from error
 
 __all__ = ["Transport", "open_websocket"]
 

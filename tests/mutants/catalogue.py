@@ -572,6 +572,13 @@ MUTANTS: Final = (
     ),
     # --- the wire ---
     Mutant(
+        "whatever is called websocket is websocket-client",
+        "transport.py",
+        "except Exception as error:\n    # A file",
+        "except ZeroDivisionError as error:\n    # A file",
+        "tests/test_doors.py",
+    ),
+    Mutant(
         "a header that nobody reads must be ASCII",
         "wire.py",
         'value.decode("latin-1")',
