@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final, Literal, NamedTuple, NoReturn
+from typing import Any, Final, Literal, NamedTuple, NoReturn, Protocol
 
 from attrs import frozen
 
@@ -207,7 +207,14 @@ def printable(text: str, limit: int = 200) -> str:
 # --- writing ---
 
 
-def write(request: Request, credentials: Credentials) -> str:
+class LoginWriter(Protocol):
+    """Completes logins: `Credentials`, or what stands in for them."""
+
+    def login(self, message: dict[str, object], expires: object) -> str:
+        """Return *message* completed to a login that expires at *expires*, in ms."""
+
+
+def write(request: Request, credentials: LoginWriter) -> str:
     """Return *request* as it goes over the wire."""
     message: dict[str, object] = {"op": request.op}
     if request.req_id is not None:

@@ -74,8 +74,9 @@ def _read_line(text: str | bytes) -> Line:
 
 def _ns(says: dict[str, Any]) -> int:
     ns = says.get("recv_ns")
-    if type(ns) is not int:
-        raise ValueError("recv_ns has to be a whole number")
+    # As large as the system's own clock can show.
+    if type(ns) is not int or not 0 <= ns < 2**63:
+        raise ValueError("recv_ns has to be a whole number of nanoseconds, from 0 up")
     return ns
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import builtins
 import io
+import json
 import os
 import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any, Final, Protocol, TextIO
+from typing import IO, Any, Final, NamedTuple, Protocol, TextIO
 
 from bybit_sync.arguments import refuse, whole
 from bybit_sync.clock import Moment
 from bybit_sync.errors import ConfigurationError, RecordingError, describe
-from bybit_sync.messages import Credentials, Request, write
+from bybit_sync.messages import Request, write
 from bybit_sync.recorded import BEGINNING, Direction, Line, next_part, print_line
 from bybit_sync.scrubbing import Scrubber
 from bybit_sync.terms import Terms
@@ -78,7 +79,7 @@ class Recorder:
         """Why it has ended; None while it has not."""
         self._pen = _Pen(_sheet(target, rotate_bytes))
         self._terms: Terms | None = None
-        self._stand_in: Credentials | None = None
+        self._stand_in: _StandIn | None = None
         self._shift: _Shift | None = None
         self._is_connected = False
         self._ending = threading.Lock()
@@ -110,7 +111,7 @@ class Recorder:
             raise ConfigurationError(f"record: this Recorder belongs to {self._terms.client}; make one for each client")
         self._terms = terms
         # Whose login it was stands where the key did, and where it was tried where the signature did.
-        self._stand_in = Credentials(terms.client, lambda _text: terms.environment)
+        self._stand_in = _StandIn(terms.client, terms.environment)
 
     # --- only the connection thread ---
 
@@ -187,6 +188,17 @@ class Recorder:
         assert self._terms is not None
         remedy = "the streams go on. Make room or give another path, then a new client records again"
         self._terms.log.error("the recording to %s has ended: %s; %s", self._pen.sheet.name, error, remedy)
+
+
+class _StandIn(NamedTuple):
+    """Writes logins without credentials."""
+
+    client: str
+    environment: str
+
+    def login(self, message: dict[str, object], expires: object) -> str:
+        """Return *message* completed to a login as it is recorded."""
+        return json.dumps({**message, "args": [self.client, expires, self.environment]})
 
 
 class _Pen:

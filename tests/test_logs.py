@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+
 import pytest
 
 from bybit_sync import Client, ConfigurationError, ConnectionFailed
 from bybit_sync.errors import describe
 from bybit_sync.logs import ClientLog
+from bybit_sync.redaction import get_logger
+from bybit_sync.simulator import Account
 
 NAMES = ["hedge 50%", "%s", "100%% %d", "{name} {0}", "%(client)s", "{", "ü", "a\\nb"]
 
@@ -27,6 +32,17 @@ def test_a_name_that_breaks_lines_or_fills_them_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="name=") as raised:
         Client("KEY", "SECRET", name=name)
     assert len(str(raised.value)) < 500
+
+
+def test_a_recording_makes_no_secret_of_names(
+    account: Account, make_client: Callable[..., Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Client and environment stand in it where key and signature did, and in the log as everywhere."""
+    client = make_client(record=io.StringIO(), name="a-long-name")
+    client.subscribe_orders()
+    text = f"{client.name} {client._settings.terms.environment}"
+    get_logger("bybit_sync").warning(text)
+    assert caplog.messages[-1] == text
 
 
 class Mute(Exception):

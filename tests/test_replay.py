@@ -523,6 +523,8 @@ def test_a_damaged_recording_gives_what_stands_before(sample: Any, data: st.Data
         "[" * 100_000,
         "9" * 5000,
         '{"recv_ns": true, "recv_utc": "2026-01-01T00:00:00Z", "direction": "in", "frame": ""}',
+        f'{{"recv_ns": {"9" * 400}, "recv_utc": "2026-01-01T00:00:00Z", "direction": "in", "frame": ""}}',
+        '{"recv_ns": -1, "recv_utc": "2026-01-01T00:00:00Z", "direction": "in", "frame": ""}',
         '{"recv_ns": 1, "recv_utc": "2026-01-01T00:00:00", "direction": "in", "frame": ""}',
         '{"recv_ns": 1, "recv_utc": "todayZ", "direction": "in", "frame": ""}',
         '{"recv_ns": 1, "recv_utc": "2026-01-01T00:00:00Z", "direction": [], "frame": ""}',
