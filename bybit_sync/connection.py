@@ -132,6 +132,8 @@ class Connection:
         self._session: Session | None = None
         self._transport: Transport | None = None
         self._epoch = 0
+        # What a session leaves to the next.
+        self._doubted: frozenset[str] = frozenset()
         self._reconnects = 0
         # Whether anything was confirmed, and whether somebody got a subscription that is: the connection then stays.
         self._ever_confirmed = False
@@ -468,7 +470,14 @@ class Connection:
         now = Moment.now()
         self._drop_wanted = False
         self._asleep_ns = now.asleep_ns
-        session = Session(self._settings.terms, epoch=self._epoch + 1, clock=self._clock, wanted=self.roster.wanted(), now=now)
+        session = Session(
+            self._settings.terms,
+            epoch=self._epoch + 1,
+            clock=self._clock,
+            wanted=self.roster.wanted(),
+            now=now,
+            doubted=self._doubted,
+        )
         self._session = session
         try:
             while True:
@@ -492,7 +501,7 @@ class Connection:
                 self._recorder.lost(str(reason))
             raise reason from reason.__cause__
         finally:
-            self._session = None
+            self._session, self._doubted = None, session.doubted
             if self._recorder is not None:
                 self._recorder.left()
 

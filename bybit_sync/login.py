@@ -62,6 +62,12 @@ class Login:
         self._phase = Phase.MEASURING
         self._due = now.seconds + self._times.pong_timeout
 
+    def unasked(self, answer: Answer) -> None:
+        """Take an answer that no login awaits. Raises `ProtocolError` when it takes back that this one was accepted."""
+        # With a number it is a second answer to a login whose first one decided.
+        if self.is_accepted and not answer.success and answer.req_id is None:
+            raise self._terms.breach(f"takes back that it accepted the login: {printable(answer.text)}")
+
     def again(self, now: Moment) -> None:
         """Ask once more, with the exchange's time."""
         self._terms.log.info("the login was refused; it is signed again with the exchange's time")

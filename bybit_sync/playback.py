@@ -131,6 +131,7 @@ class _Playback:
         self._session: _Session | None = None
         self._last: Moment | None = None
         self._epoch = 0
+        self._doubted: frozenset[str] = frozenset()
         self._basket = _Basket()
 
     def feed(self, line: Line) -> list[Event[Any]]:
@@ -172,6 +173,7 @@ class _Playback:
     def _lost(self, reason: str) -> None:
         session, self._session = self._session, None
         if session is not None:
+            self._doubted = session.doubted
             self._lose(list(self._roster), reason)
 
     def _pass_on(self, news: Sequence[News], session: _Session, now: Moment) -> None:
@@ -215,7 +217,7 @@ class _Playback:
             log=_SILENT,
             redact=str,
         )
-        return _Session(terms, epoch=self._epoch + 1, clock=self._roster.clock, now=now)
+        return _Session(terms, epoch=self._epoch + 1, clock=self._roster.clock, now=now, doubted=self._doubted)
 
     # --- subscriptions ---
 
@@ -279,12 +281,12 @@ class _Basket:
 class _Session(Session):
     """One login as it was recorded: what it asks for counts only when the recording tells that it was sent."""
 
-    def __init__(self, terms: Terms, *, epoch: int, clock: ExchangeClock, now: Moment) -> None:
+    def __init__(self, terms: Terms, *, epoch: int, clock: ExchangeClock, now: Moment, doubted: frozenset[str]) -> None:
         super().__init__(terms, epoch=epoch, clock=clock, wanted={}, now=now)
         self.is_assumed = False
         """Whether its login was not recorded."""
         self._post = self._sent_post = _SentPost("")
-        self._topics = self._sent_topics = _SentTopics(terms, self._post, {})
+        self._topics = self._sent_topics = _SentTopics(terms, self._post, {}, doubted)
         self._topics.tells_gaps = True
         self._login = Login(terms, clock, self._post, now)
 
@@ -339,7 +341,8 @@ class _SentTopics(Topics):
         topic.standing = Standing.ASKED
         topic.asked += 1
         if request is not None:
-            self._asked[str(request.req_id)] = topic
+            topic.req_id = str(request.req_id)
+            self._asked[topic.req_id] = topic
 
 
 # --- reading ---

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -46,7 +46,16 @@ LARGEST_GLANCE: Final = 262_144
 class Session:
     """One login, from the first frame to the last. Only the connection thread."""
 
-    def __init__(self, terms: Terms, *, epoch: int, clock: ExchangeClock, wanted: Mapping[Stream, bool], now: Moment) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        *,
+        epoch: int,
+        clock: ExchangeClock,
+        wanted: Mapping[Stream, bool],
+        now: Moment,
+        doubted: Collection[str] = (),
+    ) -> None:
         self.epoch = epoch
         self._terms = terms
         self.clock = clock
@@ -54,7 +63,7 @@ class Session:
         """Up to when all that it pushed has been read."""
         self._post = Correspondence(f"{now.ns:x}")
         self._heartbeat = Heartbeat(terms.timings, now)
-        self._topics = Topics(terms, self._post, wanted)
+        self._topics = Topics(terms, self._post, wanted, doubted)
         self._login = Login(terms, clock, self._post, now)
         self._unreadable: deque[float] = deque(maxlen=UNREADABLE_FRAMES)
         self._doom: ProtocolError | None = None
@@ -96,6 +105,11 @@ class Session:
         """Say whether every topic of *stream* is subscribed."""
         return self._topics.is_confirmed(stream)
 
+    @property
+    def doubted(self) -> frozenset[str]:
+        """The topics whose refusal contradicted the exchange's own word, for the next session: it believes the second one."""
+        return self._topics.doubted
+
     def complete_until(self) -> datetime | None:
         """Return the last instant, in exchange time, up to which every confirmed stream is known complete."""
         return self.coverage.complete_until()
@@ -134,6 +148,7 @@ class Session:
 
     def unwant(self, stream: Stream) -> Sequence[News]:
         """Unsubscribe from *stream*; what still arrives for it is dropped."""
+        self._next_deadline = None
         return self._topics.unwant(stream)
 
     def doubt(self, now: Moment) -> None:
@@ -209,17 +224,22 @@ class Session:
 
     def _answer(self, answer: Answer, now: Moment) -> Sequence[News]:
         answer = attrs.evolve(answer, text=self._terms.redact(answer.text))
-        self._check_still_logged_in(answer)
         request = self._post.answered(answer)
         if request is None:
-            self._terms.log.debug("an answer that belongs to no request: %s", answer.op)
-        elif request.op == "auth":
+            return self._unasked(answer, now)
+        if request.op == "auth":
             return self._login_answered(answer, now)
-        elif request.op == "subscribe":
+        if request.op == "subscribe":
             return self._topics.answered(request, answer, now)
-        else:
-            self._topics.left(request, answer, now)
+        self._topics.left(request, answer, now)
         return ()
+
+    def _unasked(self, answer: Answer, now: Moment) -> Sequence[News]:
+        self._terms.log.debug("an answer that belongs to no request: %s", answer.op)
+        if answer.op == "auth":
+            self._login.unasked(answer)
+            return ()
+        return self._topics.unasked(answer, now)
 
     def _login_answered(self, answer: Answer, now: Moment) -> Sequence[News]:
         self._login.answered(answer, now)
@@ -229,17 +249,6 @@ class Session:
             return ()
         self.coverage.logged_in = now
         return [LoggedIn(), *self._topics.open(now)]
-
-    def _check_still_logged_in(self, answer: Answer) -> None:
-        text = answer.text.lower()
-        if answer.op != "auth" and not answer.success and ("not authorized" in text or "needs auth" in text):
-            raise self._breach(f"takes the login for missing: {printable(answer.text)}")
-
-    def _breach(self, what: str) -> ProtocolError:
-        """Return the error for *what* the exchange must not do; it is worth looking into, so it is logged as one."""
-        error = ProtocolError(f"{self._terms.environment} {what}")
-        self._terms.log.error("%s", error)
-        return error
 
     # --- pings and pongs ---
 
@@ -287,8 +296,9 @@ class Session:
 
     def _first_push(self, push: Push, frame: bytes, now: Moment) -> Sequence[News]:
         """Take a push whose stream is not known to be subscribed."""
+        self._next_deadline = None
         if not self._login.is_accepted:
-            raise self._breach(f"pushed {printable(push.topic)} before it answered the login")
+            raise self._terms.breach(f"pushed {printable(push.topic)} before it answered the login")
         topic = self._topics.find(push.topic)
         if topic is None:
             return self._uncalled_for(push.topic)

@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["REFUSALS", "Meaning", "Refusal", "understand"]
+__all__ = ["REFUSALS", "Meaning", "Refusal", "misses_login", "understand"]
 
 
 class Meaning(Enum):
@@ -112,3 +112,9 @@ def understand(text: str, code: int | None = None) -> Refusal:
     by_text = next(r for r in REFUSALS if r.fits(plain))
     by_code = next((r for r in REFUSALS if code in r.codes), None)
     return by_code if by_text is REFUSALS[-1] and by_code else by_text
+
+
+def misses_login(text: str) -> bool:
+    """Return whether *text* refuses a topic because nobody is logged in."""
+    lowered = text.lower()
+    return "not authorized" in lowered or "needs auth" in lowered

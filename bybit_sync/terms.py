@@ -8,6 +8,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from bybit_sync.dialects import Dialect
+from bybit_sync.errors import ProtocolError
 from bybit_sync.timings import Timings
 
 __all__ = ["Terms"]
@@ -29,3 +30,9 @@ class Terms:
     """What to add to a refused login's remedy: the environments that the key may belong to."""
     notice: str = ""
     """What to add to every error: that the dialect was switched off where this client connects to."""
+
+    def breach(self, what: str) -> ProtocolError:
+        """Return the error for *what* the exchange must not do; it is worth looking into, so it is logged as one."""
+        error = ProtocolError(f"{self.environment} {what}")
+        self.log.error("%s", error)
+        return error

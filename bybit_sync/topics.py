@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from bybit_sync.dialects import Channel
 from bybit_sync.errors import ConnectionLost, ProtocolError, SubscriptionRejected
 from bybit_sync.messages import Answer, Request, printable
 from bybit_sync.news import Confirmed, Live, News, Rejected
+from bybit_sync.refusals import misses_login
 from bybit_sync.terms import Terms
 from bybit_sync.updates import Event, Stream
 
@@ -31,6 +32,7 @@ class Standing(Enum):
     ASKED = "asked for, not answered"
     CONFIRMED = "subscribed"
     WAITING = "refused once, to be asked for again"
+    DOUBTED = "refused for want of a login, which was accepted"
     REFUSED = "refused for good"
 
 
@@ -60,6 +62,10 @@ class Topic:
     """When the answer is overdue, or when it is asked for again."""
     asked: int = 0
     refusals: int = 0
+    req_id: str = ""
+    """Of the latest subscribe."""
+    text: str = ""
+    """The exchange's words, when they are doubted."""
 
     @property
     def name(self) -> str:
@@ -70,7 +76,9 @@ class Topic:
 class Topics:
     """The wanted topics of one session."""
 
-    def __init__(self, terms: Terms, post: Correspondence, wanted: Mapping[Stream, bool]) -> None:
+    def __init__(
+        self, terms: Terms, post: Correspondence, wanted: Mapping[Stream, bool], doubted: Collection[str] = ()
+    ) -> None:
         self._terms = terms
         self._post = post
         self._wishes: dict[Stream, Wish] = {}
@@ -84,6 +92,10 @@ class Topics:
         self._open = False
         self.tells_gaps: bool = False
         """Whether gaps may be told: their windows are in the exchange's time, and the connection's first pong tells that."""
+        # Topics whose refusal contradicted the exchange's own word, here and on the login before: one new login may mend
+        # that, and then it is believed. "" stands for a refusal that names none.
+        self._contradicted: set[str] = set()
+        self._believed = frozenset(doubted)
         # Streams still to be confirmed before this login counts as LIVE; None once it did.
         self._before_live: set[Stream] | None = set(wanted)
         for stream, returning in wanted.items():
@@ -109,9 +121,23 @@ class Topics:
         """Say whether every topic of *stream* is subscribed."""
         return stream in self._wishes and self._wishes[stream].confirmed
 
+    @property
+    def doubted(self) -> frozenset[str]:
+        """The topics whose refusal the next login is to believe."""
+        if not self._open:
+            return self._believed
+        return frozenset(self._contradicted.union(topic.name for topic in self._all(Standing.DOUBTED)))
+
     def due(self) -> Iterator[float]:
         """Go over the moments at which `chase` has something to do."""
-        return (topic.due for topic in self._topics.values() if topic.due is not None)
+        if self._all(Standing.DOUBTED) and not self._all(Standing.ASKED):
+            yield 0.0
+        for topic in self._topics.values():
+            if topic.due is not None:
+                yield topic.due
+
+    def _all(self, standing: Standing) -> list[Topic]:
+        return [topic for topic in self._topics.values() if topic.standing is standing]
 
     # --- wishes ---
 
@@ -166,7 +192,8 @@ class Topics:
         topic.standing = Standing.ASKED
         topic.asked += 1
         # One topic a request: a refusal then names its topic, and cannot take others with it.
-        self._asked[self._post.ask("subscribe", topic.name)] = topic
+        topic.req_id = self._post.ask("subscribe", topic.name)
+        self._asked[topic.req_id] = topic
 
     # --- what becomes of them ---
 
@@ -181,23 +208,81 @@ class Topics:
         """Take *answer* to *request*, a subscribe."""
         topic = self._asked.pop(str(request.req_id))
         if self._topics.get(topic.name) is not topic:
+            self._check_login(topic.name, answer)
             return []
         if answer.success or self._is_subscribed_already(topic, answer):
             return self._confirm(topic, now)
+        return self._refuse(topic, answer, now)
+
+    def unasked(self, answer: Answer, now: Moment) -> Sequence[News]:
+        """Take *answer*, which belongs to no request: a no may mean that what counts as subscribed is not."""
+        if answer.success or "already subscribed" in answer.text.lower():
+            return ()
+        topic = self._meant(answer)
+        if topic is not None and topic.standing is Standing.CONFIRMED and answer.op != "unsubscribe":
+            return self._refuse(topic, answer, now)
+        if answer.req_id is None:
+            self._check_login(answer.topic or "", answer)
+            if answer.topic is None and answer.op != "unsubscribe":
+                self._contradict("", f"refuses what nobody asks for: {printable(answer.text)}")
+        return ()
+
+    def _meant(self, answer: Answer) -> Topic | None:
+        """Return the topic that *answer* is about: it has the number of the latest request for it, or none and the name."""
+        if answer.req_id is None:
+            return self._topics.get(answer.topic or "")
+        return next((topic for topic in self._topics.values() if topic.req_id == answer.req_id), None)
+
+    def _check_login(self, name: str, answer: Answer) -> None:
+        """Raise `ProtocolError` when *answer*, about the topic *name*, says that nobody is logged in."""
+        if not answer.success and misses_login(answer.text) and name not in self._believed - {""}:
+            self._contradicted.add(name)
+            raise self._terms.breach(f"takes the login for missing: {printable(answer.text)}")
+
+    def _contradict(self, name: str, what: str) -> None:
+        """Raise `ProtocolError` for *what*, unless the login before ended with the same."""
+        if name not in self._believed:
+            self._contradicted.add(name)
+            raise self._terms.breach(what)
+        self._terms.log.warning("%s %s", self._terms.environment, what)
+
+    def _refuse(self, topic: Topic, answer: Answer, now: Moment) -> list[News]:
         if topic.wish.confirmed:
-            # A push had proven it, and the gap before that was told. What is missed from now on only a new login can tell.
-            raise ProtocolError(f"{self._terms.environment} refused {topic.name} after it had pushed for it")
+            # The gap before that was told. What is missed from now on only a new login can tell.
+            said = printable(answer.text)
+            self._contradict(topic.name, f"refused {topic.name}, which counted as subscribed: {said}")
+            return self._reject(topic, answer.text)
+        if not misses_login(answer.text):
+            return self._refuse_plainly(topic, answer.text, now)
+        topic.standing = Standing.DOUBTED
+        topic.text = answer.text
+        topic.due = now.seconds + self._terms.timings.request_timeout
+        return self._believe(now)
+
+    def _believe(self, now: Moment) -> list[News]:
+        """Refuse what was refused for want of a login on two logins in a row, of which the second serves another topic."""
+        if not self._all(Standing.CONFIRMED):
+            return []
+        news: list[News] = []
+        for topic in self._all(Standing.DOUBTED):
+            # Unless it went with another topic of its stream.
+            if topic.name in self._believed and topic.name in self._topics:
+                news += self._refuse_plainly(topic, topic.text, now)
+        return news
+
+    def _refuse_plainly(self, topic: Topic, text: str, now: Moment) -> list[News]:
         topic.refusals += 1
         if topic.wish.returning and topic.refusals == 1:
-            self._terms.log.warning("%s is refused (%s); asking once more", topic.name, printable(answer.text))
+            self._terms.log.warning("%s is refused (%s); asking once more", topic.name, printable(text))
             topic.standing = Standing.WAITING
             topic.due = now.seconds + self._terms.timings.ask_again
             return []
-        return self._reject(topic, answer.text)
+        return self._reject(topic, text)
 
     def left(self, request: Request, answer: Answer, now: Moment) -> None:
         """Take *answer* to *request*, an unsubscribe: who wanted the topic meanwhile can now ask for it."""
         name = str(request.argument)
+        self._check_login(name, answer)
         self._left[name] = answer.success
         topic = self._topics.get(name)
         if topic is not None and topic.standing is Standing.LEAVING:
@@ -218,8 +303,13 @@ class Topics:
     def chase(self, now: Moment) -> None:
         """Ask again for what was not answered, or refused once. Raises `ConnectionLost` when it was not answered twice.
 
-        An unsubscribe is not repeated: what the exchange has made of it only a new login can tell.
+        An unsubscribe is not repeated: what the exchange has made of it only a new login can tell. Raises `ProtocolError`
+        when the exchange answers topics as if there were no login, and the others were answered or had the time for it.
         """
+        doubted = self._all(Standing.DOUBTED)
+        if doubted and now.seconds >= min(self.due()):
+            names = ", ".join(topic.name for topic in doubted)
+            raise self._terms.breach(f"takes the login for missing, asked for {names}: {printable(doubted[0].text)}")
         for topic in self._topics.values():
             if topic.due is not None and now.seconds >= topic.due:
                 if topic.standing is Standing.LEAVING:
@@ -232,7 +322,8 @@ class Topics:
     def _confirm(self, topic: Topic, now: Moment) -> list[News]:
         topic.standing = Standing.CONFIRMED
         topic.due = None
-        return self._complete(topic.wish, now)
+        # Another topic's refusal may be waiting for this proof that the login is good.
+        return [*self._complete(topic.wish, now), *self._believe(now)]
 
     def tell_gaps(self, now: Moment) -> list[News]:
         """Confirm from here on what returns from an outage, too: the exchange's time is as well known as it will be."""

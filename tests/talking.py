@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, Final
@@ -49,6 +49,7 @@ class Talk:
         key: str = "KEY",
         starts: float = 0.0,
         clock: ExchangeClock | None = None,
+        doubted: Collection[str] = (),
     ) -> None:
         self.seconds = starts
         self.wall = wall
@@ -63,7 +64,7 @@ class Talk:
             redact=lambda text: text.replace(key, "***"),
         )
         wishes = dict.fromkeys(wanted, returning)
-        self.session = Session(terms, epoch=1, clock=self.clock, wanted=wishes, now=self.now)
+        self.session = Session(terms, epoch=1, clock=self.clock, wanted=wishes, now=self.now, doubted=doubted)
         self._sent: list[Request] = []
         self.ping: str | None = None
         """The number of the latest ping, None when that was answered."""

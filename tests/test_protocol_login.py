@@ -74,6 +74,14 @@ def test_a_second_answer_changes_nothing() -> None:
     assert talk.answer(login) == ()
 
 
+def test_a_login_that_is_taken_back_ends_the_session() -> None:
+    """A no that nobody asked for: what was subscribed may be silent from now on."""
+    talk = Talk(ORDERS)
+    talk.go_live()
+    with pytest.raises(ProtocolError, match="takes back that it accepted the login: expired"):
+        talk.hear(op="auth", success=False, ret_msg="expired", conn_id="c")
+
+
 def test_an_answer_that_never_comes_is_a_lost_connection() -> None:
     """After `request_timeout`, whatever else is heard."""
     talk = Talk(ORDERS)

@@ -212,13 +212,110 @@ def test_who_waits_for_a_second_chance_is_waited_for() -> None:
     assert names(talk.answer(positions)) == ["Confirmed"]
 
 
-@pytest.mark.parametrize("text", ["Request not authorized", "error:topic:position needs auth first"])
+# --- refused for want of a login ---
+
+NO_LOGIN = "Request not authorized"
+
+
+@pytest.mark.parametrize("text", [NO_LOGIN, "error:topic:position needs auth first"])
 def test_a_login_that_was_forgotten_ends_the_session(text: str) -> None:
-    """Asking again without one helps nobody."""
-    talk = Talk(ORDERS)
+    """Asking again without one helps nobody. However often: no other topic proves that the login is good."""
+    talk = Talk(ORDERS, doubted=["order"])
     [request] = talk.log_in()
+    assert talk.refuse(request, text) == []
+    assert talk.session.next_deadline() <= talk.now.seconds
+    with pytest.raises(ProtocolError, match="takes the login for missing, asked for order"):
+        talk.wait(0)
+    assert talk.session.doubted == {"order"}
+
+
+def test_a_topic_that_seems_to_miss_the_login_waits_for_the_others_answers() -> None:
+    """What is pushed for them meanwhile is delivered; then only a new login can help."""
+    talk = Talk(ORDERS, BALANCES)
+    orders, wallet = talk.log_in()
+    talk.refuse(wallet, NO_LOGIN)
+    talk.wait(0)
+    assert names(talk.push("order", order("1"))) == ["Confirmed", "1"]
+    assert names(talk.answer(orders)) == []
+    with pytest.raises(ProtocolError, match="asked for wallet"):
+        talk.wait(0)
+    assert talk.session.doubted == {"wallet"}
+
+
+def test_it_does_not_wait_for_them_for_ever() -> None:
+    """They have as long as for any answer."""
+    talk = Talk(ORDERS, BALANCES)
+    _, wallet = talk.log_in()
+    talk.refuse(wallet, NO_LOGIN)
+    talk.live_on(9)
+    with pytest.raises(ProtocolError, match="asked for wallet"):
+        talk.live_on(1)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_same_on_the_next_login_refuses_the_topic_if_another_is_served(first: int) -> None:
+    """Whichever is answered first: the login is good, so it is the topic."""
+    talk = Talk(ORDERS, BALANCES, doubted=["wallet"])
+    orders, wallet = talk.log_in()
+    answers = [lambda: talk.answer(orders), lambda: talk.refuse(wallet, NO_LOGIN)]
+    told = [*names(answers[first]()), *names(answers[1 - first]())]
+    assert told == ["Confirmed", "Rejected", "Live"]
+    assert talk.session.doubted == set()
+
+
+def test_it_refuses_all_topics_of_a_stream_at_once() -> None:
+    """The second one went with the first."""
+    talk = Talk(BALANCES, ORDERS, categories=TWO, doubted=["order.linear", "order.inverse"])
+    wallet, linear, inverse = talk.log_in()
+    talk.refuse(linear, NO_LOGIN)
+    talk.refuse(inverse, NO_LOGIN)
+    assert names(talk.answer(wallet)) == ["Confirmed", "Rejected", "Live"]
+
+
+def test_on_return_it_is_asked_for_once_more_first() -> None:
+    """As any topic that is refused."""
+    talk = Talk(ORDERS, BALANCES, returning=True, doubted=["wallet"])
+    orders, wallet = talk.log_in()
+    talk.answer(orders)
+    assert talk.refuse(wallet, NO_LOGIN) == []
+    talk.live_on(5)
+    assert names(talk.refuse(*talk.asked("subscribe"), NO_LOGIN)) == ["Rejected", "Live"]
+
+
+def test_a_missing_login_is_told_by_the_answer_to_what_was_given_up() -> None:
+    """It is missing for all."""
+    talk = Talk(ORDERS, BALANCES)
+    _, wallet = talk.log_in()
+    talk.session.unwant(BALANCES)
     with pytest.raises(ProtocolError, match="takes the login for missing"):
-        talk.refuse(request, text)
+        talk.refuse(wallet, NO_LOGIN)
+    assert talk.session.doubted == {"wallet"}
+
+
+def test_a_missing_login_is_told_by_the_answer_to_an_unsubscribe() -> None:
+    """It is missing for all."""
+    talk = Talk(ORDERS)
+    talk.go_live()
+    talk.session.unwant(ORDERS)
+    with pytest.raises(ProtocolError, match="takes the login for missing"):
+        talk.refuse(*talk.asked(), NO_LOGIN)
+
+
+@pytest.mark.parametrize("op", ["subscribe", "unsubscribe"])
+def test_a_missing_login_is_told_unasked(op: str) -> None:
+    """It may have silenced all; once more on the next login it is no topic's refusal either."""
+    talk = Talk(ORDERS, doubted=[""])
+    talk.go_live()
+    with pytest.raises(ProtocolError, match="takes the login for missing"):
+        talk.hear(op=op, success=False, ret_msg=NO_LOGIN)
+
+
+def test_what_is_doubted_survives_a_login_that_fails() -> None:
+    """The next one that is accepted is the one that counts."""
+    assert Talk(ORDERS, doubted=["wallet"]).session.doubted == {"wallet"}
+
+
+# --- refused after all ---
 
 
 def test_a_refusal_of_what_was_proven_ends_the_session() -> None:
@@ -226,8 +323,61 @@ def test_a_refusal_of_what_was_proven_ends_the_session() -> None:
     talk = Talk(ORDERS, returning=True)
     [request] = talk.log_in()
     talk.push("order", order("1"))
-    with pytest.raises(ProtocolError, match="refused order after it had pushed for it"):
+    with pytest.raises(ProtocolError, match="refused order, which counted as subscribed: no such topic"):
         talk.refuse(request, "no such topic")
+    assert talk.session.doubted == {"order"}
+
+
+@pytest.mark.parametrize("with_id", [True, False])
+def test_a_refusal_of_what_is_subscribed_ends_the_session(*, with_id: bool) -> None:
+    """Unasked: with the number of a request that had another answer, or with the name of the topic alone."""
+    talk = Talk(ORDERS)
+    [request] = talk.log_in()
+    talk.answer(request)
+    with pytest.raises(ProtocolError, match="refused order, which counted as subscribed"):
+        talk.answer(request, success=False, text="error:handler not found,topic:order", with_id=with_id)
+
+
+def test_a_refusal_of_what_is_subscribed_is_believed_on_the_next_login() -> None:
+    """Or one topic would take the connection from all others again and again."""
+    talk = Talk(ORDERS, BALANCES, doubted=["order"])
+    talk.go_live()
+    assert names(talk.hear(op="subscribe", success=False, ret_msg="no such topic:order")) == ["Rejected"]
+
+
+def test_a_refusal_of_half_a_stream_is_one_like_any() -> None:
+    """Nobody was told that it is subscribed."""
+    talk = Talk(ORDERS, categories=TWO)
+    linear, _ = talk.log_in()
+    talk.answer(linear)
+    assert names(talk.hear(op="subscribe", success=False, ret_msg="no,topic:order.linear")) == ["Rejected", "Live"]
+
+
+def test_a_refusal_that_names_nothing_may_be_of_anything() -> None:
+    """It ends the session, and on the next login it is only told."""
+    talk = Talk(ORDERS)
+    talk.go_live()
+    with pytest.raises(ProtocolError, match="refuses what nobody asks for: busy"):
+        talk.hear(op="subscribe", success=False, ret_msg="busy")
+    talk = Talk(ORDERS, doubted=talk.session.doubted)
+    talk.go_live()
+    assert talk.hear(op="subscribe", success=False, ret_msg="busy") == ()
+
+
+@pytest.mark.parametrize(
+    ("op", "text"),
+    [
+        ("subscribe", "error:already subscribed,topic:order"),
+        ("subscribe", "error:handler not found,topic:wallet"),
+        ("unsubscribe", "error:handler not found,topic:order"),
+        ("unsubscribe", "no"),
+    ],
+)
+def test_a_no_that_takes_nothing_away_is_ignored(op: str, text: str) -> None:
+    """What is subscribed stays so."""
+    talk = Talk(ORDERS)
+    talk.go_live()
+    assert talk.hear(op=op, success=False, ret_msg=text) == ()
 
 
 # --- not answered ---

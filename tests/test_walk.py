@@ -63,6 +63,8 @@ class World:
     def _begin(self) -> None:
         """Begin with a new session: nothing of the old one counts."""
         self.ended: Exception | None = None
+        # The wish of which a topic was refused that had been confirmed, or had pushed.
+        self.taken_back: Wished | None = None
         self.logged_in = False
         self.logins = self.lives = 0
         self.at_login = set(self.wished)
@@ -108,7 +110,12 @@ class World:
             return False
         del self.pending[which]
         self._note_answer(request, kind)
-        texts = {"no": "error: topic is not allowed", "clock": "Params Error", "already": "error:already subscribed"}
+        texts = {
+            "no": "error: topic is not allowed",
+            "no login": "Request not authorized",
+            "clock": "Params Error",
+            "already": "error:already subscribed",
+        }
         self.hear(
             self.talk.answer, request, success=kind in ("yes", "nameless"), text=texts.get(kind, ""), with_id=kind != "nameless"
         )
@@ -127,9 +134,27 @@ class World:
         """Have the exchange answer what an earlier connection asked."""
         self.hear(self.talk.hear, op="subscribe", success=True, req_id="earlier-1", conn_id="c")
 
-    def forget(self) -> None:
-        """Have the exchange take the login for missing."""
-        self.hear(self.talk.hear, op="subscribe", success=False, ret_msg="Request not authorized", conn_id="c")
+    def refuse(self, text: str, topic: str | None = None) -> None:
+        """Have the exchange refuse something without a number: what it was asked for longest, or what it has confirmed."""
+        asked = [r for r in self.pending if r.op == "subscribe" and topic in (None, r.argument)]
+        wished = self.wished.get(STREAM_OF[topic]) if topic else None
+        if asked:
+            self.pending.remove(asked[0])
+            self._note_answer(asked[0], "no")
+        elif wished is not None and topic in wished.proven:
+            self.taken_back = wished
+            wished.refused.append(str(topic))
+            wished.proven.discard(str(topic))
+        self.hear(self.talk.hear, op="subscribe", success=False, ret_msg=text, conn_id="c")
+
+    def take_back(self) -> None:
+        """Have the exchange refuse the login though nobody asked, or because somebody did."""
+        asked = [r for r in self.pending if r.op == "auth"]
+        if asked:
+            self.pending.remove(asked[0])
+        was_in, self.logged_in = self.logged_in, False
+        self.hear(self.talk.hear, op="auth", success=False, ret_msg="no", conn_id="c")
+        assert not was_in, "the login was taken back, and it goes on"
 
     def push(self, topic: str) -> None:
         """Have the exchange push a row."""
@@ -196,7 +221,8 @@ class World:
             self.wished[stream] = Wished(returning=wished.returning or wished.confirmed)
         old = self.talk
         self.talk = Talk(categories=("linear", "inverse"), times=TIMES, starts=old.seconds, wall=old.wall, clock=old.clock)
-        self.talk = _again(self.talk, {stream: wished.returning for stream, wished in self.wished.items()})
+        wanted = {stream: wished.returning for stream, wished in self.wished.items()}
+        self.talk = _again(self.talk, wanted, old.session.doubted)
         self._begin()
         return True
 
@@ -228,7 +254,8 @@ class World:
                 assert all(self.wished[stream].proven == set(TOPICS[stream]) for stream in self.at_login), "LIVE too early"
             elif isinstance(item, Rejected):
                 wished = self.wished.pop(item.stream)
-                assert not wished.returning or len(wished.refused) > len(set(wished.refused)), "no second chance"
+                again = len(wished.refused) > len(set(wished.refused))
+                assert again or wished.confirmed or not wished.returning, "no second chance"
                 self.at_login.discard(item.stream)
             elif isinstance(item, Event):
                 self._note_event(item)
@@ -269,6 +296,9 @@ class World:
 
     def judge(self) -> None:
         """Compare session and account."""
+        taken_back = self.taken_back
+        if self.ended is None and taken_back in self.wished.values():
+            assert not taken_back.confirmed, "what is LIVE was refused, and it goes on"
         assert self.lives <= 1
         assert self.logins <= 2
         for stream, wished in self.wished.items():
@@ -289,7 +319,7 @@ class World:
         if self.logged_in and not self.lives and session._topics.tells_gaps:
             assert not all(self.wished[stream].confirmed for stream in self.at_login), "all is confirmed, and it is not LIVE"
         for topic in session._topics._topics.values():
-            unsure = topic.standing.name in ("LEAVING", "ASKED", "WAITING")
+            unsure = topic.standing.name in ("LEAVING", "ASKED", "WAITING", "DOUBTED")
             assert unsure == (topic.due is not None), "an answer that nobody waits for"
             assert self.logged_in == (topic.standing.name != "WANTED"), "a topic that is not asked for"
 
@@ -313,7 +343,7 @@ class World:
         offset = self.talk.clock.offset is not None
         if self.ended is not None:
             after = tuple((s.value, w.returning or w.confirmed) for s, w in self.wished.items())
-            return "ended", after, offset, bool(self.talk.wall)
+            return "ended", after, offset, bool(self.talk.wall), tuple(sorted(session.doubted))
         ago = _relative_to(now)
         topics = [
             (t.name, t.standing.name, ago(t.due), min(t.asked, 2), t.refusals, bool(t.wish.held), t.wish.confirmed)
@@ -326,6 +356,7 @@ class World:
             bool(self.talk.wall),
             tuple(topics),
             tuple(sorted(session._topics._left.items())),
+            self._doubts(),
             tuple(sorted(s.value for s in session._topics._before_live or ())),
             session._topics._before_live is None,
             tuple((r.op, r.argument if r.op != "auth" else "", self._is_for_now(r)) for r in self.pending),
@@ -340,6 +371,10 @@ class World:
             session._doom is not None,
         )
 
+    def _doubts(self) -> tuple[tuple[str, ...], ...]:
+        topics = self.talk.session._topics
+        return tuple(sorted(topics._believed)), tuple(sorted(topics._contradicted))
+
     def _is_for_now(self, request: Request) -> bool:
         return self.asked_for[request.req_id] in self.wished.values()
 
@@ -348,9 +383,9 @@ def _relative_to(now: float) -> Callable[[float | None], float | None]:
     return lambda moment: None if moment is None else round(moment - now, 3)
 
 
-def _again(talk: Talk, wanted: dict[Stream, bool]) -> Talk:
+def _again(talk: Talk, wanted: dict[Stream, bool], doubted: frozenset[str]) -> Talk:
     """Return *talk* with a session for *wanted*, of which some return and some do not."""
-    talk.session = Session(talk.session._terms, epoch=2, clock=talk.clock, wanted=wanted, now=talk.now)
+    talk.session = Session(talk.session._terms, epoch=2, clock=talk.clock, wanted=wanted, now=talk.now, doubted=doubted)
     return talk
 
 
@@ -363,7 +398,11 @@ INPUTS: Final[dict[str, tuple[Any, ...]]] = {
     "no, the clock": (World.answer, 0, "clock"),
     "already": (World.answer, 0, "already"),
     "late yes": (World.late,),
-    "not logged in": (World.forget,),
+    "no, no login": (World.answer, 0, "no login"),
+    "not logged in": (World.refuse, "Request not authorized"),
+    "not linear": (World.refuse, "error:handler not found,topic:order.linear", "order.linear"),
+    "not anything": (World.refuse, "busy"),
+    "login taken back": (World.take_back,),
     "push linear": (World.push, "order.linear"),
     "push inverse": (World.push, "order.inverse"),
     "push wallet": (World.push, "wallet"),
@@ -452,6 +491,12 @@ WALKS: Final[dict[str, tuple[tuple[str, ...], list[str], int, int]]] = {
     "leaving": (
         (*IN, "yes", "yes"),
         ["yes", "yes, out of order", "no", "already", "push linear", "silence", "want orders", "leave orders"],
+        8,
+        10,
+    ),
+    "contradictions": (
+        (*IN, "want balances", "yes, out of order"),
+        ["yes", "no, no login", "not logged in", "not linear", "login taken back", "push linear", "push inverse", "drop"],
         8,
         10,
     ),

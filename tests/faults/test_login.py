@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bybit_sync import AuthenticationError, Client, GapReason, State
+from bybit_sync import AuthenticationError, Client, GapReason, State, SubscriptionRejected
 from bybit_sync.simulator import Account
 from bybit_sync.simulator import Exchange as Simulator
 from tests.conftest import KEY, SECRET
@@ -565,6 +565,31 @@ def forgetful(text: str) -> Act:
         line.topics += [] if wallet else request["args"]
 
     return act
+
+
+@row(74, kills="one topic that is answered as if there were no login takes the connection from all others for ever")
+@pytest.mark.parametrize("text", ["Request not authorized", "error:topic:wallet needs auth first"])
+def test_a_topic_that_stays_unauthorized_on_a_new_login_is_refused(play: Play, text: str) -> None:
+    """Once may be a login that was lost; again, beside a topic that is served, it is the topic: the others receive all."""
+    scene = play(lambda line: serve(line, subscribe=forgetful(text)))
+    orders = scene.subscribe()
+    with pytest.raises(SubscriptionRejected, match=text) as raised:
+        scene.client.subscribe_balances(timeout=pace.patience())
+    assert raised.value.topic == "wallet"
+    orders.gap()
+    for name in ("one", "two"):
+        scene.exchange.push_order(name)
+        assert orders.update(name).epoch == 2
+    assert scene.exchange.accepted == 2
+
+
+@row(74, kills="a login that is refused unasked is ignored")
+def test_a_login_that_the_exchange_takes_back_is_done_again(play: Play) -> None:
+    """Nobody asked, and everything may be silent from then on: an ERROR, a new login, and a gap."""
+    scene = play()
+    scene.subscribe()
+    scene.cause(say, frame(json.dumps({"op": "auth", "success": False, "ret_msg": "session expired", "conn_id": "conn-1"})))
+    scene.recovers("takes back that it accepted the login: session expired", levels=("ERROR", "WARNING", "INFO"))
 
 
 # --- echoes ---

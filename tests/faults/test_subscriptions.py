@@ -293,11 +293,43 @@ def test_answers_that_nobody_asked_for_are_ignored(play: Play, success: bool) ->
     scene.subscribe()
     request = next(r for r in scene.exchange.talks[0].requests if r["op"] == "subscribe")
     text = "" if success else UNKNOWN.format("order.linear")
-    for stray in (request, {**request, "req_id": "99-99"}, {**request, "req_id": None}):
+    strays = [request, {**request, "req_id": None}] if success else []
+    for stray in (*strays, {**request, "req_id": "99-99"}):
         scene.exchange.do(lambda line, stray=stray: answer(line, stray, success=success, text=text))
     scene.goes_on()
-    assert scene.log.text.count("belongs to no request: subscribe") == 3
+    assert scene.log.text.count("belongs to no request: subscribe") == len(strays) + 1
     scene.logged(())
+
+
+@row(209, kills="a refusal that answers no request is ignored")
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_refusal_of_what_is_subscribed_costs_the_connection(play: Play, *, numbered: bool) -> None:
+    """The exchange confirmed the topic and then says no: an ERROR, and another login, which tells what was missed."""
+    scene = play()
+    scene.subscribe()
+    request = next(r for r in scene.exchange.talks[0].requests if r["op"] == "subscribe")
+    stray = request if numbered else {**request, "req_id": None}
+    scene.cause(lambda line: answer(line, stray, success=False, text=UNKNOWN.format("order.linear")))
+    scene.recovers("refused order.linear, which counted as subscribed", levels=("ERROR", "WARNING", "INFO"))
+
+
+@row(209, kills="a topic that is confirmed and refused takes the connection from all others for ever")
+def test_a_topic_that_is_confirmed_and_refused_on_two_logins_ends_its_subscription(play: Play) -> None:
+    """The exchange is asked again once, then believed: ENDED with the refusal, and the other stream goes on."""
+
+    def both(line: Talk, request: Message) -> None:
+        subscribed(line, request)
+        if request["args"] == ["wallet"]:
+            answer(line, request, success=False, text=UNKNOWN.format("wallet"), req_id=None)
+
+    scene = play(lambda line: serve(line, subscribe=both))
+    orders = scene.subscribe()
+    balances = scene.client.subscribe_balances(wait=False)
+    orders.gap()
+    assert balances.get(timeout=pace.patience()).gap.reason is GapReason.DISCONNECTED
+    ended(balances)
+    scene.exchange.push_order("next")
+    assert orders.update("next").epoch == 2
 
 
 @row(79, kills="requests of one connection have the same numbers as those of another")

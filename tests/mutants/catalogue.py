@@ -23,6 +23,8 @@ class Mutant:
 _LIFE: Final = "tests/faults/test_lifecycle.py"
 _TEXTS: Final = "tests/faults/test_texts.py -k row207"
 _LOSING: Final = "tests/faults/test_losing_connection.py"
+_LOGIN: Final = "tests/faults/test_login.py"
+_TOPICS: Final = "tests/test_protocol_topics.py"
 _SUBSCRIBING: Final = "tests/faults/test_subscriptions.py"
 
 MUTANTS: Final = (
@@ -230,6 +232,55 @@ MUTANTS: Final = (
         "if topic.asked == 1 and self._left.get(topic.name):",
         "if False:",
         f"{_SUBSCRIBING} -k row204",
+    ),
+    Mutant(
+        "renew the login for one topic for ever",
+        "connection.py",
+        "self._session, self._doubted = None, session.doubted",
+        "self._session = None",
+        f"{_LOGIN} -k row74",
+    ),
+    Mutant(
+        "refuse a topic that misses the login before another proves the login",
+        "topics.py",
+        "if not self._all(Standing.CONFIRMED):",
+        "if False:",
+        _TOPICS,
+    ),
+    Mutant(
+        "refuse a topic that misses the login at once",
+        "topics.py",
+        "if topic.name in self._believed and topic.name in self._topics:",
+        "if topic.name in self._topics:",
+        f"{_LOGIN} -k row74",
+    ),
+    Mutant(
+        "give up the others for one that misses the login",
+        "topics.py",
+        "if doubted and now.seconds >= min(self.due()):",
+        "if doubted:",
+        _TOPICS,
+    ),
+    Mutant(
+        "ignore a login that is taken back",
+        "login.py",
+        "if self.is_accepted and not answer.success and answer.req_id is None:",
+        "if False:",
+        f"{_LOGIN} -k row74",
+    ),
+    Mutant(
+        "ignore a refusal that nobody awaits",
+        "topics.py",
+        'if topic is not None and topic.standing is Standing.CONFIRMED and answer.op != "unsubscribe":',
+        "if False:",
+        f"{_SUBSCRIBING} -k row209",
+    ),
+    Mutant(
+        "never believe a refusal of what is subscribed",
+        "topics.py",
+        "if name not in self._believed:",
+        "if True:",
+        f"{_SUBSCRIBING} -k row209",
     ),
     Mutant(
         "wait for the end of a subscription for ever",
@@ -704,8 +755,8 @@ MUTANTS: Final = (
     Mutant(
         "go on when a topic is refused that was proven",
         "topics.py",
-        "if topic.wish.confirmed:\n            # A push",
-        "if topic is None:\n            # A push",
+        "if topic.wish.confirmed:\n            # The gap",
+        "if topic is None:\n            # The gap",
         "tests/test_protocol_topics.py",
     ),
     Mutant(
