@@ -396,7 +396,7 @@ class Connection:
             self._change(State.CONNECTING)
             with self._turn(bell) as on_reached:
                 if self._recorder is not None:
-                    self._recorder.begin()
+                    self._recorder.begin(self._stop_without_reason)
                 self._transport = self._open(bell, on_reached)
             try:
                 self._converse(self._transport, bell)

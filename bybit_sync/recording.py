@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,7 +32,11 @@ BACKLOG: Final = 64 * 2**20
 _LINES_AT_ONCE: Final = 1000
 # How long connecting waits to see whether the file can be opened: a wrong path is told to the caller.
 _OPENING: Final = 1.0
+# How soon it sees meanwhile that the client is closed.
+_OPENING_SLICE: Final = 0.05
 _BLOCK: Final = 65_536
+# What others than its owner may do with a file.
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 # The files that this process records to, by device and number: two clients in one file could not be told apart.
 _taken: Final[set[tuple[int, int]]] = set()
@@ -115,8 +120,8 @@ class Recorder:
 
     # --- only the connection thread ---
 
-    def begin(self) -> None:
-        """Open the file, unless it is. Raises `ConfigurationError` when that cannot be done."""
+    def begin(self, check: Callable[[], None]) -> None:
+        """Open the file, unless it is. Raises `ConfigurationError` when it cannot be, and what *check* raises."""
         if self.error is not None or (self._shift is not None and not self._shift.is_over):
             return
         assert self._terms is not None
@@ -127,12 +132,21 @@ class Recorder:
             self._shift = None
             self._give_up(error)
             return
-        # A disk that takes longer is not waited for: what comes meanwhile waits for it.
-        shift.is_late = not shift.opened.wait(_OPENING)
+        self._wait_opened(shift, check)
         if shift.refused is not None:
             raise ConfigurationError(
                 f"record: {self._pen.sheet.name} cannot be opened: {describe(shift.refused)}. Give another path"
             )
+
+    def _wait_opened(self, shift: _Shift, check: Callable[[], None]) -> None:
+        # A disk that takes longer is not waited for: what comes meanwhile waits for it.
+        until = time.monotonic() + _OPENING
+        while not shift.opened.wait(_OPENING_SLICE) and not shift.is_late:
+            check()
+            shift.is_late = time.monotonic() >= until
+        if self._pen.sheet.warning:
+            assert self._terms is not None
+            self._terms.log.warning("the recording %s %s", self._pen.sheet.name, self._pen.sheet.warning)
 
     def received(self, frame: builtins.bytes, now: Moment) -> None:
         """Write down what the exchange sent."""
@@ -307,6 +321,8 @@ class _Sheet(Protocol):
     """Something to write lines on."""
 
     name: str
+    warning: str
+    """What its owner should know since it was opened last; "" for nothing."""
 
     def open(self) -> None: ...
     def write(self, lines: Sequence[str]) -> None: ...
@@ -346,6 +362,7 @@ class _Handle:
 
     def __init__(self, file: TextIO) -> None:
         self.name = str(getattr(file, "name", "a text file"))
+        self.warning = ""
         self._file = file
 
     def open(self) -> None:
@@ -367,6 +384,7 @@ class _File:
 
     def __init__(self, path: Path, rotate_bytes: int | None) -> None:
         self.name = str(path)
+        self.warning = ""
         self._path = path
         self._rotate_bytes = rotate_bytes
         self._file: IO[bytes] | None = None
@@ -379,10 +397,21 @@ class _File:
         self._file = open(self._path, "a+b", buffering=0, opener=_for_its_owner)  # noqa: SIM115 - Path has no opener
         try:
             self._take(os.fstat(self._file.fileno()))
-            self._size = self._mended(self._file) if self._is_regular else 0
+            if self._is_regular:
+                self._size = self._mended(self._file)
+                self._close_to_others(self._file)
         except BaseException:
             self.close()
             raise
+
+    def _close_to_others(self, file: IO[bytes]) -> None:
+        """Leave an older file to its owner alone. Raises what the system says when it is not ours."""
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        self.warning = ""
+        # Elsewhere the mode says nothing of who may read it.
+        if os.name == "posix" and mode & _OTHERS:
+            os.fchmod(file.fileno(), mode & ~_OTHERS)
+            self.warning = f"could be read by others (mode {mode:04o}): now by its owner only"
 
     def _take(self, status: os.stat_result) -> None:
         self._is_regular = stat.S_ISREG(status.st_mode)

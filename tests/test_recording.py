@@ -27,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bybit_sync
-from bybit_sync import Client, ConfigurationError, Recorder, Subscription, SubscriptionRejected, recording
+from bybit_sync import Client, ConfigurationError, Recorder, State, Subscription, SubscriptionRejected, recording
 from bybit_sync.recorded import BEGINNING
 from bybit_sync.simulator import Account, Exchange
 
@@ -107,6 +107,44 @@ def test_the_file_is_its_owners(path: Path, make_client: MakeClient, account: Ac
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes say nothing of readers elsewhere")
+def test_an_older_file_that_others_can_read_is_closed_to_them(
+    path: Path, make_client: MakeClient, account: Account, log: pytest.LogCaptureFixture
+) -> None:
+    """One WARNING says so; what it holds stays."""
+    path.write_text('{"recv_ns": 1, "recv_utc": "2026-01-01T00:00:00.000000Z", "direction": "lost", "frame": ""}\n')
+    path.chmod(0o664)
+    for _ in range(2):
+        client = make_client(record=path)
+        client.subscribe_orders()
+        assert client.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text().startswith('{"recv_ns": 1,')
+    (warning,) = [text for text in log.messages if "by others" in text]
+    assert f"the recording {path} could be read by others (mode 0664)" in warning
+
+
+def test_close_does_not_wait_until_a_disk_is_open(path: Path, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connecting gives it up at once, however long it would wait; and the client ends at its timeout."""
+    monkeypatch.setattr(recording, "_OPENING", 60.0)
+    opening, over = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        opening.set()
+        over.wait(60)
+
+    recorder = Recorder(path)
+    monkeypatch.setattr(recorder._pen.sheet, "open", hang)
+    client = make_client(record=recorder)
+    client.subscribe_orders(wait=False)
+    assert opening.wait(20)
+    client.close(timeout=0)
+    assert client._connection._ended.wait(20)
+    assert client.state is State.CLOSED
+    over.set()
+    assert client.close(20)
 
 
 def test_nothing_is_touched_before_connecting(path: Path, make_client: MakeClient) -> None:

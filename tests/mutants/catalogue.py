@@ -855,6 +855,8 @@ MUTANTS: Final = (
     Mutant(
         "take any number for a moment", "recorded.py", " or not 0 <= ns < 2**63", "", "tests/test_replay.py -k none_is_told"
     ),
+    Mutant("leave a recording open to others", "recording.py", "mode & ~_OTHERS", "mode", "tests/test_recording.py -k others"),
+    Mutant("wait for a disk after the end", "recording.py", "            check()\n", "", "tests/test_recording.py -k is_open"),
     Mutant("show the key", "messages.py", "redactor.learn(key)\n", "pass\n", "tests/test_messages.py"),
     Mutant(
         "forget a key that signed", "messages.py", "learn(key, *signatures)", "learn(*signatures)", "tests/test_messages.py"
