@@ -23,7 +23,9 @@ from tests.peers import frame
 
 
 def lose(scene: Scene, *names: str) -> None:
-    """Have the exchange send updates of the orders *names* into the void: they count as sent, and nobody gets them."""
+    """Have the exchange send an update that arrives, and then those of the orders *names*, which nobody gets."""
+    scene.exchange.push_order("arrives")
+    scene.histories[0].update("arrives")
     scene.exchange.do(lambda line: [order(line, name) for name in names] and None)
 
 
