@@ -32,6 +32,7 @@ from bybit_sync.status import Health, State, StatusChange
 from bybit_sync.subscription import Subscription
 from bybit_sync.timings import Timings
 from bybit_sync.updates import BalanceUpdate, Event, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
+from bybit_sync.waiting import check_clock
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -324,6 +325,7 @@ class Client:
 
     def _subscribe(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> Subscription[T]:
         self._connection.check_process()
+        check_clock()
         deadline = None if wishes.timeout is None else time.monotonic() + wishes.timeout
         subscription = self._make(stream, sink, wishes)
         if wishes.wait and self._connection.is_own_thread():

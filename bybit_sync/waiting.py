@@ -8,9 +8,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from types import BuiltinFunctionType
 from typing import Final, Protocol
 
-__all__ = ["Flag", "Floor", "Parking", "join", "remaining", "start_thread", "take", "wait_for"]
+from bybit_sync.errors import ConfigurationError
+
+__all__ = ["Flag", "Floor", "Parking", "check_clock", "join", "remaining", "start_thread", "take", "wait_for"]
 
 # How long the main thread waits at a stretch. A signal that arrives as it begins to wait, or at another thread, does not
 # wake it (on Windows none does): Ctrl-C is seen in between.
@@ -18,9 +21,28 @@ SLICE: Final = 0.2
 
 
 def remaining(deadline: float | None) -> float:
-    """Return the seconds until *deadline* on the monotonic clock (None: no end), at most one slice; 0 when it has passed."""
+    """Return the seconds until *deadline* on the monotonic clock (None: no end), at most one slice; 0 when it has passed.
+
+    Raises `ConfigurationError` when that clock stands still: the deadline would never pass.
+    """
     longest = SLICE if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
-    return longest if deadline is None else max(0.0, min(longest, deadline - time.monotonic()))
+    if deadline is None:
+        return longest
+    check_clock()
+    return max(0.0, min(longest, deadline - time.monotonic()))
+
+
+def check_clock() -> None:
+    """Raise `ConfigurationError` when somebody has replaced the monotonic clock by one that stands still."""
+    if isinstance(time.monotonic, BuiltinFunctionType):
+        return
+    before = time.monotonic()
+    time.sleep(0.001)
+    if time.monotonic() <= before:
+        raise ConfigurationError(
+            "time.monotonic stands still, so that no timeout would ever pass. If freezegun stopped it, call "
+            'freezegun.configure(extend_ignore_list=["bybit_sync"]) first, or freeze with tick=True'
+        )
 
 
 class Parking:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from bybit_sync import Client, ConfigurationError
 from bybit_sync.waiting import Flag, Parking, remaining, wait_for
 
 from .alarms import alarm, on_main_thread_only
@@ -97,3 +99,25 @@ def test_a_signal_handler_may_set_what_it_interrupts() -> None:
             for _ in range(50):
                 flag.set()
                 flag.clear()
+
+
+# --- a clock that stands still ---
+
+
+def test_a_frozen_clock_is_refused_at_once(make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As freezegun freezes it, in a test: no timeout would ever pass. Nothing is begun."""
+    client = make_client()
+    with monkeypatch.context() as frozen:
+        frozen.setattr(time, "monotonic", lambda: 1.0)
+        with pytest.raises(ConfigurationError, match="freezegun.*extend_ignore_list.*tick=True"):
+            client.subscribe_orders(timeout=None)
+        with pytest.raises(ConfigurationError, match="stands still"):
+            wait_for(threading.Event(), 5.0)
+    assert client.state == "IDLE"
+
+
+def test_a_clock_that_was_replaced_and_goes_on_is_none_of_our_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with tick=True, or with us among the modules that freezegun leaves alone."""
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 0.0)
+    assert not wait_for(threading.Event(), real() + 0.01)

@@ -621,6 +621,14 @@ MUTANTS: Final = (
         "            pass",
         "tests/test_dialing_tls.py -k looked",
     ),
+    # --- the clock ---
+    Mutant(
+        "a clock that stands still is waited for",
+        "waiting.py",
+        "if time.monotonic() <= before:",
+        "if False:",
+        "tests/test_waiting.py -k frozen",
+    ),
     # --- the wire ---
     Mutant(
         "whatever is called websocket is websocket-client",
