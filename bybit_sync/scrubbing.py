@@ -31,6 +31,8 @@ _HIDEOUTS: Final = (
 _NUMBER: Final = re.compile(r'"?(\d{5,12})"?')
 # A peer that invents numbers cannot make this grow.
 _MOST_NUMBERS: Final = 16
+# Python refuses to print thousands of digits, and takes long to.
+_MOST_DIGITS: Final = 38
 
 
 class Scrubber:
@@ -93,8 +95,8 @@ class Scrubber:
             self._numbers.setdefault(found[1], re.compile(rf"(?<![0-9]){found[1]}(?![0-9])"))
 
     def _digits(self, number: str) -> str:
-        """Return a number of as many digits."""
-        least: int = 10 ** (len(number) - 1)
+        """Return a number of as many digits, or of as many as an account's number can have."""
+        least: int = 10 ** (min(len(number), _MOST_DIGITS) - 1)
         return str(least + int.from_bytes(self._hash(number), "big") % (9 * least))
 
     def _hash(self, text: str) -> bytes:

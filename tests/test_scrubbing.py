@@ -157,3 +157,11 @@ def test_json_stays_json(value: object, spaced: bool, ascii_only: bool) -> None:
     first, again = scrubbed(text, text)
     assert shape(json.loads(first)) == shape(value)
     assert again == first
+
+
+@pytest.mark.parametrize("value", ["7" * 5_000, f'"{"7" * 5_000}"', f"{'7' * 4_000}.5"])
+def test_a_number_of_thousands_of_digits_becomes_a_short_one(value: str) -> None:
+    """Python prints no number of so many; the frame is still JSON."""
+    scrubbed = Scrubber(b"salt").scrub(f'{{"topic":"order","userId":{value}}}')
+    assert len(scrubbed) < 100
+    assert json.loads(scrubbed)["topic"] == "order"

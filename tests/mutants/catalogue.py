@@ -865,6 +865,7 @@ MUTANTS: Final = (
     ),
     Mutant("leave a recording open to others", "recording.py", "mode & ~_OTHERS", "mode", "tests/test_recording.py -k others"),
     Mutant("wait for a disk after the end", "recording.py", "            check()\n", "", "tests/test_recording.py -k is_open"),
+    Mutant("print any number", "scrubbing.py", "min(len(number), _MOST_DIGITS)", "len(number)", "tests/test_scrubbing.py"),
     Mutant("show the key", "messages.py", "redactor.learn(key)\n", "pass\n", "tests/test_messages.py"),
     Mutant(
         "forget a key that signed", "messages.py", "learn(key, *signatures)", "learn(*signatures)", "tests/test_messages.py"
