@@ -146,7 +146,9 @@ class Reader:
             # A hostile peer's million bad rows are not all explained to it.
             is_brief = len(faults) >= _DESCRIBED
             try:
-                updates.append(self.shapes.read_any(row, Row(Frame(b"", row), ())) if is_brief else self.structure(row))
+                updates.append(
+                    self.shapes[tuple(row.keys())](row, Row(Frame(b"", row), ())) if is_brief else self.structure(row)
+                )
             except Exception as error:  # noqa: BLE001 - as above
                 brief = "further rows are not described"
                 faults.append(brief if is_brief else _fault(error, row, f"data[{index}]", self._renames))

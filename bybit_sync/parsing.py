@@ -39,6 +39,25 @@ scan: Callable[[str, int], tuple[Any, int]] = _JSON.scan_once  # type: ignore[at
 """Returns the value that begins at a place of a text, and where it ends. Raises `StopIteration` when none begins there."""
 
 
+# A message of this size holds no more rows than cost half a second; in a larger one they are counted.
+_SMALL = 65_536
+_MOST_OBJECTS = 12_000
+_MOST_VALUES = 200_000
+
+
+def _check_amounts(frame: bytes | str) -> None:
+    """Raise `Unreadable` for a *frame* of so many objects, lists or values that only a hostile peer sends it.
+
+    A frame of the largest size, 4 MiB, of rows of the exchange holds fewer. Each costs microseconds, and a bad one costs
+    its neighbours another reading: of millions, that would be many seconds in which no other client of the process is served.
+    """
+    text = frame.encode("utf-8", "surrogatepass") if isinstance(frame, str) else frame
+    if text.count(b"{") + text.count(b"[") > _MOST_OBJECTS:
+        raise Unreadable(f"more than {_MOST_OBJECTS} objects and lists")
+    if text.count(b",") > _MOST_VALUES:
+        raise Unreadable(f"more than {_MOST_VALUES} values")
+
+
 def _read_json(frame: bytes | str) -> Any:
     """Return a JSON text as plain Python values, its bare numbers exact: int or Decimal.
 
@@ -82,4 +101,14 @@ if msgspec is not None:
 
     PARSERS["msgspec"] = _read_msgspec
 
-parse: Callable[[bytes | str], Any] = PARSERS.get("msgspec", _read_json)
+_read: Callable[[bytes | str], Any] = PARSERS.get("msgspec", _read_json)
+
+
+def parse(frame: bytes | str) -> Any:
+    """Return a JSON text as plain Python values, by the quickest parser that is installed.
+
+    Raises `Unreadable`, and nothing else: also for more objects and values than the exchange could mean.
+    """
+    if len(frame) > _SMALL:
+        _check_amounts(frame)
+    return _read(frame)

@@ -19,7 +19,7 @@ __all__ = ["Patterns"]
 
 # A peer that invents ways to write can make neither the patterns many, nor one of them long, nor have us try at every row.
 _MOST: Final = 16
-_LONGEST: Final = 16_384
+_LONGEST: Final = 8_192
 _LONGEST_PAUSE: Final = 4_096
 
 

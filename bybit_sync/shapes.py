@@ -22,9 +22,12 @@ __all__ = ["Shapes", "Variables", "listed"]
 
 _LOG = get_logger(__name__)
 
-# A peer that invents shapes can make neither the functions many, nor one of them long.
+# A peer that invents shapes can make neither the functions many, nor one of them long, nor have one written at every row, nor
+# keep out for good the shapes that come after its own.
 _MOST = 64
 _LONGEST = 256
+_LONGEST_NAMES = 4_096  # characters of all keys
+_LONGEST_PAUSE = 4_096
 _NAMES = 1_000  # unknown keys that are logged
 
 Read = Callable[[Mapping[str, Any], Any], Any]
@@ -48,26 +51,41 @@ class Shapes(dict[tuple[str, ...], Read]):
         self.leaves: Mapping[str, Leaf] = {names[key]: leaf for key, leaf in leaves.items()}
         """How each attribute is read."""
         # Under which keys each attribute may stand; the first one that is there counts.
-        self._spellings = {name: (key, *(a for a, whose in aliases.items() if whose == key)) for key, name in names.items()}
+        self._spellings: Mapping[str, tuple[str, ...]] = {
+            name: (key, *(a for a, whose in aliases.items() if whose == key)) for key, name in names.items()
+        }
         self._keys = leaves.keys() | aliases.keys()
+        self._blanks: dict[str, Any] = {}
         self._scope = self._names_in_functions()
+        # How many more rows of a new shape are read without one, and how many it were the last time.
+        self._pause = 0
+        self._last_pause = 0
 
     def __missing__(self, shape: tuple[str, ...]) -> Read:
-        if len(self) >= _MOST or len(shape) > _LONGEST:
+        if self._pause > 0 or len(shape) > _LONGEST or sum(map(len, shape)) > _LONGEST_NAMES:
+            self._pause -= self._pause > 0
             return self.read_any
         try:
-            self[shape] = self.written(shape, self._from_row)
+            read: Read = self.written(shape, self._from_row)
         except Misfit:
             # The row cannot do without a key that is not there: this one finds it, and raises the same.
-            self[shape] = self.read_any
-        return self[shape]
+            read = self.read_any
+        self._make_room()
+        self[shape] = read
+        return read
+
+    def _make_room(self) -> None:
+        """Forget the oldest shape when there are as many as may be, and learn ever more seldom."""
+        if len(self) >= _MOST:
+            self._pause = self._last_pause = min(2 * self._last_pause + 1, _LONGEST_PAUSE)
+            self.pop(next(iter(self)), None)
 
     def read_any(self, row: Mapping[str, Any], wire: Any) -> Any:
         """Read a row of any shape, and with values that are not plain, value by value."""
         draft = self._draft()
-        for name, leaf in self.leaves.items():
+        for name in self.leaves:
             key = self._spelling(name, row)
-            setattr(draft, name, leaf.read(leaf.blank if key is None else row[key]))
+            setattr(draft, name, self._blank(name) if key is None else self.leaves[name].read(row[key]))
         draft.extra = self.strange_in(row)
         draft.wire = wire
         draft.__class__ = self._cls
@@ -84,7 +102,16 @@ class Shapes(dict[tuple[str, ...], Read]):
 
     def _spelling(self, name: str, shape: Collection[str]) -> str | None:
         """Return under which key *shape* has the attribute *name*; None when it has not."""
-        return next((key for key in self._spellings[name] if key in shape), None)
+        for key in self._spellings[name]:
+            if key in shape:
+                return key
+        return None
+
+    def _blank(self, name: str) -> Any:
+        """Return what the attribute *name* is without a key; raises `Misfit` when a row cannot do without."""
+        if name not in self._blanks:
+            self._blanks[name] = self.leaves[name].read(self.leaves[name].blank)
+        return self._blanks[name]
 
     def _strange(self, shape: Iterable[str]) -> tuple[str, ...]:
         return tuple(key for key in shape if key not in self._keys)
@@ -114,7 +141,7 @@ class Shapes(dict[tuple[str, ...], Read]):
         """
         variables, strange = self.variables(shape), self._strange(shape)
         told = [name for name in variables.values() if name in self.leaves]
-        blanks = {name: leaf.read(leaf.blank) for name, leaf in self.leaves.items() if name not in told}
+        blanks = {name: self._blank(name) for name in self.leaves if name not in told}
         extra = f"extra_of(ReadOnly(zip(strange, ({listed(variables[key] for key in strange)}))))" if strange else "NOTHING"
         lines = [
             "def read(values, wire):",

@@ -11,10 +11,13 @@ from typing import Any
 import attrs
 import pytest
 
-from bybit_sync import V3, V5, BalanceUpdate, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate, to_dict
+from bybit_sync import V3, V5, BalanceUpdate, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate, parsing, to_dict
 from bybit_sync.dialects import Channel
 from bybit_sync.parsing import PARSERS, Unreadable
+from tests.benchmarks.payloads import Market, compact
 from tests.documented_keys import DOCUMENTED
+
+MARKET = Market()
 
 CHANNELS = [dialect.channels(stream, None)[0] for dialect in (V3, V5) for stream in Stream]
 POSITIONS = V5.channels(Stream.POSITIONS, None)[0]
@@ -145,6 +148,33 @@ def test_numbers_beyond_all_measure_cost_one_row(parse: Parse) -> None:
     updates, faults = POSITIONS.decode(parse(f"[{', '.join([*bad, good])}]"))
     assert (len(updates), len(faults)) == (1, 3)
     assert json.dumps(to_dict(updates[0]), allow_nan=False)
+
+
+HOSTILE = {
+    "rows": ("objects and lists", '{"symbol":"B","positionIdx":0}'),
+    "objects": ("objects and lists", "{}"),
+    "lists": ("objects and lists", "[]"),
+    "numbers": ("values", "1"),
+    "rows of many coins": ("objects and lists", '{"accountType":"UNIFIED","coin":[{"coin":"A"},{"coin":"A"}]}'),
+    "keys": ("values", "{" + ",".join(f'"{number}":1' for number in range(1_000)) + "}"),
+}
+
+
+@pytest.mark.parametrize(("what", "unit"), HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("kind", [str, str.encode], ids=["text", "bytes"])
+def test_a_message_of_too_many_values_is_not_read(what: str, unit: str, kind: Any) -> None:
+    """Of 4 MiB each value would cost microseconds, and each bad one another reading of its neighbours."""
+    frame = '{"topic":"position.linear","data":[' + ",".join([unit] * (2**22 // (len(unit) + 1) - 20)) + "]}"
+    with pytest.raises(Unreadable, match=rf"^more than [0-9]+ {what}$"):
+        parsing.parse(kind(frame))
+
+
+@pytest.mark.parametrize("row", [MARKET.position, MARKET.order, MARKET.trade, MARKET.account])
+def test_the_largest_message_of_rows_is_read(row: Callable[[], Any]) -> None:
+    """No message of the exchange comes near what is too much."""
+    text = compact(row()).decode()
+    count = 2**22 // (len(text) + 1)
+    assert len(parsing.parse("[" + ",".join([text] * count) + "]")) == count
 
 
 # --- rows ---

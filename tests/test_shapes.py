@@ -53,6 +53,26 @@ def test_an_endless_row_is_no_shape(shapes: Shapes) -> None:
     assert len(shapes) == 0
 
 
+def test_a_row_of_endless_keys_is_no_shape(shapes: Shapes) -> None:
+    """What is remembered is bounded in characters, too."""
+    strange = {f"{number}" + "k" * 2**20: number for number in range(4)}
+    assert read(shapes, {**ROW, **strange}).extra == strange
+    assert len(shapes) == 0
+
+
+def test_a_peer_that_invents_shapes_does_not_slow_the_others_for_good(shapes: Shapes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions are written ever more seldom, but what comes again and again gets one."""
+    made, written = [], shapes.written
+    monkeypatch.setattr(shapes, "written", lambda shape, taking: made.append(shape) or written(shape, taking))
+    for number in range(1_000):
+        read(shapes, {**ROW, f"new {number}": number})
+    assert len(made) < 64 + 16
+    for _ in range(2_000):
+        read(shapes, ROW)
+    assert tuple(ROW) in shapes
+    assert len(shapes) == 64
+
+
 def test_a_row_without_what_it_cannot_do_without_is_refused_again(shapes: Shapes) -> None:
     """And costs no more the second time."""
     for _ in range(2):

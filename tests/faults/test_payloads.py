@@ -376,6 +376,20 @@ def test_a_value_in_its_other_spelling_is_that_value(play: Play, stream: str, se
     still_reads(scene, subscription)
 
 
+@row(213, kills="a message of millions of tiny values takes the process many seconds")
+@pytest.mark.parametrize("unit", ["1", "[]", "{}", '{"symbol":"B","positionIdx":0}'])
+def test_a_message_of_too_many_values_is_given_up_and_told(play: Play, unit: str) -> None:
+    """It is counted before it is read: a gap says what it held, and the connection goes on."""
+    scene, positions = reading(play, "positions")
+    rows = ",".join([unit] * (2**22 // (len(unit) + 1) - 20))
+    scene.exchange.do(say, frame(f'{{"topic":"position.linear","data":[{rows}]}}'))
+    event = take_fault(positions, missed=None)
+    assert event.gap is not None
+    assert event.gap.detail.startswith("more than ")
+    scene.logged(["ERROR"])
+    still_reads(scene, positions)
+
+
 NO_NUMBERS = [
     '"NaN"', '"Infinity"', '"-Infinity"', '"sNaN"', "NaN", "Infinity", "-Infinity", "1e999", "1e99999999999999999999",
     '"1e999"', '"1_000"', '" 1 "', '"1 "', '"１２"', '"٣"', '"0x10"', '"1e"', '"--1"', '"1,5"', '"1e65"', '"1e-65"',
