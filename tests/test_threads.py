@@ -274,6 +274,20 @@ def test_ctrl_c_at_any_moment_of_subscribing_lets_the_client_close_at_once(alarm
     assert hits > 20
 
 
+def test_ctrl_c_before_a_callback_thread_is_started_is_raised_at_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a thread that never was."""
+
+    def interrupt(thread: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bybit_sync.subscription.start_thread", interrupt)
+    monkeypatch.setattr("bybit_sync.client._WITHDRAWAL", 20.0)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        client.subscribe_orders(lambda event: None)
+    assert time.monotonic() - started < 10
+
+
 def test_ctrl_c_anywhere_in_closing_leaves_no_notifier_that_nobody_started(make_client: Callable[..., Client]) -> None:
     """The second `close` does not wait for what `on_status` will never be told."""
     told: queue.Queue[StatusChange] = queue.Queue()

@@ -515,7 +515,7 @@ MUTANTS: Final = (
         "subscription.py",
         "if self._thread is None or self._thread.ident is None:",
         "if self._thread is None:",
-        "tests/test_threads.py -k 'any_moment or anywhere'",
+        "tests/test_threads.py -k before_a_callback",
     ),
     # --- closing ---
     Mutant(
