@@ -49,7 +49,7 @@ DOOM = 3
 class LawClient(Client):
     """A client that loses no time between attempts, and for which all else takes longer than a history lasts."""
 
-    _timings = attrs.evolve(Timings(), offer_again=SOON, ask_again=SOON, refused=(SOON, SOON, SOON), busy=SOON)
+    _timings = attrs.evolve(Timings(), offer_again=SOON, ask_again=SOON, refused=(SOON, SOON, SOON), busy=SOON, probe=SOON)
 
 
 def play(plot: Plot) -> History:
