@@ -12,7 +12,7 @@ import bybit_sync.simulator
 
 HOUSE = Path(bybit_sync.simulator.__file__).parent
 ROOMS = sorted(path for path in HOUSE.glob("*.py") if path.name != "__init__.py")
-PURE = {"conversation", "facts", "gateways", "garbage", "instruments", "ledger", "orders", "positions", "rows"}
+PURE = {"conversation", "facts", "gateways", "garbage", "history", "instruments", "ledger", "orders", "positions", "rows"}
 IMPURE = {"socket", "ssl", "threading", "time", "selectors", "select"}
 DOORS = {"websockets": {"connection", "exchange", "listener"}, "trustme": {"secure"}}
 EVERYWHERE = {"attrs", "typing_extensions"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from bybit_sync.simulator.connection import Connection, dump
 from bybit_sync.simulator.disturbances import Disturbances
@@ -23,6 +24,7 @@ __all__ = ["KINDS", "Account", "Number"]
 
 Row = Mapping[str, Any]
 Number = str | int | Decimal
+T = TypeVar("T")
 KINDS = ("UNIFIED", "CONTRACT")
 _IDS = uuid.UUID("8e7f4b0c-6a53-4f0e-9a53-5b3d9f1c2a77")
 
@@ -71,7 +73,8 @@ class Account:
         # One action changes the books and reaches every connection before the next begins.
         self._lock = threading.RLock()
         ids = (str(uuid.uuid5(_IDS, f"{uid}-{number}")) for number in itertools.count())
-        self._ledger = Ledger({coin: _exact("balances", amount) for coin, amount in balances.items()}, ids.__next__)
+        held = {coin: _exact("balances", amount) for coin, amount in balances.items()}
+        self._ledger = Ledger(held, ids.__next__, time.monotonic)
 
     def __repr__(self) -> str:
         """Return kind and number; never the key."""
@@ -295,6 +298,16 @@ class Account:
         """Return what the account has of *coin*."""
         with self._lock:
             return self._ledger.coin(coin)
+
+    def executions(self) -> tuple[Execution, ...]:
+        """Return the latest executions, oldest first, at most 120,000: fills, funding, liquidations."""
+        with self._lock:
+            return self._ledger.executions
+
+    def read(self, look: Callable[[Ledger], T], *, lag: float = 0.0) -> T:
+        """Return what *look* returns for the books (as they were *lag* seconds ago), which do not change meanwhile."""
+        with self._lock:
+            return look(self._ledger.as_of(lag) if lag else self._ledger)
 
     # --- telling ---
 

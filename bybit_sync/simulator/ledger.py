@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from bybit_sync.simulator.history import History, Table
 from bybit_sync.simulator.instruments import Instrument, rounded
 from bybit_sync.simulator.orders import FALL, OPPOSITE, POSITION_STOPS, RISE, ZERO, Execution, Order
 from bybit_sync.simulator.positions import LEVERAGE, Position
@@ -29,6 +30,10 @@ MARKET_BOUND = Decimal("0.01")
 FIRST_SEQ = 140_612_148_849_382
 # How many final orders can still be asked for; a busy account has no end of them.
 FINAL_KEPT = 10_000
+# How many executions can still be asked for.
+EXECUTIONS_KEPT = 120_000
+# The tables that `Ledger.as_of` takes back.
+_TABLES = ("balances", "realised", "_live", "_finished", "positions", "marks", "last_prices", "_executions")
 # The sides that each leg may hold.
 LEGS: Mapping[int, tuple[str, ...]] = {0: ("Buy", "Sell"), 1: ("Buy",), 2: ("Sell",)}
 # Why a cancelled order says that it was rejected, although nothing was.
@@ -65,17 +70,22 @@ class Coin:
 class Ledger:
     """One account's books.
 
-    *balances* is what it starts with, coin by coin; *new_id* names orders and executions.
+    *balances* is what it starts with, coin by coin; *new_id* names orders and executions; *clock* returns monotonic
+    seconds, for `as_of` only.
     """
 
-    def __init__(self, balances: Mapping[str, Decimal], new_id: Callable[[], str]) -> None:
-        self.balances: dict[str, Decimal] = dict(balances)
-        self.realised: dict[str, Decimal] = dict.fromkeys(balances, ZERO)
-        self._live: dict[str, Order] = {}
-        self._finished: dict[str, Order] = {}
-        self.positions: dict[tuple[str, int], Position] = {}
-        self.marks: dict[str, Decimal] = {}
-        self.last_prices: dict[str, Decimal] = {}
+    def __init__(
+        self, balances: Mapping[str, Decimal], new_id: Callable[[], str], clock: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        self._history = history = History(clock)
+        self.balances: dict[str, Decimal] = Table(history, balances)
+        self.realised: dict[str, Decimal] = Table(history, dict.fromkeys(balances, ZERO))
+        self._live: dict[str, Order] = Table(history)
+        self._finished: dict[str, Order] = Table(history)
+        self.positions: dict[tuple[str, int], Position] = Table(history)
+        self.marks: dict[str, Decimal] = Table(history)
+        self.last_prices: dict[str, Decimal] = Table(history)
+        self._executions: dict[str, Execution] = Table(history)
         self._new_id = new_id
         self._seqs = itertools.count(FIRST_SEQ)
 
@@ -230,6 +240,19 @@ class Ledger:
         """Every order by its id: the unfinished ones, and the last that are final."""
         return ChainMap(self._live, self._finished)
 
+    def as_of(self, seconds: float) -> Ledger:
+        """Return a copy of these books as they were *seconds* ago, to be read only; at most 60 seconds."""
+        then = Ledger({}, self._new_id)
+        tables = self._history.as_of(seconds, [getattr(self, name) for name in _TABLES])
+        for name, table in zip(_TABLES, tables, strict=True):
+            setattr(then, name, table)
+        return then
+
+    @property
+    def executions(self) -> tuple[Execution, ...]:
+        """The latest executions, oldest first."""
+        return tuple(self._executions.values())
+
     def order(self, order_id: str) -> Order:
         """Return an order as it stands now."""
         return self.orders[order_id]
@@ -292,7 +315,7 @@ class Ledger:
         whole = _with_stops_of(order, left.opened(order.side, qty - closes, price, now)).booked(-fee)
         self.positions[order.symbol, order.position_idx] = attrs.evolve(whole, updated=now, seq=seq)
         self._settle(instrument.settle_coin, gain - fee)
-        return Execution(
+        execution = Execution(
             exec_id=self._new_id(),
             order=self._keep(order.filled(qty, price, value=value, fee=fee, gain=gain, now=now, seq=seq)),
             kind=kind,
@@ -308,6 +331,7 @@ class Ledger:
             seq=seq,
             mark_price=self.mark(order.symbol),
         )
+        return self._executed(execution)
 
     def _fund(self, position: Position, rate: Decimal, now: int) -> Execution:
         mark, seq = self.mark(position.symbol), next(self._seqs)
@@ -316,7 +340,7 @@ class Ledger:
         paid = attrs.evolve(position.booked(-fee), updated=now, seq=seq)
         self.positions[position.symbol, position.position_idx] = paid
         self._settle(position.instrument.settle_coin, -fee)
-        return Execution(
+        execution = Execution(
             exec_id=self._new_id(),
             order=_funding_order(position, now, seq),
             kind="Funding",
@@ -332,6 +356,13 @@ class Ledger:
             seq=seq,
             mark_price=mark,
         )
+        return self._executed(execution)
+
+    def _executed(self, execution: Execution) -> Execution:
+        self._executions[execution.exec_id] = execution
+        if len(self._executions) > EXECUTIONS_KEPT:
+            del self._executions[next(iter(self._executions))]
+        return execution
 
     def _settle(self, coin: str, amount: Decimal) -> None:
         self.balances[coin] = self.balances.get(coin, ZERO) + amount
