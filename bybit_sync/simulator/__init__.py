@@ -26,6 +26,7 @@ from bybit_sync.simulator.ledger import Coin
 from bybit_sync.simulator.orders import Order
 from bybit_sync.simulator.positions import Position
 from bybit_sync.simulator.recording import Frame, RecordingError
+from bybit_sync.simulator.rest import RestCall, RestFaults
 from bybit_sync.simulator.script import Script, ScriptError
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "Order",
     "Position",
     "RecordingError",
+    "RestCall",
+    "RestFaults",
     "Script",
     "ScriptError",
     "demo_client",

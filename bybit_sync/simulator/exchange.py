@@ -24,6 +24,10 @@ from bybit_sync.simulator.gateways import GATEWAYS
 from bybit_sync.simulator.listener import Listener
 from bybit_sync.simulator.player import on_time
 from bybit_sync.simulator.recording import Frame, read_recording
+from bybit_sync.simulator.rest.faults import RestFaults
+from bybit_sync.simulator.rest.host import RestHost
+from bybit_sync.simulator.rest.plans import Plans
+from bybit_sync.simulator.rest.server import RestServer
 from bybit_sync.simulator.script import Script
 from bybit_sync.simulator.secure import Authority
 
@@ -55,6 +59,8 @@ class Exchange(Faults):
         ...         print(orders.get(timeout=5).gap.reason, account.orders()[0].status)
         DISCONNECTED New
 
+    Its accounts are read and traded over REST, too, at `rest_url`; `rest` is how that goes wrong.
+
     * *host*, *port*: where it listens; port 0 takes a free one;
     * *tls*: whether it speaks TLS, with a certificate of a throw-away authority that clients trust with `ssl_context`;
     * *clock_offset*: seconds by which the exchange's clock is ahead of this machine's; may be set at any time;
@@ -84,6 +90,10 @@ class Exchange(Faults):
         self._listening = threading.RLock()
         self._healer: threading.Timer | None = None
         self._closing = threading.Event()
+        plans = Plans()
+        self._rest_faults = RestFaults(plans, self._answer_rest)
+        self._rest_host = RestHost(self._accounts, self.now, plans)
+        self._rest_server: RestServer | None = None
 
     def __enter__(self) -> Self:
         """Start."""
@@ -120,13 +130,41 @@ class Exchange(Faults):
             if self._listener is not None:
                 self._listener.close()
                 self._listener = None
+            if self._rest_server is not None:
+                self._rest_server.close()
+                self._rest_server = None
 
     @property
     def url(self) -> str:
         """The base URL, without a path: what a client takes as its environment."""
         listener = self._running()
-        host = f"[{listener.host}]" if ":" in listener.host else listener.host
-        return f"{'wss' if self._authority else 'ws'}://{host}:{listener.port}"
+        return f"{'wss' if self._authority else 'ws'}://{self._host}:{listener.port}"
+
+    @property
+    def rest_url(self) -> str:
+        """The base URL of the REST host, ``http://host:port`` or, with *tls*, ``https://``, on a port of its own.
+
+        It listens from the first time that this is asked for: an exchange that nobody asks over REST has no thread for it.
+
+        Example:
+            >>> from urllib.request import urlopen
+            >>> with urlopen(f"{exchange.rest_url}/v5/market/time") as answer:
+            ...     answer.status
+            200
+
+        """
+        with self._listening:
+            self._running()
+            if self._rest_server is None:
+                tls = self._authority.server_context if self._authority else None
+                self._rest_server = RestServer(self._address[0], tls=tls, answer=self._rest_host.answer)
+                self._rest_server.listen()
+            return f"{'https' if self._authority else 'http'}://{self._host}:{self._rest_server.port}"
+
+    @property
+    def rest(self) -> RestFaults:
+        """How the REST host goes wrong on command, and what it was asked."""
+        return self._rest_faults
 
     @property
     def ssl_context(self) -> ssl.SSLContext | None:
@@ -271,7 +309,7 @@ class Exchange(Faults):
     # --- going wrong ---
 
     def stop_listening(self) -> None:
-        """End every connection and refuse new ones (ECONNREFUSED) until `listen`."""
+        """End every connection and refuse new ones (ECONNREFUSED) until `listen`; REST goes on (``rest.stop_listening``)."""
         self._call_healer_off()
         with self._listening:
             self._running().fall_silent()
@@ -291,8 +329,9 @@ class Exchange(Faults):
             self._healer.start()
 
     def heal(self) -> None:
-        """End every fault, as `Faults.heal` says, and listen."""
+        """End every fault, as `Faults.heal` and `RestFaults.heal` say, and listen."""
         super().heal()
+        self._rest_faults.heal()
         self.listen()
 
     # --- one connection ---
@@ -343,6 +382,16 @@ class Exchange(Faults):
             self._changed.notify_all()
 
     # --- where it listens ---
+
+    @property
+    def _host(self) -> str:
+        host = self._running().host
+        return f"[{host}]" if ":" in host else host
+
+    def _answer_rest(self, is_listening: bool) -> None:  # noqa: FBT001 - the only argument, and a switch
+        with self._listening:
+            if self._rest_server is not None:
+                (self._rest_server.listen if is_listening else self._rest_server.fall_silent)()
 
     def _running(self) -> Listener:
         if self._listener is None:

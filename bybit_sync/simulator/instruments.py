@@ -43,6 +43,11 @@ class Instrument:
         return cls(symbol, "inverse", base)
 
     @property
+    def base_coin(self) -> str:
+        """The coin whose price it follows: BTC for BTCUSDT, BTCPERP and BTCUSD."""
+        return self.settle_coin if self.is_inverse else next(self.symbol[: -len(e)] for e in _QUOTES if self.symbol.endswith(e))
+
+    @property
     def is_inverse(self) -> bool:
         """Whether size is USD and value is coin."""
         return self.category == "inverse"

@@ -1,0 +1,11 @@
+"""The REST side of the simulated exchange: the same accounts, read and traded over HTTP.
+
+`bybit_sync.simulator.Exchange.rest_url` is where it listens, `Exchange.rest` (`RestFaults`) how it goes wrong on command.
+"""
+
+from __future__ import annotations
+
+from bybit_sync.simulator.rest.faults import RestFaults
+from bybit_sync.simulator.rest.requests import RestCall
+
+__all__ = ["RestCall", "RestFaults"]

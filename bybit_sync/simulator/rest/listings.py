@@ -1,0 +1,229 @@
+"""What the books answer to a listing: which orders, executions, positions and coins, in REST's order and with its omissions.
+
+Pure: a ledger and parameters in, a listing out. Only the rows of the page that is sent are spelled out.
+
+https://bybit-exchange.github.io/docs/v5/position , https://bybit-exchange.github.io/docs/v5/order/open-order ,
+https://bybit-exchange.github.io/docs/v5/order/order-list , https://bybit-exchange.github.io/docs/v5/order/execution ,
+https://bybit-exchange.github.io/docs/v5/account/wallet-balance
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from bybit_sync.simulator.facts import execution_facts, order_facts, position_facts, wallet_facts
+from bybit_sync.simulator.instruments import Instrument
+from bybit_sync.simulator.ledger import Ledger
+from bybit_sync.simulator.orders import Order
+from bybit_sync.simulator.positions import Position
+from bybit_sync.simulator.rest.pages import Key
+from bybit_sync.simulator.rest.refusals import RestRefusal
+from bybit_sync.simulator.rest.windows import DAY, LONGEST, window_of
+
+__all__ = ["CATEGORIES", "Listing", "Omissions", "closed_orders", "executions", "open_orders", "positions", "wallet"]
+
+Parameters = Mapping[str, Any]
+Row = Mapping[str, Any]
+CATEGORIES: Final = ("linear", "inverse", "option", "spot")
+# How many closed orders ``openOnly=1`` lists, per category.
+RECENT_CLOSED: Final = 500
+_LATEST: Final = 10**14
+_SCOPES: Final = {"symbol": "symbol", "settleCoin": "settle_coin", "baseCoin": "base_coin"}
+# What a position that was never traded does not tell.
+_NEVER: Final = dict.fromkeys(("createdTime", "updatedTime", "entryPrice", "markPrice", "positionValue"), "")
+
+
+@attrs.frozen
+class Listing:
+    """What is listed, in order, each behind its sort key; *facts* tells of one what its row says."""
+
+    items: Sequence[tuple[Key, Any]]
+    facts: Callable[[Any], Row]
+
+
+@attrs.frozen
+class Omissions:
+    """What listings leave out besides what the documentation says.
+
+    *hides_conditional*: conditional orders, unless ``orderFilter=StopOrder`` asks for them; *forgotten_before*: orders
+    that were closed before that instant (ms) are not in ``order/realtime`` any more.
+    """
+
+    hides_conditional: bool = False
+    forgotten_before: int = 0
+
+
+# --- positions ---
+
+
+def positions(ledger: Ledger, parameters: Parameters) -> Listing:
+    """Return positions: both legs of a ``symbol``, flat ones too, else the open ones only."""
+    category = _category(parameters, "linear", "inverse", "option")
+    symbol = parameters.get("symbol")
+    if symbol:
+        found = _of_symbol(ledger, _instrument(symbol, category))
+    else:
+        if category == "linear" and not parameters.get("settleCoin"):
+            raise RestRefusal(10001, "params error: symbol or settleCoin is needed")
+        found = [position for position in ledger.positions.values() if position.size]
+    is_wanted = _scope(category, parameters)
+    items = [((p.symbol, str(p.position_idx)), p) for p in found if is_wanted(p.instrument)]
+    return _listing(items, lambda position: _position_row(ledger, position))
+
+
+def _of_symbol(ledger: Ledger, instrument: Instrument) -> list[Position]:
+    """Return the legs of the mode that the symbol is in now; a flat one for a symbol that was never ordered."""
+    known = [position for position in ledger.positions.values() if position.symbol == instrument.symbol]
+    if not known:
+        return [Position(instrument=instrument, position_idx=0, created=0, updated=0)]
+    newest = max(known, key=lambda position: (position.updated, position.position_idx))
+    return [position for position in known if bool(position.position_idx) == bool(newest.position_idx)]
+
+
+def _position_row(ledger: Ledger, position: Position) -> Row:
+    facts = position_facts(ledger, position)
+    return {**facts, **_NEVER} if not position.created else facts
+
+
+# --- orders ---
+
+
+def open_orders(ledger: Ledger, parameters: Parameters, omissions: Omissions) -> Listing:
+    """Return the orders that are open, or with ``openOnly=1`` the newest closed ones; an order by its id in either state."""
+    category = _category(parameters, *CATEGORIES)
+    by_id = parameters.get("orderId") or parameters.get("orderLinkId")
+    _need_scope(category, parameters, is_by_id=bool(by_id))
+    closed = [order for order in ledger.orders.values() if order.is_final and order.updated >= omissions.forgotten_before]
+    closed = sorted(_matching(closed, category, {}), key=lambda order: order.updated)[-RECENT_CLOSED:]
+    if by_id:
+        found: Iterable[Order] = [*ledger.unfinished(), *closed]
+    else:
+        found = closed if str(parameters.get("openOnly", "0")) == "1" else ledger.unfinished()
+    return _order_listing(_visible(_matching(found, category, parameters), parameters, omissions))
+
+
+def closed_orders(ledger: Ledger, parameters: Parameters, omissions: Omissions, now: int) -> Listing:
+    """Return the closed orders that were created in the window; those without fills are kept for 24 hours only."""
+    category = _category(parameters, *CATEGORIES)
+    status = parameters.get("orderStatus")
+    start, end = window_of(parameters, now)
+    found = [order for order in ledger.orders.values() if order.is_final and _is_kept(order, now)]
+    kept = [order for order in _matching(found, category, parameters) if start <= order.created <= end]
+    if status:
+        if status not in ("Filled", "Cancelled", "Rejected", "Deactivated", "PartiallyFilledCanceled"):
+            raise RestRefusal(181017)
+        kept = [order for order in kept if order.status == status]
+    return _order_listing(_visible(kept, parameters, omissions))
+
+
+def _is_kept(order: Order, now: int) -> bool:
+    if order.cum_qty:
+        return True
+    return now - order.updated <= DAY and now - order.created <= LONGEST
+
+
+def _need_scope(category: str, parameters: Parameters, *, is_by_id: bool) -> None:
+    scopes = ("symbol", "baseCoin", "settleCoin")
+    if category == "linear" and not is_by_id and not any(parameters.get(name) for name in scopes):
+        raise RestRefusal(10001, f"params error: {', '.join(scopes)}: one of them is needed")
+
+
+def _matching(orders: Iterable[Order], category: str, parameters: Parameters) -> list[Order]:
+    """Return the orders that *parameters* ask for; an ``orderId`` beats an ``orderLinkId``, and that a symbol."""
+    for name, attribute in (("orderId", "order_id"), ("orderLinkId", "order_link_id")):
+        if wanted := parameters.get(name):
+            return [o for o in orders if getattr(o, attribute) == wanted and o.instrument.category == category]
+    is_wanted = _scope(category, parameters)
+    return [order for order in orders if is_wanted(order.instrument)]
+
+
+def _visible(orders: Iterable[Order], parameters: Parameters, omissions: Omissions) -> list[Order]:
+    """Return what ``orderFilter`` lets through; conditional orders may be hidden when nothing is said."""
+    wanted = parameters.get("orderFilter")
+    if wanted in (None, ""):
+        return [order for order in orders if not (omissions.hides_conditional and order.stop_type)]
+    if wanted not in ("Order", "StopOrder", "tpslOrder", "OcoOrder", "BidirectionalTpslOrder"):
+        raise RestRefusal(10001, "params error: orderFilter invalid")
+    return [order for order in orders if _filter_of(order) == wanted]
+
+
+def _filter_of(order: Order) -> str:
+    return "StopOrder" if order.stop_type else "Order"
+
+
+def _order_listing(orders: Iterable[Order]) -> Listing:
+    return _listing([(_newest_first(order.created, order.order_id), order) for order in orders], order_facts)
+
+
+# --- executions ---
+
+
+def executions(ledger: Ledger, parameters: Parameters, now: int) -> Listing:
+    """Return the executions of the window, of every kind; those of an order by its id, whatever else is asked."""
+    category = _category(parameters, *CATEGORIES)
+    order_id, link_id, kind = (parameters.get(name) for name in ("orderId", "orderLinkId", "execType"))
+    if order_id or link_id:
+        of_order = [e for e in ledger.executions if (order_id or e.order.order_id) == e.order.order_id]
+        found = [e for e in of_order if order_id or e.order.order_link_id == link_id]
+        is_wanted = _scope(category, {})
+    else:
+        start, end = window_of(parameters, now)
+        found = [e for e in ledger.executions if start <= e.time <= end and kind in (None, "", e.kind)]
+        is_wanted = _scope(category, parameters)
+    items = [(_newest_first(e.time, e.exec_id), e) for e in found if is_wanted(e.order.instrument)]
+    return _listing(items, execution_facts)
+
+
+# --- balances ---
+
+
+def wallet(ledger: Ledger, parameters: Parameters, kind: str) -> Row:
+    """Return the account's row: the coins that ``coin`` names, zero or not, or else all that are not zero."""
+    if parameters.get("accountType") != kind:
+        raise RestRefusal(10001, f"accountType only support {kind}.")
+    asked = [name for name in str(parameters.get("coin", "")).split(",") if name]
+    held = [name for name in ledger.balances if (coin := ledger.coin(name)).wallet or coin.equity]
+    return wallet_facts(ledger, asked or held, kind)
+
+
+# --- what parameters mean ---
+
+
+def _category(parameters: Parameters, *known: str) -> str:
+    category = str(parameters.get("category", ""))
+    if category not in known:
+        raise RestRefusal(10001, "params error: category invalid")
+    return category
+
+
+def _instrument(symbol: str, category: str) -> Instrument:
+    try:
+        instrument = Instrument.named(symbol)
+    except ValueError:
+        raise RestRefusal(10001, "params error: symbol invalid") from None
+    if instrument.category != category:
+        raise RestRefusal(10001, "params error: symbol invalid")
+    return instrument
+
+
+def _scope(category: str, parameters: Parameters) -> Callable[[Instrument], bool]:
+    """Return a function that tells whether a contract is of *category*, and of the symbol and coins that are asked for."""
+    asked = {attribute: parameters[name] for name, attribute in _SCOPES.items() if parameters.get(name)}
+
+    @functools.cache
+    def is_wanted(instrument: Instrument) -> bool:
+        return instrument.category == category and all(getattr(instrument, name) == value for name, value in asked.items())
+
+    return is_wanted
+
+
+def _listing(items: Sequence[tuple[Key, Any]], facts: Callable[[Any], Row]) -> Listing:
+    return Listing(sorted(items, key=lambda item: item[0]), facts)
+
+
+def _newest_first(time: int, name: str) -> Key:
+    return f"{_LATEST - time:015d}", name

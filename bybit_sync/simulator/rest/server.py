@@ -1,0 +1,183 @@
+"""The REST host's port: the standard library's HTTP server, threads and connections that end with it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from bybit_sync.simulator.rest.requests import Reply, RestRequest
+
+__all__ = ["RestServer"]
+
+# How long a client may take to send a request, and how long a connection is kept without one.
+IDLE_TIMEOUT = 60.0
+MOST_BODY = 1 << 20
+
+
+class RestServer:
+    """A port that is ours from the constructor to `close`, and answers between `listen` and `fall_silent`.
+
+    *answer* returns the reply to a request, on a thread of the connection's own; *tls* is what it speaks, None for none.
+    """
+
+    def __init__(self, host: str, *, tls: ssl.SSLContext | None, answer: Callable[[RestRequest], Reply]) -> None:
+        self._answer = answer
+        self._tls = tls
+        self._lock = threading.RLock()
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        self._address: tuple[str, int] = (host, 0)
+        self._holder: socket.socket = _bound(self._address)
+        self._address = self._holder.getsockname()[:2]
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._address[1]
+
+    def listen(self) -> None:
+        """Answer; nothing when it does."""
+        with self._lock:
+            if self._server is None:
+                self._server = _Server(self._holder, self._tls, self._answer)
+                self._thread = threading.Thread(target=self._server.run, name="exchange-rest", daemon=True)
+                self._thread.start()
+
+    def fall_silent(self) -> None:
+        """Cut every connection and refuse new ones; returns when no thread is left."""
+        with self._lock:
+            server, self._server, thread = self._server, None, self._thread
+            if server is None or thread is None:
+                return
+            server.end()
+            thread.join()
+            # Bound but not listening: the port refuses, and nobody else can take it.
+            self._holder = _bound(self._address)
+
+    def close(self) -> None:
+        """Fall silent, and give the port back."""
+        with self._lock:
+            self.fall_silent()
+            self._holder.close()
+
+
+class _Server(ThreadingHTTPServer):
+    """One life of the port: from listening to the end of its last thread."""
+
+    # Joined by `end`, after their sockets were shut down; they never keep a script alive.
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, holder: socket.socket, tls: ssl.SSLContext | None, answer: Callable[[RestRequest], Reply]) -> None:
+        super().__init__(holder.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = holder
+        self.answer = answer
+        self.over = threading.Event()
+        self._tls = tls
+        self._guard = threading.Lock()
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self.server_activate()
+
+    def run(self) -> None:
+        """Accept connections until `end`."""
+        self.serve_forever(poll_interval=0.05)
+
+    def end(self) -> None:
+        """Accept nothing any more, cut every connection, and wait for its thread."""
+        self.over.set()
+        self.shutdown()
+        self.socket.close()
+        with self._guard:
+            open_ = dict(self._open)
+        for sock in open_:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in open_.values():
+            thread.join()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection on a thread of its own."""
+        target = self.process_request_thread
+        thread = threading.Thread(target=target, args=(request, client_address), name="exchange-rest-connection", daemon=True)
+        with self._guard:
+            self._open[request] = thread
+        thread.start()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shake hands where TLS is spoken, and answer until the client leaves."""
+        request.settimeout(IDLE_TIMEOUT)
+        # A client that does not trust us, or is cut off, has nothing to be told.
+        with contextlib.suppress(OSError):
+            if self._tls is None:
+                super().finish_request(request, client_address)
+                return
+            with self._tls.wrap_socket(request.dup(), server_side=True) as secured:
+                super().finish_request(secured, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection, and forget it."""
+        super().shutdown_request(request)
+        with self._guard:
+            self._open.pop(request, None)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "Simulated"
+    sys_version = ""
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Answer a GET."""
+        self._exchange()
+
+    def do_POST(self) -> None:
+        """Answer a POST."""
+        self._exchange()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as above
+        """Log nothing: a path may name an account."""
+
+    def _exchange(self) -> None:
+        reply = self.server.answer(self._request())
+        if reply.delay and self.server.over.wait(reply.delay):
+            self.close_connection = True
+            return
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body[: reply.cut_after])
+        self.close_connection = self.close_connection or reply.cut_after is not None
+
+    def _request(self) -> RestRequest:
+        path, _, query = self.path.partition("?")
+        size = min(int(self.headers.get("Content-Length") or 0), MOST_BODY)
+        return RestRequest(
+            method=self.command,
+            path=path,
+            query=query,
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=self.rfile.read(size).decode("utf-8", "replace") if size else "",
+        )
+
+
+def _bound(address: tuple[str, int]) -> socket.socket:
+    """Return a socket that holds the port without listening."""
+    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
