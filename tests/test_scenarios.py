@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bybit_sync import Client, GapReason
-from bybit_sync.simulator import Account, Exchange, script
+from bybit_sync.simulator import Account, Exchange, RestFaults, script
 from bybit_sync.simulator.player import on_time, paused
 from bybit_sync.simulator.recording import RecordingError
 from bybit_sync.simulator.scenarios import SCENARIOS
@@ -206,7 +206,8 @@ def test_the_example_plays(make_client: Callable[..., Client], exchange: Exchang
 def test_every_verb_is_a_method_that_is_documented() -> None:
     """Of the exchange or of an account, and what a script is told of it is what Python says."""
     for verb, owner in VERBS.items():
-        assert getattr(Exchange if owner == "exchange" else Account, verb).__doc__, verb
+        owners = {"exchange": Exchange, "account": Account, "rest": RestFaults}
+        assert getattr(owners[owner], verb.removeprefix("rest.")).__doc__, verb
 
 
 # --- when things are due ---

@@ -14,8 +14,9 @@
 }
 ```
 
-``do`` is a method of the exchange or of the account, out of `VERBS`; the other keys are its arguments by name, ``operations``
-as a list. ``at`` is seconds since the start, ``after`` seconds since the step before; without either a step follows at once.
+``do`` is a method of the exchange, of the account or, behind ``rest.``, of its REST faults, out of `VERBS`; the other keys are
+its arguments by name, ``operations`` and ``endpoints`` as a list. ``at`` is seconds since the start, ``after`` seconds since
+the step before; without either a step follows at once.
 
 ``as`` gives the order that a step returns a name for later steps' ``order``; a position's own stops are called ``TakeProfit``
 and ``StopLoss``. ``account`` names an account by its key when there are several; those in ``accounts`` are opened when nobody
@@ -36,6 +37,7 @@ import attrs
 
 from bybit_sync.simulator.account import Account
 from bybit_sync.simulator.orders import Order
+from bybit_sync.simulator.rest.faults import RestFaults
 
 __all__ = ["VERBS", "Script", "ScriptError"]
 
@@ -84,9 +86,31 @@ _OF_AN_ACCOUNT = (
     "transfer",
     "trigger",
 )
+_OF_REST = (
+    "rest.ban",
+    "rest.cursors",
+    "rest.cut",
+    "rest.exhaust",
+    "rest.heal",
+    "rest.hide_conditional_orders",
+    "rest.lag",
+    "rest.limit",
+    "rest.listen",
+    "rest.refuse",
+    "rest.respond",
+    "rest.reverse",
+    "rest.rewrite",
+    "rest.slow",
+    "rest.spell",
+    "rest.stop_listening",
+)
 # What a step may do, and whose method that is.
 VERBS: Mapping[str, str] = MappingProxyType(
-    {**dict.fromkeys(_OF_THE_EXCHANGE, "exchange"), **dict.fromkeys(_OF_AN_ACCOUNT, "account")}
+    {
+        **dict.fromkeys(_OF_THE_EXCHANGE, "exchange"),
+        **dict.fromkeys(_OF_AN_ACCOUNT, "account"),
+        **dict.fromkeys(_OF_REST, "rest"),
+    }
 )
 _OWN_KEYS = ("do", "at", "after", "as", "account")
 _KEYS = ("accounts", "steps", "repeat")
@@ -132,7 +156,7 @@ class Script:
         *accounts* are by key; a step that names none is the first one's. Raises `ScriptError` at once for a step whose
         arguments its method does not take, and while playing for one that is refused.
         """
-        owners: Mapping[str, type] = {"exchange": type(exchange), "account": Account}
+        owners: Mapping[str, type] = {"exchange": type(exchange), "account": Account, "rest": RestFaults}
         for number, step in enumerate(self.steps, start=1):
             _check_arguments(number, step, owners[VERBS[step["do"]]])
         return self._play(exchange, accounts)
@@ -170,7 +194,7 @@ def _check(number: int, step: object) -> None:
 
 def _check_arguments(number: int, step: Step, owner: type) -> None:
     verb = step["do"]
-    signature = inspect.signature(getattr(owner, verb))
+    signature = inspect.signature(getattr(owner, _method(verb)))
     positional, named = _arguments(signature, step)
     try:
         signature.bind(None, *positional, **named)
@@ -190,9 +214,9 @@ def _arguments(signature: inspect.Signature, step: Step) -> tuple[list[Any], dic
 
 def _do(number: int, step: Step, exchange: object, accounts: Mapping[str, Account], names: dict[str, Order]) -> None:
     verb = step["do"]
-    owner: Any = exchange if VERBS[verb] == "exchange" else _account(number, step, accounts)
-    method = getattr(owner, verb)
-    positional, named = _arguments(inspect.signature(getattr(type(owner), verb)), step)
+    owner = _owner(number, step, exchange, accounts)
+    method = getattr(owner, _method(verb))
+    positional, named = _arguments(inspect.signature(getattr(type(owner), _method(verb))), step)
     if "order" in named:
         named["order"] = _order(number, named["order"], owner, names)
     try:
@@ -201,6 +225,17 @@ def _do(number: int, step: Step, exchange: object, accounts: Mapping[str, Accoun
         raise ScriptError(f"step {number}: {verb}: {error}") from error
     if "as" in step:
         names[step["as"]] = result
+
+
+def _method(verb: str) -> str:
+    return verb.removeprefix("rest.")
+
+
+def _owner(number: int, step: Step, exchange: Any, accounts: Mapping[str, Account]) -> Any:
+    owner = VERBS[step["do"]]
+    if owner == "account":
+        return _account(number, step, accounts)
+    return exchange.rest if owner == "rest" else exchange
 
 
 def _account(number: int, step: Step, accounts: Mapping[str, Account]) -> Account:
