@@ -19,6 +19,14 @@ __all__ = [
     "QueueOverflow",
     "RecordingError",
     "Refused",
+    "RestBlocked",
+    "RestClockRefused",
+    "RestError",
+    "RestLimited",
+    "RestProtocolError",
+    "RestRefused",
+    "RestTLSError",
+    "RestUnavailable",
     "SubscriptionClosed",
     "SubscriptionRejected",
     "TLSError",
@@ -188,6 +196,67 @@ class RecordingError(BybitSyncError, ValueError):
         super().__init__(message)
         self.path = path
         self.line = line
+
+
+class RestError(BybitSyncError):
+    """A request to the REST host failed; the base of what can go wrong there.
+
+    *endpoint* is what was asked (``execution/list``), *remedy* what to do about it, *retry_after* after how many seconds to try
+    again: None when the exchange did not say, and when no try will help.
+    """
+
+    def __init__(self, message: str = "", *, endpoint: str = "", remedy: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.endpoint = endpoint
+        self.remedy = remedy
+        self.retry_after = retry_after
+
+
+class RestUnavailable(RestError, ConnectionFailed):
+    """The REST host could not be reached, gave up in the middle of an answer, or is busy: worth another try, with backoff."""
+
+
+class RestTLSError(RestUnavailable, TLSError):
+    """The REST host could not prove who it is, or speaks no acceptable TLS; nothing secret was sent."""
+
+
+class RestLimited(RestUnavailable):
+    """The key, or the system, was asked too often; *retry_after* is when the exchange said to ask again."""
+
+
+class RestBlocked(RestUnavailable):
+    """HTTP 403: this address is banned for a while, or its region is. Nothing may be asked for *retry_after* seconds."""
+
+
+class RestRefused(RestError, Refused):
+    """The REST host said no, and will say so again: the key, a permission, an address, or a request that cannot be.
+
+    *text* is what it said, in its own words, *code* its ``retCode`` (None for an HTTP status without one). *is_general* says
+    that every other endpoint will refuse as well: the key, not the endpoint, is what it does not like.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        endpoint: str = "",
+        remedy: str = "",
+        text: str = "",
+        code: int | None = None,
+        is_general: bool = False,
+    ) -> None:
+        RestError.__init__(self, message, endpoint=endpoint, remedy=remedy)
+        self.text = text
+        self.code = code
+        self.is_general = is_general
+
+
+class RestClockRefused(RestRefused):
+    """The request was signed for another time: measure the exchange's clock and try once more."""
+
+
+class RestProtocolError(RestError, ProtocolError):
+    """The REST host answered something that its documentation does not allow; another try may bring a better answer."""
 
 
 def describe(error: BaseException) -> str:
