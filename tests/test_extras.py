@@ -44,7 +44,7 @@ except ConfigurationError as error:
     assert "pip install 'bybit-sync[rsa]'" in without("cryptography", script)
 
 
-@pytest.mark.parametrize("package", ["msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme"])
+@pytest.mark.parametrize("package", ["msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme", "urllib3"])
 def test_the_library_is_imported_without_any_extra(package: str) -> None:
     """None of them is touched by `import bybit_sync`."""
     assert without(package, "import bybit_sync; print(bybit_sync.Client.__name__)") == "Client"

@@ -1,0 +1,85 @@
+"""How often the exchange is asked: each endpoint for each key, and a host at all, over all clients of this process.
+
+https://bybit-exchange.github.io/docs/v5/rate-limit
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from typing import Final
+
+from bybit_sync.forks import in_child
+
+__all__ = ["HOST_RATE", "HostLimits", "host_limits"]
+
+HOST_RATE: Final = 60.0
+"""Requests per second and process to one host: half of what Bybit allows an address."""
+_KEPT: Final = 1_000
+
+
+class _Turns:
+    """The latest turns that were taken, and until when none may be. Not locked."""
+
+    def __init__(self) -> None:
+        self._taken: deque[float] = deque(maxlen=_KEPT)
+        self.closed_until = 0.0
+
+    def wait(self, rate: float, now: float) -> float:
+        """Return for how many seconds no turn may be taken if there are to be at most *rate* in any second."""
+        turns = max(1, min(int(rate), _KEPT))
+        period = 1.0 if rate >= 1.0 else 1.0 / rate
+        free_at = self._taken[-turns] + period if len(self._taken) >= turns else now
+        return max(0.0, self.closed_until - now, free_at - now)
+
+    def take(self, now: float) -> None:
+        """Take a turn."""
+        self._taken.append(now)
+
+
+class HostLimits:
+    """The turns of one host. Any thread; *now* is monotonic seconds everywhere."""
+
+    def __init__(self) -> None:
+        # Held for a few steps only; nothing waits under it.
+        self._lock = threading.Lock()
+        self._host = _Turns()
+        self._endpoints: defaultdict[tuple[bytes, str], _Turns] = defaultdict(_Turns)
+
+    def reserve(self, key: bytes, endpoint: str, rate: float, now: float) -> float:
+        """Take a turn for *key* (a digest) at *endpoint*, at most *rate* a second, and return 0.0; else how long to wait."""
+        with self._lock:
+            turns = self._endpoints[key, endpoint]
+            wait = max(self._host.wait(HOST_RATE, now), turns.wait(rate, now))
+            if wait == 0.0:
+                self._host.take(now)
+                turns.take(now)
+            return wait
+
+    def pause(self, key: bytes, endpoint: str, until: float) -> None:
+        """Let *key* not ask *endpoint* before *until*: the exchange said that its limit is used up."""
+        with self._lock:
+            turns = self._endpoints[key, endpoint]
+            turns.closed_until = max(turns.closed_until, until)
+
+    def block(self, until: float) -> None:
+        """Let nobody ask this host before *until*: it refuses this address."""
+        with self._lock:
+            self._host.closed_until = max(self._host.closed_until, until)
+
+    def blocked_for(self, now: float) -> float:
+        """Return for how many seconds the host refuses this address; 0.0 when it does not."""
+        with self._lock:
+            return max(0.0, self._host.closed_until - now)
+
+
+_hosts: dict[str, HostLimits] = {}
+
+
+def host_limits(host: str) -> HostLimits:
+    """Return the limits of this process at *host* (``host:port``)."""
+    return _hosts.setdefault(host, HostLimits())
+
+
+# Another thread of the parent's may hold a lock, and the child has asked nothing yet.
+in_child(_hosts.clear)

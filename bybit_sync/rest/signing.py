@@ -1,0 +1,77 @@
+"""Signing a request: the key and the means to sign with it, shown to nobody.
+
+https://bybit-exchange.github.io/docs/v5/guide
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final, NoReturn
+
+from bybit_sync.redaction import Redactor
+
+__all__ = ["RestSigner"]
+
+# So that the digest of a key says nothing outside of this process.
+_SALT: Final = os.urandom(16)
+# Those of the requests that may be under way at once.
+_SIGNATURES_KNOWN: Final = 16
+
+
+class RestSigner:
+    """Signs requests with *sign*, a callable that returns the signature of a text, for the key *api_key*.
+
+    Both live in closures of closures: no attribute, repr, pickle, copy or captured local of ours holds them. `digest` tells
+    keys apart without telling what they are.
+    """
+
+    __slots__ = ("_redactor", "_sign", "digest")
+
+    def __init__(self, api_key: str, sign: Callable[[str], str]) -> None:
+        key = _seal(api_key)
+        self.digest: bytes = hashlib.blake2b(api_key.encode(), digest_size=16, key=_SALT).digest()
+        # An exchange that refuses a request echoes it: key and last signatures are taken out of all that it says.
+        redactor = self._redactor = Redactor()
+        redactor.learn(key)
+        signatures: deque[Callable[[], str]] = deque(maxlen=_SIGNATURES_KNOWN)
+        # Requests of several threads are signed side by side, and none of their signatures may be forgotten.
+        lock = threading.Lock()
+
+        def signed(timestamp: str, window: str, query: str) -> Mapping[str, str]:
+            signature = _seal(sign(timestamp + key() + window + query))
+            kind = type(signature())
+            if kind is not str:
+                raise TypeError(f"the signature is of the type {kind.__name__}, not str")
+            with lock:
+                signatures.append(signature)
+                redactor.learn(key, *signatures)
+            return {
+                "X-BAPI-API-KEY": key(),
+                "X-BAPI-TIMESTAMP": timestamp,
+                "X-BAPI-RECV-WINDOW": window,
+                "X-BAPI-SIGN": signature(),
+            }
+
+        self._sign = signed
+
+    def headers(self, timestamp: int, window: int, query: str) -> Mapping[str, str]:
+        """Return the headers that sign a GET with *query*, at *timestamp* and with *window*, both in ms. Runs the signer."""
+        return self._sign(str(timestamp), str(window), query)
+
+    def redact(self, text: str) -> str:
+        """Return *text* without the key and the last signatures."""
+        return self._redactor.redact(text)
+
+    def __repr__(self) -> str:
+        return "<RestSigner>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer is not pickled or copied")
+
+
+def _seal(secret: str) -> Callable[[], str]:
+    return lambda: secret

@@ -1,0 +1,52 @@
+"""From REST's rows to the updates that the stream would have pushed: one decoder, and a table of what is spelled otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from bybit_sync.decoding import Decoded
+from bybit_sync.dialects import DECODER
+from bybit_sync.enums import Category
+from bybit_sync.parsing import Unreadable, parse
+from bybit_sync.rest.endpoints import Endpoint
+from bybit_sync.rows import Frame
+from bybit_sync.updates import PositionUpdate
+
+__all__ = ["NAMES", "decode_rows"]
+
+NAMES: Final[Mapping[type[Any], Mapping[str, str]]] = MappingProxyType({PositionUpdate: {"avgPrice": "entryPrice"}})
+"""For a class of updates: the keys that REST spells otherwise, and how the stream spells them."""
+
+# Objects that REST also sends as the text of a JSON list.
+_LISTS: Final = ("extraFees",)
+
+
+def decode_rows(endpoint: Endpoint, rows: list[Any], category: str | None) -> Decoded:
+    """Return the updates of *rows*, answered by *endpoint*, and a text for each row that cannot be read.
+
+    *category* is what the answer says of all its rows, None when it says nothing. `wire` of an update is the row as it came but
+    for the table's renames.
+    """
+    assert endpoint.row is not None
+    reader = DECODER.reader(endpoint.row, None if category is None else Category(category))
+    respelled = [_respelled(row, NAMES.get(endpoint.row, {})) for row in rows]
+    return reader.rows(respelled, Frame(b"", {"data": respelled}))
+
+
+def _respelled(row: Any, names: Mapping[str, str]) -> Any:
+    """Return *row* in the stream's spelling; what is no object is for the decoder to refuse."""
+    if type(row) is not dict:
+        return row
+    return {names.get(key, key): _listed(value) if key in _LISTS else value for key, value in row.items()}
+
+
+def _listed(value: Any) -> Any:
+    """Return the list that *value* is the text of; *value* itself when it is none."""
+    if type(value) is not str or not value:
+        return value
+    try:
+        return parse(value)
+    except Unreadable:
+        return value
