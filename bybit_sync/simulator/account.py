@@ -142,26 +142,40 @@ class Account:
             return order
 
     def fill(
-        self, order: Order, *, qty: Number | None = None, price: Number | None = None, is_maker: bool | None = None
+        self,
+        order: Order,
+        *,
+        qty: Number | None = None,
+        price: Number | None = None,
+        is_maker: bool | None = None,
+        exec_type: str = "Trade",
     ) -> Order:
         """Fill *qty* (by default all that is left) of *order* at *price* (by default its own), and return it as it stands then.
 
-        A Limit order is the maker, a Market order the taker, unless *is_maker* says otherwise.
+        A Limit order is the maker, a Market order the taker, unless *is_maker* says otherwise. *exec_type* is what the exchange
+        calls it: ``AdlTrade``, ``Settle``, ``Delivery``, … instead of a trade.
         """
         with self._lock:
             now = self._ledger.order(order.order_id)
             part = (now.leaves_qty if qty is None else qty, now.price if price is None else price)
-            return self.sweep(order, [part], is_maker=is_maker)
+            return self.sweep(order, [part], is_maker=is_maker, exec_type=exec_type)
 
-    def sweep(self, order: Order, parts: Sequence[tuple[Number, Number]], *, is_maker: bool | None = None) -> Order:
+    def sweep(
+        self,
+        order: Order,
+        parts: Sequence[tuple[Number, Number]],
+        *,
+        is_maker: bool | None = None,
+        exec_type: str = "Trade",
+    ) -> Order:
         """Fill *order* in several (quantity, price) *parts* of one match: one message, one sequence number.
 
-        *is_maker* is as in `fill`.
+        *is_maker* and *exec_type* are as in `fill`.
         """
         fills = [(_exact("qty", qty), _exact("price", price)) for qty, price in parts]
         maker = order.order_type == "Limit" if is_maker is None else is_maker
         with self._lock:
-            return self._filled(self._ledger.fill(order.order_id, fills, is_maker=maker, now=self._now()))
+            return self._filled(self._ledger.fill(order.order_id, fills, is_maker=maker, now=self._now(), kind=exec_type))
 
     def amend(
         self, order: Order, *, qty: Number | None = None, price: Number | None = None, trigger_price: Number | None = None

@@ -178,6 +178,15 @@ def test_executions_of_every_kind_are_listed(account: Account, asker: Asker) -> 
     assert names(asker.get("execution/list", category="linear", execType="Funding").rows, "execType") == ["Funding"]
 
 
+@pytest.mark.parametrize("kind", ["AdlTrade", "Settle", "Delivery", "BlockTrade"])
+def test_a_fill_can_be_of_another_kind(account: Account, asker: Asker, kind: str) -> None:
+    """As when the exchange closes a position itself."""
+    account.fill(limit(account), exec_type=kind)
+    (row,) = asker.get("execution/list", category="linear", execType=kind).rows
+    assert (row["execType"], row["execQty"]) == (kind, "0.5")
+    assert asker.get("execution/list", category="linear", execType="Trade").rows == []
+
+
 @pytest.mark.parametrize(
     ("window", "found"),
     [
