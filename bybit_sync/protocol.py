@@ -59,7 +59,7 @@ class Session:
         self.epoch = epoch
         self._terms = terms
         self.clock = clock
-        self.coverage = Coverage(clock)
+        self.coverage: Coverage = Coverage(clock)
         """Up to when all that it pushed has been read."""
         self._post = Correspondence(f"{now.ns:x}")
         self._heartbeat = Heartbeat(terms.timings, now)

@@ -22,14 +22,14 @@ from bybit_sync.wire import Head, Watch, Wire, bare, printable
 try:
     import websocket
     from websocket import ABNF
-except Exception as error:
+except Exception as _error:
     # A file of the user's may do anything when it is imported, and another package has the same name.
-    found = getattr(importlib.util.find_spec("websocket"), "origin", None)
-    what = f"{found} is imported instead" if found else "it is not installed"
+    _found = getattr(importlib.util.find_spec("websocket"), "origin", None)
+    _what = f"{_found} is imported instead" if _found else "it is not installed"
     raise ImportError(
-        f"bybit_sync needs the package websocket-client, and {what}: rename that file if it is yours, else "
+        f"bybit_sync needs the package websocket-client, and {_what}: rename that file if it is yours, else "
         "pip uninstall websocket; pip install --force-reinstall websocket-client"
-    ) from error
+    ) from _error
 
 __all__ = ["Transport", "open_websocket"]
 

@@ -122,22 +122,23 @@ def test_a_refusal_names_its_topic_in_its_text(text: str, topic: str | None) -> 
 # --- pongs ---
 
 PONGS = [
-    pytest.param({"req_id": "t", "op": "pong", "args": [str(NOON_MS)], "conn_id": "c"}, NOON, id="private"),
-    pytest.param({"op": "pong", "args": [str(NOON_MS)]}, NOON, id="option"),
-    pytest.param({"retCode": 0, "retMsg": "OK", "op": "pong", "data": [str(NOON_MS)], "connId": "c"}, NOON, id="trade"),
-    pytest.param({"success": True, "ret_msg": "pong", "conn_id": "c", "op": "ping"}, None, id="public"),
-    pytest.param({"op": "pong"}, None, id="bare"),
-    pytest.param({"op": "pong", "args": []}, None, id="empty"),
-    pytest.param({"op": "pong", "args": ["soon"]}, None, id="nonsense"),
-    pytest.param({"op": "pong", "args": "17"}, None, id="no list"),
-    pytest.param({"op": "pong", "args": ["9" * 18]}, None, id="beyond the calendar"),
+    pytest.param({"req_id": "t", "op": "pong", "args": [str(NOON_MS)], "conn_id": "c"}, Pong(NOON, "t"), id="private"),
+    pytest.param({"op": "pong", "args": [str(NOON_MS)]}, Pong(NOON), id="option"),
+    pytest.param({"reqId": "t", "retCode": 0, "op": "pong", "data": [str(NOON_MS)]}, Pong(NOON, "t"), id="trade"),
+    pytest.param({"success": True, "ret_msg": "pong", "conn_id": "c", "op": "ping"}, Pong(None), id="public"),
+    pytest.param({"op": "pong"}, Pong(None), id="bare"),
+    pytest.param({"op": "pong", "req_id": 7}, Pong(None), id="a number that is none"),
+    pytest.param({"op": "pong", "args": []}, Pong(None), id="empty"),
+    pytest.param({"op": "pong", "args": ["soon"]}, Pong(None), id="nonsense"),
+    pytest.param({"op": "pong", "args": "17"}, Pong(None), id="no list"),
+    pytest.param({"op": "pong", "args": ["9" * 18]}, Pong(None), id="beyond the calendar"),
 ]
 
 
-@pytest.mark.parametrize(("message", "told"), PONGS)
-def test_every_gateways_pong_is_one(message: dict[str, Any], told: datetime | None) -> None:
-    """It has no success on the private socket, and says the exchange's time where it can."""
-    assert read(message) == Pong(told)
+@pytest.mark.parametrize(("message", "pong"), PONGS)
+def test_every_gateways_pong_is_one(message: dict[str, Any], pong: Pong) -> None:
+    """It has no success on the private socket; it says the exchange's time and the ping's number where it can."""
+    assert read(message) == pong
 
 
 # --- pushes ---

@@ -50,7 +50,7 @@ def test_pybit_is_told_a_fill_on_all_four_streams(pybit: Any, account: Account, 
 def test_pybit_pings_and_is_answered(pybit: Any, exchange: Exchange) -> None:
     """Its ping counts, and the pong is not taken for a push."""
     pybit._send_custom_ping()
-    exchange.wait_for(lambda: exchange.connections[0].received[-1] == {"op": "ping"})
+    exchange.wait_for(lambda: exchange.connections[0].received[-1]["op"] == "ping")
     assert pybit.is_connected()
 
 

@@ -185,7 +185,7 @@ def test_the_heartbeat_is_a_json_ping(exchange: Exchange, account: Account, make
     """A quiet connection is pinged, and the pong tells how fresh the streams are."""
     client = make_client(ping_interval=0.05)
     client.subscribe_orders()
-    exchange.wait_for(lambda: {"op": "ping"} in exchange.connections[0].received)
+    exchange.wait_for(lambda: "ping" in [request["op"] for request in exchange.connections[0].received])
     exchange.wait_for(lambda: client.health().fresh_as_of is not None)
     health = client.health()
     assert health.ping_rtt is not None

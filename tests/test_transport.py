@@ -732,12 +732,12 @@ def rejection(net: Net, script: Script) -> HandshakeRejected:
     return caught.value
 
 
-STATUSES = [200, 204, 301, 302, 303, 307, 308, 400, 401, 403, 404, 407, 429, 451, 500, 502, 503, 504, 100, 599]
+STATUSES = [200, 204, 301, 302, 303, 307, 308, 400, 401, 403, 404, 407, 429, 451, 500, 502, 503, 504, 599]
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_status_other_than_101_rejects(net: Net, status: int) -> None:
-    """Any answer but 101 is a rejection with its status; no redirect is followed (rows 27, 28, 30, 31, 32)."""
+    """A final answer other than 101 is a rejection with its status; no redirect is followed (rows 27, 28, 30, 31, 32)."""
     head = f"HTTP/1.1 {status} Because\r\nLocation: ws://127.0.0.1:9/elsewhere\r\nContent-Length: 999999\r\n\r\nsorry\x1b"
     error = rejection(net, answers(head))
     assert error.status == status
