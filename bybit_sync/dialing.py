@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import ipaddress
 import logging
@@ -54,7 +55,8 @@ def dial(
 
     Ends by *deadline*, a moment of `time.monotonic`, whatever the network does. Each time the *bell* rings meanwhile, it is
     silenced and *on_bell* called, which may raise to abandon the attempt; then, as after every failure, nothing stays open.
-    *on_reached* is called once the host has taken the connection; through a proxy, once the proxy says so. Without *proxy* and
+    *on_reached* is called once the host has taken the connection; through a proxy, once the proxy says so. With several
+    addresses it may be called for each. Without *proxy* and
     *ssl_context*: directly, and with the system's certificates. Warnings go to *log*.
 
     Raises `TLSError` when the server cannot prove who it is, `HandshakeRejected` when the proxy refuses, `ConfigurationError`
@@ -67,11 +69,12 @@ def dial(
         log.debug("dialling %s", peer)
     watch = Watch(peer, deadline=deadline, bell=bell, on_bell=on_bell)
     first = environment if route is None else route
-    wire = Wire(_connect(first.host, first.port, watch, only_loopback=not environment.tls), watch)
+    on_taken = on_reached if route is None else lambda: None
+    wire = Wire(_connect(first.host, first.port, watch, only_loopback=not environment.tls, on_taken=on_taken), watch)
     try:
         if route is not None:
             route.tunnel(wire, environment, lambda host: [address[0] for _, address in _resolve(host, 0, watch)])
-        on_reached()
+            on_reached()
         if environment.tls:
             _secure(wire, environment.host, ssl_context, log)
     except BaseException:
@@ -149,13 +152,13 @@ def _unresolved(host: str, error: Exception) -> str:
 # -- addresses
 
 
-def _connect(host: str, port: int, watch: Watch, *, only_loopback: bool) -> socket.socket:
+def _connect(host: str, port: int, watch: Watch, *, only_loopback: bool, on_taken: Callable[[], None]) -> socket.socket:
     addresses = _resolve(host, port, watch)
     if only_loopback and not all(_is_loopback(address[0]) for _, address in addresses):
         # A hosts file or a DNS answer can send "localhost" anywhere, and without TLS nothing else would stop the login.
         raise watch.failed(f"{host} is not this machine, and without TLS nothing may leave it")
     watch.phase = "connecting"
-    return _Race(addresses, watch).run()
+    return _Race(addresses, watch, on_taken).run()
 
 
 def _interleaved(addresses: Iterable[_Address]) -> list[_Address]:
@@ -169,10 +172,11 @@ def _interleaved(addresses: Iterable[_Address]) -> list[_Address]:
 class _Race:
     """Connection attempts to several addresses, each begun 250 ms after the one before, or at once when none is under way."""
 
-    def __init__(self, addresses: Iterable[_Address], watch: Watch) -> None:
+    def __init__(self, addresses: Iterable[_Address], watch: Watch, on_taken: Callable[[], None]) -> None:
         self._waiting = _interleaved(addresses)
         self._running: dict[socket.socket, float] = {}  # until when each may take
         self._watch = watch
+        self._on_taken = on_taken
         self._next = 0.0
         self._failures: list[str] = []
 
@@ -214,6 +218,9 @@ class _Race:
 
     def _has_connected(self, sock: socket.socket) -> bool:
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        # A host that resets a connection had taken it before: one that refuses says ECONNREFUSED.
+        if code in (0, errno.ECONNRESET):
+            self._on_taken()
         if code:
             self._give_up(sock, reason_of(OSError(code, os.strerror(code))))
             return False

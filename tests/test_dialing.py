@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -17,8 +18,16 @@ from bybit_sync.bell import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed
-from bybit_sync.wire import Wire
+from bybit_sync.wire import Watch, Wire
 from tests.peers import Line, Peer, black_hole, closed_port, in_namespace, opened
+
+REAL_WAIT = Watch.wait
+
+
+def reset(server: socket.socket) -> None:
+    """Accept a connection of *server* and reset it."""
+    with server.accept()[0] as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class Abandoned(Exception):
@@ -165,6 +174,17 @@ def test_host_is_reached_once_and_whatever_follows(bell: Bell) -> None:
     reached: list[bool] = []
     with Peer(lambda line: None) as peer, pytest.raises(ConnectionFailed, match="closed"):
         dialled(peer.url.replace("ws:", "wss:"), bell, on_reached=lambda: reached.append(True))
+    assert reached == [True]
+
+
+def test_host_that_resets_what_it_took_was_reached(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when that is seen before the connection is: it counts against the exchange's limit."""
+    reached: list[bool] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        # What `wait` looks at is reset already.
+        monkeypatch.setattr(Watch, "wait", lambda *given: (reset(server), REAL_WAIT(*given))[1])
+        with pytest.raises(ConnectionFailed, match="reset"):
+            dialled(f"ws://127.0.0.1:{server.getsockname()[1]}", bell, on_reached=lambda: reached.append(True))
     assert reached == [True]
 
 

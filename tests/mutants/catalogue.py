@@ -477,9 +477,16 @@ MUTANTS: Final = (
     Mutant(
         "a proxy that refuses is the exchange",
         "dialing.py",
-        "    try:\n        if route is not None:\n            route.tunnel",
-        "    on_reached()\n    try:\n        if route is not None:\n            route.tunnel",
+        "on_taken = on_reached if route is None else lambda: None",
+        "on_taken = on_reached",
         "tests/test_dialing_proxy.py tests/test_dialing.py -k reached",
+    ),
+    Mutant(
+        "a connection that is reset was never made",
+        "dialing.py",
+        "if code in (0, errno.ECONNRESET):",
+        "if code == 0:",
+        "tests/test_dialing.py -k reached",
     ),
     Mutant(
         "the limit keeps to itself that it is why",
