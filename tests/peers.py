@@ -29,7 +29,7 @@ from bybit_sync.wire import Watch, Wire
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """How long a peer waits for the other side before it calls the test failed."""
 
 
@@ -53,7 +53,8 @@ def frame(
 
 def masked(payload: bytes, mask: bytes) -> bytes:
     """Return *payload* masked, or unmasked, with the four bytes of *mask*."""
-    return bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+    masks = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(masks, "big")).to_bytes(len(payload), "big")
 
 
 def closed_port(host: str = "127.0.0.1") -> int:

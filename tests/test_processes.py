@@ -47,7 +47,7 @@ def run(exchange: Exchange, account: Account) -> Callable[[str], Any]:
     return running
 
 
-def ends(process: subprocess.Popen[str], within: float = 5.0) -> tuple[int, str, str]:
+def ends(process: subprocess.Popen[str], within: float = 60.0) -> tuple[int, str, str]:
     """Wait for the end of *process* and return its exit code and what it printed since."""
     out, err = process.communicate(timeout=within)
     return process.returncode, out, err

@@ -32,6 +32,7 @@ from bybit_sync.recorded import BEGINNING
 from bybit_sync.simulator import Account, Exchange
 
 from .conftest import KEY, SECRET, threads_of
+from .faults.pace import until
 from .talking import steady
 
 MakeClient = Callable[..., Client]
@@ -404,9 +405,12 @@ def goes_on(orders: Any, account: Account) -> None:
 
 def wait_for_end(recorder: Recorder) -> None:
     """Wait until the recording has ended."""
-    deadline = time.monotonic() + 10
-    while recorder.error is None:
-        assert time.monotonic() < deadline
+    until(lambda: recorder.error is not None)
+
+
+def wait_for_error(log: pytest.LogCaptureFixture) -> None:
+    """Wait until an ERROR was logged: the thread that writes takes the error of a recording down before it logs it."""
+    until(lambda: errors(log))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
@@ -414,7 +418,7 @@ def test_a_full_disk_ends_the_recording_only(make_client: MakeClient, account: A
     """One ERROR that says what to do; the stream goes on."""
     recorder = Recorder("/dev/full")
     orders = make_client(record=recorder).subscribe_orders()
-    wait_for_end(recorder)
+    wait_for_error(log)
     goes_on(orders, account)
     (text,) = errors(log)
     assert "the recording to /dev/full has ended" in text
@@ -544,7 +548,7 @@ def test_a_disk_that_takes_its_time_to_refuse_ends_the_recording_only(
     monkeypatch.setattr(recorder._pen.sheet, "open", refuse)
     orders = make_client(record=recorder).subscribe_orders()
     asked.set()
-    wait_for_end(recorder)
+    wait_for_error(log)
     goes_on(orders, account)
     (text,) = errors(log)
     assert "not you" in text
@@ -570,9 +574,10 @@ def test_a_file_that_raises_ends_the_recording_only(
     client = make_client(record=recorder)
     file.close()
     orders = client.subscribe_orders()
-    wait_for_end(recorder)
+    wait_for_error(log)
     goes_on(orders, account)
     assert len(errors(log)) == 1
+    assert isinstance(recorder.error, ValueError)
 
 
 CHILD = """

@@ -563,12 +563,12 @@ def test_ring_during_a_write_is_not_lost(net: Net) -> None:
 
     def script(line: Line) -> None:
         line.upgrade()
-        assert rung.wait(5)
+        assert rung.wait(60)
         assert line.read_frame() == (TEXT, b"x" * 20_000_000)
         line.wait_for_end()
 
     with net.peer(script) as peer:
-        transport = net.open(peer, on_bell=rung.set)
+        transport = net.open(peer, on_bell=rung.set, write_seconds=60.0)
         threading.Timer(0.1, net.bell.ring).start()
         transport.send("x" * 20_000_000)
         assert rung.is_set()

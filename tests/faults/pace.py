@@ -39,7 +39,7 @@ def patience() -> float:
     return max(10.0, seconds(90))
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], object]) -> None:
     """Wait until *holds*."""
     deadline = time.monotonic() + patience()
     while not holds():

@@ -21,6 +21,7 @@ import pytest
 import bybit_sync.transport
 from bybit_sync import Backoff, ClientClosed, ConnectionFailed, Event, GapReason, State, StatusChange, SubscriptionClosed
 from bybit_sync.bell import Bell
+from bybit_sync.clock import ExchangeClock
 from bybit_sync.connection import Connection
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Patience
@@ -33,15 +34,12 @@ from bybit_sync.transport import Transport
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.conftest import Play
-from tests.faults.exchange import Talk, confirm, every, hang_up, listen, log_in, push_next, reset, say, serve
+from tests.faults.exchange import Talk, confirm, every, hang_up, listen, log_in, push_next, reset, serve
 from tests.faults.pace import until
 from tests.faults.rows import PLAIN_AND_TLS, ROW, row
 from tests.faults.scene import Net, Scene
-from tests.peers import CLOSE, Peer, black_hole, frame
+from tests.peers import CLOSE, Peer, black_hole
 from tests.test_subscribing import in_background
-
-HOSTILE = b'{"topic":"execution.linear","data":[{"execId":"1","extraFees":[' + b'{"fee":"1"},' * 340_000 + b"1]}]}"
-"""A message of 4 MiB that takes seconds to read thoroughly, and has one fault at its end."""
 
 AT_ONCE = 0.2 + pace.JITTER
 """What `close` may take with idle consumers, and what this machine's scheduler may add."""
@@ -193,23 +191,25 @@ def test_closing_takes_no_time_in_any_phase(play: Play, phase: str, monkeypatch:
 
 
 @row(213, kills="close() waits until the connection thread has decoded what it read")
-def test_closing_while_a_hostile_message_is_decoded(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of its 4 MiB can be delivered any more: the client is closed in time, and its thread ends soon after."""
-    begun, receive = threading.Event(), Session.receive
+def test_closing_while_a_message_is_decoded(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it can be delivered any more: the client is closed all the same, and its thread ends as soon as it can."""
+    begun, closed, receive = threading.Event(), threading.Event(), Session.receive
 
-    def seen(session: Session, message: bytes, now: Any) -> Any:
-        if len(message) == len(HOSTILE):
+    def takes_long(session: Session, message: bytes, now: Any) -> Any:
+        if b"large" in message:
             begun.set()
+            assert closed.wait(pace.patience())
         return receive(session, message, now)
 
-    monkeypatch.setattr(Session, "receive", seen)
-    topics = ("execution.linear", "execution.inverse")
-    scene = play(lambda line: (log_in(line), confirm(line, *topics), say(line, frame(HOSTILE)), serve(line)), **PATIENT)
-    trades = scene.client.subscribe_user_trades(timeout=pace.patience())
+    monkeypatch.setattr(Session, "receive", takes_long)
+    scene = play(**PATIENT)
+    orders = scene.client.subscribe_orders(timeout=pace.patience())
+    scene.exchange.push_order("large")
     assert begun.wait(pace.patience())
-    assert seconds_of(scene.client.close) <= AT_ONCE
-    assert (scene.client.state, list(trades)) == (State.CLOSED, [])
-    assert scene.client._connection.wait_ended(time.monotonic() + 60)
+    assert scene.client.close()
+    assert (scene.client.state, list(orders)) == (State.CLOSED, [])
+    closed.set()
+    assert scene.client._connection.wait_ended(time.monotonic() + pace.patience())
 
 
 @row(131, kills="wait_ended returns what the first caller found")
@@ -459,7 +459,8 @@ def test_a_first_start_without_a_descriptor_raises_our_error(play: Play) -> None
 PLACES: dict[Any, str] = {
     Connection: "_has_reason _obey _attempt _turn _limited_turnstile _open _stop_without_reason _converse _send "
     "_listen _next_due _check_time _pass_on _became_live _redact _recover _end_of_live _back_off _rest",
-    Session: "__init__ requests next_deadline heard receive tick complete_until ending",
+    ExchangeClock: "learn",
+    Session: "__init__ requests next_deadline heard receive sent tick ending",
     Transport: "wait receive send close",
     Roster: "wanted deliver confirm lose settle_debts",
     Subscription: "lose remind",

@@ -457,10 +457,10 @@ def test_a_monstrous_frame_is_a_gap(play: Play, data: str, opcode: int) -> None:
 
 
 @row(110, kills="every bad row is described in the gap")
-def test_a_million_bad_rows_are_counted_not_described(play: Play) -> None:
-    """They cost a moment and one gap, and nobody takes the moment for a dead exchange."""
+def test_many_bad_rows_are_counted_not_described(play: Play) -> None:
+    """As many as one message may hold cost a moment and one gap, and nobody takes the moment for a dead exchange."""
     scene, orders = reading(play, "orders")
-    rows = 1_000_000 // pace.traced()
+    rows = 200_000 // pace.traced()
     scene.exchange.do(say, frame('{"topic":"order.linear","data":[' + "0," * (rows - 1) + "0]}"))
     event = take_fault(orders, missed=rows)
     assert event.gap is not None
