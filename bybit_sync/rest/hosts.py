@@ -35,7 +35,7 @@ _REMEDY: Final = "give Recovery(base_url=...): https://host[:port] (http:// for 
 
 
 def rest_host(environment: Environment, base_url: str | None = None) -> Environment:
-    """Return where the REST API of *environment* is reached, or that of *base_url*, as `bybit_sync.dialing.dial` takes it.
+    """Return where the REST API of *environment* is reached, or that of *base_url*, in the form that dialling takes.
 
     Raises `ConfigurationError` for a base URL that is none, and for an environment whose REST host is not known.
     """
