@@ -480,6 +480,22 @@ class Connection:
         )
         self._session = session
         try:
+            self._take_turns(session, transport, bell)
+        except ENDINGS as error:
+            reason = session.ending(error)
+            self._redact(reason)
+            self.roster.lose(reason)
+            if self._recorder is not None:
+                self._recorder.lost(str(reason))
+            raise reason from reason.__cause__
+        finally:
+            self._session, self._doubted = None, session.doubted
+            if self._recorder is not None:
+                self._recorder.left()
+
+    def _take_turns(self, session: Session, transport: Transport, bell: Bell) -> None:
+        """Send, wait, listen and look at the time, over and over; only an exception ends that."""
+        try:
             while True:
                 self._send(session, transport, bell)
                 due_at = self._next_due(session, transport)
@@ -493,17 +509,10 @@ class Connection:
                 # After listening: what lies ready is read before anything is judged, however long this thread was held up.
                 if time.monotonic() >= due_at:
                     self._check_time(session, transport)
-        except ENDINGS as error:
-            reason = session.ending(error)
-            self._redact(reason)
-            self.roster.lose(reason)
-            if self._recorder is not None:
-                self._recorder.lost(str(reason))
-            raise reason from reason.__cause__
         finally:
-            self._session, self._doubted = None, session.doubted
-            if self._recorder is not None:
-                self._recorder.left()
+            # What is not delivered by now never will be.
+            for stream, asked in session.uncovered().items():
+                self.roster.uncover(stream, asked)
 
     def _send(self, session: Session, transport: Transport, bell: Bell) -> None:
         for request in session.requests():
@@ -606,6 +615,7 @@ class Connection:
 
     def _rejected(self, news: Rejected, now: Moment) -> None:
         self.explain(news.error)
+        self.roster.uncover(news.stream, news.uncovered)
         for subscription in tuple(self.roster):
             if subscription.stream is news.stream:
                 self._end(subscription, news.error, now)

@@ -37,6 +37,8 @@ class Rejected:
 
     stream: Stream
     error: SubscriptionRejected
+    uncovered: Moment | None = None
+    """Since when pushes of it may be missing that no gap tells; None when there are none."""
 
 
 News = LoggedIn | Confirmed | Live | Rejected | Event[Any]

@@ -174,6 +174,8 @@ class _Playback:
         session, self._session = self._session, None
         if session is not None:
             self._doubted = session.doubted
+            for stream, asked in session.uncovered().items():
+                self._roster.uncover(stream, asked)
             self._lose(list(self._roster), reason)
 
     def _pass_on(self, news: Sequence[News], session: _Session, now: Moment) -> None:
@@ -185,6 +187,7 @@ class _Playback:
             elif isinstance(item, LoggedIn):
                 self._epoch = session.epoch
             elif isinstance(item, Rejected):
+                self._roster.uncover(item.stream, item.uncovered)
                 for subscription in self._of(item.stream):
                     self._roster.end(subscription, item.error, now, self._epoch)
 

@@ -110,6 +110,13 @@ class Session:
         """The topics whose refusal contradicted the exchange's own word, for the next session: it believes the second one."""
         return self._topics.doubted
 
+    def uncovered(self) -> dict[Stream, Moment]:
+        """Return the streams of which pushes are missing if the session ends now, and since when.
+
+        They arrived before a confirmation that never came, or the confirmation was taken back.
+        """
+        return self._topics.uncovered()
+
     def complete_until(self) -> datetime | None:
         """Return the last instant, in exchange time, up to which every confirmed stream is known complete."""
         return self.coverage.complete_until()

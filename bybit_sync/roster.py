@@ -103,6 +103,12 @@ class Roster:
         # One that was given up stays in the list until the connection thread looks again.
         return tuple(subscription for subscription in self._debtors if subscription.has_gap_left)
 
+    def uncover(self, stream: Stream, asked: Moment | None) -> None:
+        """Have the next gap of all that receive *stream* begin when it was asked for, at *asked*, unless that is None."""
+        if asked is not None:
+            for subscription in self._streams[stream]:
+                subscription.uncover(asked, self.clock)
+
     def lose(self, error: BaseException) -> None:
         """Tell all that the connection is gone."""
         for subscription in self:

@@ -154,7 +154,7 @@ class Subscription(Generic[T]):
         self._taken = 0
         self._untouched: float | None = None
         # When it was last asked for, and what has been read since; their time by the exchange's clock is told as late as
-        # possible, as each pong makes it more exact.
+        # possible, as each pong makes it more exact. None while nothing can be missing: a confirmation then needs no gap.
         self._asked: Moment | None = None
         self._coverage: Coverage | None = None
         # Why the connection was lost.
@@ -366,22 +366,33 @@ class Subscription(Generic[T]):
         with self._lock:
             if self._state is SubscriptionState.CLOSED:
                 return
-            stale, self._state = self._state is SubscriptionState.STALE, SubscriptionState.LIVE
-        complete_until, until = self._complete_until(), coverage.clock.latest(now)
+            self._state = SubscriptionState.LIVE
+        misses, complete_until, until = self._coverage is not None, self._complete_until(), coverage.clock.latest(now)
         self._asked, self._coverage = asked, coverage
-        if stale:
+        if misses:
             since = min(complete_until or until, until)
             detail = f"the connection was lost: {self._lost}"
             self.deliver(self._gap(GapReason.DISCONNECTED, since, until, detail, self._lost, now, epoch))
         self._settled.set()
 
+    def uncover(self, asked: Moment, clock: ExchangeClock) -> None:
+        """Count nothing as read that was pushed since *asked*, when its stream was asked for: it is not delivered.
+
+        To one that was never confirmed a gap will tell that; one that is STALE misses more already.
+        """
+        if self._coverage is None:
+            self._asked = asked
+        if self._coverage is None or self._state is SubscriptionState.LIVE:
+            self._coverage = Coverage(clock)
+
     def lose(self, error: BaseException) -> None:
-        """Count as stale: nothing is known after what was read until now, because of *error*."""
+        """Count as stale, if it was confirmed: nothing is known after what was read until now, because of *error*."""
         with self._lock:
-            if self._state is not SubscriptionState.LIVE:
+            if self._state not in (SubscriptionState.PENDING, SubscriptionState.LIVE):
                 return
-            self._state = SubscriptionState.STALE
-        if self._coverage is not None:  # pragma: no branch - it was confirmed, or it would not be LIVE
+            if self._state is SubscriptionState.LIVE:
+                self._state = SubscriptionState.STALE
+        if self._coverage is not None:
             self._coverage = evolve(self._coverage)
         self._lost = error
 

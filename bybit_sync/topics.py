@@ -49,6 +49,13 @@ class Wish:
     confirmed: bool = False
     held: list[Event[Any]] = Factory(list)
     """What arrived before the confirmation, to be delivered right after it."""
+    refuted: bool = False
+    """The exchange refused one of its topics after it had confirmed it: perhaps it never pushed."""
+
+    @property
+    def uncovered(self) -> Moment | None:
+        """Since when pushes of it are missing if it ends now and no gap has told so; None when there are none."""
+        return self.asked if self.held or self.refuted else None
 
 
 @define(eq=False)
@@ -127,6 +134,10 @@ class Topics:
         if not self._open:
             return self._believed
         return frozenset(self._contradicted.union(topic.name for topic in self._all(Standing.DOUBTED)))
+
+    def uncovered(self) -> dict[Stream, Moment]:
+        """Return the streams of which pushes are missing if the session ends now, and since when: see `Wish.uncovered`."""
+        return {wish.stream: wish.uncovered for wish in self._wishes.values() if wish.uncovered is not None}
 
     def due(self) -> Iterator[float]:
         """Go over the moments at which `chase` has something to do."""
@@ -222,8 +233,11 @@ class Topics:
         if topic is not None and topic.standing is Standing.CONFIRMED and answer.op != "unsubscribe":
             return self._refuse(topic, answer, now)
         if answer.req_id is None:
+            is_about_any = answer.topic is None and answer.op != "unsubscribe"
+            for wish in self._wishes.values() if is_about_any else ():
+                wish.refuted = wish.confirmed
             self._check_login(answer.topic or "", answer)
-            if answer.topic is None and answer.op != "unsubscribe":
+            if is_about_any:
                 self._contradict("", f"refuses what nobody asks for: {printable(answer.text)}")
         return ()
 
@@ -248,7 +262,8 @@ class Topics:
 
     def _refuse(self, topic: Topic, answer: Answer, now: Moment) -> list[News]:
         if topic.wish.confirmed:
-            # The gap before that was told. What is missed from now on only a new login can tell.
+            # The gap before the confirmation was told. What is missed since only the end or a new login can tell.
+            topic.wish.refuted = True
             said = printable(answer.text)
             self._contradict(topic.name, f"refused {topic.name}, which counted as subscribed: {said}")
             return self._reject(topic, answer.text)
@@ -346,7 +361,7 @@ class Topics:
         said = printable(text).rstrip(".") or "it gives no reason"
         message = f"{self._terms.environment} refused {topic.name}: {said}. {remedy}"
         error = SubscriptionRejected(message, text=text, remedy=remedy, topic=topic.name)
-        return [Rejected(topic.wish.stream, error), *self.unwant(topic.wish.stream)]
+        return [Rejected(topic.wish.stream, error, topic.wish.uncovered), *self.unwant(topic.wish.stream)]
 
     def _settle(self, stream: Stream) -> list[News]:
         if self._before_live is None:

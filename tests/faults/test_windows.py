@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
-from bybit_sync import Event, Gap, GapReason, QueueOverflow, State, SubscriptionRejected
+from bybit_sync import Event, Gap, GapReason, QueueOverflow, State, SubscriptionRejected, replay
 from tests.asleep import Sleep
 from tests.faults.conftest import Play
-from tests.faults.exchange import Message, Talk, answer, ignore, order, pong, reset, say, serve, subscribed
+from tests.faults.exchange import Act, Message, Talk, answer, ignore, order, pong, push_order, reset, say, serve, subscribed
 from tests.faults.history import History, lost_outside
 from tests.faults.pace import patience, seconds, until
 from tests.faults.rows import row
 from tests.faults.scene import Scene
 from tests.peers import frame
+from tests.test_subscribing import in_background
 
 
 def lose(scene: Scene, *names: str) -> None:
@@ -237,6 +241,92 @@ def test_a_topic_refused_on_return_is_told_from_the_outage_on(play: Play) -> Non
     assert fresh <= gap.since <= gap.until
 
 
+# --- pushes of a stream that is not confirmed, or should not be ---
+
+
+def is_linear(request: Message) -> bool:
+    """Return whether *request* is about the first of the two topics of orders."""
+    return request["args"] == ["order.linear"]
+
+
+def only_linear(line: Talk, request: Message) -> None:
+    """Confirm that topic; leave the other one without an answer."""
+    if is_linear(request):
+        subscribed(line, request)
+
+
+@row(74, kills="what waits for a confirmation that never comes is dropped in silence")
+@pytest.mark.parametrize("wait", [True, False])
+def test_what_waited_for_a_confirmation_that_never_came_is_told(play: Play, wait: bool) -> None:  # noqa: FBT001
+    """One of two topics pushes already when the connection is lost: a gap from when it was asked for, pongs or not."""
+    scene = play(partial(serve, subscribe=only_linear), serve, request_timeout=60.0)
+    subscribing = in_background(partial(scene.subscribe, wait=wait))
+    scene.exchange.wait_for(lambda: scene.exchange.talks and scene.exchange.talks[0].topics)
+    scene.exchange.push_order("held")
+    fresh_as_of(scene)
+    cut(scene)
+    gap = subscribing.get(timeout=patience()).events[0].gap
+    assert gap.reason is GapReason.DISCONNECTED
+    assert gap.since <= scene.exchange.sent_at["held"] <= gap.until
+
+
+def push_and_refuse(line: Talk, request: Message) -> None:
+    """Confirm the first topic and push an update of it; refuse the other one."""
+    only_linear(line, request)
+    if is_linear(request):
+        push_order(line, "held")
+    else:
+        answer(line, request, success=False, text="error:handler not found,topic:order.inverse")
+
+
+@row(74, kills="the end of a subscription says nothing of what waited for its confirmation")
+def test_what_waited_for_a_confirmation_that_was_refused_is_told(play: Play) -> None:
+    """One of two topics pushes before the other one is refused: the window of ENDED begins when it was asked for."""
+    scene = play(partial(serve, subscribe=push_and_refuse))
+    gap = scene.subscribe(wait=False).gap(GapReason.ENDED).gap
+    assert gap is not None
+    assert gap.since <= scene.exchange.sent_at["held"] <= gap.until
+
+
+class SaysYesTwice:
+    """An exchange that confirms one topic twice, the second time without a number, and refuses the other one later."""
+
+    def __init__(self, **refusal: Any) -> None:
+        self._refused: Message = {}
+        self._refusal = refusal
+
+    def subscribe(self, line: Talk, request: Message) -> None:
+        """Confirm the first topic."""
+        if is_linear(request):
+            subscribed(line, request)
+        else:
+            self._refused = request
+            answer(line, {**request, "args": ["order.linear"]}, req_id=None)
+
+    def refuse(self, line: Talk) -> None:
+        """Refuse the other one."""
+        answer(line, self._refused, success=False, **self._refusal)
+
+
+@row(200, kills="a stream that was confirmed by mistake counts as complete up to the last pong")
+@pytest.mark.parametrize(
+    "refusal",
+    [{"text": "no such topic"}, {"text": "no topic:order.inverse", "req_id": None}, {"text": "no", "req_id": None}],
+    ids=["numbered", "named", "neither"],
+)
+def test_the_window_after_a_confirmation_by_mistake_begins_when_it_was_asked_for(play: Play, refusal: Any) -> None:
+    """The refusal comes behind pongs: they tell nothing of a topic that was never subscribed."""
+    mistaken = SaysYesTwice(**refusal)
+    scene = play(partial(serve, subscribe=mistaken.subscribe), serve)
+    orders = scene.subscribe()
+    lose(scene, "lost")
+    fresh_as_of(scene)
+    scene.exchange.do(mistaken.refuse)
+    gap = orders.gap(GapReason.DISCONNECTED).gap
+    assert gap is not None
+    assert gap.since <= scene.exchange.sent_at["lost"] <= gap.until
+
+
 # --- rounds of reading ---
 
 
@@ -271,6 +361,93 @@ def test_what_is_read_after_a_put_that_blocks_is_not_dated_before_it(play: Play)
     event = slow.update("next")
     assert event.received_ns >= sent_ns
     assert event.received_at >= sent
+
+
+# --- replays ---
+
+
+def refuse_twice(line: Talk, request: Message) -> None:
+    """Refuse each topic twice, then confirm it."""
+    if [asked["args"] for asked in line.requests if asked["op"] == "subscribe"].count(request["args"]) > 2:
+        subscribed(line, request)
+    else:
+        answer(line, request, success=False, text=f"error:handler not found,topic:{request['args'][0]}")
+
+
+def numbered(events: Iterable[Event[Any]]) -> list[tuple[object, ...]]:
+    """Return the number of each of *events*, and all that tells what it is."""
+    return [
+        (
+            event.index,
+            event.epoch,
+            event.stream,
+            [row.order_id for row in event],
+            event.gap and attrs.evolve(event.gap, error=None),
+        )
+        for event in events
+    ]
+
+
+@row(215, kills="a replay numbers on where a subscription ended, or has other windows than the client had")
+@pytest.mark.parametrize(
+    "what", ["refused and allowed", "not confirmed", "refused with something held", "confirmed by mistake"]
+)
+def test_a_replay_tells_the_same_numbers_and_windows(play: Play, tmp_path: Path, what: str) -> None:
+    """Of a subscription that ended, of the one that took its place, and of gaps that pushes without confirmation leave."""
+    mistaken = SaysYesTwice(text="no such topic")
+    scripts: dict[str, tuple[Act, ...]] = {
+        "refused and allowed": (serve, partial(serve, subscribe=refuse_twice)),
+        "not confirmed": (partial(serve, subscribe=only_linear), serve),
+        "refused with something held": (partial(serve, subscribe=push_and_refuse),),
+        "confirmed by mistake": (partial(serve, subscribe=mistaken.subscribe), serve),
+    }
+    scene = play(*scripts[what], record=tmp_path / "session.jsonl", request_timeout=60.0)
+    happens[what](scene, mistaken)
+    assert scene.client.close()
+    live = [event for history in scene.histories for event in history.events]
+    assert numbered(replay(tmp_path / "session.jsonl")) == numbered(live)
+
+
+def is_refused_and_allowed(scene: Scene, _: SaysYesTwice) -> None:
+    """Have a subscription that received something end, and another one receive."""
+    first = scene.subscribe()
+    scene.exchange.push_order("first")
+    first.update("first")
+    scene.exchange.do(reset)
+    assert first.gap(GapReason.ENDED).index == 2
+    second = scene.subscribe()
+    scene.exchange.push_order("second")
+    assert second.update("second").index == 1
+
+
+def is_lost_unconfirmed(scene: Scene, _: SaysYesTwice) -> None:
+    """Have a connection lost while a push waits for the confirmation."""
+    scene.subscribe(wait=False)
+    scene.exchange.wait_for(lambda: scene.exchange.talks and scene.exchange.talks[0].topics)
+    scene.exchange.push_order("held")
+    fresh_as_of(scene)
+    cut(scene)
+
+
+def is_refused(scene: Scene, _: SaysYesTwice) -> None:
+    """Have a subscription refused while a push waits for its confirmation."""
+    scene.subscribe(wait=False).gap(GapReason.ENDED)
+
+
+def is_confirmed_by_mistake(scene: Scene, mistaken: SaysYesTwice) -> None:
+    """Have a confirmation taken back after pongs."""
+    orders = scene.subscribe()
+    fresh_as_of(scene)
+    scene.exchange.do(mistaken.refuse)
+    orders.gap(GapReason.DISCONNECTED)
+
+
+happens: dict[str, Callable[[Scene, SaysYesTwice], None]] = {
+    "refused and allowed": is_refused_and_allowed,
+    "not confirmed": is_lost_unconfirmed,
+    "refused with something held": is_refused,
+    "confirmed by mistake": is_confirmed_by_mistake,
+}
 
 
 # --- the judge ---
