@@ -682,8 +682,8 @@ MUTANTS: Final = (
     Mutant(
         "whatever is called websocket is websocket-client",
         "transport.py",
-        "except Exception as error:\n    # A file",
-        "except ZeroDivisionError as error:\n    # A file",
+        "except Exception as _error:\n    # A file",
+        "except ZeroDivisionError as _error:\n    # A file",
         "tests/test_doors.py",
     ),
     Mutant(
