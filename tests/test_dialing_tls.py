@@ -34,6 +34,7 @@ from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ConnectionLost, TLSError
 from bybit_sync.wire import Wire
+from tests.faults.pace import until
 from tests.peers import Line, Peer, Script, closed_port, frame, line, opened, plays, read_messages, read_to_the_end, switching
 
 AUTHORITY = trustme.CA()
@@ -338,6 +339,8 @@ def test_certificate_that_could_not_be_looked_up_is_no_distrust(bell: Bell, monk
     start = Wire.start_tls
 
     def start_tls(wire: Wire, context: ssl.SSLContext, host: str) -> str | None:
+        # The peer has the same limit: it must have its descriptor by then.
+        until(lambda: peer.accepted)
         with no_descriptor_for(os.devnull):
             return start(wire, context, host)
 
