@@ -1,130 +1,544 @@
-"""The house: data falls one way, each foreign library has one door, the rules touch neither socket nor thread nor clock."""
+"""The architecture: which package may import which, one door for each foreign library, and what stays pure.
+
+Each rule is a table and a function that returns what breaks it, in words. The last part plants a mistake in a copy of every
+package and sees it found.
+"""
 
 from __future__ import annotations
 
 import ast
+import functools
+import itertools
+import os
+import shutil
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-HOUSE = Path(__file__).parent.parent / "bybit_sync"
-ROOMS = sorted(path for path in HOUSE.glob("*.py") if path.name != "__init__.py")
-COMMAND_LINE = sorted(path for path in HOUSE.glob("cli/*.py") if path.name != "__init__.py")
-APPLICATIONS = {"cli", "__main__", "pytest_plugin"}
+HOUSE: Final = Path(__file__).parent.parent / "bybit_sync"
 
-# Who may import what from outside of the standard library.
-DOORS = {
-    "websocket": {"transport"},
-    "cattrs": {"decoding"},
-    "msgspec": {"parsing"},
-    "python_socks": {"proxy"},
-    "cryptography": {"rsa"},
-    "rich": {"screen"},
-    "matplotlib": {"plot"},
-    "pytest": {"pytest_plugin"},
+# From top to bottom. A package imports from those below it: never from one above it, nor from another one in its own row.
+# A module beside the packages is a package of its own.
+ROWS: Final[tuple[tuple[str, ...], ...]] = (
+    ("__main__",),
+    ("cli",),
+    ("pytest_plugin",),
+    ("simulator",),  # what it offers: its `__init__`
+    ("simulator.demo", "simulator.server_command"),
+    ("simulator.scenarios",),
+    ("simulator.exchange",),
+    ("simulator.faults", "simulator.script", "simulator.demo_trades", "simulator.recording"),
+    ("simulator.server", "simulator.rest"),
+    ("simulator.books",),
+    ("simulator.push_faults",),
+    ("simulator.dialects", "simulator.malformed_frames", "simulator.refusals", "simulator.scheduling"),
+    ("integrations",),
+    ("__init__",),  # the public names
+    ("client",),
+    ("engine", "recovery"),
+    ("recording", "rest", "subscription"),
+    ("session", "delivery", "network"),
+    ("decoding", "signing", "status", "config"),
+    ("model",),
+    ("logs", "threads"),
+    ("errors", "clock", "text"),
+    ("redaction", "_version"),
+)
+
+# Modules that lie beside the packages for now, and where each of them belongs.
+NOT_MOVED: Final[Mapping[str, str]] = {
+    "arguments": "config",
+    "bell": "threads",
+    "buffer": "delivery",
+    "cli.figures": "cli",
+    "cli.headline": "cli",
+    "cli.place": "cli",
+    "connection": "engine",
+    "correspondence": "session",
+    "dialects": "session",
+    "dialing": "network",
+    "enums": "model",
+    "environments": "config",
+    "forks": "threads",
+    "heartbeat": "session",
+    "leaves": "decoding",
+    "login": "session",
+    "messages": "session",
+    "news": "session",
+    "outage": "engine",
+    "outlet": "delivery",
+    "pacing": "engine",
+    "parsing": "decoding",
+    "patterns": "decoding",
+    "pings": "session",
+    "plain": "model",
+    "playback": "recording",
+    "protocol": "session",
+    "proxy": "network",
+    "recorded": "recording",
+    "refusals": "session",
+    "roster": "delivery",
+    "rows": "model",
+    "rsa": "signing",
+    "scrubbing": "recording",
+    "shapes": "decoding",
+    "signing": "engine",
+    "simulator.account": "simulator.books",
+    "simulator.answers": "simulator.server",
+    "simulator.connection": "simulator.server",
+    "simulator.conversation": "simulator.server",
+    "simulator.disturbances": "simulator.push_faults",
+    "simulator.facts": "simulator.books",
+    "simulator.garbage": "simulator.malformed_frames",
+    "simulator.gateways": "simulator.dialects",
+    "simulator.history": "simulator.books",
+    "simulator.instruments": "simulator.books",
+    "simulator.ledger": "simulator.books",
+    "simulator.listener": "simulator.server",
+    "simulator.orders": "simulator.books",
+    "simulator.player": "simulator.scheduling",
+    "simulator.positions": "simulator.books",
+    "simulator.rows": "simulator.books",
+    "simulator.secure": "simulator.server",
+    "simulator.shell": "simulator.server_command",
+    "simulator.story": "simulator.demo_trades",
+    "terms": "session",
+    "timings": "config",
+    "topics": "session",
+    "transport": "network",
+    "updates": "model",
+    "waiting": "threads",
+    "wire": "network",
 }
-EVERYWHERE = {"attrs", "attr", "typing_extensions"}
-PURE = {
-    "arguments",
+
+# Mistakes that are known and wait to be mended, in the words of the rules below. Nothing may be added.
+TO_MEND: Final[frozenset[str]] = frozenset(
+    {
+        "playback imports subscription, which is beside it",
+        "rest.limits is pure and imports forks, which is not",
+        "roster imports subscription, which is above it",
+        "rows imports parsing, which is above it",
+        "simulator.account imports simulator.connection, which is above it",
+        "simulator.account is pure and imports simulator.connection, which is not",
+        "status imports arguments, which is beside it",
+        "status imports subscription, which is above it",
+        "status is pure and imports logs, which is not",
+        "status is pure and imports queue",
+        "status is pure and imports subscription, which is not",
+        "status is pure and imports threading",
+        "status is pure and imports waiting, which is not",
+        "subscription imports outage, which is above it",
+    }
+)
+
+# Which modules may import what is not in the standard library. `attrs` may be imported everywhere.
+DOORS: Final[Mapping[str, frozenset[str]]] = {
+    "websocket": frozenset({"transport"}),
+    "cattrs": frozenset({"decoding"}),
+    "msgspec": frozenset({"parsing"}),
+    "python_socks": frozenset({"proxy"}),
+    "cryptography": frozenset({"rsa"}),
+    "rich": frozenset({"cli.screen"}),
+    "matplotlib": frozenset({"cli.plot"}),
+    "pytest": frozenset({"pytest_plugin"}),
+    "urllib3": frozenset({"rest.connections"}),
+    "websockets": frozenset({"simulator.connection", "simulator.exchange", "simulator.listener"}),
+    "trustme": frozenset({"simulator.secure"}),
+}
+EVERYWHERE: Final = {"attrs", "attr", "typing_extensions", "_typeshed", "bybit_sync"}
+EVENT_LOOPS: Final = {"asyncio", "anyio", "trio", "uvloop"}
+
+# Packages and modules without socket, thread and clock: they are handed the time, and can be tested without waiting.
+PURE: Final = (
     "clock",
-    "correspondence",
+    "config",
     "decoding",
-    "dialects",
-    "enums",
+    "engine.rate_limit",
+    "engine.retrying",
     "errors",
-    "forks",
-    "heartbeat",
-    "leaves",
-    "login",
-    "messages",
-    "news",
-    "pacing",
-    "parsing",
-    "patterns",
-    "pings",
-    "plain",
-    "protocol",
-    "recorded",
+    "model",
+    "recording.format",
+    "recording.scrubbing",
     "redaction",
-    "refusals",
-    "rows",
-    "scrubbing",
-    "shapes",
-    "terms",
-    "timings",
-    "topics",
-    "updates",
+    "rest.answers",
+    "rest.endpoints",
+    "rest.failures",
+    "rest.hosts",
+    "rest.limits",
+    "rest.queries",
+    "rest.signing",
+    "rest.spellings",
+    "rest.walks",
+    "rest.windows",
+    "session",
+    "signing",
+    "simulator.books",
+    "simulator.dialects",
+    "simulator.malformed_frames",
+    "simulator.push_faults",
+    "simulator.refusals",
+    "simulator.rest.endpoints",
+    "simulator.rest.entry",
+    "simulator.rest.faults",
+    "simulator.rest.limits",
+    "simulator.rest.listings",
+    "simulator.rest.pages",
+    "simulator.rest.plans",
+    "simulator.rest.refusals",
+    "simulator.rest.requests",
+    "simulator.rest.signatures",
+    "simulator.rest.spellings",
+    "simulator.rest.statements",
+    "simulator.rest.windows",
+    "simulator.server.conversation",
+    "status",
+    "text",
+    "threads.forks",
+)
+IMPURE: Final = {
+    "socket",
+    "ssl",
+    "threading",
+    "_thread",
+    "selectors",
+    "select",
+    "queue",
+    "time",
+    "concurrent",
+    "multiprocessing",
 }
-IMPURE = {"socket", "ssl", "threading", "selectors", "queue", "time"}
-EXCUSED = {
-    "clock": {"time"},  # reading it is what the file is for
-    "pacing": {"threading"},  # all clients of a process take their turns from one table
+EXCUSED: Final[Mapping[str, frozenset[str]]] = {
+    "clock": frozenset({"time"}),  # reading it is what the file is for
+    "pacing": frozenset({"threading"}),  # all clients of a process take their turns from one table
+    "rest.limits": frozenset({"threading"}),  # all clients of a process ask a host at one rate
+    "rest.signing": frozenset({"threading"}),  # a signature is taken where another thread left it
+    "simulator.rest.limits": frozenset({"threading"}),  # each request of a host has a thread of its own
+    "simulator.rest.plans": frozenset({"threading"}),  # the same
+    "simulator.account": frozenset({"threading", "time"}),  # one action ends before the next begins; history is dated
+    "simulator.refusals": frozenset({"threading"}),  # orders are given by one thread and taken by another
 }
 
+# What the simulator may know of the library that it is there to test: what makes a client, and how recordings are written.
+OF_THE_LIBRARY: Final[Mapping[str, frozenset[str]]] = {
+    "simulator": frozenset({"errors"}),
+    "simulator.demo": frozenset({"client"}),
+    "simulator.recording": frozenset({"errors", "recorded"}),
+}
 
-def imports(path: Path) -> set[str]:
-    """Return the modules that *path* imports, wherever in the file."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+# The only modules that may name a dialect: the table of what differs between two of them, and the default of an argument.
+NAMES_DIALECTS: Final = {"dialects", "client"}
+
+
+# --- reading the source ---
+
+
+def modules(house: Path) -> dict[str, Path]:
+    """Return every module under *house* by its name: dotted, without the root's; a package is its `__init__`."""
+    found = {}
+    for path in sorted(house.rglob("*.py")):
+        parts = path.relative_to(house).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)] = path
     return found
 
 
-def own(path: Path) -> set[str]:
-    """Return the rooms of the house that *path* imports."""
-    return {name.split(".")[1] for name in imports(path) if name.startswith("bybit_sync.")}
+@functools.cache
+def parsed(text: str) -> ast.Module:
+    """Return the syntax tree of *text*."""
+    return ast.parse(text)
 
 
-@pytest.mark.parametrize("path", [*ROOMS, *COMMAND_LINE], ids=lambda path: path.stem)
-def test_a_foreign_library_has_one_door(path: Path) -> None:
-    """Its exceptions are translated there, and its next version is met there."""
-    roots = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {"bybit_sync"} - EVERYWHERE
-    assert {root for root in roots if path.stem not in DOORS.get(root, set())} == set()
+def imported(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield what *path* imports, wherever in the file, also for annotations only: (module, name), the name "" without one."""
+    for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((f"{'.' * node.level}{node.module or ''}", alias.name) for alias in node.names)
 
 
-@pytest.mark.parametrize("path", [p for p in ROOMS if p.stem in PURE], ids=lambda path: path.stem)
-def test_the_rules_are_pure(path: Path) -> None:
-    """They are handed the clock, and can be tested without waiting."""
-    assert imports(path) & IMPURE <= EXCUSED.get(path.stem, set())
-    assert own(path) <= PURE
+def foreign(path: Path) -> set[str]:
+    """Return the top packages that *path* imports."""
+    return {module.partition(".")[0] for module, _ in imported(path)}
 
 
-def test_there_is_no_circle() -> None:
-    """Every room can be understood after those below it."""
-    below = {path.stem: own(path) for path in ROOMS}
-    while free := {room for room, needs in below.items() if not needs & below.keys()}:
-        below = {room: needs for room, needs in below.items() if room not in free}
-    assert below == {}
+def own(path: Path, known: Mapping[str, Path]) -> set[str]:
+    """Return the modules of the library that *path* imports; *known* are all that there are."""
+    found = set()
+    for module, name in imported(path):
+        if module.partition(".")[0] == "bybit_sync":
+            inner = module.partition(".")[2]
+            longer = f"{inner}.{name}".strip(".")
+            found.add(longer if longer in known else inner or "__init__")
+    return found
 
 
-def test_the_library_does_not_know_its_applications() -> None:
-    """Neither simulator nor command line is imported by what they are made with."""
-    for path in ROOMS:
-        if path.stem not in APPLICATIONS:
-            assert not own(path) & (APPLICATIONS | {"simulator"}), path.name
+def package(module: str) -> str:
+    """Return the package that *module* belongs to: the longest that is in the rows; "" when none is."""
+    module = NOT_MOVED.get(module, module)
+    names = {name for row in ROWS for name in row}
+    steps = module.split(".")
+    prefixes = (".".join(steps[:length]) for length in range(len(steps), 0, -1))
+    # What a package offers is above all that it is made of: no other module counts as it.
+    return next((p for p in prefixes if p in names and (p == module or p != "simulator")), "")
 
 
-def test_there_is_no_event_loop() -> None:
-    """Threads only."""
-    assert [path for path in HOUSE.rglob("*.py") if {"asyncio", "anyio", "trio"} & imports(path)] == []
+def row(name: str) -> int:
+    """Return the number of the row that the package *name* stands in, from the top."""
+    return next(number for number, names in enumerate(ROWS) if name in names)
 
 
-@pytest.mark.parametrize("path", [p for p in ROOMS if p.stem not in {"dialects", *APPLICATIONS}], ids=lambda path: path.stem)
-def test_only_the_table_names_a_dialect(path: Path) -> None:
-    """A dialect is data: what differs between two of them stands in dialects.py, and the default in the client's arguments."""
-    named = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        name = getattr(node, "id", getattr(node, "attr", getattr(node, "value", None)))
-        if name in ("V3", "V5", "v3", "v5"):
-            named.append(name)
-    assert named == (["v5"] if path.stem == "client" else [])
+# --- the rules: each returns what breaks it ---
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.stem)
-def test_loggers_are_made_in_one_place(path: Path) -> None:
-    """One that is made elsewhere would tell keys and signatures."""
-    assert "getLogger(" not in path.read_text() or path.stem == "redaction"
+def wrong_arrows(house: Path) -> list[str]:
+    """Return the imports that do not lead down, and the modules that no row knows."""
+    known, wrong = modules(house), []
+    for module, path in known.items():
+        if not package(module) and path.name != "__init__.py":
+            wrong.append(f"{module} belongs to no package that is known")
+            continue
+        for other in sorted(own(path, known)):
+            wrong += _arrow(module, other)
+    return wrong
+
+
+def _arrow(module: str, other: str) -> list[str]:
+    here, there = package(module), package(other)
+    if not here or here == there:
+        return []
+    if not there:
+        return [f"{module} imports {other}, which is not there"]
+    if row(here) > row(there):
+        return [f"{module} imports {other}, which is above it"]
+    return [f"{module} imports {other}, which is beside it"] if row(here) == row(there) else []
+
+
+def cycles(house: Path) -> list[str]:
+    """Return the modules that import each other in a circle; what waits to be mended is left out."""
+    known = modules(house)
+    needs = {
+        module: {other for other in own(path, known) if other in known and not any(_arrow(module, other)) and other != module}
+        for module, path in known.items()
+    }
+    while free := [module for module, others in needs.items() if not others & needs.keys()]:
+        for module in free:
+            del needs[module]
+    return [f"{module} is in a circle, or needs one" for module in sorted(needs)]
+
+
+def wrong_doors(house: Path) -> list[str]:
+    """Return the foreign libraries that are imported elsewhere than at their door, and event loops anywhere."""
+    wrong = []
+    for module, path in modules(house).items():
+        for root in sorted(foreign(path) - EVERYWHERE):
+            if root in EVENT_LOOPS or root.startswith("."):
+                wrong.append(f"{module} imports {root}, which nothing here may")
+            elif root not in sys.stdlib_module_names and module not in DOORS.get(root, ()):
+                wrong.append(f"{module} imports {root}, and is not its door")
+    return wrong
+
+
+def is_pure(module: str) -> bool:
+    """Return whether *module* has to be pure."""
+    where = NOT_MOVED.get(module, module)
+    return any(where == name or where.startswith(f"{name}.") for name in PURE)
+
+
+def impurities(house: Path) -> list[str]:
+    """Return where a pure module touches socket, thread or clock, or imports a module that may."""
+    known, wrong = modules(house), []
+    for module, path in known.items():
+        if is_pure(module):
+            used = foreign(path) & IMPURE - EXCUSED.get(module, frozenset())
+            wrong += [f"{module} is pure and imports {root}" for root in sorted(used)]
+            wrong += [f"{module} is pure and imports {o}, which is not" for o in sorted(own(path, known)) if not is_pure(o)]
+            wrong += [f"{module} is pure and reads the clock" for _ in range(_reads_clock(path)) if module != "clock"]
+    return wrong
+
+
+def _reads_clock(path: Path) -> bool:
+    calls = (node.func for node in ast.walk(parsed(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    return any(isinstance(call, ast.Attribute) and call.attr in ("now", "utcnow", "today") for call in calls)
+
+
+def simulator_knows(house: Path) -> list[str]:
+    """Return what the simulator imports of the library that it is there to test, beyond what it may."""
+    known = modules(house)
+    return [
+        f"{module} imports {other}, which it is there to test"
+        for module, path in known.items()
+        if module.partition(".")[0] == "simulator"
+        for other in sorted(own(path, known) - OF_THE_LIBRARY.get(module, frozenset()))
+        if other.partition(".")[0] != "simulator"
+    ]
+
+
+def named_dialects(house: Path) -> list[str]:
+    """Return where the library names a dialect, beside the table and the default."""
+    wrong = []
+    for module, path in modules(house).items():
+        if row(package(module) or "cli") > row("__init__") and module not in NAMES_DIALECTS:
+            for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
+                name = getattr(node, "id", getattr(node, "attr", getattr(node, "value", None)))
+                if name in ("V3", "V5", "v3", "v5"):
+                    wrong.append(f"{module} names the dialect {name}")
+    return wrong
+
+
+def other_loggers(house: Path) -> list[str]:
+    """Return where the library makes a logger elsewhere than in the one place that takes secrets out of records."""
+    return [
+        f"{module} makes a logger of its own"
+        for module, path in modules(house).items()
+        if row(package(module) or "cli") > row("__init__") and module != "redaction"
+        if "getLogger(" in path.read_text(encoding="utf-8")
+    ]
+
+
+RULES: Final[tuple[Callable[[Path], list[str]], ...]] = (
+    wrong_arrows,
+    cycles,
+    wrong_doors,
+    impurities,
+    simulator_knows,
+    named_dialects,
+    other_loggers,
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_architecture_holds(rule: Callable[[Path], list[str]]) -> None:
+    """Nothing breaks a rule but what is known to wait for its mending."""
+    assert set(rule(HOUSE)) - TO_MEND == set()
+
+
+def test_what_waits_to_be_mended_is_still_wrong() -> None:
+    """The table shrinks with each mistake that is mended."""
+    assert {wrong for rule in RULES for wrong in rule(HOUSE)} >= TO_MEND
+
+
+def test_every_file_is_checked() -> None:
+    """Whatever lies however deep in the library is a module that the rules see."""
+    files = [os.path.join(folder, name) for folder, _, names in os.walk(HOUSE) for name in names if name.endswith(".py")]  # noqa: PTH118
+    assert {str(path) for path in modules(HOUSE).values()} == set(files)
+    assert len(files) > 90
+
+
+def test_every_door_is_used() -> None:
+    """The tables name no module that is gone, and none that does not need its entry."""
+    known = modules(HOUSE)
+    for library, doors in (*DOORS.items(), *((root, {m}) for m, roots in EXCUSED.items() for root in roots)):
+        assert {door for door in doors if door not in known or library not in foreign(known[door])} == set(), library
+    assert {module for module in (*OF_THE_LIBRARY, *NAMES_DIALECTS, *NOT_MOVED) if module not in known} == set()
+
+
+# --- the rules see what is wrong ---
+
+PACKAGES: Final = sorted({package(module) for module in modules(HOUSE)} - {""})
+LIBRARY: Final = [name for name in PACKAGES if row(name) > row("__init__")]
+
+
+def members(name: str) -> list[str]:
+    """Return the modules of the package *name*, none of which is a mere `__init__`."""
+    return [m for m, path in modules(HOUSE).items() if package(m) == name and (m == name or path.name != "__init__.py")]
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Return what appends a line to a module in a copy of the library, and returns the copy."""
+    copy = tmp_path / "bybit_sync"
+    shutil.copytree(HOUSE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def append(module: str, line: str) -> Path:
+        path = modules(copy)[module]
+        path.write_text(f"{path.read_text(encoding='utf-8')}\n\ndef _planted() -> None:\n    {line}\n", encoding="utf-8")
+        return copy
+
+    return append
+
+
+def news(rule: Callable[[Path], list[str]], copy: Path) -> list[str]:
+    """Return what *rule* finds in *copy* and not in the library."""
+    return [wrong for wrong in rule(copy) if wrong not in rule(HOUSE)]
+
+
+@pytest.mark.parametrize("name", [name for name in PACKAGES if row(name) > 0])
+def test_an_arrow_up_is_found(name: str, plant: Callable[[str, str], Path]) -> None:
+    """From every package, to one in the row above it."""
+    above = next(p for number in range(row(name) - 1, -1, -1) for p in ROWS[number] if p in PACKAGES)
+    module = members(name)[-1]
+    assert news(wrong_arrows, plant(module, f"import bybit_sync.{members(above)[0]}"))
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"), [pair for names in ROWS for pair in itertools.permutations([n for n in names if n in PACKAGES], 2)]
+)
+def test_an_arrow_sideways_is_found(name: str, beside: str, plant: Callable[[str, str], Path]) -> None:
+    """Packages of one row do not know each other."""
+    module = next(m for m in members(name) if f"{m} imports {members(beside)[0]}" not in " ".join(TO_MEND))
+    assert news(wrong_arrows, plant(module, f"import bybit_sync.{members(beside)[0]}"))
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+@pytest.mark.parametrize("library", ["websocket", "requests", "asyncio"])
+def test_a_foreign_library_is_found(name: str, library: str, plant: Callable[[str, str], Path]) -> None:
+    """In every package, also where a function imports it."""
+    module = next((m for m in members(name) if m not in DOORS.get(library, ())), "")
+    assert module
+    assert news(wrong_doors, plant(module, f"import {library}"))
+
+
+@pytest.mark.parametrize("name", [name for name in PACKAGES if len(members(name)) > 1])
+def test_a_circle_is_found(name: str, plant: Callable[[str, str], Path]) -> None:
+    """Inside of every package that has two modules."""
+    known = modules(HOUSE)
+    arrows = [
+        (m, other) for m in members(name) for other in sorted(own(known[m], known)) if other in members(name) and m != other
+    ]
+    upper, lower = arrows[0] if arrows else members(name)[:2]
+    copy = plant(lower, f"import bybit_sync.{upper}")
+    copy = copy if arrows else plant(upper, f"import bybit_sync.{lower}")
+    assert f"{lower} is in a circle, or needs one" in cycles(copy)
+
+
+@pytest.mark.parametrize("name", [name for name in PACKAGES if any(is_pure(m) for m in members(name))])
+@pytest.mark.parametrize("line", ["import socket", "import threading", "import time", "return Moment.now()"])
+def test_an_impurity_is_found(name: str, line: str, plant: Callable[[str, str], Path]) -> None:
+    """In every package that has to be pure, or a part of which has to."""
+    pure = [m for m in members(name) if is_pure(m) and line.partition(" ")[2] not in EXCUSED.get(m, ())]
+    pure = [m for m in pure if m != "clock" and not any(w.startswith(f"{m} is pure") for w in TO_MEND)]
+    if not pure:
+        pytest.skip("reading the clock is all that this package is for")
+    assert news(impurities, plant(pure[0], line))
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_a_dialect_that_is_named_is_found(name: str, plant: Callable[[str, str], Path]) -> None:
+    """In every package of the library."""
+    module = next((m for m in members(name) if m not in NAMES_DIALECTS), "")
+    if not module:
+        pytest.skip("the default of an argument stands here")
+    assert news(named_dialects, plant(module, 'return "v5"'))
+
+
+@pytest.mark.parametrize("name", [name for name in LIBRARY if name != "redaction"])
+def test_a_logger_of_its_own_is_found(name: str, plant: Callable[[str, str], Path]) -> None:
+    """In every package of the library."""
+    assert news(other_loggers, plant(members(name)[-1], 'return logging.getLogger("mine")'))
+
+
+def test_what_the_simulator_must_not_know_is_found(plant: Callable[[str, str], Path]) -> None:
+    """It is an exchange of its own: what the library gets wrong, it must not get wrong in the same way."""
+    assert news(simulator_knows, plant("simulator.scenarios", "import bybit_sync.client"))
+
+
+def test_a_module_in_a_new_folder_is_seen(plant: Callable[[str, str], Path]) -> None:
+    """However deep it lies: a folder that no row knows is wrong by itself."""
+    copy = plant("errors", "pass")
+    (copy / "new" / "deep").mkdir(parents=True)
+    (copy / "new" / "deep" / "thing.py").write_text("import asyncio\n", encoding="utf-8")
+    assert news(wrong_arrows, copy) == ["new.deep.thing belongs to no package that is known"]
+    assert news(wrong_doors, copy) == ["new.deep.thing imports asyncio, which nothing here may"]
