@@ -87,7 +87,7 @@ if TYPE_CHECKING:
         SubscriptionRejected,
         TLSError,
     )
-    from bybit_sync.outlet import AnyEvent, EventQueue
+    from bybit_sync.outlet import EventQueue
     from bybit_sync.pacing import Backoff, ConnectLimit
     from bybit_sync.plain import to_dict
     from bybit_sync.playback import replay
@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from bybit_sync.status import Health, State, StatusChange
     from bybit_sync.subscription import Subscription, SubscriptionHealth, SubscriptionState
     from bybit_sync.updates import (
+        AnyEvent,
         BalanceUpdate,
         CoinBalance,
         Event,

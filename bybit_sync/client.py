@@ -25,11 +25,11 @@ from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials, hmac_signer
 from bybit_sync.outlet import EventQueue, Outlet
 from bybit_sync.pacing import Backoff, ConnectLimit
-from bybit_sync.protocol import Terms
 from bybit_sync.proxy import Proxy
 from bybit_sync.recording import Recorder
 from bybit_sync.status import Health, State, StatusChange
 from bybit_sync.subscription import Subscription
+from bybit_sync.terms import Terms
 from bybit_sync.timings import Timings
 from bybit_sync.updates import BalanceUpdate, Event, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
 from bybit_sync.waiting import check_clock

@@ -24,27 +24,21 @@ from bybit_sync.arguments import check_ran
 from bybit_sync.bell import Bell
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.environments import Environment
-from bybit_sync.errors import (
-    ClientClosed,
-    ConfigurationError,
-    ConnectionFailed,
-    ConnectionLost,
-    ProtocolError,
-    Refused,
-    again,
-)
+from bybit_sync.errors import ClientClosed, ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused, again
 from bybit_sync.forks import in_child
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials
+from bybit_sync.news import Confirmed, Live, LoggedIn, News, Rejected
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
-from bybit_sync.protocol import Confirmed, Live, LoggedIn, News, Rejected, Session, Terms
+from bybit_sync.protocol import Session
 from bybit_sync.proxy import Proxy
 from bybit_sync.recording import Recorder
 from bybit_sync.roster import Roster
 from bybit_sync.signing import Clerk
 from bybit_sync.status import Health, Notifier, Situation, State, StatusChange
 from bybit_sync.subscription import CallbackThread, Subscription
+from bybit_sync.terms import Terms
 from bybit_sync.timings import Timings
 from bybit_sync.transport import Transport, open_websocket
 from bybit_sync.updates import Event

@@ -7,10 +7,11 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from bybit_sync.buffer import Overflow, merge, missed_by
 from bybit_sync.errors import QueueOverflow
-from bybit_sync.updates import AnyEvent, Event, number
+from bybit_sync.updates import Event, number
 from bybit_sync.waiting import Parking
 
-__all__ = ["AnyEvent", "EventQueue", "Outlet"]
+__all__ = ["EventQueue", "Outlet"]
+
 
 T = TypeVar("T")
 E_contra = TypeVar("E_contra", contravariant=True)

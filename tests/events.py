@@ -7,8 +7,7 @@ from typing import Any
 import attrs
 
 from bybit_sync.updates import Event, Gap, GapReason, Stream
-
-from .talking import at
+from tests.talking import at
 
 
 @attrs.frozen

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from bybit_sync.buffer import Buffer, Overflow, merge
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.updates import Event, GapReason
-
-from .alarms import alarm, on_main_thread_only
-from .events import Row, gap, judge, lost, outline, push
-from .talking import NOON, steady
+from tests.alarms import alarm, on_main_thread_only
+from tests.events import Row, gap, judge, lost, outline, push
+from tests.talking import NOON, steady
 
 DISCONNECTED, UNDECODABLE, OVERFLOW = GapReason.DISCONNECTED, GapReason.UNDECODABLE, GapReason.OVERFLOW
 OLDEST, NEWEST, FAIL = Overflow.DROP_OLDEST, Overflow.DROP_NEWEST, Overflow.FAIL

@@ -20,8 +20,7 @@ from bybit_sync import (
 from bybit_sync.cli import main
 from bybit_sync.cli.exits import EXITS, code_of
 from bybit_sync.cli.stopping import Stopped, stoppable
-
-from .commands import ENVIRONMENT, run
+from tests.commands import ENVIRONMENT, run
 
 COMMANDS = ("watch", "record", "replay", "stats", "check", "demo", "simulate")
 

@@ -11,8 +11,7 @@ import pytest
 
 from bybit_sync.cli import main
 from bybit_sync.simulator import Account, Exchange
-
-from .conftest import KEY, SECRET
+from tests.conftest import KEY, SECRET
 
 Check = Callable[..., tuple[int, dict[str, Any]]]
 STEPS = ["name", "tcp", "upgrade", "clock", "login", "positions", "orders", "user_trades", "balances"]

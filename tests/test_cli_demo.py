@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .commands import PATIENCE, Terminal, interrupt, leave, run, start
+from tests.commands import PATIENCE, Terminal, interrupt, leave, run, start
 
 STREAMS = {"orders", "user_trades", "positions", "balances"}
 Rows = list[dict[str, Any]]

@@ -9,8 +9,7 @@ import pytest
 from bybit_sync import ConfigurationError
 from bybit_sync.cli import main
 from bybit_sync.cli.keys import find_key, read_key_file
-
-from .commands import ENVIRONMENT, Terminal
+from tests.commands import ENVIRONMENT, Terminal
 
 LINES = 'BYBIT_API_KEY=file-key\n# a remark\n\nexport BYBIT_API_SECRET="file-secret"\n'
 

@@ -14,8 +14,7 @@ import pytest
 from bybit_sync.cli import main
 from bybit_sync.cli.figures import percentile
 from bybit_sync.cli.options import size
-
-from .commands import Terminal, interrupt, leave, run, start
+from tests.commands import Terminal, interrupt, leave, run, start
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 Line = dict[str, Any]

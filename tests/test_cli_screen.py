@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from bybit_sync.simulator import Account, Exchange
-
-from .commands import ALTERNATE_ON, ENVIRONMENT, HOME, Terminal
-from .conftest import KEY, SECRET
+from tests.commands import ALTERNATE_ON, ENVIRONMENT, HOME, Terminal
+from tests.conftest import KEY, SECRET
 
 NAMES = ["positions", "orders", "user trades", "balances"]
 WITH_KEY = {**ENVIRONMENT, "BYBIT_API_KEY": KEY, "BYBIT_API_SECRET": SECRET}

@@ -14,8 +14,7 @@ import pytest
 from bybit_sync import Client
 from bybit_sync.cli.options import SCENARIOS
 from bybit_sync.simulator import scenarios
-
-from .commands import PATIENCE, interrupt, run, start
+from tests.commands import PATIENCE, interrupt, run, start
 
 
 def introduced(process: subprocess.Popen[str]) -> dict[str, str]:

@@ -14,9 +14,8 @@ import pytest
 from bybit_sync import Client
 from bybit_sync.cli import main
 from bybit_sync.simulator import Account, Exchange
-
-from .commands import ENVIRONMENT, PATIENCE, command, interrupt, start
-from .conftest import FAST, KEY, SECRET
+from tests.commands import ENVIRONMENT, PATIENCE, command, interrupt, start
+from tests.conftest import FAST, KEY, SECRET
 
 WITH_KEY = {**ENVIRONMENT, "BYBIT_API_KEY": KEY, "BYBIT_API_SECRET": SECRET}
 Watch = Callable[..., subprocess.Popen[str]]

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.clock import ExchangeClock, Moment
-
-from .talking import NOON, at, steady
+from tests.talking import NOON, at, steady
 
 
 def told(seconds: float) -> datetime:

@@ -23,8 +23,7 @@ import pytest
 import bybit_sync
 from bybit_sync import Client, ConnectLimit, enums
 from bybit_sync.simulator import Account, Exchange
-
-from .conftest import KEY, SECRET, FastClient
+from tests.conftest import KEY, SECRET, FastClient
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
 

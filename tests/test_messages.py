@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.messages import Answer, Credentials, Pong, Push, Request, Stranger, hmac_signer, printable, read, write
-
-from .talking import steady
+from tests.talking import steady
 
 NOON_MS, NOON = 1767268800000, datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 KEY, SECRET = "k3y-0f-n0b0dy", "s3cr3t-0f-n0b0dy"

@@ -10,9 +10,8 @@ from bybit_sync.buffer import Overflow
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.outlet import Outlet
 from bybit_sync.updates import Event, GapReason
-
-from .events import Row, gap, judge, outline, push
-from .talking import steady
+from tests.events import Row, gap, judge, outline, push
+from tests.talking import steady
 
 NEWEST, FAIL = Overflow.DROP_NEWEST, Overflow.FAIL
 

@@ -23,8 +23,7 @@ from bybit_sync.errors import (
 )
 from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
 from bybit_sync.timings import Timings
-
-from .talking import steady
+from tests.talking import steady
 
 TIMES = Timings()
 SOME_FAILURE = ConnectionFailed("refused")

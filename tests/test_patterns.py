@@ -18,9 +18,8 @@ from bybit_sync.parsing import PARSERS, Unreadable, parse
 from bybit_sync.patterns import Patterns
 from bybit_sync.rows import Frame
 from bybit_sync.updates import BalanceUpdate, OrderUpdate, PositionUpdate, UserTradeUpdate
-
-from .benchmarks.payloads import Market, compact
-from .talking import steady
+from tests.benchmarks.payloads import Market, compact
+from tests.talking import steady
 
 MARKET = Market()
 ROWS: Mapping[type[Any], Callable[[], dict[str, Any]]] = {

@@ -7,8 +7,7 @@ import pytest
 from bybit_sync.errors import ConnectionLost
 from bybit_sync.pings import Echo, Pings
 from bybit_sync.updates import Stream
-
-from .talking import NOON, Talk, at, order
+from tests.talking import NOON, Talk, at, order
 
 
 def live() -> Talk:

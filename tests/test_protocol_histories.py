@@ -14,8 +14,7 @@ from bybit_sync.errors import ConnectionLost
 from bybit_sync.messages import Request
 from bybit_sync.news import Confirmed, Live, News
 from bybit_sync.updates import Event, Stream
-
-from .talking import Talk, steady
+from tests.talking import Talk, steady
 
 TOPICS = {Stream.ORDERS: ("order.linear", "order.inverse"), Stream.BALANCES: ("wallet",)}
 STREAMS = st.sampled_from(list(TOPICS))

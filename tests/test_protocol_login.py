@@ -7,8 +7,7 @@ import pytest
 from bybit_sync.errors import AuthenticationError, ConnectionLost, ProtocolError
 from bybit_sync.timings import Timings
 from bybit_sync.updates import Stream
-
-from .talking import NOON, Talk, milliseconds, names
+from tests.talking import NOON, Talk, milliseconds, names
 
 ORDERS = Stream.ORDERS
 

@@ -9,9 +9,8 @@ from bybit_sync import V5, protocol, topics
 from bybit_sync.errors import ProtocolError
 from bybit_sync.news import News
 from bybit_sync.updates import Event, GapReason, Stream
-
-from .benchmarks.payloads import Market, compact
-from .talking import NOON, Talk, milliseconds, names, order
+from tests.benchmarks.payloads import Market, compact
+from tests.talking import NOON, Talk, milliseconds, names, order
 
 ORDERS, POSITIONS = Stream.ORDERS, Stream.POSITIONS
 TWO = ("linear", "inverse")

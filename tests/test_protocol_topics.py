@@ -7,8 +7,7 @@ from bybit_sync.errors import ConnectionLost, ProtocolError
 from bybit_sync.messages import Request
 from bybit_sync.news import Confirmed, Rejected
 from bybit_sync.updates import Stream
-
-from .talking import Talk, names, order
+from tests.talking import Talk, names, order
 
 ORDERS, POSITIONS, BALANCES = Stream.ORDERS, Stream.POSITIONS, Stream.BALANCES
 TWO = ("linear", "inverse")

@@ -30,10 +30,9 @@ import bybit_sync
 from bybit_sync import Client, ConfigurationError, Recorder, State, Subscription, SubscriptionRejected, recording
 from bybit_sync.recorded import BEGINNING
 from bybit_sync.simulator import Account, Exchange
-
-from .conftest import KEY, SECRET, threads_of
-from .faults.pace import until
-from .talking import steady
+from tests.conftest import KEY, SECRET, threads_of
+from tests.faults.pace import until
+from tests.talking import steady
 
 MakeClient = Callable[..., Client]
 

@@ -20,8 +20,7 @@ import bybit_sync
 from bybit_sync import Client, ConfigurationError, Event, GapReason, Recorder, RecordingError, Stream
 from bybit_sync.recorded import read_recording
 from bybit_sync.simulator import Account, Exchange
-
-from .talking import steady
+from tests.talking import steady
 
 MakeClient = Callable[..., Client]
 _numbers = itertools.count(1)

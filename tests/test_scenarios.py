@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from bybit_sync import Client, GapReason
+from bybit_sync.errors import RecordingError
 from bybit_sync.simulator import Account, Exchange, RestFaults, script
 from bybit_sync.simulator.player import on_time, paused
-from bybit_sync.simulator.recording import RecordingError
 from bybit_sync.simulator.scenarios import SCENARIOS
 from bybit_sync.simulator.script import VERBS, Script, ScriptError
 from bybit_sync.simulator.shell import _plan

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.scrubbing import Scrubber
-
-from .talking import steady
+from tests.talking import steady
 
 NUMBER = "592324"
 UUID = "0c6880ab-c59f-420b-9adb-3639adc9dd90"

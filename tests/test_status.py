@@ -11,8 +11,7 @@ import pytest
 from bybit_sync.logs import ClientLog
 from bybit_sync.status import Notifier, Situation, State, StatusChange
 from bybit_sync.subscription import SubscriptionState
-
-from .talking import at
+from tests.talking import at
 
 NOW, LATER = at(0).utc, at(60).utc
 

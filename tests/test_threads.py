@@ -43,11 +43,10 @@ from bybit_sync.protocol import Session
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.status import Notifier, Situation
 from bybit_sync.waiting import start_thread
-
-from .conftest import KEY, FastClient, threads_of
-from .peers import closed_port
-from .talking import at
-from .test_subscribing import in_background
+from tests.conftest import KEY, FastClient, threads_of
+from tests.peers import closed_port
+from tests.talking import at
+from tests.test_subscribing import in_background
 
 T = TypeVar("T")
 

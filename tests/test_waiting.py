@@ -9,8 +9,7 @@ import pytest
 
 from bybit_sync import Client, ConfigurationError
 from bybit_sync.waiting import Flag, Parking, remaining, wait_for
-
-from .alarms import alarm, on_main_thread_only
+from tests.alarms import alarm, on_main_thread_only
 
 
 def test_without_a_deadline_there_is_no_end() -> None:

@@ -13,8 +13,7 @@ from typing import Any, Final
 import attrs
 
 from bybit_sync.enums import OrderStatus
-from bybit_sync.outlet import AnyEvent
-from bybit_sync.updates import BalanceUpdate, Gap, GapReason, Stream
+from bybit_sync.updates import AnyEvent, BalanceUpdate, Gap, GapReason, Stream
 
 __all__ = ["Board", "Row", "Total"]
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from bybit_sync.cli.columns import COLUMNS
 from bybit_sync.cli.headline import gap_text
-from bybit_sync.outlet import AnyEvent
 from bybit_sync.plain import to_dict
-from bybit_sync.updates import Stream
+from bybit_sync.updates import AnyEvent, Stream
 
 __all__ = ["Json", "Lines"]
 

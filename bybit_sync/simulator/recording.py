@@ -11,11 +11,10 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.errors import RecordingError
 from bybit_sync.recorded import Direction, Source
 from bybit_sync.recorded import read_recording as read_lines
 
-__all__ = ["Frame", "RecordingError", "read_recording"]
+__all__ = ["Frame", "read_recording"]
 
 
 @attrs.frozen
