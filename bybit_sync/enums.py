@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
 from bybit_sync.redaction import get_logger
+from bybit_sync.text import quoted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -48,7 +49,7 @@ __all__ = [
 
 _LOG = get_logger(__name__)
 STRANGERS = 1_000  # unknown texts that are kept for each vocabulary
-_LONGEST = 100  # characters of a text that are kept or shown
+_LONGEST = 100  # characters of a text that are kept
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 OpenEnumT = TypeVar("OpenEnumT", bound="OpenEnum")
@@ -57,11 +58,6 @@ OpenEnumT = TypeVar("OpenEnumT", bound="OpenEnum")
 def upper_snake(text: str) -> str:
     """Return the member name of *text*: ``PartiallyFilled`` is ``PARTIALLY_FILLED``."""
     return _WORDS.sub("_", text).upper()
-
-
-def quoted(text: str) -> str:
-    """Return *text* in quotes and fit for a log line: control characters escaped, cut at 100 characters."""
-    return ascii(text[:_LONGEST]) + ("..." if len(text) > _LONGEST else "")
 
 
 class TextEnum(str, Enum):

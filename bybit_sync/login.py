@@ -7,9 +7,10 @@ from enum import Enum
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.correspondence import Correspondence
 from bybit_sync.errors import AuthenticationError, ConnectionLost
-from bybit_sync.messages import Answer, printable
+from bybit_sync.messages import Answer
 from bybit_sync.refusals import Meaning, Refusal, understand
 from bybit_sync.terms import Terms
+from bybit_sync.text import printable
 
 __all__ = ["Login"]
 

@@ -18,6 +18,7 @@ from attrs import frozen
 
 from bybit_sync.leaves import moment
 from bybit_sync.redaction import Redactor
+from bybit_sync.text import printable
 
 __all__ = [
     "LONGEST_TEXT",
@@ -29,7 +30,6 @@ __all__ = [
     "Stranger",
     "hmac_signer",
     "opening",
-    "printable",
     "read",
     "write",
 ]
@@ -197,11 +197,6 @@ def _shape(message: Mapping[str, Any]) -> str:
     # The first ones, not the least: to sort hundreds of thousands of keys takes long, and no other thread runs meanwhile.
     keys = ", ".join(printable(key, 40) for key in sorted(islice(message, _KEYS_SHOWN)))
     return f"an object{op} with the keys {keys or '(none)'}"
-
-
-def printable(text: str, limit: int = 200) -> str:
-    """Return at most *limit* characters of the exchange's *text*, with everything escaped that a terminal would obey."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:limit])
 
 
 # --- writing ---

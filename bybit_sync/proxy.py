@@ -15,7 +15,8 @@ import attrs
 
 from bybit_sync.environments import Environment, host_and_port
 from bybit_sync.errors import ConfigurationError, HandshakeRejected, describe
-from bybit_sync.wire import Wire, bare, printable
+from bybit_sync.text import printable
+from bybit_sync.wire import Wire, bare
 
 __all__ = ["Proxy", "Route"]
 

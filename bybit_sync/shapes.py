@@ -11,11 +11,11 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.enums import quoted
 from bybit_sync.leaves import SCOPE, Leaf, Misfit, are_plain
 from bybit_sync.parsing import parse
 from bybit_sync.redaction import get_logger
 from bybit_sync.rows import ReadOnly
+from bybit_sync.text import quoted
 from bybit_sync.updates import NOTHING, draft_class
 
 __all__ = ["Shapes", "Variables", "listed"]

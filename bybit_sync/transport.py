@@ -17,7 +17,8 @@ from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError, describe
 from bybit_sync.proxy import Proxy
 from bybit_sync.redaction import get_logger
-from bybit_sync.wire import Head, Watch, Wire, bare, printable
+from bybit_sync.text import printable
+from bybit_sync.wire import Head, Watch, Wire, bare
 
 try:
     import websocket

@@ -43,9 +43,9 @@ from bybit_sync.enums import (
     TimeInForce,
     TpslMode,
     TriggerBy,
-    quoted,
 )
 from bybit_sync.rows import ReadOnly, Row, Wire
+from bybit_sync.text import quoted
 
 __all__ = [
     "NOTHING",

@@ -19,8 +19,10 @@ import attrs
 
 from bybit_sync.bell import Bell
 from bybit_sync.errors import ConnectionFailed
+from bybit_sync.text import printable
 
-__all__ = ["Head", "Watch", "Wire", "bare", "lack_of_descriptors", "printable", "reason_of"]
+__all__ = ["Head", "Watch", "Wire", "bare", "lack_of_descriptors", "reason_of"]
+
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=BaseException)
@@ -41,14 +43,6 @@ def bare(error: _E) -> _E:
     """Return *error* without the frames that it went through: their locals may hold a login."""
     error.__traceback__ = error.__context__ = error.__cause__ = None
     return error
-
-
-def printable(text: bytes | str, limit: int = 200) -> str:
-    """Return at most *limit* bytes or characters of a peer's *text*, with everything escaped that a terminal would obey."""
-    text = text[:limit]
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def reason_of(error: OSError) -> str:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bybit_sync.messages import Answer, Credentials, Pong, Push, Request, Stranger, hmac_signer, printable, read, write
+from bybit_sync.messages import Answer, Credentials, Pong, Push, Request, Stranger, hmac_signer, read, write
+from bybit_sync.text import printable
 from tests.talking import steady
 
 NOON_MS, NOON = 1767268800000, datetime(2026, 1, 1, 12, tzinfo=timezone.utc)

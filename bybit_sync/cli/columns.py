@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from bybit_sync.messages import printable
+from bybit_sync.text import printable
 from bybit_sync.updates import Stream
 
 __all__ = ["COLUMNS", "Column", "Mood", "fitting", "shares"]

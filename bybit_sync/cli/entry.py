@@ -15,7 +15,7 @@ from bybit_sync._version import __version__
 from bybit_sync.cli import check, demo, record, replay, simulate, stats, watch
 from bybit_sync.cli.exits import DONE, MISSING, code_of, described
 from bybit_sync.cli.stopping import Stopped, stoppable
-from bybit_sync.messages import printable
+from bybit_sync.text import printable
 
 __all__ = ["main"]
 

@@ -13,7 +13,7 @@ from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.figures import PERCENTILES, Figures, Topic, figures_of, percentile
 from bybit_sync.cli.headline import counted, gap_text, seconds_text, size_text
 from bybit_sync.cli.views import note
-from bybit_sync.messages import printable
+from bybit_sync.text import printable
 
 __all__ = ["add"]
 

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from bybit_sync.errors import RestBlocked, RestClockRefused, RestError, RestLimited, RestRefused, RestUnavailable
-from bybit_sync.messages import printable
+from bybit_sync.text import printable
 
 __all__ = ["BLOCKED_SECONDS", "Refusal", "of_code", "of_status"]
 
