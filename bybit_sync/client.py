@@ -30,9 +30,9 @@ from bybit_sync.recording import Recorder
 from bybit_sync.status import Health, State, StatusChange
 from bybit_sync.subscription import Subscription
 from bybit_sync.terms import Terms
+from bybit_sync.threads.waiting import check_clock
 from bybit_sync.timings import Timings
 from bybit_sync.updates import BalanceUpdate, Event, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
-from bybit_sync.waiting import check_clock
 
 if TYPE_CHECKING:
     from typing_extensions import Self

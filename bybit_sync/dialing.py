@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from typing import Any
 
-from bybit_sync.bell import Bell
 from bybit_sync.environments import Environment, host_and_port
 from bybit_sync.errors import ConnectionFailed, TLSError, describe
-from bybit_sync.forks import in_child
 from bybit_sync.proxy import Proxy
 from bybit_sync.redaction import get_logger
+from bybit_sync.threads.forks import in_child
+from bybit_sync.threads.waker import Bell
 from bybit_sync.wire import Watch, Wire, bare, lack_of_descriptors, reason_of
 
 __all__ = ["dial"]

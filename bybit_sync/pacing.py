@@ -23,7 +23,7 @@ from bybit_sync.errors import (
     ProtocolError,
     TLSError,
 )
-from bybit_sync.forks import in_child
+from bybit_sync.threads.forks import in_child
 from bybit_sync.timings import Timings
 
 __all__ = ["Backoff", "ConnectLimit", "Failure", "Patience", "Turnstile", "judge", "turnstile"]

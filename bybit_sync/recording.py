@@ -21,7 +21,7 @@ from bybit_sync.messages import Request, write
 from bybit_sync.recorded import BEGINNING, Direction, Line, next_part, print_line
 from bybit_sync.scrubbing import Scrubber
 from bybit_sync.terms import Terms
-from bybit_sync.waiting import join
+from bybit_sync.threads.waiting import join
 
 __all__ = ["Recorder"]
 

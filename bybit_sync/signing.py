@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from bybit_sync.bell import Bell
 from bybit_sync.errors import AuthenticationError, ConnectionFailed, describe
 from bybit_sync.messages import Credentials, Request, write
+from bybit_sync.threads.waker import Bell
 
 __all__ = ["Clerk"]
 

@@ -14,7 +14,7 @@ from bybit_sync.arguments import check_ran
 from bybit_sync.enums import TextEnum
 from bybit_sync.logs import ClientLog
 from bybit_sync.subscription import Subscription, SubscriptionHealth
-from bybit_sync.waiting import Flag, Parking, take
+from bybit_sync.threads.waiting import Flag, Parking, take
 
 __all__ = ["Health", "Notifier", "Situation", "State", "StatusChange"]
 

@@ -20,9 +20,9 @@ from bybit_sync.errors import ConfigurationError, SubscriptionClosed, again, des
 from bybit_sync.logs import ClientLog
 from bybit_sync.outage import due
 from bybit_sync.outlet import Outlet
+from bybit_sync.threads.waiting import SLICE, Flag, join, start_thread, wait_for
 from bybit_sync.timings import Timings
 from bybit_sync.updates import Event, Gap, GapReason, Stream
-from bybit_sync.waiting import SLICE, Flag, join, start_thread, wait_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self

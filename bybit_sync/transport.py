@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bybit_sync.bell import Bell
 from bybit_sync.clock import Moment
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
@@ -18,6 +17,7 @@ from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError, 
 from bybit_sync.proxy import Proxy
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import printable
+from bybit_sync.threads.waker import Bell
 from bybit_sync.wire import Head, Watch, Wire, bare
 
 try:

@@ -17,9 +17,9 @@ from typing import TypeVar
 
 import attrs
 
-from bybit_sync.bell import Bell
 from bybit_sync.errors import ConnectionFailed
 from bybit_sync.text import printable
+from bybit_sync.threads.waker import Bell
 
 __all__ = ["Head", "Watch", "Wire", "bare", "lack_of_descriptors", "reason_of"]
 

@@ -51,7 +51,6 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
 # Modules that lie beside the packages for now, and where each of them belongs.
 NOT_MOVED: Final[Mapping[str, str]] = {
     "arguments": "config",
-    "bell": "threads",
     "buffer": "delivery",
     "cli.figures": "cli",
     "cli.headline": "cli",
@@ -62,7 +61,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "dialing": "network",
     "enums": "model",
     "environments": "config",
-    "forks": "threads",
     "heartbeat": "session",
     "leaves": "decoding",
     "login": "session",
@@ -110,7 +108,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "topics": "session",
     "transport": "network",
     "updates": "model",
-    "waiting": "threads",
     "wire": "network",
 }
 
@@ -118,7 +115,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {
 TO_MEND: Final[frozenset[str]] = frozenset(
     {
         "playback imports subscription, which is beside it",
-        "rest.limits is pure and imports forks, which is not",
         "roster imports subscription, which is above it",
         "rows imports parsing, which is above it",
         "simulator.account imports simulator.connection, which is above it",
@@ -129,7 +125,7 @@ TO_MEND: Final[frozenset[str]] = frozenset(
         "status is pure and imports queue",
         "status is pure and imports subscription, which is not",
         "status is pure and imports threading",
-        "status is pure and imports waiting, which is not",
+        "status is pure and imports threads.waiting, which is not",
         "subscription imports outage, which is above it",
     }
 )

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from bybit_sync import dialing
-from bybit_sync.bell import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed
+from bybit_sync.threads.waker import Bell
 from bybit_sync.wire import Watch, Wire
 from tests.peers import Line, Peer, black_hole, closed_port, in_namespace, opened
 
@@ -200,7 +200,7 @@ def test_host_that_refuses_is_not_reached(bell: Bell, host: str) -> None:
 PREAMBLE = """
 import os, sys, threading, time
 from bybit_sync import dialing
-from bybit_sync.bell import Bell
+from bybit_sync.threads.waker import Bell
 from bybit_sync.errors import ConnectionFailed
 from tests.peers import Line, NameServer, Peer, black_hole
 from tests.test_dialing import Abandoned, dialled

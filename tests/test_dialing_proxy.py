@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 import trustme
 
-from bybit_sync.bell import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConfigurationError, ConnectionFailed, HandshakeRejected
 from bybit_sync.proxy import Proxy
+from bybit_sync.threads.waker import Bell
 from tests.peers import Line, Peer, Script, black_hole, closed_port, frame, in_namespace, opened, plays, read_messages
 
 PASSWORD = "pw-c4n4ry"
@@ -552,7 +552,7 @@ def test_proxys_name_is_resolved_and_the_exchanges_is_not() -> None:
     in_namespace(
         """
 import time
-from bybit_sync.bell import Bell
+from bybit_sync.threads.waker import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed

@@ -29,10 +29,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from bybit_sync import dialing
-from bybit_sync.bell import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ConnectionLost, TLSError
+from bybit_sync.threads.waker import Bell
 from bybit_sync.wire import Wire
 from tests.faults.pace import until
 from tests.peers import Line, Peer, Script, closed_port, frame, line, opened, plays, read_messages, read_to_the_end, switching

@@ -42,7 +42,7 @@ from bybit_sync.pacing import Turnstile, turnstile
 from bybit_sync.protocol import Session
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.status import Notifier, Situation
-from bybit_sync.waiting import start_thread
+from bybit_sync.threads.waiting import start_thread
 from tests.conftest import KEY, FastClient, threads_of
 from tests.peers import closed_port
 from tests.talking import at

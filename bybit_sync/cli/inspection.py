@@ -12,7 +12,6 @@ from typing import Final
 
 import attrs
 
-from bybit_sync.bell import Bell
 from bybit_sync.cli.exits import DONE, code_of
 from bybit_sync.cli.headline import seconds_text
 from bybit_sync.cli.options import STREAMS
@@ -27,6 +26,7 @@ from bybit_sync.messages import Pong, read
 from bybit_sync.parsing import Unreadable, parse
 from bybit_sync.proxy import Proxy
 from bybit_sync.text import printable
+from bybit_sync.threads.waker import Bell
 from bybit_sync.transport import Transport, open_websocket
 from bybit_sync.updates import Stream
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from bybit_sync._version import __version__
-from bybit_sync.bell import Bell
 from bybit_sync.dialing import dial
 from bybit_sync.environments import Environment
 from bybit_sync.errors import (
@@ -35,6 +34,7 @@ from bybit_sync.proxy import Proxy
 from bybit_sync.redaction import get_logger
 from bybit_sync.rest.answers import Response
 from bybit_sync.rest.endpoints import Endpoint
+from bybit_sync.threads.waker import Bell
 from bybit_sync.wire import Wire, bare
 
 try:

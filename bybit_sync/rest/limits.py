@@ -9,7 +9,7 @@ import threading
 from collections import defaultdict, deque
 from typing import Final
 
-from bybit_sync.forks import in_child
+from bybit_sync.threads.forks import in_child
 
 __all__ = ["HOST_RATE", "HostLimits", "host_limits"]
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import pytest
 
 from bybit_sync import Client, Event, GapReason, QueueOverflow, State, Subscription
-from bybit_sync.bell import Bell
+from bybit_sync.threads.waker import Bell
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.conftest import Play

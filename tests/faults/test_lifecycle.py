@@ -20,7 +20,6 @@ import pytest
 
 import bybit_sync.transport
 from bybit_sync import Backoff, ClientClosed, ConnectionFailed, Event, GapReason, State, StatusChange, SubscriptionClosed
-from bybit_sync.bell import Bell
 from bybit_sync.clock import ExchangeClock
 from bybit_sync.connection import Connection
 from bybit_sync.outage import Outage
@@ -30,6 +29,7 @@ from bybit_sync.roster import Roster
 from bybit_sync.signing import Clerk
 from bybit_sync.status import Situation
 from bybit_sync.subscription import Subscription
+from bybit_sync.threads.waker import Bell
 from bybit_sync.transport import Transport
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
@@ -64,7 +64,7 @@ ELSEWHERE = {
     136: ("test_processes.py", "test_a_script_that_ends_while_a_callback_blocks_for_ever"),
     137: ("test_closing.py", "test_a_client_without_subscriptions_can_be_collected"),
     214: ("test_threads.py", "test_ctrl_c_at_any_moment_of_subscribing_lets_the_client_close_at_once"),
-    205: ("test_forks.py", "test_a_childs_own_client_works_whatever_its_parent_held"),
+    205: ("threads/test_forks.py", "test_a_childs_own_client_works_whatever_its_parent_held"),
 }
 
 

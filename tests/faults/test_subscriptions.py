@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from bybit_sync import Backoff, Client, ConnectTimeout, GapReason, State, Subscription, SubscriptionRejected
-from bybit_sync.bell import Bell
 from bybit_sync.messages import Credentials, Request, hmac_signer, write
 from bybit_sync.simulator import Exchange as Simulator
+from bybit_sync.threads.waker import Bell
 from tests.conftest import KEY, SECRET
 from tests.faults import pace
 from tests.faults.conftest import Play

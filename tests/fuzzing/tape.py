@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import cast
 
-from bybit_sync.bell import Bell
+from bybit_sync.threads.waker import Bell
 from bybit_sync.wire import Watch, Wire
 
 

@@ -171,10 +171,10 @@ MUTANTS: Final = (
     ),
     Mutant(
         "sleep through a wake-up",
-        "waiting.py",
+        "threads/waiting.py",
         "if not wanted():\n                place.acquire(timeout=seconds)",
         "place.acquire(timeout=seconds)",
-        "tests/test_waiting.py",
+        "tests/threads/test_waiting.py",
     ),
     # --- the protocol ---
     Mutant(
@@ -547,7 +547,7 @@ MUTANTS: Final = (
     # --- Ctrl-C ---
     Mutant(
         "start threads where Ctrl-C comes",
-        "waiting.py",
+        "threads/waiting.py",
         "if threading.current_thread() is not threading.main_thread():",
         "if True:",
         "tests/test_threads.py -k 'any_moment or anywhere'",
@@ -616,16 +616,16 @@ MUTANTS: Final = (
         "connection.py",
         "    _floor.free()\n",
         "",
-        "tests/test_forks.py tests/test_floor.py",
+        "tests/threads/test_forks.py tests/threads/test_fair_lock.py",
     ),
-    Mutant("take the parent's turnstiles along", "pacing.py", "in_child(_turnstiles.clear)", "", "tests/test_forks.py"),
-    Mutant("take the parent's connections along", "connection.py", "    _running.clear()\n", "", "tests/test_forks.py"),
+    Mutant("take the parent's turnstiles along", "pacing.py", "in_child(_turnstiles.clear)", "", "tests/threads/test_forks.py"),
+    Mutant("take the parent's connections along", "connection.py", "    _running.clear()\n", "", "tests/threads/test_forks.py"),
     Mutant(
         "a lock that a child does not renew",
         "enums.py",
         "_kept: dict[type[OpenEnum], dict[str, object]] = {}\n",
         "_kept: dict[type[OpenEnum], dict[str, object]] = {}\n_lock = __import__('threading').Lock()\n",
-        "tests/test_forks.py",
+        "tests/threads/test_forks.py",
     ),
     Mutant(
         "no thread for a signer is a bug",
@@ -673,10 +673,10 @@ MUTANTS: Final = (
     # --- the clock ---
     Mutant(
         "a clock that stands still is waited for",
-        "waiting.py",
+        "threads/waiting.py",
         "if time.monotonic() <= before:",
         "if False:",
-        "tests/test_waiting.py -k frozen",
+        "tests/threads/test_waiting.py -k frozen",
     ),
     # --- the wire ---
     Mutant(
@@ -775,14 +775,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         "block on a full bell",
-        "bell.py",
+        "threads/waker.py",
         "self._outside.setblocking(False)",
         "self._outside.setblocking(True)",
         f"{_LIFE} -k row144 --timeout=20",
     ),
     Mutant(
         "raise at a closed bell",
-        "bell.py",
+        "threads/waker.py",
         "with contextlib.suppress(OSError):",
         "with contextlib.suppress(BlockingIOError):",
         f"{_LIFE} -k row144",
@@ -818,10 +818,10 @@ MUTANTS: Final = (
     ),
     Mutant(
         "wait for the floor for ever",
-        "waiting.py",
+        "threads/fair_lock.py",
         "place.acquire(timeout=self._patience)",
         "place.acquire()",
-        "tests/test_floor.py --timeout=20",
+        "tests/threads/test_fair_lock.py --timeout=20",
     ),
     # --- recordings and rows ---
     Mutant(
@@ -873,23 +873,29 @@ MUTANTS: Final = (
         "tests/test_decoding.py",
     ),
     Mutant("take 00 for a time", "leaves.py", '{x} > "1" else', '{x} > "0" else', "tests/test_shapes.py"),
-    Mutant("wait for all who are slow", "waiting.py", " or time.monotonic() >= end", "", "tests/test_floor.py"),
+    Mutant(
+        "wait for all who are slow",
+        "threads/fair_lock.py",
+        " or time.monotonic() >= end",
+        "",
+        "tests/threads/test_fair_lock.py",
+    ),
     Mutant("keep patterns without end", "patterns.py", "way.pattern))[:_MOST]", "way.pattern))", "tests/test_patterns.py"),
     Mutant("be LIVE for nothing", "connection.py", " and (self._kept or self.roster)", "", "tests/test_subscribing.py"),
     Mutant("learn from every row", "patterns.py", "if self._pause > 0:", "if False:", "tests/test_patterns.py"),
     Mutant(
         "wait for the floor while it goes on",
-        "waiting.py",
+        "threads/fair_lock.py",
         "(turns == self._turns or time.monotonic() >= end)",
         "True",
-        "tests/test_floor.py",
+        "tests/threads/test_fair_lock.py",
     ),
     Mutant(
         "pass somebody over",
-        "waiting.py",
+        "threads/fair_lock.py",
         "self._queue.popleft().release()",
         "self._queue.pop().release()",
-        "tests/test_floor.py",
+        "tests/threads/test_fair_lock.py",
     ),
     Mutant("remember every shape", "shapes.py", "if len(self) >= _MOST:", "if False:", "tests/test_shapes.py"),
     Mutant("write a function for every row", "shapes.py", "if self._pause > 0 or", "if", "tests/test_shapes.py"),

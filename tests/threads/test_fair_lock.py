@@ -15,7 +15,7 @@ import pytest
 from bybit_sync import Client
 from bybit_sync import connection as house
 from bybit_sync.simulator import Account
-from bybit_sync.waiting import Floor
+from bybit_sync.threads.fair_lock import Floor
 
 
 class StuckQueue:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bybit_sync import Client, ConfigurationError
-from bybit_sync.waiting import Flag, Parking, remaining, wait_for
+from bybit_sync.threads.waiting import Flag, Parking, remaining, wait_for
 from tests.alarms import alarm, on_main_thread_only
 
 

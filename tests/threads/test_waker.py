@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bybit_sync.bell import Bell
+from bybit_sync.threads.waker import Bell
 
 
 @pytest.fixture
