@@ -34,6 +34,7 @@ from bybit_sync._version import __version__
 
 if TYPE_CHECKING:
     from bybit_sync.client import Client
+    from bybit_sync.config.environments import ENVIRONMENTS, Environment
     from bybit_sync.dialects import DIALECTS, V3, V5, Dialect
     from bybit_sync.enums import (
         AccountType,
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
         TpslMode,
         TriggerBy,
     )
-    from bybit_sync.environments import ENVIRONMENTS, Environment
     from bybit_sync.errors import (
         AuthenticationError,
         BybitSyncError,
@@ -196,9 +196,9 @@ if not TYPE_CHECKING:
     # fixtures, and whoever patches ssl or socket has to come first.
     _HOMES = (
         "bybit_sync.client",
+        "bybit_sync.config.environments",
         "bybit_sync.dialects",
         "bybit_sync.enums",
-        "bybit_sync.environments",
         "bybit_sync.errors",
         "bybit_sync.outlet",
         "bybit_sync.pacing",

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TextIO, TypeGu
 
 import attrs
 
-from bybit_sync.arguments import not_negative, plain_callable, positive, refuse, whole
 from bybit_sync.buffer import Buffer, Overflow
+from bybit_sync.config.arguments import not_negative, plain_callable, positive, refuse, whole
+from bybit_sync.config.environments import ENVIRONMENTS, Environment
+from bybit_sync.config.timings import Timings
 from bybit_sync.connection import Connection, Settings
 from bybit_sync.dialects import DIALECTS, Dialect
-from bybit_sync.environments import ENVIRONMENTS, Environment
 from bybit_sync.errors import ConfigurationError, ConnectTimeout, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials, hmac_signer
@@ -31,7 +32,6 @@ from bybit_sync.status import Health, State, StatusChange
 from bybit_sync.subscription import Subscription
 from bybit_sync.terms import Terms
 from bybit_sync.threads.waiting import check_clock
-from bybit_sync.timings import Timings
 from bybit_sync.updates import BalanceUpdate, Event, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
 
 if TYPE_CHECKING:

@@ -20,9 +20,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from bybit_sync.arguments import check_ran
 from bybit_sync.clock import ExchangeClock, Moment
-from bybit_sync.environments import Environment
+from bybit_sync.config.arguments import check_ran
+from bybit_sync.config.environments import Environment
+from bybit_sync.config.timings import Timings
 from bybit_sync.errors import ClientClosed, ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials
@@ -41,7 +42,6 @@ from bybit_sync.threads.fair_lock import Floor
 from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waiting import Flag, join, start_thread, wait_for
 from bybit_sync.threads.waker import Bell
-from bybit_sync.timings import Timings
 from bybit_sync.transport import Transport, open_websocket
 from bybit_sync.updates import Event
 from bybit_sync.wire import bare, reason_of

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from typing import Any
 
-from bybit_sync.environments import Environment, host_and_port
+from bybit_sync.config.environments import Environment, host_and_port
 from bybit_sync.errors import ConnectionFailed, TLSError, describe
 from bybit_sync.proxy import Proxy
 from bybit_sync.redaction import get_logger

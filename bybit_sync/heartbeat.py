@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bybit_sync.clock import Moment
+from bybit_sync.config.timings import Timings
 from bybit_sync.pings import Pings
-from bybit_sync.timings import Timings
 
 __all__ = ["Heartbeat"]
 

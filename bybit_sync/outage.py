@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from bybit_sync.config.timings import Timings, due
 from bybit_sync.logs import ClientLog
-from bybit_sync.timings import Timings
 
-__all__ = ["Outage", "due"]
+__all__ = ["Outage"]
 
 
 class Outage:
@@ -53,9 +53,3 @@ class Outage:
             return None
         self._log.info("live after %.1f s", now - since)
         return now - since
-
-
-def due(told: int, reminders: tuple[float, ...]) -> float:
-    """Return after how many seconds the next reminder is due when *told* were given: the last one repeats."""
-    extra = max(0, told - len(reminders) + 1)
-    return reminders[min(told, len(reminders) - 1)] + extra * reminders[-1]

@@ -13,7 +13,8 @@ from http import HTTPStatus
 
 from attrs import Factory, define, field, frozen
 
-from bybit_sync.arguments import at_least, positive, whole
+from bybit_sync.config.arguments import at_least, positive, whole
+from bybit_sync.config.timings import Timings
 from bybit_sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -24,7 +25,6 @@ from bybit_sync.errors import (
     TLSError,
 )
 from bybit_sync.threads.forks import in_child
-from bybit_sync.timings import Timings
 
 __all__ = ["Backoff", "ConnectLimit", "Failure", "Patience", "Turnstile", "judge", "turnstile"]
 

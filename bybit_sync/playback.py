@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal, overload
 
-from bybit_sync.arguments import positive, refuse
 from bybit_sync.buffer import Overflow
 from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.config.arguments import positive, refuse
+from bybit_sync.config.timings import Timings
 from bybit_sync.correspondence import Correspondence
 from bybit_sync.dialects import DIALECTS, Channel
 from bybit_sync.enums import Category
@@ -26,7 +27,6 @@ from bybit_sync.recorded import Direction, Line, Source, read_recording
 from bybit_sync.roster import Roster
 from bybit_sync.subscription import Subscription, SubscriptionState
 from bybit_sync.terms import Terms
-from bybit_sync.timings import Timings
 from bybit_sync.topics import Standing, Topic, Topics, Wish
 from bybit_sync.updates import AnyEvent, Event, Stream
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import attrs
 
-from bybit_sync.environments import Environment, host_and_port
+from bybit_sync.config.environments import Environment, host_and_port
 from bybit_sync.errors import ConfigurationError, HandshakeRejected, describe
 from bybit_sync.text import printable
 from bybit_sync.wire import Wire, bare

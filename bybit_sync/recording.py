@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, Protocol, TextIO
 
-from bybit_sync.arguments import refuse, whole
 from bybit_sync.clock import Moment
+from bybit_sync.config.arguments import refuse, whole
 from bybit_sync.errors import ConfigurationError, RecordingError, describe
 from bybit_sync.messages import Request, write
 from bybit_sync.recorded import BEGINNING, Direction, Line, next_part, print_line

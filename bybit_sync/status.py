@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from bybit_sync.arguments import check_ran
+from bybit_sync.config.arguments import check_ran
 from bybit_sync.enums import TextEnum
 from bybit_sync.logs import ClientLog
 from bybit_sync.subscription import Subscription, SubscriptionHealth

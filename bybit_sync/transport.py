@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bybit_sync.clock import Moment
+from bybit_sync.config.environments import Environment
 from bybit_sync.dialing import dial
-from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError, describe
 from bybit_sync.proxy import Proxy
 from bybit_sync.redaction import get_logger

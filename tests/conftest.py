@@ -14,8 +14,8 @@ import attrs
 import pytest
 
 from bybit_sync import Backoff, Client
+from bybit_sync.config.timings import Timings
 from bybit_sync.simulator import Account, Exchange
-from bybit_sync.timings import Timings
 
 KEY, SECRET = "test-key-c4n4ry", "test-secret-c4n4ry"
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from bybit_sync.environments import Environment
+from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ProtocolError
 from bybit_sync.threads.waker import Bell
 from bybit_sync.transport import Transport, open_websocket

@@ -50,7 +50,6 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
 
 # Modules that lie beside the packages for now, and where each of them belongs.
 NOT_MOVED: Final[Mapping[str, str]] = {
-    "arguments": "config",
     "buffer": "delivery",
     "cli.figures": "cli",
     "cli.headline": "cli",
@@ -60,7 +59,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "dialects": "session",
     "dialing": "network",
     "enums": "model",
-    "environments": "config",
     "heartbeat": "session",
     "leaves": "decoding",
     "login": "session",
@@ -104,7 +102,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "simulator.shell": "simulator.server_command",
     "simulator.story": "simulator.demo_trades",
     "terms": "session",
-    "timings": "config",
     "topics": "session",
     "transport": "network",
     "updates": "model",
@@ -119,14 +116,13 @@ TO_MEND: Final[frozenset[str]] = frozenset(
         "rows imports parsing, which is above it",
         "simulator.account imports simulator.connection, which is above it",
         "simulator.account is pure and imports simulator.connection, which is not",
-        "status imports arguments, which is beside it",
+        "status imports config.arguments, which is beside it",
         "status imports subscription, which is above it",
         "status is pure and imports logs, which is not",
         "status is pure and imports queue",
         "status is pure and imports subscription, which is not",
         "status is pure and imports threading",
         "status is pure and imports threads.waiting, which is not",
-        "subscription imports outage, which is above it",
     }
 )
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bybit_sync import dialing
+from bybit_sync.config.environments import Environment
 from bybit_sync.dialing import dial
-from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed
 from bybit_sync.threads.waker import Bell
 from bybit_sync.wire import Watch, Wire

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import trustme
 
+from bybit_sync.config.environments import Environment
 from bybit_sync.dialing import dial
-from bybit_sync.environments import Environment
 from bybit_sync.errors import ConfigurationError, ConnectionFailed, HandshakeRejected
 from bybit_sync.proxy import Proxy
 from bybit_sync.threads.waker import Bell
@@ -554,7 +554,7 @@ def test_proxys_name_is_resolved_and_the_exchanges_is_not() -> None:
 import time
 from bybit_sync.threads.waker import Bell
 from bybit_sync.dialing import dial
-from bybit_sync.environments import Environment
+from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed
 from bybit_sync.proxy import Proxy
 from tests.peers import NameServer, Peer

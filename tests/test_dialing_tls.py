@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from bybit_sync import dialing
+from bybit_sync.config.environments import Environment
 from bybit_sync.dialing import dial
-from bybit_sync.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ConnectionLost, TLSError
 from bybit_sync.threads.waker import Bell
 from bybit_sync.wire import Wire

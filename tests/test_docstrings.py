@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -33,7 +34,7 @@ def sayings(house: ModuleType, name: str) -> str | None:
 
 
 def _modules(house: ModuleType) -> list[ModuleType]:
-    return [module for module in vars(house).values() if inspect.ismodule(module) and module.__name__.startswith("bybit_sync")]
+    return [module for name, module in sorted(sys.modules.items()) if name.startswith(f"{house.__name__}.")]
 
 
 def _below(module: ModuleType, name: str) -> str | None:

@@ -19,8 +19,8 @@ from typing import Final
 
 import pytest
 
+from bybit_sync.config.environments import Environment
 from bybit_sync.dialects import V3, V5, Dialect
-from bybit_sync.environments import Environment
 from bybit_sync.errors import BybitSyncError, ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
 from bybit_sync.transport import Transport, _Link, _upgrade
 from bybit_sync.updates import Stream

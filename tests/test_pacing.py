@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bybit_sync.config.timings import Timings
 from bybit_sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -22,7 +23,6 @@ from bybit_sync.errors import (
     TLSError,
 )
 from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
-from bybit_sync.timings import Timings
 from tests.talking import steady
 
 TIMES = Timings()

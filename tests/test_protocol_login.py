@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from bybit_sync.config.timings import Timings
 from bybit_sync.errors import AuthenticationError, ConnectionLost, ProtocolError
-from bybit_sync.timings import Timings
 from bybit_sync.updates import Stream
 from tests.talking import NOON, Talk, milliseconds, names
 

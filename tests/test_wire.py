@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bybit_sync.environments import Environment
+from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed
 from bybit_sync.transport import _Link, _upgrade
 from bybit_sync.wire import Wire

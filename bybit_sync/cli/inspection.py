@@ -18,9 +18,9 @@ from bybit_sync.cli.options import STREAMS
 from bybit_sync.cli.place import SUBSCRIBE, Place
 from bybit_sync.client import Client
 from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.config.environments import host_and_port
 from bybit_sync.dialects import DIALECTS
 from bybit_sync.dialing import dial
-from bybit_sync.environments import host_and_port
 from bybit_sync.errors import BybitSyncError, ConnectionFailed, ConnectionLost, ProtocolError, SubscriptionRejected, TLSError
 from bybit_sync.messages import Pong, read
 from bybit_sync.parsing import Unreadable, parse

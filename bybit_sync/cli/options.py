@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from bybit_sync.cli.exits import described
+from bybit_sync.config.environments import ENVIRONMENTS
 from bybit_sync.dialects import DIALECTS
-from bybit_sync.environments import ENVIRONMENTS
 from bybit_sync.updates import Stream
 
 __all__ = [

@@ -12,7 +12,7 @@ import attrs
 
 from bybit_sync.cli.keys import Key, find_key
 from bybit_sync.client import Client
-from bybit_sync.environments import Environment
+from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConfigurationError
 from bybit_sync.subscription import Subscription
 from bybit_sync.updates import Stream

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from bybit_sync._version import __version__
+from bybit_sync.config.environments import Environment
 from bybit_sync.dialing import dial
-from bybit_sync.environments import Environment
 from bybit_sync.errors import (
     BybitSyncError,
     ClientClosed,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from bybit_sync.environments import ENVIRONMENTS, Environment
+from bybit_sync.config.environments import ENVIRONMENTS, Environment
 from bybit_sync.errors import ConfigurationError
 
 __all__ = ["REST_HOSTS", "rest_host"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from bybit_sync.environments import Environment
+from bybit_sync.config.environments import Environment
 from bybit_sync.errors import (
     BybitSyncError,
     ClientClosed,

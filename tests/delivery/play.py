@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from bybit_sync import Backoff, Client, State, StatusChange
-from bybit_sync.timings import Timings
+from bybit_sync.config.timings import Timings
 from tests.delivery.exchange import PATIENCE, Connection, Exchange, StuckError
 from tests.delivery.readers import Desk, SharedQueue, desk_for
 from tests.delivery.record import Frame, History, Look, Missed, Record

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bybit_sync import Backoff, Client
-from bybit_sync.timings import Timings
+from bybit_sync.config.timings import Timings
 
 __all__ = ["REAL", "FaultClient", "Stalls", "arguments", "patience", "seconds", "set_pace", "traced", "until", "within"]
 

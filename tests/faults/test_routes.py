@@ -20,10 +20,10 @@ import attrs
 import pytest
 
 from bybit_sync import Backoff, ConnectionFailed, ConnectionLost, ConnectLimit, ConnectTimeout, State, dialing, pacing
+from bybit_sync.config.timings import Timings
 from bybit_sync.logs import ClientLog
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Patience, Turnstile
-from bybit_sync.timings import Timings
 from tests.conftest import KEY, SECRET, open_descriptors, threads_of
 from tests.faults import pace
 from tests.faults.conftest import Play

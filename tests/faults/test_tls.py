@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from bybit_sync import ConnectionFailed, State, TLSError, dialing
-from bybit_sync.timings import Timings
+from bybit_sync.config.timings import Timings
 from tests.faults.conftest import Play
 from tests.faults.exchange import Talk, every, hang_up, order, push_next, push_order, say
 from tests.faults.pace import seconds, within

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bybit_sync.environments import Environment
+from bybit_sync.config.environments import Environment
 from bybit_sync.messages import hmac_signer
 from bybit_sync.rest.hosts import rest_host
 from bybit_sync.rest.limits import HostLimits

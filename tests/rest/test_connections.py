@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-from bybit_sync.environments import Environment
+from bybit_sync.config.environments import Environment
 from bybit_sync.errors import (
     BybitSyncError,
     ClientClosed,

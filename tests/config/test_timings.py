@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import attrs
 
-from bybit_sync.timings import Timings
+from bybit_sync.config.timings import Timings
 
 
 def test_scaling_changes_every_time_that_is_waited_for() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve, field, fields, frozen
 
-__all__ = ["Timings"]
+__all__ = ["Timings", "due"]
 
 
 @frozen(kw_only=True)
@@ -75,3 +75,9 @@ class Timings:
 
 def _scale(value: float | tuple[float, ...], factor: float) -> float | tuple[float, ...]:
     return tuple(v * factor for v in value) if isinstance(value, tuple) else value * factor
+
+
+def due(told: int, reminders: tuple[float, ...]) -> float:
+    """Return after how many seconds the next reminder is due when *told* were given: the last one repeats."""
+    extra = max(0, told - len(reminders) + 1)
+    return reminders[min(told, len(reminders) - 1)] + extra * reminders[-1]

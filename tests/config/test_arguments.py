@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from bybit_sync.arguments import at_least, not_negative, positive, refuse, whole
+from bybit_sync.config.arguments import at_least, not_negative, positive, refuse, whole
 from bybit_sync.errors import ConfigurationError
 
 NO_NUMBERS = [None, "5", True, float("nan"), float("inf"), float("-inf"), 10**400, [5]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bybit_sync.environments import ENVIRONMENTS, Environment
+from bybit_sync.config.environments import ENVIRONMENTS, Environment
 from bybit_sync.errors import ConfigurationError
 
 HOSTS = {
