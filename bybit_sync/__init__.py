@@ -36,32 +36,6 @@ if TYPE_CHECKING:
     from bybit_sync.client import Client
     from bybit_sync.config.environments import ENVIRONMENTS, Environment
     from bybit_sync.dialects import DIALECTS, V3, V5, Dialect
-    from bybit_sync.enums import (
-        AccountType,
-        CancelType,
-        Category,
-        ColRes,
-        CreateType,
-        ExecType,
-        FeeType,
-        LastLiquidityInd,
-        MarketUnit,
-        OcoTriggerBy,
-        OpenEnum,
-        OrderStatus,
-        OrderType,
-        PlaceType,
-        PositionStatus,
-        RejectReason,
-        Side,
-        SlippageToleranceType,
-        SmpType,
-        StopOrderType,
-        SubFeeType,
-        TimeInForce,
-        TpslMode,
-        TriggerBy,
-    )
     from bybit_sync.errors import (
         AuthenticationError,
         BybitSyncError,
@@ -87,27 +61,45 @@ if TYPE_CHECKING:
         SubscriptionRejected,
         TLSError,
     )
+    from bybit_sync.model.balances import BalanceUpdate, CoinBalance
+    from bybit_sync.model.enums import (
+        AccountType,
+        CancelType,
+        Category,
+        ColRes,
+        CreateType,
+        ExecType,
+        FeeType,
+        LastLiquidityInd,
+        MarketUnit,
+        OcoTriggerBy,
+        OpenEnum,
+        OrderStatus,
+        OrderType,
+        PlaceType,
+        PositionStatus,
+        RejectReason,
+        Side,
+        SlippageToleranceType,
+        SmpType,
+        StopOrderType,
+        SubFeeType,
+        TimeInForce,
+        TpslMode,
+        TriggerBy,
+    )
+    from bybit_sync.model.events import AnyEvent, Event, Gap, GapReason, Stream
+    from bybit_sync.model.orders import OrderUpdate
+    from bybit_sync.model.positions import PositionUpdate
+    from bybit_sync.model.to_dict import to_dict
+    from bybit_sync.model.trades import ExtraFee, UserTradeUpdate
     from bybit_sync.outlet import EventQueue
     from bybit_sync.pacing import Backoff, ConnectLimit
-    from bybit_sync.plain import to_dict
     from bybit_sync.playback import replay
     from bybit_sync.recording import Recorder
     from bybit_sync.rsa import rsa_signer
     from bybit_sync.status import Health, State, StatusChange
     from bybit_sync.subscription import Subscription, SubscriptionHealth, SubscriptionState
-    from bybit_sync.updates import (
-        AnyEvent,
-        BalanceUpdate,
-        CoinBalance,
-        Event,
-        ExtraFee,
-        Gap,
-        GapReason,
-        OrderUpdate,
-        PositionUpdate,
-        Stream,
-        UserTradeUpdate,
-    )
 
 __all__ = [
     "DIALECTS",
@@ -198,17 +190,21 @@ if not TYPE_CHECKING:
         "bybit_sync.client",
         "bybit_sync.config.environments",
         "bybit_sync.dialects",
-        "bybit_sync.enums",
         "bybit_sync.errors",
+        "bybit_sync.model.balances",
+        "bybit_sync.model.enums",
+        "bybit_sync.model.events",
+        "bybit_sync.model.orders",
+        "bybit_sync.model.positions",
+        "bybit_sync.model.to_dict",
+        "bybit_sync.model.trades",
         "bybit_sync.outlet",
         "bybit_sync.pacing",
-        "bybit_sync.plain",
         "bybit_sync.playback",
         "bybit_sync.recording",
         "bybit_sync.rsa",
         "bybit_sync.status",
         "bybit_sync.subscription",
-        "bybit_sync.updates",
     )
 
     def __getattr__(name: str) -> object:

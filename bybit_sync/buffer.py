@@ -11,8 +11,8 @@ from typing import Final, Generic, TypeVar
 import attrs
 
 from bybit_sync.errors import QueueOverflow
+from bybit_sync.model.events import Event, Gap, GapReason, number
 from bybit_sync.threads.waiting import Parking
-from bybit_sync.updates import Event, Gap, GapReason, number
 
 __all__ = ["Buffer", "Overflow", "merge", "missed_by", "with_gap"]
 

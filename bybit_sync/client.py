@@ -24,6 +24,11 @@ from bybit_sync.dialects import DIALECTS, Dialect
 from bybit_sync.errors import ConfigurationError, ConnectTimeout, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials, hmac_signer
+from bybit_sync.model.balances import BalanceUpdate
+from bybit_sync.model.events import Event, Stream
+from bybit_sync.model.orders import OrderUpdate
+from bybit_sync.model.positions import PositionUpdate
+from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.outlet import EventQueue, Outlet
 from bybit_sync.pacing import Backoff, ConnectLimit
 from bybit_sync.proxy import Proxy
@@ -32,7 +37,6 @@ from bybit_sync.status import Health, State, StatusChange
 from bybit_sync.subscription import Subscription
 from bybit_sync.terms import Terms
 from bybit_sync.threads.waiting import check_clock
-from bybit_sync.updates import BalanceUpdate, Event, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -27,6 +27,7 @@ from bybit_sync.config.timings import Timings
 from bybit_sync.errors import ClientClosed, ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Credentials
+from bybit_sync.model.events import Event
 from bybit_sync.news import Confirmed, Live, LoggedIn, News, Rejected
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
@@ -43,7 +44,6 @@ from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waiting import Flag, join, start_thread, wait_for
 from bybit_sync.threads.waker import Bell
 from bybit_sync.transport import Transport, open_websocket
-from bybit_sync.updates import Event
 from bybit_sync.wire import bare, reason_of
 
 __all__ = ["Connection", "Settings"]

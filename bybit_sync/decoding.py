@@ -11,19 +11,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 import attrs
-from cattrs import (
-    BaseValidationError,
-    Converter,
-    IterableValidationError,
-    IterableValidationNote,
-)
+from cattrs import BaseValidationError, Converter, IterableValidationError, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn, override
 
-from bybit_sync.enums import Category, LastLiquidityInd, OpenEnum
 from bybit_sync.leaves import ABSENT, LEAVES, Leaf, Misfit, defaulted, kind_of, maker, offending, optional, required, word
-from bybit_sync.parsing import Unreadable
+from bybit_sync.model.enums import Category, LastLiquidityInd, OpenEnum
+from bybit_sync.model.lazy_row import Row
+from bybit_sync.parsing import Frame, Unreadable
 from bybit_sync.patterns import Patterns
-from bybit_sync.rows import Frame, Row
 from bybit_sync.shapes import Shapes
 
 __all__ = ["Decoded", "Decoder", "Reader"]

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta, timezone
 from decimal import Clamped, Context, Decimal, InvalidOperation, Rounded
 from typing import Any, Final, NamedTuple
 
-from bybit_sync.enums import LastLiquidityInd, OpenEnum
-from bybit_sync.rows import ReadOnly
+from bybit_sync.model.enums import LastLiquidityInd, OpenEnum
+from bybit_sync.model.lazy_row import ReadOnly
+from bybit_sync.model.record import NOTHING
 from bybit_sync.text import quoted
-from bybit_sync.updates import NOTHING
 
 __all__ = [
     "ABSENT",

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from bybit_sync.clock import Moment
 from bybit_sync.errors import SubscriptionRejected
-from bybit_sync.updates import Event, Stream
+from bybit_sync.model.events import Event, Stream
 
 __all__ = ["Confirmed", "Live", "LoggedIn", "News", "Rejected"]
 

@@ -7,8 +7,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from bybit_sync.buffer import Overflow, merge, missed_by
 from bybit_sync.errors import QueueOverflow
+from bybit_sync.model.events import Event, number
 from bybit_sync.threads.waiting import Parking
-from bybit_sync.updates import Event, number
 
 __all__ = ["EventQueue", "Outlet"]
 

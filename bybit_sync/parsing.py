@@ -7,12 +7,13 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+__all__ = ["PARSERS", "Frame", "Unreadable", "parse", "scan"]
+
+
 try:
     import msgspec
 except ImportError:  # the extra ``speed`` is not installed
     msgspec = None  # type: ignore[assignment]
-
-__all__ = ["PARSERS", "Unreadable", "parse", "scan"]
 
 
 class Unreadable(ValueError):
@@ -112,3 +113,19 @@ def parse(frame: bytes | str) -> Any:
     if len(frame) > _SMALL:
         _check_amounts(frame)
     return _read(frame)
+
+
+class Frame:
+    """What was received; it is read when somebody asks what it says, and remembers that."""
+
+    __slots__ = ("_message", "_text")
+
+    def __init__(self, text: bytes | str, message: Any = None) -> None:
+        self._text = text
+        self._message = message
+
+    def message(self) -> Any:
+        """Return what it says. Any thread: two that ask at once read the same."""
+        if self._message is None:
+            self._message = parse(self._text)
+        return self._message

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from bybit_sync.parsing import scan
-from bybit_sync.rows import Frame, Row
+from bybit_sync.model.lazy_row import Row
+from bybit_sync.parsing import Frame, scan
 from bybit_sync.shapes import Shapes, listed
 
 __all__ = ["Patterns"]

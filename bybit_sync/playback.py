@@ -15,11 +15,12 @@ from bybit_sync.config.arguments import positive, refuse
 from bybit_sync.config.timings import Timings
 from bybit_sync.correspondence import Correspondence
 from bybit_sync.dialects import DIALECTS, Channel
-from bybit_sync.enums import Category
 from bybit_sync.errors import BybitSyncError, ConnectionLost
 from bybit_sync.login import Login
 from bybit_sync.logs import ClientLog
 from bybit_sync.messages import Request
+from bybit_sync.model.enums import Category
+from bybit_sync.model.events import AnyEvent, Event, Stream
 from bybit_sync.news import Confirmed, LoggedIn, News, Rejected
 from bybit_sync.outlet import EventQueue, Outlet
 from bybit_sync.protocol import Session
@@ -28,7 +29,6 @@ from bybit_sync.roster import Roster
 from bybit_sync.subscription import Subscription, SubscriptionState
 from bybit_sync.terms import Terms
 from bybit_sync.topics import Standing, Topic, Topics, Wish
-from bybit_sync.updates import AnyEvent, Event, Stream
 
 __all__ = ["replay"]
 

@@ -21,13 +21,12 @@ from bybit_sync.errors import ConnectionLost, ProtocolError
 from bybit_sync.heartbeat import Heartbeat
 from bybit_sync.login import Login
 from bybit_sync.messages import Answer, Pong, Push, Request, opening, read
+from bybit_sync.model.events import Event, Gap, GapReason, Stream, pushed
 from bybit_sync.news import LoggedIn, News
-from bybit_sync.parsing import Unreadable, parse
-from bybit_sync.rows import Frame
+from bybit_sync.parsing import Frame, Unreadable, parse
 from bybit_sync.terms import Terms
 from bybit_sync.text import printable
 from bybit_sync.topics import Topics
-from bybit_sync.updates import Event, Gap, GapReason, Stream, pushed
 
 __all__ = ["Session"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
+from bybit_sync.model.events import Event, Stream
 from bybit_sync.subscription import Subscription, SubscriptionState
-from bybit_sync.updates import Event, Stream
 
 __all__ = ["Roster"]
 

@@ -12,11 +12,11 @@ from typing import Any
 import attrs
 
 from bybit_sync.leaves import SCOPE, Leaf, Misfit, are_plain
+from bybit_sync.model.lazy_row import ReadOnly
+from bybit_sync.model.record import NOTHING, draft_class
 from bybit_sync.parsing import parse
 from bybit_sync.redaction import get_logger
-from bybit_sync.rows import ReadOnly
 from bybit_sync.text import quoted
-from bybit_sync.updates import NOTHING, draft_class
 
 __all__ = ["Shapes", "Variables", "listed"]
 

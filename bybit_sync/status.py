@@ -11,8 +11,8 @@ from typing import Any, Final
 from attrs import frozen
 
 from bybit_sync.config.arguments import check_ran
-from bybit_sync.enums import TextEnum
 from bybit_sync.logs import ClientLog
+from bybit_sync.model.enums import TextEnum
 from bybit_sync.subscription import Subscription, SubscriptionHealth
 from bybit_sync.threads.waiting import Flag, Parking, take
 

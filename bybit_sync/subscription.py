@@ -16,12 +16,12 @@ from bybit_sync.buffer import Buffer, with_gap
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.config.arguments import check_ran, not_negative
 from bybit_sync.config.timings import Timings, due
-from bybit_sync.enums import TextEnum
 from bybit_sync.errors import ConfigurationError, SubscriptionClosed, again, describe
 from bybit_sync.logs import ClientLog
+from bybit_sync.model.enums import TextEnum
+from bybit_sync.model.events import Event, Gap, GapReason, Stream
 from bybit_sync.outlet import Outlet
 from bybit_sync.threads.waiting import SLICE, Flag, join, start_thread, wait_for
-from bybit_sync.updates import Event, Gap, GapReason, Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Self

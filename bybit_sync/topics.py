@@ -13,11 +13,11 @@ from bybit_sync.correspondence import Correspondence
 from bybit_sync.dialects import Channel
 from bybit_sync.errors import ConnectionLost, ProtocolError, SubscriptionRejected
 from bybit_sync.messages import Answer, Request
+from bybit_sync.model.events import Event, Stream
 from bybit_sync.news import Confirmed, Live, News, Rejected
 from bybit_sync.refusals import misses_login
 from bybit_sync.terms import Terms
 from bybit_sync.text import printable
-from bybit_sync.updates import Event, Stream
 
 __all__ = ["Topic", "Topics", "Wish"]
 

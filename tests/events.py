@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.updates import Event, Gap, GapReason, Stream
+from bybit_sync.model.events import Event, Gap, GapReason, Stream
 from tests.talking import at
 
 

@@ -58,7 +58,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "correspondence": "session",
     "dialects": "session",
     "dialing": "network",
-    "enums": "model",
     "heartbeat": "session",
     "leaves": "decoding",
     "login": "session",
@@ -70,14 +69,12 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "parsing": "decoding",
     "patterns": "decoding",
     "pings": "session",
-    "plain": "model",
     "playback": "recording",
     "protocol": "session",
     "proxy": "network",
     "recorded": "recording",
     "refusals": "session",
     "roster": "delivery",
-    "rows": "model",
     "rsa": "signing",
     "scrubbing": "recording",
     "shapes": "decoding",
@@ -104,7 +101,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "terms": "session",
     "topics": "session",
     "transport": "network",
-    "updates": "model",
     "wire": "network",
 }
 
@@ -113,7 +109,6 @@ TO_MEND: Final[frozenset[str]] = frozenset(
     {
         "playback imports subscription, which is beside it",
         "roster imports subscription, which is above it",
-        "rows imports parsing, which is above it",
         "simulator.account imports simulator.connection, which is above it",
         "simulator.account is pure and imports simulator.connection, which is not",
         "status imports config.arguments, which is beside it",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bybit_sync.buffer import Buffer, Overflow, merge
 from bybit_sync.errors import QueueOverflow
-from bybit_sync.updates import Event, GapReason
+from bybit_sync.model.events import Event, GapReason
 from tests.alarms import alarm, on_main_thread_only
 from tests.events import Row, gap, judge, lost, outline, push
 from tests.talking import NOON, steady

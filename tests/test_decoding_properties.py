@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bybit_sync import V3, V5, Dialect, OpenEnum, Stream, enums, to_dict
+from bybit_sync import V3, V5, Dialect, OpenEnum, Stream, to_dict
+from bybit_sync.model import enums
 from bybit_sync.parsing import PARSERS
 from tests.documented_keys import COIN, DOCUMENTED, EXECUTION, ORDER, POSITION, Key
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bybit_sync.buffer import Overflow
 from bybit_sync.errors import QueueOverflow
+from bybit_sync.model.events import Event, GapReason
 from bybit_sync.outlet import Outlet
-from bybit_sync.updates import Event, GapReason
 from tests.events import Row, gap, judge, outline, push
 from tests.talking import steady
 

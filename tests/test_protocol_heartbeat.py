@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from bybit_sync.errors import ConnectionLost
+from bybit_sync.model.events import Stream
 from bybit_sync.pings import Echo, Pings
-from bybit_sync.updates import Stream
 from tests.talking import NOON, Talk, at, order
 
 

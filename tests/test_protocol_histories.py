@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from bybit_sync.errors import ConnectionLost
 from bybit_sync.messages import Request
+from bybit_sync.model.events import Event, Stream
 from bybit_sync.news import Confirmed, Live, News
-from bybit_sync.updates import Event, Stream
 from tests.talking import Talk, steady
 
 TOPICS = {Stream.ORDERS: ("order.linear", "order.inverse"), Stream.BALANCES: ("wallet",)}

@@ -6,7 +6,7 @@ import pytest
 
 from bybit_sync.config.timings import Timings
 from bybit_sync.errors import AuthenticationError, ConnectionLost, ProtocolError
-from bybit_sync.updates import Stream
+from bybit_sync.model.events import Stream
 from tests.talking import NOON, Talk, milliseconds, names
 
 ORDERS = Stream.ORDERS

@@ -7,8 +7,8 @@ import pytest
 
 from bybit_sync import V5, protocol, topics
 from bybit_sync.errors import ProtocolError
+from bybit_sync.model.events import Event, GapReason, Stream
 from bybit_sync.news import News
-from bybit_sync.updates import Event, GapReason, Stream
 from tests.benchmarks.payloads import Market, compact
 from tests.talking import NOON, Talk, milliseconds, names, order
 

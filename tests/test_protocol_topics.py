@@ -5,8 +5,8 @@ import pytest
 from bybit_sync.dialects import V3
 from bybit_sync.errors import ConnectionLost, ProtocolError
 from bybit_sync.messages import Request
+from bybit_sync.model.events import Stream
 from bybit_sync.news import Confirmed, Rejected
-from bybit_sync.updates import Stream
 from tests.talking import Talk, names, order
 
 ORDERS, POSITIONS, BALANCES = Stream.ORDERS, Stream.POSITIONS, Stream.BALANCES

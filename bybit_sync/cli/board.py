@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import attrs
 
-from bybit_sync.enums import OrderStatus
-from bybit_sync.updates import AnyEvent, BalanceUpdate, Gap, GapReason, Stream
+from bybit_sync.model.balances import BalanceUpdate
+from bybit_sync.model.enums import OrderStatus
+from bybit_sync.model.events import AnyEvent, Gap, GapReason, Stream
 
 __all__ = ["Board", "Row", "Total"]
 

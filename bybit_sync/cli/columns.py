@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import attrs
 
+from bybit_sync.model.events import Stream
 from bybit_sync.text import printable
-from bybit_sync.updates import Stream
 
 __all__ = ["COLUMNS", "Column", "Mood", "fitting", "shares"]
 

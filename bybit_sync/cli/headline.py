@@ -9,9 +9,9 @@ import attrs
 
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.columns import BAD, GOOD
+from bybit_sync.model.events import Gap, Stream
 from bybit_sync.status import Health, State
 from bybit_sync.text import printable
-from bybit_sync.updates import Gap, Stream
 
 __all__ = ["Headline", "counted", "gap_text", "of_client", "seconds_text", "size_text"]
 

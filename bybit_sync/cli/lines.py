@@ -8,8 +8,8 @@ from typing import Any
 
 from bybit_sync.cli.columns import COLUMNS
 from bybit_sync.cli.headline import gap_text
-from bybit_sync.plain import to_dict
-from bybit_sync.updates import AnyEvent, Stream
+from bybit_sync.model.events import AnyEvent, Stream
+from bybit_sync.model.to_dict import to_dict
 
 __all__ = ["Json", "Lines"]
 

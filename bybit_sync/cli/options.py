@@ -14,7 +14,7 @@ from typing import Final
 from bybit_sync.cli.exits import described
 from bybit_sync.config.environments import ENVIRONMENTS
 from bybit_sync.dialects import DIALECTS
-from bybit_sync.updates import Stream
+from bybit_sync.model.events import Stream
 
 __all__ = [
     "SCENARIOS",

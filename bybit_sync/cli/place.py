@@ -14,8 +14,8 @@ from bybit_sync.cli.keys import Key, find_key
 from bybit_sync.client import Client
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConfigurationError
+from bybit_sync.model.events import Stream
 from bybit_sync.subscription import Subscription
-from bybit_sync.updates import Stream
 
 __all__ = ["SUBSCRIBE", "Place", "a_place"]
 

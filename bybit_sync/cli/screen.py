@@ -17,7 +17,7 @@ from rich.text import Text
 from bybit_sync.cli.board import Board, Row
 from bybit_sync.cli.columns import BAD, COLUMNS, GOOD, Column, fitting, shares
 from bybit_sync.cli.headline import Headline, gap_text
-from bybit_sync.updates import AnyEvent, Gap, Stream
+from bybit_sync.model.events import AnyEvent, Gap, Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Self

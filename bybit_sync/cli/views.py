@@ -16,8 +16,8 @@ from bybit_sync.cli.board import Board
 from bybit_sync.cli.headline import Headline
 from bybit_sync.cli.keyboard import quiet_keyboard
 from bybit_sync.cli.lines import Json, Lines
+from bybit_sync.model.events import AnyEvent
 from bybit_sync.text import printable
-from bybit_sync.updates import AnyEvent
 
 if TYPE_CHECKING:
     from bybit_sync.cli.screen import Screen

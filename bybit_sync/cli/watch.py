@@ -14,7 +14,7 @@ from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.headline import of_client
 from bybit_sync.cli.place import SUBSCRIBE, a_place
 from bybit_sync.cli.views import QUEUE, a_view, add_views, follow, note
-from bybit_sync.updates import AnyEvent
+from bybit_sync.model.events import AnyEvent
 
 __all__ = ["add", "watch"]
 

@@ -7,7 +7,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from bybit_sync.updates import BalanceUpdate, OrderUpdate, PositionUpdate, UserTradeUpdate
+from bybit_sync.model.balances import BalanceUpdate
+from bybit_sync.model.orders import OrderUpdate
+from bybit_sync.model.positions import PositionUpdate
+from bybit_sync.model.trades import UserTradeUpdate
 
 __all__ = [
     "ACCOUNT_INFO",

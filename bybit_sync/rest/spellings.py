@@ -8,11 +8,10 @@ from typing import Any, Final
 
 from bybit_sync.decoding import Decoded
 from bybit_sync.dialects import DECODER
-from bybit_sync.enums import Category
-from bybit_sync.parsing import Unreadable, parse
+from bybit_sync.model.enums import Category
+from bybit_sync.model.positions import PositionUpdate
+from bybit_sync.parsing import Frame, Unreadable, parse
 from bybit_sync.rest.endpoints import Endpoint
-from bybit_sync.rows import Frame
-from bybit_sync.updates import PositionUpdate
 
 __all__ = ["NAMES", "decode_rows"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bybit_sync import to_dict
 from bybit_sync.messages import Answer, Pong, Push, Stranger
-from bybit_sync.updates import Event, GapReason
+from bybit_sync.model.events import Event, GapReason
 
 
 def check_news(news: Any) -> None:

@@ -622,7 +622,7 @@ MUTANTS: Final = (
     Mutant("take the parent's connections along", "connection.py", "    _running.clear()\n", "", "tests/threads/test_forks.py"),
     Mutant(
         "a lock that a child does not renew",
-        "enums.py",
+        "model/enums.py",
         "_kept: dict[type[OpenEnum], dict[str, object]] = {}\n",
         "_kept: dict[type[OpenEnum], dict[str, object]] = {}\n_lock = __import__('threading').Lock()\n",
         "tests/threads/test_forks.py",
@@ -825,10 +825,26 @@ MUTANTS: Final = (
     ),
     # --- recordings and rows ---
     Mutant(
-        "show another row's wire", "decoding.py", 'Row(frame, ("data", i))', 'Row(frame, ("data", 0))', "tests/test_rows.py"
+        "show another row's wire",
+        "decoding.py",
+        'Row(frame, ("data", i))',
+        'Row(frame, ("data", 0))',
+        "tests/model/test_lazy_row.py",
     ),
-    Mutant("let a consumer change what others see", "rows.py", '"setdefault", "update")', '"update")', "tests/test_rows.py"),
-    Mutant("show a row's place for the row", "rows.py", "if held.__class__ is Row:", "if False:", "tests/test_rows.py"),
+    Mutant(
+        "let a consumer change what others see",
+        "model/lazy_row.py",
+        '"setdefault", "update")',
+        '"update")',
+        "tests/model/test_lazy_row.py",
+    ),
+    Mutant(
+        "show a row's place for the row",
+        "model/lazy_row.py",
+        "if held.__class__ is Row:",
+        "if False:",
+        "tests/model/test_lazy_row.py",
+    ),
     Mutant(
         "read an escaped text as it stands",
         "patterns.py",

@@ -21,7 +21,8 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 import pytest
 
 import bybit_sync
-from bybit_sync import Client, ConnectLimit, enums
+from bybit_sync import Client, ConnectLimit
+from bybit_sync.model import enums
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET, FastClient
 

@@ -12,8 +12,9 @@ import uuid
 
 import pytest
 
-from bybit_sync import ColRes, OpenEnum, OrderStatus, Side, SmpType, TimeInForce, enums
-from bybit_sync.enums import STRANGERS
+from bybit_sync import ColRes, OpenEnum, OrderStatus, Side, SmpType, TimeInForce
+from bybit_sync.model import enums
+from bybit_sync.model.enums import STRANGERS
 
 VOCABULARIES = [
     cls for _, cls in inspect.getmembers(enums, inspect.isclass) if issubclass(cls, OpenEnum) and cls is not OpenEnum

@@ -47,7 +47,7 @@ __all__ = [
     "TriggerBy",
 ]
 
-_LOG = get_logger(__name__)
+_LOG = get_logger("bybit_sync.enums")
 STRANGERS = 1_000  # unknown texts that are kept for each vocabulary
 _LONGEST = 100  # characters of a text that are kept
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

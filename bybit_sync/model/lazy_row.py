@@ -6,11 +6,9 @@ anybody asks for them: whoever does pays for reading the frame once more.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
-from bybit_sync.parsing import parse
-
-__all__ = ["Frame", "ReadOnly", "Row", "Wire"]
+__all__ = ["ReadOnly", "Row", "Wire"]
 
 
 class ReadOnly(dict[str, Any]):
@@ -33,20 +31,11 @@ for _change in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popite
     setattr(ReadOnly, _change, _refuse)
 
 
-class Frame:
-    """What was received; it is read when somebody asks what it says, and remembers that."""
-
-    __slots__ = ("_message", "_text")
-
-    def __init__(self, text: bytes | str, message: Any = None) -> None:
-        self._text = text
-        self._message = message
+class Readable(Protocol):
+    """What a row is read from."""
 
     def message(self) -> Any:
-        """Return what it says. Any thread: two that ask at once read the same."""
-        if self._message is None:
-            self._message = parse(self._text)
-        return self._message
+        """Return what it says."""
 
 
 class Row:
@@ -54,7 +43,7 @@ class Row:
 
     __slots__ = ("_frame", "_path")
 
-    def __init__(self, frame: Frame, path: tuple[str | int, ...]) -> None:
+    def __init__(self, frame: Readable, path: tuple[str | int, ...]) -> None:
         self._frame = frame
         self._path = path
 

@@ -1,0 +1,193 @@
+"""What carries updates to a subscriber, and what says that some may be missing: `Event` and `Gap`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import attrs
+
+from bybit_sync.model.balances import BalanceUpdate
+from bybit_sync.model.enums import TextEnum
+from bybit_sync.model.orders import OrderUpdate
+from bybit_sync.model.positions import PositionUpdate
+from bybit_sync.model.record import Record, draft_class
+from bybit_sync.model.trades import UserTradeUpdate
+
+__all__ = ["AnyEvent", "Event", "Gap", "GapReason", "Stream", "number", "pushed"]
+
+
+T_co = TypeVar("T_co", covariant=True)
+
+_LINE = 160  # characters of the first row that an event shows
+
+
+class Stream(TextEnum):
+    """What can be subscribed to. Each is its text: ``Stream.ORDERS == "orders"``."""
+
+    BALANCES = "balances"
+    """`BalanceUpdate`: an account's totals, and its coins."""
+    ORDERS = "orders"
+    """`OrderUpdate`: every change of an order."""
+    POSITIONS = "positions"
+    """`PositionUpdate`: every change of a position, and every order action on its symbol."""
+    USER_TRADES = "user_trades"
+    """`UserTradeUpdate`: every execution, funding and settlement included."""
+
+
+class GapReason(TextEnum):
+    """Why updates may be missing. Each is its text: ``GapReason.ENDED == "ENDED"``."""
+
+    DISCONNECTED = "DISCONNECTED"
+    """The connection was lost; told once per outage and subscription, when the stream is confirmed again."""
+    OVERFLOW = "OVERFLOW"
+    """The consumer was too slow and events were dropped; ``missed`` of them."""
+    UNDECODABLE = "UNDECODABLE"
+    """Rows, or a whole frame, could not be read; the event's ``raw`` is the frame."""
+    ENDED = "ENDED"
+    """The subscription ended by itself, with ``error``; nothing follows."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Gap(Record):
+    """Updates may be missing here: read the state anew. Always true.
+
+    Example:
+        >>> trades = client.subscribe_user_trades()
+        >>> exchange.drop()
+        >>> gap = trades.get(timeout=5).gap
+        >>> gap.reason, gap.missed, gap.since < gap.until
+        (GapReason('DISCONNECTED'), None, True)
+
+    *since* and *until* are a window to ask REST for, with a margin of your own: the exchange's clocks differ by some
+    milliseconds.
+
+    Attributes:
+        reason: Why.
+        since: Exchange time (UTC) up to which the stream is known to be complete.
+        until: Exchange time (UTC) from which it is complete again.
+        missed: How many events (OVERFLOW) or rows (UNDECODABLE) are missing; None when nobody knows.
+        detail: What happened, in words.
+        error: What ended the subscription (ENDED) or the connection (DISCONNECTED); None otherwise.
+    """
+
+    reason: GapReason
+    since: datetime
+    until: datetime
+    missed: int | None = None
+    detail: str = ""
+    error: BaseException | None = None
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class Event(Record, Generic[T_co]):
+    """One push of the exchange, or a gap; always true, and iterable over its rows.
+
+    Example:
+        >>> orders = client.subscribe_orders()
+        >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+        >>> event = orders.get(timeout=5)
+        >>> event.stream, event.topic, event.index, event.gap, len(event.data)
+        (Stream('orders'), 'order.linear', 1, None, 1)
+        >>> [order.order_status for order in event]
+        [OrderStatus('New')]
+
+    Attributes:
+        stream: Which stream.
+        topic: The exchange's name of it; "" for a gap that is not one topic's.
+        data: The rows; () for a gap.
+        gap: What may be missing; None for a push.
+        id: The exchange's name of the push, not unique; holds the account id; None where it sent none, and for a gap.
+        created_at: When the exchange made it, by its clock; None where it did not tell, and for a gap.
+        received_at: When it was read, by this machine's clock (UTC).
+        received_ns: The same moment by `time.monotonic_ns`.
+        raw: The frame, byte for byte; b"" for gaps other than UNDECODABLE.
+        client: Name of the client that received it.
+        epoch: Number of the login that it came with: 1, 2, ...
+        index: Number within the subscription: 1, 2, 3, ... without holes, gaps included.
+    """
+
+    stream: Stream
+    topic: str
+    data: tuple[T_co, ...] = ()
+    gap: Gap | None = None
+    id: str | None = None
+    created_at: datetime | None = None
+    received_at: datetime
+    received_ns: int
+    raw: bytes = b""
+    client: str = ""
+    epoch: int = 0
+    index: int = 0
+
+    def __iter__(self) -> Iterator[T_co]:
+        """Go over the rows; over nothing for a gap."""
+        return iter(self.data)
+
+    def __repr__(self) -> str:
+        """Return stream, count and the beginning of the first row, or the gap: one short line, without the account id."""
+        if self.gap is not None:
+            return f"Event({self.stream}, {self.gap!r})"
+        count = "1 row" if len(self.data) == 1 else f"{len(self.data)} rows"
+        first = repr(self.data[0]) if self.data else "none"
+        return f"Event({self.stream}, {count}: {first if len(first) <= _LINE else first[:_LINE] + '...'})"
+
+    def numbered(self, index: int) -> Event[T_co]:
+        """Return this event as number *index* of a subscription; the library itself does it."""
+        copy: Event[T_co] = pushed(
+            self.stream,
+            self.topic,
+            self.data,
+            self.id,
+            self.created_at,
+            self.received_at,
+            self.received_ns,
+            self.raw,
+            self.client,
+            self.epoch,
+            self.gap,
+        )
+        number(copy, index)
+        return copy
+
+
+_EventDraft = draft_class(Event)
+
+
+def pushed(
+    stream: Stream,
+    topic: str,
+    data: tuple[Any, ...],
+    id: str | None,  # noqa: A002 - the exchange's name for it
+    created_at: datetime | None,
+    received_at: datetime,
+    received_ns: int,
+    raw: bytes,
+    client: str,
+    epoch: int,
+    gap: Gap | None = None,
+) -> Event[Any]:
+    """Return an event that has no number yet; a draft first, since one is made for every push."""
+    event = _EventDraft()
+    event.stream = stream
+    event.topic = topic
+    event.data = data
+    event.gap = gap
+    event.id = id
+    event.created_at = created_at
+    event.received_at = received_at
+    event.received_ns = received_ns
+    event.raw = raw
+    event.client = client
+    event.epoch = epoch
+    event.index = 0
+    event.__class__ = Event
+    return event  # type: ignore[no-any-return]
+
+
+number: Callable[[Event[Any], int], None] = vars(Event)["index"].__set__
+"""Gives an event its number, past what freezes it: while nobody has it but the one subscription that hands it over."""
+
+AnyEvent: TypeAlias = Event[BalanceUpdate] | Event[OrderUpdate] | Event[PositionUpdate] | Event[UserTradeUpdate]
+"""An event of any of the four streams: one ``queue.Queue[AnyEvent]`` can serve them all."""

@@ -1,0 +1,92 @@
+"""The base of updates, events and gaps: frozen, printed on one line, pickled by what they hold.
+
+A number is a `Decimal` with the exchange's own digits, a time an aware `datetime` in UTC, a word an open enum out of
+`bybit_sync.model.enums`. An attribute is None when the exchange left its key out or sent ``""``, its way to say "not
+set": that is never 0.
+
+Each attribute's metadata names its JSON key, and its kind where the type does not tell how it is written;
+`bybit_sync.decoding` reads both.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import attrs
+
+from bybit_sync.model.lazy_row import ReadOnly, Row, Wire
+from bybit_sync.text import quoted
+
+__all__ = ["NOTHING", "Record", "draft_class", "json_field", "lazy_wire", "mapping_field", "read_only", "shown"]
+
+ClassT = TypeVar("ClassT", bound=type[Any])
+
+NOTHING: Mapping[str, Any] = ReadOnly()
+
+
+def draft_class(cls: type[Any]) -> type[Any]:
+    """Return a class with the slots of *cls*, not frozen: an instance is filled, then made a *cls* through ``__class__``.
+
+    A frozen class fills a slot in about 60 ns, through ``object.__setattr__``; a draft in 5.
+    """
+    bases = getattr(cls, "__orig_bases__", cls.__bases__)
+    return types.new_class(f"{cls.__name__}Draft", bases, exec_body=lambda body: body.update(__slots__=cls.__slots__))
+
+
+def shown(value: object) -> str:
+    """Return *value* as a repr shows it: digits and times as they are read, the rest as Python writes it."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str):
+        return quoted(value)
+    return repr(dict(value) if isinstance(value, Mapping) else value)
+
+
+class Record:
+    """A frozen attrs class whose repr leaves out what says nothing, and whose read-only mappings pickle as dicts."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the class and every attribute that is set, on one line."""
+        fields = [field.name for field in attrs.fields(type(self)) if field.repr]  # type: ignore[arg-type]
+        told = [(name, getattr(self, name)) for name in fields if getattr(self, name) not in (None, (), NOTHING)]
+        return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in told)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how `pickle` and `copy` make it anew: from the arguments that are not None."""
+        fields = [field.name for field in attrs.fields(type(self))]  # type: ignore[arg-type]
+        told = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
+        plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in told.items()}
+        return _made_from, (type(self), plain)
+
+
+def _made_from(cls: type[Any], arguments: dict[str, Any]) -> Any:
+    return cls(**arguments)
+
+
+def read_only(mapping: Any) -> Any:
+    """Return *mapping* so that nobody can change it."""
+    return mapping if isinstance(mapping, (ReadOnly, Row)) else ReadOnly(mapping)
+
+
+def lazy_wire(cls: ClassT) -> ClassT:
+    """Let the `wire` of *cls* be read from its frame when somebody looks at it."""
+    setattr(cls, "wire", Wire(vars(cls)["wire"]))  # noqa: B010 - mypy takes it for the attribute of an instance
+    return cls
+
+
+def json_field(key: str, kind: str | None = None) -> Any:
+    """Declare an attribute that the exchange sends under *key* and may leave out."""
+    return attrs.field(default=None, metadata={"key": key, "kind": kind})
+
+
+def mapping_field() -> Any:
+    """Declare a mapping that is carried along, but says nothing about equality."""
+    return attrs.field(default=NOTHING, converter=read_only, eq=False, repr=False)
