@@ -15,14 +15,14 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.decoding import Decoded, Decoder, Reader
+from bybit_sync.decoding.parsing import Frame
+from bybit_sync.decoding.reader import Decoded, Decoder, Reader
 from bybit_sync.model.balances import BalanceUpdate, CoinBalance
 from bybit_sync.model.enums import AccountType, Category, LastLiquidityInd, OpenEnum, Side, TimeInForce
 from bybit_sync.model.events import Stream
 from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
-from bybit_sync.parsing import Frame
 
 __all__ = ["DECODER", "DIALECTS", "RENAMES", "V3", "V5", "WORDS", "Channel", "Dialect", "contract_account"]
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, NoReturn, Protocol
 
 from attrs import frozen
 
-from bybit_sync.leaves import moment
+from bybit_sync.decoding.values import moment
 from bybit_sync.redaction import Redactor
 from bybit_sync.text import printable
 

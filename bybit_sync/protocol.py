@@ -16,6 +16,7 @@ import attrs
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.correspondence import Correspondence
+from bybit_sync.decoding.parsing import Frame, Unreadable, parse
 from bybit_sync.dialects import Channel
 from bybit_sync.errors import ConnectionLost, ProtocolError
 from bybit_sync.heartbeat import Heartbeat
@@ -23,7 +24,6 @@ from bybit_sync.login import Login
 from bybit_sync.messages import Answer, Pong, Push, Request, opening, read
 from bybit_sync.model.events import Event, Gap, GapReason, Stream, pushed
 from bybit_sync.news import LoggedIn, News
-from bybit_sync.parsing import Frame, Unreadable, parse
 from bybit_sync.terms import Terms
 from bybit_sync.text import printable
 from bybit_sync.topics import Topics

@@ -188,7 +188,7 @@ def test_a_result_that_is_wrong_in_anything_is_refused(wrong: dict[str, object])
 def test_the_default_install_has_no_msgspec() -> None:
     """Blocked before the library is imported, so that it cannot be used by accident."""
     block = "from tests.benchmarks.contestants import block_speed; block_speed()"
-    script = f"{block}; from bybit_sync.parsing import PARSERS; print(*PARSERS)"
+    script = f"{block}; from bybit_sync.decoding.parsing import PARSERS; print(*PARSERS)"
     root = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.split() == ["json"]

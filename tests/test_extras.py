@@ -25,7 +25,7 @@ def without(package: str, script: str) -> str:
 
 def test_without_msgspec_frames_are_read_as_exactly() -> None:
     """The standard library's parser takes over: every number exact, every text as it came."""
-    read = f"from bybit_sync.parsing import PARSERS, parse; print(ascii(parse({FRAME!r})), *PARSERS)"
+    read = f"from bybit_sync.decoding.parsing import PARSERS, parse; print(ascii(parse({FRAME!r})), *PARSERS)"
     value, _, parsers = without("msgspec", read).rpartition("} ")
     assert parsers == "json"
     assert value == printed(read).rpartition("} ")[0]

@@ -17,10 +17,10 @@ from typing import Any, Final
 import attrs
 
 from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.decoding.parsing import Unreadable, parse
 from bybit_sync.errors import RecordingError
 from bybit_sync.messages import Pong, Push, read
 from bybit_sync.model.events import AnyEvent, Gap, Stream
-from bybit_sync.parsing import Unreadable, parse
 from bybit_sync.pings import Pings
 from bybit_sync.playback import replay
 from bybit_sync.recorded import Direction, Line, parts, read_recording

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from bybit_sync.decoding.parsing import Unreadable, parse
+from bybit_sync.decoding.values import moment
 from bybit_sync.errors import RestError, RestProtocolError
-from bybit_sync.leaves import moment
-from bybit_sync.parsing import Unreadable, parse
 from bybit_sync.rest.endpoints import Endpoint
 from bybit_sync.rest.failures import Refusal, of_code, of_status
 from bybit_sync.rest.queries import LONGEST_CURSOR

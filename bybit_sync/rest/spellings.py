@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from bybit_sync.decoding import Decoded
+from bybit_sync.decoding.parsing import Frame, Unreadable, parse
+from bybit_sync.decoding.reader import Decoded
 from bybit_sync.dialects import DECODER
 from bybit_sync.model.enums import Category
 from bybit_sync.model.positions import PositionUpdate
-from bybit_sync.parsing import Frame, Unreadable, parse
 from bybit_sync.rest.endpoints import Endpoint
 
 __all__ = ["NAMES", "decode_rows"]

@@ -11,16 +11,16 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.leaves import SCOPE, Leaf, Misfit, are_plain
+from bybit_sync.decoding.parsing import parse
+from bybit_sync.decoding.values import SCOPE, Leaf, Misfit, are_plain
 from bybit_sync.model.lazy_row import ReadOnly
 from bybit_sync.model.record import NOTHING, draft_class
-from bybit_sync.parsing import parse
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import quoted
 
 __all__ = ["Shapes", "Variables", "listed"]
 
-_LOG = get_logger(__name__)
+_LOG = get_logger("bybit_sync.shapes")
 
 # A peer that invents shapes can make neither the functions many, nor one of them long, nor have one written at every row, nor
 # keep out for good the shapes that come after its own.

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bybit_sync import PositionUpdate
-from bybit_sync.decoding import Decoder
+from bybit_sync.decoding.compiled import Shapes
+from bybit_sync.decoding.reader import Decoder
+from bybit_sync.decoding.values import Misfit
 from bybit_sync.dialects import DECODER, RENAMES, WORDS
-from bybit_sync.leaves import Misfit
-from bybit_sync.shapes import Shapes
 
 ROW = {"symbol": "BTCUSDT", "positionIdx": 0, "size": "1.50"}
 

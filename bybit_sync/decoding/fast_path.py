@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from bybit_sync.decoding.compiled import Shapes, listed
+from bybit_sync.decoding.parsing import Frame, scan
 from bybit_sync.model.lazy_row import Row
-from bybit_sync.parsing import Frame, scan
-from bybit_sync.shapes import Shapes, listed
 
 __all__ = ["Patterns"]
 

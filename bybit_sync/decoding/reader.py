@@ -14,12 +14,24 @@ import attrs
 from cattrs import BaseValidationError, Converter, IterableValidationError, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn, override
 
-from bybit_sync.leaves import ABSENT, LEAVES, Leaf, Misfit, defaulted, kind_of, maker, offending, optional, required, word
+from bybit_sync.decoding.compiled import Shapes
+from bybit_sync.decoding.fast_path import Patterns
+from bybit_sync.decoding.parsing import Frame, Unreadable
+from bybit_sync.decoding.values import (
+    ABSENT,
+    LEAVES,
+    Leaf,
+    Misfit,
+    defaulted,
+    kind_of,
+    maker,
+    offending,
+    optional,
+    required,
+    word,
+)
 from bybit_sync.model.enums import Category, LastLiquidityInd, OpenEnum
 from bybit_sync.model.lazy_row import Row
-from bybit_sync.parsing import Frame, Unreadable
-from bybit_sync.patterns import Patterns
-from bybit_sync.shapes import Shapes
 
 __all__ = ["Decoded", "Decoder", "Reader"]
 

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bybit_sync import V3, V5, Dialect, OpenEnum, Stream, to_dict
+from bybit_sync.decoding.parsing import PARSERS
 from bybit_sync.model import enums
-from bybit_sync.parsing import PARSERS
 from tests.documented_keys import COIN, DOCUMENTED, EXECUTION, ORDER, POSITION, Key
 
 # The same examples in every run; an example that fails is printed and can be kept.
