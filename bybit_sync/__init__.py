@@ -35,7 +35,6 @@ from bybit_sync._version import __version__
 if TYPE_CHECKING:
     from bybit_sync.client import Client
     from bybit_sync.config.environments import ENVIRONMENTS, Environment
-    from bybit_sync.dialects import DIALECTS, V3, V5, Dialect
     from bybit_sync.errors import (
         AuthenticationError,
         BybitSyncError,
@@ -98,6 +97,7 @@ if TYPE_CHECKING:
     from bybit_sync.playback import replay
     from bybit_sync.recording import Recorder
     from bybit_sync.rsa import rsa_signer
+    from bybit_sync.session.dialects import DIALECTS, V3, V5, Dialect
     from bybit_sync.status import Health, State, StatusChange
     from bybit_sync.subscription import Subscription, SubscriptionHealth, SubscriptionState
 
@@ -189,7 +189,6 @@ if not TYPE_CHECKING:
     _HOMES = (
         "bybit_sync.client",
         "bybit_sync.config.environments",
-        "bybit_sync.dialects",
         "bybit_sync.errors",
         "bybit_sync.model.balances",
         "bybit_sync.model.enums",
@@ -203,6 +202,7 @@ if not TYPE_CHECKING:
         "bybit_sync.playback",
         "bybit_sync.recording",
         "bybit_sync.rsa",
+        "bybit_sync.session.dialects",
         "bybit_sync.status",
         "bybit_sync.subscription",
     )

@@ -20,10 +20,8 @@ from bybit_sync.config.arguments import not_negative, plain_callable, positive, 
 from bybit_sync.config.environments import ENVIRONMENTS, Environment
 from bybit_sync.config.timings import Timings
 from bybit_sync.connection import Connection, Settings
-from bybit_sync.dialects import DIALECTS, Dialect
 from bybit_sync.errors import ConfigurationError, ConnectTimeout, again
 from bybit_sync.logs import ClientLog
-from bybit_sync.messages import Credentials, hmac_signer
 from bybit_sync.model.balances import BalanceUpdate
 from bybit_sync.model.events import Event, Stream
 from bybit_sync.model.orders import OrderUpdate
@@ -33,9 +31,11 @@ from bybit_sync.outlet import EventQueue, Outlet
 from bybit_sync.pacing import Backoff, ConnectLimit
 from bybit_sync.proxy import Proxy
 from bybit_sync.recording import Recorder
+from bybit_sync.session.config import Terms
+from bybit_sync.session.dialects import DIALECTS, Dialect
+from bybit_sync.session.messages import Credentials, hmac_signer
 from bybit_sync.status import Health, State, StatusChange
 from bybit_sync.subscription import Subscription
-from bybit_sync.terms import Terms
 from bybit_sync.threads.waiting import check_clock
 
 if TYPE_CHECKING:

@@ -26,19 +26,19 @@ from bybit_sync.config.environments import Environment
 from bybit_sync.config.timings import Timings
 from bybit_sync.errors import ClientClosed, ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused, again
 from bybit_sync.logs import ClientLog
-from bybit_sync.messages import Credentials
 from bybit_sync.model.events import Event
-from bybit_sync.news import Confirmed, Live, LoggedIn, News, Rejected
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
-from bybit_sync.protocol import Session
 from bybit_sync.proxy import Proxy
 from bybit_sync.recording import Recorder
 from bybit_sync.roster import Roster
+from bybit_sync.session.config import Terms
+from bybit_sync.session.events import Confirmed, Live, LoggedIn, News, Rejected
+from bybit_sync.session.messages import Credentials
+from bybit_sync.session.session import Session
 from bybit_sync.signing import Clerk
 from bybit_sync.status import Health, Notifier, Situation, State, StatusChange
 from bybit_sync.subscription import CallbackThread, Subscription
-from bybit_sync.terms import Terms
 from bybit_sync.threads.fair_lock import Floor
 from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waiting import Flag, join, start_thread, wait_for

@@ -13,22 +13,22 @@ from bybit_sync.buffer import Overflow
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.arguments import positive, refuse
 from bybit_sync.config.timings import Timings
-from bybit_sync.correspondence import Correspondence
-from bybit_sync.dialects import DIALECTS, Channel
 from bybit_sync.errors import BybitSyncError, ConnectionLost
-from bybit_sync.login import Login
 from bybit_sync.logs import ClientLog
-from bybit_sync.messages import Request
 from bybit_sync.model.enums import Category
 from bybit_sync.model.events import AnyEvent, Event, Stream
-from bybit_sync.news import Confirmed, LoggedIn, News, Rejected
 from bybit_sync.outlet import EventQueue, Outlet
-from bybit_sync.protocol import Session
 from bybit_sync.recorded import Direction, Line, Source, read_recording
 from bybit_sync.roster import Roster
+from bybit_sync.session.config import Terms
+from bybit_sync.session.dialects import DIALECTS, Channel
+from bybit_sync.session.events import Confirmed, LoggedIn, News, Rejected
+from bybit_sync.session.login import Login
+from bybit_sync.session.messages import Request
+from bybit_sync.session.requests import Correspondence
+from bybit_sync.session.session import Session
+from bybit_sync.session.topics import Standing, Topic, Topics, Wish
 from bybit_sync.subscription import Subscription, SubscriptionState
-from bybit_sync.terms import Terms
-from bybit_sync.topics import Standing, Topic, Topics, Wish
 
 __all__ = ["replay"]
 

@@ -17,10 +17,10 @@ from typing import IO, Any, Final, NamedTuple, Protocol, TextIO
 from bybit_sync.clock import Moment
 from bybit_sync.config.arguments import refuse, whole
 from bybit_sync.errors import ConfigurationError, RecordingError, describe
-from bybit_sync.messages import Request, write
 from bybit_sync.recorded import BEGINNING, Direction, Line, next_part, print_line
 from bybit_sync.scrubbing import Scrubber
-from bybit_sync.terms import Terms
+from bybit_sync.session.config import Terms
+from bybit_sync.session.messages import Request, write
 from bybit_sync.threads.waiting import join
 
 __all__ = ["Recorder"]

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, settings
 
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.timings import Timings
-from bybit_sync.dialects import V5, Dialect
-from bybit_sync.messages import Request
 from bybit_sync.model.events import Event, Stream
-from bybit_sync.news import News
-from bybit_sync.protocol import Session
-from bybit_sync.terms import Terms
+from bybit_sync.session.config import Terms
+from bybit_sync.session.dialects import V5, Dialect
+from bybit_sync.session.events import News
+from bybit_sync.session.messages import Request
+from bybit_sync.session.session import Session
 
 # A busy machine is no reason to fail.
 steady: Final = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -55,22 +55,13 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "cli.headline": "cli",
     "cli.place": "cli",
     "connection": "engine",
-    "correspondence": "session",
-    "dialects": "session",
     "dialing": "network",
-    "heartbeat": "session",
-    "login": "session",
-    "messages": "session",
-    "news": "session",
     "outage": "engine",
     "outlet": "delivery",
     "pacing": "engine",
-    "pings": "session",
     "playback": "recording",
-    "protocol": "session",
     "proxy": "network",
     "recorded": "recording",
-    "refusals": "session",
     "roster": "delivery",
     "rsa": "signing",
     "scrubbing": "recording",
@@ -94,8 +85,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "simulator.secure": "simulator.server",
     "simulator.shell": "simulator.server_command",
     "simulator.story": "simulator.demo_trades",
-    "terms": "session",
-    "topics": "session",
     "transport": "network",
     "wire": "network",
 }
@@ -212,7 +201,7 @@ OF_THE_LIBRARY: Final[Mapping[str, frozenset[str]]] = {
 }
 
 # The only modules that may name a dialect: the table of what differs between two of them, and the default of an argument.
-NAMES_DIALECTS: Final = {"dialects", "client"}
+NAMES_DIALECTS: Final = {"session.dialects", "client"}
 
 
 # --- reading the source ---

@@ -39,7 +39,7 @@ from bybit_sync.buffer import Buffer
 from bybit_sync.connection import Connection
 from bybit_sync.logs import ClientLog
 from bybit_sync.pacing import Turnstile, turnstile
-from bybit_sync.protocol import Session
+from bybit_sync.session.session import Session
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.status import Notifier, Situation
 from bybit_sync.threads.waiting import start_thread

@@ -7,7 +7,7 @@ from typing import Final
 
 from bybit_sync.cli import options
 from bybit_sync.cli.watch import watch
-from bybit_sync.dialects import DIALECTS
+from bybit_sync.session.dialects import DIALECTS
 
 __all__ = ["add"]
 

@@ -19,11 +19,11 @@ import attrs
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.decoding.parsing import Unreadable, parse
 from bybit_sync.errors import RecordingError
-from bybit_sync.messages import Pong, Push, read
 from bybit_sync.model.events import AnyEvent, Gap, Stream
-from bybit_sync.pings import Pings
 from bybit_sync.playback import replay
 from bybit_sync.recorded import Direction, Line, parts, read_recording
+from bybit_sync.session.messages import Pong, Push, read
+from bybit_sync.session.pings import Pings
 
 __all__ = ["Figures", "Topic", "figures_of", "percentile"]
 

@@ -20,12 +20,12 @@ from bybit_sync.client import Client
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.environments import host_and_port
 from bybit_sync.decoding.parsing import Unreadable, parse
-from bybit_sync.dialects import DIALECTS
 from bybit_sync.dialing import dial
 from bybit_sync.errors import BybitSyncError, ConnectionFailed, ConnectionLost, ProtocolError, SubscriptionRejected, TLSError
-from bybit_sync.messages import Pong, read
 from bybit_sync.model.events import Stream
 from bybit_sync.proxy import Proxy
+from bybit_sync.session.dialects import DIALECTS
+from bybit_sync.session.messages import Pong, read
 from bybit_sync.text import printable
 from bybit_sync.threads.waker import Bell
 from bybit_sync.transport import Transport, open_websocket

@@ -13,8 +13,8 @@ from typing import Final
 
 from bybit_sync.cli.exits import described
 from bybit_sync.config.environments import ENVIRONMENTS
-from bybit_sync.dialects import DIALECTS
 from bybit_sync.model.events import Stream
+from bybit_sync.session.dialects import DIALECTS
 
 __all__ = [
     "SCENARIOS",

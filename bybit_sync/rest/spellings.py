@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from bybit_sync.decoding.parsing import Frame, Unreadable, parse
 from bybit_sync.decoding.reader import Decoded
-from bybit_sync.dialects import DECODER
 from bybit_sync.model.enums import Category
 from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.rest.endpoints import Endpoint
+from bybit_sync.session.dialects import DECODER
 
 __all__ = ["NAMES", "decode_rows"]
 

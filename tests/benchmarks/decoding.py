@@ -19,8 +19,8 @@ from typing import Any
 
 from bybit_sync import V5, PositionUpdate, Stream
 from bybit_sync.decoding.parsing import PARSERS, Frame
-from bybit_sync.dialects import DECODER, Channel
-from bybit_sync.messages import opening
+from bybit_sync.session.dialects import DECODER, Channel
+from bybit_sync.session.messages import opening
 from tests.benchmarks.payloads import Market
 
 ROWS = 4_000

@@ -11,7 +11,7 @@ from bybit_sync import PositionUpdate
 from bybit_sync.decoding.compiled import Shapes
 from bybit_sync.decoding.reader import Decoder
 from bybit_sync.decoding.values import Misfit
-from bybit_sync.dialects import DECODER, RENAMES, WORDS
+from bybit_sync.session.dialects import DECODER, RENAMES, WORDS
 
 ROW = {"symbol": "BTCUSDT", "positionIdx": 0, "size": "1.50"}
 

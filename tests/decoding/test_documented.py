@@ -12,8 +12,8 @@ import attrs
 import pytest
 
 from bybit_sync import V3, V5, BalanceUpdate, CoinBalance, Dialect, PositionUpdate, Stream
-from bybit_sync.dialects import RENAMES
 from bybit_sync.model import enums as vocabularies
+from bybit_sync.session.dialects import RENAMES
 from tests.documented_keys import COIN, DOCUMENTED, EXECUTION, ORDER, POSITION, Key
 
 # Attributes whose names are not their key's: one meaning under two keys, and the list of coins.

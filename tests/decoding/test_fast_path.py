@@ -15,11 +15,11 @@ from bybit_sync.decoding import fast_path as patterns
 from bybit_sync.decoding.fast_path import Patterns
 from bybit_sync.decoding.parsing import PARSERS, Frame, Unreadable, parse
 from bybit_sync.decoding.reader import Decoder, Reader
-from bybit_sync.dialects import RENAMES, WORDS
 from bybit_sync.model.balances import BalanceUpdate
 from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
+from bybit_sync.session.dialects import RENAMES, WORDS
 from tests.benchmarks.payloads import Market, compact
 from tests.talking import steady
 

@@ -14,7 +14,7 @@ import pytest
 from bybit_sync import V3, V5, BalanceUpdate, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate, to_dict
 from bybit_sync.decoding import parsing
 from bybit_sync.decoding.parsing import PARSERS, Unreadable
-from bybit_sync.dialects import Channel
+from bybit_sync.session.dialects import Channel
 from tests.benchmarks.payloads import Market, compact
 from tests.documented_keys import DOCUMENTED
 

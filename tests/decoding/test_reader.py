@@ -18,7 +18,7 @@ from cattrs import ClassValidationError
 from bybit_sync import V3, V5, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
 from bybit_sync.decoding.parsing import PARSERS, Unreadable
 from bybit_sync.decoding.values import moment
-from bybit_sync.dialects import DECODER, Channel
+from bybit_sync.session.dialects import DECODER, Channel
 
 POSITIONS = V5.channels(Stream.POSITIONS, None)[0]
 ORDERS = V5.channels(Stream.ORDERS, None)[0]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bybit_sync import Event
-from bybit_sync.dialects import DIALECTS
 from bybit_sync.model.events import Stream
+from bybit_sync.session.dialects import DIALECTS
 from tests import peers
 from tests.delivery.record import Frame
 from tests.delivery.steps import Garbage, Message, Push, Spoilt, Stray

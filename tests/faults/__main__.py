@@ -37,7 +37,7 @@ TESTS: Final = (
     "tests/delivery",
     "tests/test_leaks.py",
     "tests/test_fuzz.py",
-    "tests/test_walk.py",
+    "tests/session/test_walk.py",
 )
 PACKAGES: Final = ("bybit-sync", "websocket-client", "attrs", "cattrs", "msgspec", "pybit", "pytest", "hypothesis")
 

@@ -24,8 +24,8 @@ from bybit_sync.clock import ExchangeClock
 from bybit_sync.connection import Connection
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Patience
-from bybit_sync.protocol import Session
 from bybit_sync.roster import Roster
+from bybit_sync.session.session import Session
 from bybit_sync.signing import Clerk
 from bybit_sync.status import Situation
 from bybit_sync.subscription import Subscription

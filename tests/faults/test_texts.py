@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from bybit_sync import AuthenticationError, ConnectTimeout, SubscriptionRejected
-from bybit_sync.messages import LONGEST_TEXT, Answer, Push, Stranger, read
-from bybit_sync.protocol import SHAPES_REMEMBERED
-from bybit_sync.refusals import understand
+from bybit_sync.session.messages import LONGEST_TEXT, Answer, Push, Stranger, read
+from bybit_sync.session.refusals import understand
+from bybit_sync.session.session import SHAPES_REMEMBERED
 from tests.conftest import KEY
 from tests.faults.canaries import canaries_in, rendered
 from tests.faults.conftest import Play

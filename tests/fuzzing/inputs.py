@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from bybit_sync.dialects import V3, V5
+from bybit_sync.session.dialects import V3, V5
 
 TOKENS: Final = [
     *(b"", b"null", b"true", b"-1", b"0", b"NaN", b"1e999", b"1E-999999999", b"Infinity", b"{}", b"[]", b'""', b'"', b"\\"),

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from bybit_sync import to_dict
-from bybit_sync.messages import Answer, Pong, Push, Stranger
 from bybit_sync.model.events import Event, GapReason
+from bybit_sync.session.messages import Answer, Pong, Push, Stranger
 
 
 def check_news(news: Any) -> None:

@@ -17,10 +17,10 @@ from bybit_sync import to_dict
 from bybit_sync.config.environments import Environment
 from bybit_sync.decoding.parsing import PARSERS, Unreadable, parse
 from bybit_sync.decoding.reader import Reader
-from bybit_sync.dialects import RENAMES, V3, V5
 from bybit_sync.errors import AuthenticationError, ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
-from bybit_sync.messages import Credentials, Request, read, write
 from bybit_sync.model.events import Event, Stream
+from bybit_sync.session.dialects import RENAMES, V3, V5
+from bybit_sync.session.messages import Credentials, Request, read, write
 from bybit_sync.transport import Transport, _Link, _upgrade
 from tests import peers
 from tests.fuzzing.inputs import OTHERS, ROW, TOKENS, TOPICS, pushed

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bybit_sync.decoding.parsing import Frame
-from bybit_sync.dialects import V5
 from bybit_sync.model.balances import BalanceUpdate
 from bybit_sync.model.enums import AccountType
 from bybit_sync.model.events import Stream
+from bybit_sync.session.dialects import V5
 
 COINS = [{"coin": "BTC", "equity": "0.5"}, {"coin": "USDT", "equity": "10"}]
 ACCOUNTS = [{"accountType": "UNIFIED", "coin": COINS}, {"accountType": "CONTRACT", "totalEquity": "7", "coin": []}]

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from bybit_sync.config.environments import Environment
-from bybit_sync.messages import hmac_signer
 from bybit_sync.rest.hosts import rest_host
 from bybit_sync.rest.limits import HostLimits
 from bybit_sync.rest.reader import RestReader
 from bybit_sync.rest.signing import RestSigner
+from bybit_sync.session.messages import hmac_signer
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET
 

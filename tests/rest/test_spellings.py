@@ -9,10 +9,10 @@ import attrs
 import pytest
 
 from bybit_sync import Category, OrderUpdate
-from bybit_sync.dialects import V5
 from bybit_sync.model.events import Stream
 from bybit_sync.rest.endpoints import EXECUTIONS, OPEN_ORDERS, ORDER_HISTORY, POSITIONS, WALLET, Endpoint
 from bybit_sync.rest.spellings import decode_rows
+from bybit_sync.session.dialects import V5
 
 STREAMS = {
     POSITIONS: Stream.POSITIONS,

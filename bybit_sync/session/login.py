@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import Enum
 
 from bybit_sync.clock import ExchangeClock, Moment
-from bybit_sync.correspondence import Correspondence
 from bybit_sync.errors import AuthenticationError, ConnectionLost
-from bybit_sync.messages import Answer
-from bybit_sync.refusals import Meaning, Refusal, understand
-from bybit_sync.terms import Terms
+from bybit_sync.session.config import Terms
+from bybit_sync.session.messages import Answer
+from bybit_sync.session.refusals import Meaning, Refusal, understand
+from bybit_sync.session.requests import Correspondence
 from bybit_sync.text import printable
 
 __all__ = ["Login"]

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from bybit_sync.dialects import V3
 from bybit_sync.errors import ConnectionLost, ProtocolError
-from bybit_sync.messages import Request
 from bybit_sync.model.events import Stream
-from bybit_sync.news import Confirmed, Rejected
+from bybit_sync.session.dialects import V3
+from bybit_sync.session.events import Confirmed, Rejected
+from bybit_sync.session.messages import Request
 from tests.talking import Talk, names, order
 
 ORDERS, POSITIONS, BALANCES = Stream.ORDERS, Stream.POSITIONS, Stream.BALANCES

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.errors import ConnectionLost
-from bybit_sync.messages import Request
 from bybit_sync.model.events import Event, Stream
-from bybit_sync.news import Confirmed, Live, News
+from bybit_sync.session.events import Confirmed, Live, News
+from bybit_sync.session.messages import Request
 from tests.talking import Talk, steady
 
 TOPICS = {Stream.ORDERS: ("order.linear", "order.inverse"), Stream.BALANCES: ("wallet",)}

@@ -15,18 +15,18 @@ from typing import Any, Final
 import attrs
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
-from bybit_sync.correspondence import Correspondence
 from bybit_sync.decoding.parsing import Frame, Unreadable, parse
-from bybit_sync.dialects import Channel
 from bybit_sync.errors import ConnectionLost, ProtocolError
-from bybit_sync.heartbeat import Heartbeat
-from bybit_sync.login import Login
-from bybit_sync.messages import Answer, Pong, Push, Request, opening, read
 from bybit_sync.model.events import Event, Gap, GapReason, Stream, pushed
-from bybit_sync.news import LoggedIn, News
-from bybit_sync.terms import Terms
+from bybit_sync.session.config import Terms
+from bybit_sync.session.dialects import Channel
+from bybit_sync.session.events import LoggedIn, News
+from bybit_sync.session.heartbeat import Heartbeat
+from bybit_sync.session.login import Login
+from bybit_sync.session.messages import Answer, Pong, Push, Request, opening, read
+from bybit_sync.session.requests import Correspondence
+from bybit_sync.session.topics import Topics
 from bybit_sync.text import printable
-from bybit_sync.topics import Topics
 
 __all__ = ["Session"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bybit_sync.messages import Answer, Request
+from bybit_sync.session.messages import Answer, Request
 
 __all__ = ["Correspondence"]
 

@@ -9,14 +9,14 @@ from typing import Any, Final
 from attrs import Factory, define
 
 from bybit_sync.clock import Moment
-from bybit_sync.correspondence import Correspondence
-from bybit_sync.dialects import Channel
 from bybit_sync.errors import ConnectionLost, ProtocolError, SubscriptionRejected
-from bybit_sync.messages import Answer, Request
 from bybit_sync.model.events import Event, Stream
-from bybit_sync.news import Confirmed, Live, News, Rejected
-from bybit_sync.refusals import misses_login
-from bybit_sync.terms import Terms
+from bybit_sync.session.config import Terms
+from bybit_sync.session.dialects import Channel
+from bybit_sync.session.events import Confirmed, Live, News, Rejected
+from bybit_sync.session.messages import Answer, Request
+from bybit_sync.session.refusals import misses_login
+from bybit_sync.session.requests import Correspondence
 from bybit_sync.text import printable
 
 __all__ = ["Topic", "Topics", "Wish"]

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from bybit_sync import DIALECTS, V3, V5, AccountType, CoinBalance, Dialect, Side, Stream, TimeInForce
-from bybit_sync.dialects import RENAMES, WORDS, contract_account
+from bybit_sync.session.dialects import RENAMES, WORDS, contract_account
 
 
 def topics(dialect: Dialect, categories: tuple[str, ...] | None) -> dict[str, list[str]]:

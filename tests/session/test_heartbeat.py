@@ -6,7 +6,7 @@ import pytest
 
 from bybit_sync.errors import ConnectionLost
 from bybit_sync.model.events import Stream
-from bybit_sync.pings import Echo, Pings
+from bybit_sync.session.pings import Echo, Pings
 from tests.talking import NOON, Talk, at, order
 
 

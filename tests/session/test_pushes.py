@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from bybit_sync import V5, protocol, topics
+from bybit_sync import V5
 from bybit_sync.errors import ProtocolError
 from bybit_sync.model.events import Event, GapReason, Stream
-from bybit_sync.news import News
+from bybit_sync.session import session as protocol
+from bybit_sync.session import topics
+from bybit_sync.session.events import News
 from tests.benchmarks.payloads import Market, compact
 from tests.talking import NOON, Talk, milliseconds, names, order
 

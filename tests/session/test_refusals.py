@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bybit_sync.refusals import REFUSALS, Meaning, understand
+from bybit_sync.session.refusals import REFUSALS, Meaning, understand
 
 CLOCK, CROWDED, BUSY, PLAIN = Meaning.CLOCK, Meaning.CROWDED, Meaning.BUSY, Meaning.PLAIN
 

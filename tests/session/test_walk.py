@@ -18,10 +18,10 @@ from attrs import Factory, define
 
 from bybit_sync.config.timings import Timings
 from bybit_sync.errors import AuthenticationError, ConnectionLost, ProtocolError
-from bybit_sync.messages import Request
 from bybit_sync.model.events import Event, GapReason, Stream
-from bybit_sync.news import Confirmed, Live, News, Rejected
-from bybit_sync.protocol import Session
+from bybit_sync.session.events import Confirmed, Live, News, Rejected
+from bybit_sync.session.messages import Request
+from bybit_sync.session.session import Session
 from tests.faults.conftest import wants
 from tests.talking import Talk
 

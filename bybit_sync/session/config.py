@@ -8,8 +8,8 @@ from collections.abc import Callable
 from attrs import frozen
 
 from bybit_sync.config.timings import Timings
-from bybit_sync.dialects import Dialect
 from bybit_sync.errors import ProtocolError
+from bybit_sync.session.dialects import Dialect
 
 __all__ = ["Terms"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bybit_sync.clock import Moment
 from bybit_sync.config.timings import Timings
-from bybit_sync.pings import Pings
+from bybit_sync.session.pings import Pings
 
 __all__ = ["Heartbeat"]
 
