@@ -27,9 +27,9 @@ from bybit_sync.model.events import Event, Stream
 from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
+from bybit_sync.network.proxy import Proxy
 from bybit_sync.outlet import EventQueue, Outlet
 from bybit_sync.pacing import Backoff, ConnectLimit
-from bybit_sync.proxy import Proxy
 from bybit_sync.recording import Recorder
 from bybit_sync.session.config import Terms
 from bybit_sync.session.dialects import DIALECTS, Dialect

@@ -27,9 +27,11 @@ from bybit_sync.config.timings import Timings
 from bybit_sync.errors import ClientClosed, ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
+from bybit_sync.network.proxy import Proxy
+from bybit_sync.network.websocket import Transport, open_websocket
+from bybit_sync.network.wire import bare, reason_of
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
-from bybit_sync.proxy import Proxy
 from bybit_sync.recording import Recorder
 from bybit_sync.roster import Roster
 from bybit_sync.session.config import Terms
@@ -43,8 +45,6 @@ from bybit_sync.threads.fair_lock import Floor
 from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waiting import Flag, join, start_thread, wait_for
 from bybit_sync.threads.waker import Bell
-from bybit_sync.transport import Transport, open_websocket
-from bybit_sync.wire import bare, reason_of
 
 __all__ = ["Connection", "Settings"]
 

@@ -23,9 +23,9 @@ import pytest
 
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ProtocolError
+from bybit_sync.network.websocket import Transport, open_websocket
+from bybit_sync.network.wire import Watch, Wire
 from bybit_sync.threads.waker import Bell
-from bybit_sync.transport import Transport, open_websocket
-from bybit_sync.wire import Watch, Wire
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 

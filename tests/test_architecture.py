@@ -55,12 +55,10 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "cli.headline": "cli",
     "cli.place": "cli",
     "connection": "engine",
-    "dialing": "network",
     "outage": "engine",
     "outlet": "delivery",
     "pacing": "engine",
     "playback": "recording",
-    "proxy": "network",
     "recorded": "recording",
     "roster": "delivery",
     "rsa": "signing",
@@ -85,8 +83,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "simulator.secure": "simulator.server",
     "simulator.shell": "simulator.server_command",
     "simulator.story": "simulator.demo_trades",
-    "transport": "network",
-    "wire": "network",
 }
 
 # Mistakes that are known and wait to be mended, in the words of the rules below. Nothing may be added.
@@ -108,10 +104,10 @@ TO_MEND: Final[frozenset[str]] = frozenset(
 
 # Which modules may import what is not in the standard library. `attrs` may be imported everywhere.
 DOORS: Final[Mapping[str, frozenset[str]]] = {
-    "websocket": frozenset({"transport"}),
+    "websocket": frozenset({"network.websocket"}),
     "cattrs": frozenset({"decoding.reader"}),
     "msgspec": frozenset({"decoding.parsing"}),
-    "python_socks": frozenset({"proxy"}),
+    "python_socks": frozenset({"network.proxy"}),
     "cryptography": frozenset({"rsa"}),
     "rich": frozenset({"cli.screen"}),
     "matplotlib": frozenset({"cli.plot"}),

@@ -24,8 +24,8 @@ from bybit_sync import (
 from bybit_sync.simulator import Account, Exchange
 from tests.faults.exchange import Exchange as Script
 from tests.faults.exchange import Message, Talk, answer, serve
+from tests.network.test_proxy import relay
 from tests.peers import Line, Peer
-from tests.test_dialing_proxy import relay
 from tests.test_subscribing import in_background
 
 

@@ -22,8 +22,8 @@ import pytest
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import BybitSyncError, ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
 from bybit_sync.model.events import Stream
+from bybit_sync.network.websocket import Transport, _Link, _upgrade
 from bybit_sync.session.dialects import V3, V5, Dialect
-from bybit_sync.transport import Transport, _Link, _upgrade
 from tests.faults.conftest import wants
 from tests.faults.rows import COUNT
 from tests.fuzzing.inputs import OTHERS, ROW, TOKENS, TOPICS, pushed

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import pytest
 
-from bybit_sync import transport
 from bybit_sync.decoding import parsing
 from bybit_sync.decoding.reader import Decoded, Reader
+from bybit_sync.network import websocket as transport
+from bybit_sync.network.wire import Head, Wire
 from bybit_sync.session import session as protocol
-from bybit_sync.wire import Head, Wire
 from tests.fuzzing.__main__ import NAMES
 from tests.fuzzing.targets import TARGETS
 

@@ -20,15 +20,15 @@ from bybit_sync.client import Client
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.environments import host_and_port
 from bybit_sync.decoding.parsing import Unreadable, parse
-from bybit_sync.dialing import dial
 from bybit_sync.errors import BybitSyncError, ConnectionFailed, ConnectionLost, ProtocolError, SubscriptionRejected, TLSError
 from bybit_sync.model.events import Stream
-from bybit_sync.proxy import Proxy
+from bybit_sync.network.dialing import dial
+from bybit_sync.network.proxy import Proxy
+from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.session.dialects import DIALECTS
 from bybit_sync.session.messages import Pong, read
 from bybit_sync.text import printable
 from bybit_sync.threads.waker import Bell
-from bybit_sync.transport import Transport, open_websocket
 
 __all__ = ["Outcome", "inspect"]
 

@@ -1,7 +1,7 @@
 """GETs over HTTPS: the only file that knows urllib3.
 
 urllib3 speaks HTTP; names, proxies, TLS, deadlines and interruptions are those of the websocket, because the connections are
-made by the same `bybit_sync.dialing.dial`. No redirect is followed, nothing is tried again, and no cookie is kept.
+made by the same `bybit_sync.network.dialing.dial`. No redirect is followed, nothing is tried again, and no cookie is kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bybit_sync._version import __version__
 from bybit_sync.config.environments import Environment
-from bybit_sync.dialing import dial
 from bybit_sync.errors import (
     BybitSyncError,
     ClientClosed,
@@ -30,12 +29,13 @@ from bybit_sync.errors import (
     RestUnavailable,
     TLSError,
 )
-from bybit_sync.proxy import Proxy
+from bybit_sync.network.dialing import dial
+from bybit_sync.network.proxy import Proxy
+from bybit_sync.network.wire import Wire, bare
 from bybit_sync.redaction import get_logger
 from bybit_sync.rest.answers import Response
 from bybit_sync.rest.endpoints import Endpoint
 from bybit_sync.threads.waker import Bell
-from bybit_sync.wire import Wire, bare
 
 try:
     from urllib3.connection import HTTPConnection

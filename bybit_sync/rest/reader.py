@@ -22,7 +22,7 @@ from bybit_sync.errors import (
     RestUnavailable,
     describe,
 )
-from bybit_sync.proxy import Proxy
+from bybit_sync.network.proxy import Proxy
 from bybit_sync.redaction import get_logger
 from bybit_sync.rest.answers import Answer, Response, read_answer
 from bybit_sync.rest.connections import ConnectionPool

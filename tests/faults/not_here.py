@@ -23,7 +23,7 @@ class Elsewhere:
 
 NOT_HERE: Final[Mapping[int, Elsewhere]] = {
     23: Elsewhere(
-        "tests/test_dialing_tls.py::test_key_update_in_mid_stream_is_invisible",
+        "tests/network/test_tls.py::test_key_update_in_mid_stream_is_invisible",
         "`openssl s_server` changes its keys in mid-stream, but only a person or a test at its keyboard could answer a login",
     ),
 }

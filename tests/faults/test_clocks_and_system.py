@@ -27,8 +27,8 @@ from tests.faults.partition import Partition, _ip
 from tests.faults.rows import OVER_CABLE, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.faults.test_upgrade import HASTY
+from tests.network.test_proxy import HttpProxy
 from tests.peers import Line, Peer, plays
-from tests.test_dialing_proxy import HttpProxy
 from tests.test_processes import wait_until_asleep
 
 # --- clocks ---

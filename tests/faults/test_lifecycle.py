@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
-import bybit_sync.transport
+import bybit_sync.network.websocket
 from bybit_sync import Backoff, ClientClosed, ConnectionFailed, Event, GapReason, State, StatusChange, SubscriptionClosed
 from bybit_sync.clock import ExchangeClock
 from bybit_sync.connection import Connection
+from bybit_sync.network.websocket import Transport
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Patience
 from bybit_sync.roster import Roster
@@ -30,7 +31,6 @@ from bybit_sync.signing import Clerk
 from bybit_sync.status import Situation
 from bybit_sync.subscription import Subscription
 from bybit_sync.threads.waker import Bell
-from bybit_sync.transport import Transport
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.conftest import Play
@@ -469,7 +469,7 @@ PLACES: dict[Any, str] = {
     Situation: "change",
     Clerk: "write",
     Bell: "silence",
-    bybit_sync.transport: "dial _upgrade",
+    bybit_sync.network.websocket: "dial _upgrade",
 }
 """Where a bug of ours may strike: methods, and functions, that the connection thread comes through."""
 

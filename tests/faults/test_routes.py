@@ -19,9 +19,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-from bybit_sync import Backoff, ConnectionFailed, ConnectionLost, ConnectLimit, ConnectTimeout, State, dialing, pacing
+from bybit_sync import Backoff, ConnectionFailed, ConnectionLost, ConnectLimit, ConnectTimeout, State, pacing
 from bybit_sync.config.timings import Timings
 from bybit_sync.logs import ClientLog
+from bybit_sync.network import dialing
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Patience, Turnstile
 from tests.conftest import KEY, SECRET, open_descriptors, threads_of

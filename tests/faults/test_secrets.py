@@ -32,7 +32,7 @@ from bybit_sync import (
     TLSError,
     to_dict,
 )
-from bybit_sync.wire import Wire
+from bybit_sync.network.wire import Wire
 from tests.conftest import KEY, SECRET
 from tests.faults import pace
 from tests.faults.canaries import PASSWORD, canaries_in, rendered, secrets_in
@@ -55,9 +55,9 @@ from tests.faults.pace import patience, seconds
 from tests.faults.rows import PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.faults.test_upgrade import HASTY
+from tests.network.test_proxy import HttpProxy
+from tests.network.test_websocket import answers
 from tests.peers import CLOSE, Line, Peer, frame
-from tests.test_dialing_proxy import HttpProxy
-from tests.test_transport import answers
 
 # --- scripts of exchanges and others that repeat what they were told ---
 

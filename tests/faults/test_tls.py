@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 import trustme
 
-from bybit_sync import ConnectionFailed, State, TLSError, dialing
+from bybit_sync import ConnectionFailed, State, TLSError
 from bybit_sync.config.timings import Timings
+from bybit_sync.network import dialing
 from tests.faults.conftest import Play
 from tests.faults.exchange import Talk, every, hang_up, order, push_next, push_order, say
 from tests.faults.pace import seconds, within
 from tests.faults.rows import row
 from tests.faults.scene import Net, Scene
+from tests.network.test_tls import old_tls
 from tests.peers import Line, Script, plays
-from tests.test_dialing_tls import old_tls
 
 OVER_TLS = pytest.mark.parametrize("net", ["tls"], indirect=True)
 NOW = datetime.now(timezone.utc)
@@ -315,7 +316,7 @@ def test_a_descriptor_limit_at_the_first_tls_connection_is_an_outage(
     """Attempts fail for that reason while the certificates cannot be read; then the exchange is trusted as ever."""
     load, refused = dialing._load, []
 
-    # Not the limit itself: the exchange in this process would meet it, too. See tests/test_dialing_tls.py.
+    # Not the limit itself: the exchange in this process would meet it, too. See tests/network/test_tls.py.
     def limited(paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
         if len(refused) < 3:
             refused.append(OSError(errno.EMFILE, "Too many open files"))

@@ -21,8 +21,8 @@ from tests.faults.exchange import hang_up, ignore, serve
 from tests.faults.pace import seconds, within
 from tests.faults.rows import PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
+from tests.network.test_websocket import JUNK, WRONG, answers, drips
 from tests.peers import Line, Peer, Script, frame, plays
-from tests.test_transport import JUNK, WRONG, answers, drips
 
 
 def http(status: int, *headers: str, body: str = "") -> Script:

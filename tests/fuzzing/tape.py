@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import cast
 
+from bybit_sync.network.wire import Watch, Wire
 from bybit_sync.threads.waker import Bell
-from bybit_sync.wire import Watch, Wire
 
 
 class Tape(Wire):

@@ -23,13 +23,13 @@ from bybit_sync.errors import (
     RestTLSError,
     RestUnavailable,
 )
-from bybit_sync.proxy import Proxy
+from bybit_sync.network.proxy import Proxy
 from bybit_sync.rest.answers import Response
 from bybit_sync.rest.connections import MOST_BYTES, ConnectionPool, _AnswerFile, _WireFile
 from bybit_sync.rest.endpoints import OPEN_ORDERS
 from tests.conftest import open_descriptors
+from tests.network.test_proxy import HttpProxy, SocksProxy
 from tests.peers import Line, Peer, closed_port, plays
-from tests.test_dialing_proxy import HttpProxy, SocksProxy
 
 AUTHORITY = trustme.CA()
 HEADERS = {"X-BAPI-SIGN": "s1gn4ture"}

@@ -28,12 +28,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from bybit_sync import dialing
 from bybit_sync.config.environments import Environment
-from bybit_sync.dialing import dial
 from bybit_sync.errors import ConnectionFailed, ConnectionLost, TLSError
+from bybit_sync.network import dialing
+from bybit_sync.network.dialing import dial
+from bybit_sync.network.wire import Wire
 from bybit_sync.threads.waker import Bell
-from bybit_sync.wire import Wire
 from tests.faults.pace import until
 from tests.peers import Line, Peer, Script, closed_port, frame, line, opened, plays, read_messages, read_to_the_end, switching
 

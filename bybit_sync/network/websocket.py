@@ -12,13 +12,13 @@ from typing import Any
 
 from bybit_sync.clock import Moment
 from bybit_sync.config.environments import Environment
-from bybit_sync.dialing import dial
 from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError, describe
-from bybit_sync.proxy import Proxy
+from bybit_sync.network.dialing import dial
+from bybit_sync.network.proxy import Proxy
+from bybit_sync.network.wire import Head, Watch, Wire, bare
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import printable
 from bybit_sync.threads.waker import Bell
-from bybit_sync.wire import Head, Watch, Wire, bare
 
 try:
     import websocket
@@ -70,7 +70,7 @@ def open_websocket(
     write_seconds: float = 5.0,
     log: logging.Logger | logging.LoggerAdapter[logging.Logger] = _log,
 ) -> Transport:
-    """Return an open websocket to *path* at *environment*: `bybit_sync.dialing.dial`, then the upgrade, all by *deadline*.
+    """Return an open websocket to *path* at *environment*: `dial`, then the upgrade, all by *deadline*.
 
     A message that is sent is taken within *write_seconds*. *on_bell* is also called later, when the *bell* rings while
     `Transport.send` waits; it must not send.

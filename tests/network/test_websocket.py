@@ -19,8 +19,8 @@ import websocket
 from websocket import _handshake
 
 from bybit_sync.errors import ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
+from bybit_sync.network.websocket import Transport
 from bybit_sync.threads.waker import Bell
-from bybit_sync.transport import Transport
 from tests.peers import (
     BINARY,
     CLOSE,

@@ -9,8 +9,8 @@ import pytest
 
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed
-from bybit_sync.transport import _Link, _upgrade
-from bybit_sync.wire import Wire
+from bybit_sync.network.websocket import _Link, _upgrade
+from bybit_sync.network.wire import Wire
 from tests.peers import line
 
 

@@ -20,11 +20,11 @@ from typing import Any
 
 from bybit_sync.config.environments import Environment, host_and_port
 from bybit_sync.errors import ConnectionFailed, TLSError, describe
-from bybit_sync.proxy import Proxy
+from bybit_sync.network.proxy import Proxy
+from bybit_sync.network.wire import Watch, Wire, bare, lack_of_descriptors, reason_of
 from bybit_sync.redaction import get_logger
 from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waker import Bell
-from bybit_sync.wire import Watch, Wire, bare, lack_of_descriptors, reason_of
 
 __all__ = ["dial"]
 

@@ -15,8 +15,8 @@ import attrs
 
 from bybit_sync.config.environments import Environment, host_and_port
 from bybit_sync.errors import ConfigurationError, HandshakeRejected, describe
+from bybit_sync.network.wire import Wire, bare
 from bybit_sync.text import printable
-from bybit_sync.wire import Wire, bare
 
 __all__ = ["Proxy", "Route"]
 

@@ -19,9 +19,9 @@ import pytest
 import trustme
 
 from bybit_sync.config.environments import Environment
-from bybit_sync.dialing import dial
 from bybit_sync.errors import ConfigurationError, ConnectionFailed, HandshakeRejected
-from bybit_sync.proxy import Proxy
+from bybit_sync.network.dialing import dial
+from bybit_sync.network.proxy import Proxy
 from bybit_sync.threads.waker import Bell
 from tests.peers import Line, Peer, Script, black_hole, closed_port, frame, in_namespace, opened, plays, read_messages
 
@@ -553,10 +553,10 @@ def test_proxys_name_is_resolved_and_the_exchanges_is_not() -> None:
         """
 import time
 from bybit_sync.threads.waker import Bell
-from bybit_sync.dialing import dial
+from bybit_sync.network.dialing import dial
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed
-from bybit_sync.proxy import Proxy
+from bybit_sync.network.proxy import Proxy
 from tests.peers import NameServer, Peer
 server = NameServer({"proxy.test": ["127.0.0.1"]})
 heads = []

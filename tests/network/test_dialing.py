@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from bybit_sync import dialing
 from bybit_sync.config.environments import Environment
-from bybit_sync.dialing import dial
 from bybit_sync.errors import ConnectionFailed
+from bybit_sync.network import dialing
+from bybit_sync.network.dialing import dial
+from bybit_sync.network.wire import Watch, Wire
 from bybit_sync.threads.waker import Bell
-from bybit_sync.wire import Watch, Wire
 from tests.peers import Line, Peer, black_hole, closed_port, in_namespace, opened
 
 REAL_WAIT = Watch.wait
@@ -199,11 +199,11 @@ def test_host_that_refuses_is_not_reached(bell: Bell, host: str) -> None:
 
 PREAMBLE = """
 import os, sys, threading, time
-from bybit_sync import dialing
+from bybit_sync.network import dialing
 from bybit_sync.threads.waker import Bell
 from bybit_sync.errors import ConnectionFailed
 from tests.peers import Line, NameServer, Peer, black_hole
-from tests.test_dialing import Abandoned, dialled
+from tests.network.test_dialing import Abandoned, dialled
 
 def abandon():
     raise Abandoned
