@@ -35,6 +35,7 @@ from bybit_sync._version import __version__
 if TYPE_CHECKING:
     from bybit_sync.client import Client
     from bybit_sync.config.environments import ENVIRONMENTS, Environment
+    from bybit_sync.delivery.queue_sink import EventQueue
     from bybit_sync.errors import (
         AuthenticationError,
         BybitSyncError,
@@ -92,7 +93,6 @@ if TYPE_CHECKING:
     from bybit_sync.model.positions import PositionUpdate
     from bybit_sync.model.to_dict import to_dict
     from bybit_sync.model.trades import ExtraFee, UserTradeUpdate
-    from bybit_sync.outlet import EventQueue
     from bybit_sync.pacing import Backoff, ConnectLimit
     from bybit_sync.playback import replay
     from bybit_sync.recording import Recorder
@@ -189,6 +189,7 @@ if not TYPE_CHECKING:
     _HOMES = (
         "bybit_sync.client",
         "bybit_sync.config.environments",
+        "bybit_sync.delivery.queue_sink",
         "bybit_sync.errors",
         "bybit_sync.model.balances",
         "bybit_sync.model.enums",
@@ -197,7 +198,6 @@ if not TYPE_CHECKING:
         "bybit_sync.model.positions",
         "bybit_sync.model.to_dict",
         "bybit_sync.model.trades",
-        "bybit_sync.outlet",
         "bybit_sync.pacing",
         "bybit_sync.playback",
         "bybit_sync.recording",

@@ -24,6 +24,7 @@ from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.arguments import check_ran
 from bybit_sync.config.environments import Environment
 from bybit_sync.config.timings import Timings
+from bybit_sync.delivery.registry import Roster
 from bybit_sync.errors import ClientClosed, ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
@@ -33,7 +34,6 @@ from bybit_sync.network.wire import bare, reason_of
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
 from bybit_sync.recording import Recorder
-from bybit_sync.roster import Roster
 from bybit_sync.session.config import Terms
 from bybit_sync.session.events import Confirmed, Live, LoggedIn, News, Rejected
 from bybit_sync.session.messages import Credentials

@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal, overload
 
-from bybit_sync.buffer import Overflow
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.arguments import positive, refuse
 from bybit_sync.config.timings import Timings
+from bybit_sync.delivery.buffer import Overflow
+from bybit_sync.delivery.queue_sink import EventQueue, Outlet
+from bybit_sync.delivery.registry import Roster
 from bybit_sync.errors import BybitSyncError, ConnectionLost
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.enums import Category
 from bybit_sync.model.events import AnyEvent, Event, Stream
-from bybit_sync.outlet import EventQueue, Outlet
 from bybit_sync.recorded import Direction, Line, Source, read_recording
-from bybit_sync.roster import Roster
 from bybit_sync.session.config import Terms
 from bybit_sync.session.dialects import DIALECTS, Channel
 from bybit_sync.session.events import Confirmed, LoggedIn, News, Rejected

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
 from attrs import evolve, frozen
 
-from bybit_sync.buffer import Buffer, with_gap
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.config.arguments import check_ran, not_negative
 from bybit_sync.config.timings import Timings, due
+from bybit_sync.delivery.buffer import Buffer
+from bybit_sync.delivery.gaps import with_gap
+from bybit_sync.delivery.queue_sink import Outlet
 from bybit_sync.errors import ConfigurationError, SubscriptionClosed, again, describe
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.enums import TextEnum
 from bybit_sync.model.events import Event, Gap, GapReason, Stream
-from bybit_sync.outlet import Outlet
 from bybit_sync.threads.waiting import SLICE, Flag, join, start_thread, wait_for
 
 if TYPE_CHECKING:

@@ -35,8 +35,8 @@ from bybit_sync import (
     Subscription,
     SubscriptionRejected,
 )
-from bybit_sync.buffer import Buffer
 from bybit_sync.connection import Connection
+from bybit_sync.delivery.buffer import Buffer
 from bybit_sync.logs import ClientLog
 from bybit_sync.pacing import Turnstile, turnstile
 from bybit_sync.session.session import Session

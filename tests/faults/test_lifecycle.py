@@ -22,10 +22,10 @@ import bybit_sync.network.websocket
 from bybit_sync import Backoff, ClientClosed, ConnectionFailed, Event, GapReason, State, StatusChange, SubscriptionClosed
 from bybit_sync.clock import ExchangeClock
 from bybit_sync.connection import Connection
+from bybit_sync.delivery.registry import Roster
 from bybit_sync.network.websocket import Transport
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Patience
-from bybit_sync.roster import Roster
 from bybit_sync.session.session import Session
 from bybit_sync.signing import Clerk
 from bybit_sync.status import Situation

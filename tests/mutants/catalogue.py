@@ -146,28 +146,30 @@ MUTANTS: Final = (
         "except ValueError as error:  # nothing that a callback",
         "tests/test_callbacks.py",
     ),
-    Mutant("forget to number", "buffer.py", "number(event, self.index)", "pass", "tests/test_buffer.py"),
+    Mutant("forget to number", "delivery/buffer.py", "number(event, self.index)", "pass", "tests/delivery/test_buffer.py"),
     Mutant(
         "let subscriptions share a number",
-        "roster.py",
+        "delivery/registry.py",
         "if subscription is subscriptions[-1]",
         "if True",
         "tests/test_streams.py",
     ),
-    Mutant("drop the oldest without a word", "buffer.py", "items.appendleft(gap)", "pass", "tests/test_buffer.py"),
+    Mutant(
+        "drop the oldest without a word", "delivery/buffer.py", "items.appendleft(gap)", "pass", "tests/delivery/test_buffer.py"
+    ),
     Mutant(
         "count an unknown loss as none",
-        "buffer.py",
+        "delivery/gaps.py",
         "missed = None if a.missed is None or b.missed is None else a.missed + b.missed",
         "missed = (a.missed or 0) + (b.missed or 0)",
-        "tests/test_buffer.py tests/test_outlet.py",
+        "tests/delivery/test_buffer.py tests/delivery/test_queue_sink.py",
     ),
     Mutant(
         "forget what a full queue is owed",
-        "outlet.py",
+        "delivery/queue_sink.py",
         "self._owed = (merge(self._owed[0], gap) if self._owed else gap,)",
         "self._owed = self._owed or (gap,)",
-        "tests/test_outlet.py",
+        "tests/delivery/test_queue_sink.py",
     ),
     Mutant(
         "sleep through a wake-up",
@@ -594,7 +596,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "strike a gap off with its subscription",
-        "roster.py",
+        "delivery/registry.py",
         "        self.remove(subscription)\n        self._settle_later(subscription)\n",
         "        self.remove(subscription)\n",
         "tests/faults/test_consumers.py -k row211",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from bybit_sync.buffer import Overflow, merge, missed_by
+from bybit_sync.delivery.buffer import Overflow
+from bybit_sync.delivery.gaps import merge, missed_by
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, number
 from bybit_sync.threads.waiting import Parking

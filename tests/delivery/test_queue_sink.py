@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bybit_sync.buffer import Overflow
+from bybit_sync.delivery.buffer import Overflow
+from bybit_sync.delivery.queue_sink import Outlet
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, GapReason
-from bybit_sync.outlet import Outlet
 from tests.events import Row, gap, judge, outline, push
 from tests.talking import steady
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bybit_sync.buffer import Buffer, Overflow, merge
+from bybit_sync.delivery.buffer import Buffer, Overflow
+from bybit_sync.delivery.gaps import merge
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, GapReason
 from tests.alarms import alarm, on_main_thread_only

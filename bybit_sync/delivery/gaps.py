@@ -1,0 +1,48 @@
+"""Gaps that are made of events, and gaps that are made of gaps."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import attrs
+
+from bybit_sync.model.events import Event, Gap, GapReason
+
+__all__ = ["merge", "missed_by", "with_gap"]
+
+
+T = TypeVar("T")
+
+
+_WEIGHT: Final = {GapReason.OVERFLOW: 0, GapReason.UNDECODABLE: 1, GapReason.DISCONNECTED: 2}
+
+
+def merge(first: Event[T], second: Event[T]) -> Event[T]:
+    """Return one gap for two that follow each other: both windows, all that is missing, the graver reason."""
+    a, b = first.gap, second.gap
+    assert a is not None
+    assert b is not None
+    graver, gap = (first, a) if _WEIGHT[a.reason] > _WEIGHT[b.reason] else (second, b)
+    missed = None if a.missed is None or b.missed is None else a.missed + b.missed
+    gap = attrs.evolve(gap, since=min(a.since, b.since), until=max(a.until, b.until), missed=missed)
+    return with_gap(graver, gap, raw=graver.raw)
+
+
+def missed_by(event: Event[T], *, detail: str) -> Event[T]:
+    """Return the gap that stands for *event*, which found no place."""
+    at = event.created_at or event.received_at
+    return with_gap(event, Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=1, detail=detail), raw=b"")
+
+
+def with_gap(event: Event[T], gap: Gap, *, raw: bytes) -> Event[T]:
+    """Return *event* as one that has no data but *gap*, and the frame *raw*."""
+    return Event(
+        stream=event.stream,
+        topic=event.topic,
+        gap=gap,
+        received_at=event.received_at,
+        received_ns=event.received_ns,
+        raw=raw,
+        client=event.client,
+        epoch=event.epoch,
+    )
