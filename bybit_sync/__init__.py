@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bybit_sync.client import Client
     from bybit_sync.config.environments import ENVIRONMENTS, Environment
     from bybit_sync.delivery.queue_sink import EventQueue
+    from bybit_sync.engine.notifier import StatusChange
     from bybit_sync.errors import (
         AuthenticationError,
         BybitSyncError,
@@ -98,8 +99,8 @@ if TYPE_CHECKING:
     from bybit_sync.recording import Recorder
     from bybit_sync.rsa import rsa_signer
     from bybit_sync.session.dialects import DIALECTS, V3, V5, Dialect
-    from bybit_sync.status import Health, State, StatusChange
-    from bybit_sync.subscription import Subscription, SubscriptionHealth, SubscriptionState
+    from bybit_sync.status import Health, State, SubscriptionHealth, SubscriptionState
+    from bybit_sync.subscription import Subscription
 
 __all__ = [
     "DIALECTS",
@@ -190,6 +191,7 @@ if not TYPE_CHECKING:
         "bybit_sync.client",
         "bybit_sync.config.environments",
         "bybit_sync.delivery.queue_sink",
+        "bybit_sync.engine.notifier",
         "bybit_sync.errors",
         "bybit_sync.model.balances",
         "bybit_sync.model.enums",

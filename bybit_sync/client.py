@@ -21,6 +21,7 @@ from bybit_sync.config.timings import Timings
 from bybit_sync.connection import Connection, Settings
 from bybit_sync.delivery.buffer import Buffer, Overflow
 from bybit_sync.delivery.queue_sink import EventQueue, Outlet
+from bybit_sync.engine.notifier import StatusChange
 from bybit_sync.errors import ConfigurationError, ConnectTimeout, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.balances import BalanceUpdate
@@ -34,7 +35,7 @@ from bybit_sync.recording import Recorder
 from bybit_sync.session.config import Terms
 from bybit_sync.session.dialects import DIALECTS, Dialect
 from bybit_sync.session.messages import Credentials, hmac_signer
-from bybit_sync.status import Health, State, StatusChange
+from bybit_sync.status import Health, State
 from bybit_sync.subscription import Subscription
 from bybit_sync.threads.waiting import check_clock
 

@@ -25,6 +25,8 @@ from bybit_sync.config.arguments import check_ran
 from bybit_sync.config.environments import Environment
 from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.registry import Roster
+from bybit_sync.engine.notifier import Notifier, StatusChange
+from bybit_sync.engine.state import Situation
 from bybit_sync.errors import ClientClosed, ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
@@ -39,7 +41,7 @@ from bybit_sync.session.events import Confirmed, Live, LoggedIn, News, Rejected
 from bybit_sync.session.messages import Credentials
 from bybit_sync.session.session import Session
 from bybit_sync.signing import Clerk
-from bybit_sync.status import Health, Notifier, Situation, State, StatusChange
+from bybit_sync.status import Health, State
 from bybit_sync.subscription import CallbackThread, Subscription
 from bybit_sync.threads.fair_lock import Floor
 from bybit_sync.threads.forks import in_child

@@ -28,7 +28,8 @@ from bybit_sync.session.messages import Request
 from bybit_sync.session.requests import Correspondence
 from bybit_sync.session.session import Session
 from bybit_sync.session.topics import Standing, Topic, Topics, Wish
-from bybit_sync.subscription import Subscription, SubscriptionState
+from bybit_sync.status import SubscriptionState
+from bybit_sync.subscription import Subscription
 
 __all__ = ["replay"]
 

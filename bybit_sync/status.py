@@ -1,22 +1,15 @@
-"""What a client tells about itself: `State`, `StatusChange`, `Health`."""
+"""What a client tells about itself: `State`, `Health`, and the same of its subscriptions."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
 
 from attrs import frozen
 
-from bybit_sync.config.arguments import check_ran
-from bybit_sync.logs import ClientLog
 from bybit_sync.model.enums import TextEnum
-from bybit_sync.subscription import Subscription, SubscriptionHealth
-from bybit_sync.threads.waiting import Flag, Parking, take
+from bybit_sync.model.events import Stream
 
-__all__ = ["Health", "Notifier", "Situation", "State", "StatusChange"]
+__all__ = ["Health", "State", "SubscriptionHealth", "SubscriptionState"]
 
 
 class State(TextEnum):
@@ -34,30 +27,6 @@ class State(TextEnum):
     """Ended by an error that trying again cannot mend. Final: make a new client."""
     CLOSED = "CLOSED"
     """Ended by `close`. Final."""
-
-
-@frozen(kw_only=True)
-class StatusChange:
-    """One step of a client from *previous* to *state*, *at* our UTC time: what ``on_status`` is called with, on its own thread.
-
-    *error* is the reason, None for a good one. *downtime* is the seconds since the client was last LIVE, only on the return
-    to LIVE. *subscription* is the one that ended by itself; the state then stays what it was.
-
-    Example:
-        >>> changes = queue.Queue()
-        >>> with Client("KEY", "SECRET", environment=exchange.url, on_status=changes.put) as client:
-        ...     orders = client.subscribe_orders()
-        >>> [changes.get(timeout=5).state for _ in range(3)]
-        [State('CONNECTING'), State('LIVE'), State('CLOSED')]
-
-    """
-
-    previous: State
-    state: State
-    at: datetime
-    error: BaseException | None = None
-    downtime: float | None = None
-    subscription: Subscription[Any] | None = None
 
 
 @frozen(kw_only=True)
@@ -93,114 +62,35 @@ class Health:
     subscriptions: tuple[SubscriptionHealth, ...]
 
 
-class Situation:
-    """The state of a client, to be read and waited for from any thread."""
+class SubscriptionState(TextEnum):
+    """What a subscription is doing. Each is its text: ``SubscriptionState.LIVE == "LIVE"``."""
 
-    def __init__(self, now: datetime) -> None:
-        # Reentrant: `close` in a signal handler may change it while the interrupted call does.
-        self._lock = threading.RLock()
-        self._parking = Parking()
-        self.state: State = State.IDLE
-        self.since: datetime = now
-        self.error: BaseException | None = None
-        """What the client failed with, or its last subscription ended with; None while there is hope."""
-
-    def change(self, state: State, at: datetime) -> State | None:
-        """Set *state* and return the one before; None when it is the same, or when that one was final."""
-        with self._lock:
-            previous = self.state
-            if previous in (state, State.CLOSED, State.FAILED):
-                return None
-            self.state, self.since = state, at
-        self._parking.wake()
-        return previous
-
-    def hope(self) -> None:
-        """Forget why the last subscription ended: there is another one. What a client failed with stays."""
-        with self._lock:
-            if self.state is not State.FAILED:
-                self.error = None
-
-    def tell(self, error: BaseException | None) -> None:
-        """Set *error*."""
-        self.error = error
-        self._parking.wake()
-
-    def wait(self, wanted: Callable[[], bool], deadline: float | None) -> bool:
-        """Wait until *wanted*, which looks at this, holds; False when *deadline* passes first."""
-        return self._parking.wait(wanted, deadline)
+    PENDING = "PENDING"
+    """Asked for, never confirmed yet."""
+    LIVE = "LIVE"
+    """Confirmed by the exchange: it receives."""
+    STALE = "STALE"
+    """Was LIVE, and is not confirmed again yet: updates may be missing, and a gap will say so."""
+    CLOSED = "CLOSED"
+    """Ended, by `close` or by its `error`."""
 
 
-# States in which nothing more is to be expected, unless somebody subscribes again.
-RESTING: Final = (State.IDLE, State.FAILED, State.CLOSED)
+@frozen(kw_only=True)
+class SubscriptionHealth:
+    """The state of one subscription, at the time of asking: of *stream*, in *state*. Part of `Health`; immutable.
 
+    *delivered* counts the events handed over (gaps included), *queued* those that wait, *dropped* those that found the
+    buffer full, *undecodable* the rows (and whole frames) that could not be read, *handler_errors* the exceptions of the
+    callback. *last_push_age* is the seconds since the last push was read, *last_push_lag* the seconds it was under way by the
+    exchange's clock; both None before the first one (and the lag when the push carried no time).
+    """
 
-class Notifier:
-    """Calls *on_status* with each change, in order, on a thread that lives until the client rests."""
-
-    def __init__(
-        self,
-        on_status: Callable[[StatusChange], object],
-        start: Callable[[Callable[[], None], str], None],
-        log: ClientLog,
-    ) -> None:
-        self._on_status = on_status
-        self._start = start
-        self._log = log
-        self._changes: queue.SimpleQueue[StatusChange] = queue.SimpleQueue()
-        # Reentrant: `close` in a signal handler may post while the interrupted call does.
-        self._lock = threading.RLock()
-        self.idle: Flag = Flag()
-        """Set while there is no thread."""
-        # Whether the last thread could not be started: that is told once.
-        self._is_late = False
-        self.idle.set()
-
-    def post(self, change: StatusChange) -> None:
-        """Have *on_status* called with *change*. Any thread."""
-        self._changes.put(change)
-        self.catch_up()
-
-    def catch_up(self) -> None:
-        """Start a thread if there is something to tell and none that tells it: it could not be started before. Any thread."""
-        # Taken by the thread when it begins, or taken back when it could not be started: one of both gets it.
-        right: list[None] = []
-        try:
-            # Under one lock with the thread's end: it never leaves a change behind, nor a second thread with nothing to tell.
-            with self._lock:
-                if self.idle.is_set() and not self._changes.empty():
-                    right.append(None)
-                    self.idle.clear()
-            if right:
-                self._start(lambda: self._run(right), "status")
-                self._is_late = False
-        except BaseException as error:
-            # No thread can be started now, or Ctrl-C came. What there is to tell stays in line until one can be.
-            if take(right):
-                self.idle.set()
-            if not isinstance(error, RuntimeError):
-                raise
-            self._say_late(error)
-
-    def _say_late(self, error: RuntimeError) -> None:
-        if not self._is_late:
-            self._log.error("on_status cannot be called for now: %s", error)
-        self._is_late = True
-
-    def _run(self, right: list[None]) -> None:
-        if not take(right):
-            return
-        resting = False
-        while not (resting and self._ends()):
-            change = self._changes.get()
-            resting = change.state in RESTING
-            try:
-                check_ran(self._on_status(change))
-            except BaseException as error:  # noqa: BLE001 - nothing that it raises ends the thread
-                self._log.error("on_status raised", exc_info=error)
-
-    def _ends(self) -> bool:
-        with self._lock:
-            if self._changes.empty():
-                self.idle.set()
-            return self.idle.is_set()
+    stream: Stream
+    state: SubscriptionState
+    delivered: int
+    queued: int
+    dropped: int
+    undecodable: int
+    handler_errors: int
+    last_push_age: float | None
+    last_push_lag: float | None

@@ -10,7 +10,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.config.arguments import check_ran, not_negative
@@ -20,50 +20,18 @@ from bybit_sync.delivery.gaps import with_gap
 from bybit_sync.delivery.queue_sink import Outlet
 from bybit_sync.errors import ConfigurationError, SubscriptionClosed, again, describe
 from bybit_sync.logs import ClientLog
-from bybit_sync.model.enums import TextEnum
 from bybit_sync.model.events import Event, Gap, GapReason, Stream
 from bybit_sync.threads.waiting import SLICE, Flag, join, start_thread, wait_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["CallbackThread", "Owner", "Subscription", "SubscriptionHealth", "SubscriptionState"]
+from bybit_sync.status import SubscriptionHealth, SubscriptionState
+
+__all__ = ["CallbackThread", "Owner", "Subscription"]
+
 
 T = TypeVar("T")
-
-
-class SubscriptionState(TextEnum):
-    """What a subscription is doing. Each is its text: ``SubscriptionState.LIVE == "LIVE"``."""
-
-    PENDING = "PENDING"
-    """Asked for, never confirmed yet."""
-    LIVE = "LIVE"
-    """Confirmed by the exchange: it receives."""
-    STALE = "STALE"
-    """Was LIVE, and is not confirmed again yet: updates may be missing, and a gap will say so."""
-    CLOSED = "CLOSED"
-    """Ended, by `close` or by its `error`."""
-
-
-@frozen(kw_only=True)
-class SubscriptionHealth:
-    """The state of one subscription, at the time of asking: of *stream*, in *state*. Part of `Health`; immutable.
-
-    *delivered* counts the events handed over (gaps included), *queued* those that wait, *dropped* those that found the
-    buffer full, *undecodable* the rows (and whole frames) that could not be read, *handler_errors* the exceptions of the
-    callback. *last_push_age* is the seconds since the last push was read, *last_push_lag* the seconds it was under way by the
-    exchange's clock; both None before the first one (and the lag when the push carried no time).
-    """
-
-    stream: Stream
-    state: SubscriptionState
-    delivered: int
-    queued: int
-    dropped: int
-    undecodable: int
-    handler_errors: int
-    last_push_age: float | None
-    last_push_lag: float | None
 
 
 class Owner(Protocol):

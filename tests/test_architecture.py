@@ -89,13 +89,6 @@ TO_MEND: Final[frozenset[str]] = frozenset(
         "playback imports subscription, which is beside it",
         "simulator.account imports simulator.connection, which is above it",
         "simulator.account is pure and imports simulator.connection, which is not",
-        "status imports config.arguments, which is beside it",
-        "status imports subscription, which is above it",
-        "status is pure and imports logs, which is not",
-        "status is pure and imports queue",
-        "status is pure and imports subscription, which is not",
-        "status is pure and imports threading",
-        "status is pure and imports threads.waiting, which is not",
     }
 )
 

@@ -37,11 +37,12 @@ from bybit_sync import (
 )
 from bybit_sync.connection import Connection
 from bybit_sync.delivery.buffer import Buffer
+from bybit_sync.engine.notifier import Notifier
+from bybit_sync.engine.state import Situation
 from bybit_sync.logs import ClientLog
 from bybit_sync.pacing import Turnstile, turnstile
 from bybit_sync.session.session import Session
 from bybit_sync.simulator import Account, Exchange
-from bybit_sync.status import Notifier, Situation
 from bybit_sync.threads.waiting import start_thread
 from tests.conftest import KEY, FastClient, threads_of
 from tests.peers import closed_port

@@ -7,7 +7,8 @@ from typing import Any
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.model.events import Event, Stream
-from bybit_sync.subscription import Subscription, SubscriptionState
+from bybit_sync.status import SubscriptionState
+from bybit_sync.subscription import Subscription
 
 __all__ = ["Roster"]
 

@@ -23,12 +23,12 @@ from bybit_sync import Backoff, ClientClosed, ConnectionFailed, Event, GapReason
 from bybit_sync.clock import ExchangeClock
 from bybit_sync.connection import Connection
 from bybit_sync.delivery.registry import Roster
+from bybit_sync.engine.state import Situation
 from bybit_sync.network.websocket import Transport
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Patience
 from bybit_sync.session.session import Session
 from bybit_sync.signing import Clerk
-from bybit_sync.status import Situation
 from bybit_sync.subscription import Subscription
 from bybit_sync.threads.waker import Bell
 from tests.conftest import KEY, SECRET, threads_of

@@ -560,7 +560,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "count on a notifier that Ctrl-C stopped",
-        "status.py",
+        "engine/notifier.py",
         "            if take(right):\n                self.idle.set()\n",
         "            if isinstance(error, RuntimeError) and take(right):\n                self.idle.set()\n",
         "tests/test_threads.py -k notifier",

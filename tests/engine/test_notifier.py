@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from bybit_sync.engine.notifier import Notifier, StatusChange
+from bybit_sync.engine.state import Situation
 from bybit_sync.logs import ClientLog
-from bybit_sync.status import Notifier, Situation, State, StatusChange
-from bybit_sync.subscription import SubscriptionState
+from bybit_sync.status import State, SubscriptionState
 from tests.talking import at
 
 NOW, LATER = at(0).utc, at(60).utc

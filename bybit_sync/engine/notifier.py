@@ -1,0 +1,118 @@
+"""Each step of a client, handed to ``on_status`` in order, on a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from attrs import frozen
+
+from bybit_sync.config.arguments import check_ran
+from bybit_sync.logs import ClientLog
+from bybit_sync.status import State
+from bybit_sync.subscription import Subscription
+from bybit_sync.threads.waiting import Flag, take
+
+__all__ = ["Notifier", "StatusChange"]
+
+
+@frozen(kw_only=True)
+class StatusChange:
+    """One step of a client from *previous* to *state*, *at* our UTC time: what ``on_status`` is called with, on its own thread.
+
+    *error* is the reason, None for a good one. *downtime* is the seconds since the client was last LIVE, only on the return
+    to LIVE. *subscription* is the one that ended by itself; the state then stays what it was.
+
+    Example:
+        >>> changes = queue.Queue()
+        >>> with Client("KEY", "SECRET", environment=exchange.url, on_status=changes.put) as client:
+        ...     orders = client.subscribe_orders()
+        >>> [changes.get(timeout=5).state for _ in range(3)]
+        [State('CONNECTING'), State('LIVE'), State('CLOSED')]
+
+    """
+
+    previous: State
+    state: State
+    at: datetime
+    error: BaseException | None = None
+    downtime: float | None = None
+    subscription: Subscription[Any] | None = None
+
+
+# States in which nothing more is to be expected, unless somebody subscribes again.
+RESTING: Final = (State.IDLE, State.FAILED, State.CLOSED)
+
+
+class Notifier:
+    """Calls *on_status* with each change, in order, on a thread that lives until the client rests."""
+
+    def __init__(
+        self,
+        on_status: Callable[[StatusChange], object],
+        start: Callable[[Callable[[], None], str], None],
+        log: ClientLog,
+    ) -> None:
+        self._on_status = on_status
+        self._start = start
+        self._log = log
+        self._changes: queue.SimpleQueue[StatusChange] = queue.SimpleQueue()
+        # Reentrant: `close` in a signal handler may post while the interrupted call does.
+        self._lock = threading.RLock()
+        self.idle: Flag = Flag()
+        """Set while there is no thread."""
+        # Whether the last thread could not be started: that is told once.
+        self._is_late = False
+        self.idle.set()
+
+    def post(self, change: StatusChange) -> None:
+        """Have *on_status* called with *change*. Any thread."""
+        self._changes.put(change)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Start a thread if there is something to tell and none that tells it: it could not be started before. Any thread."""
+        # Taken by the thread when it begins, or taken back when it could not be started: one of both gets it.
+        right: list[None] = []
+        try:
+            # Under one lock with the thread's end: it never leaves a change behind, nor a second thread with nothing to tell.
+            with self._lock:
+                if self.idle.is_set() and not self._changes.empty():
+                    right.append(None)
+                    self.idle.clear()
+            if right:
+                self._start(lambda: self._run(right), "status")
+                self._is_late = False
+        except BaseException as error:
+            # No thread can be started now, or Ctrl-C came. What there is to tell stays in line until one can be.
+            if take(right):
+                self.idle.set()
+            if not isinstance(error, RuntimeError):
+                raise
+            self._say_late(error)
+
+    def _say_late(self, error: RuntimeError) -> None:
+        if not self._is_late:
+            self._log.error("on_status cannot be called for now: %s", error)
+        self._is_late = True
+
+    def _run(self, right: list[None]) -> None:
+        if not take(right):
+            return
+        resting = False
+        while not (resting and self._ends()):
+            change = self._changes.get()
+            resting = change.state in RESTING
+            try:
+                check_ran(self._on_status(change))
+            except BaseException as error:  # noqa: BLE001 - nothing that it raises ends the thread
+                self._log.error("on_status raised", exc_info=error)
+
+    def _ends(self) -> bool:
+        with self._lock:
+            if self._changes.empty():
+                self.idle.set()
+            return self.idle.is_set()

@@ -1,0 +1,50 @@
+"""The state of a client, which any thread may read and wait for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from bybit_sync.status import State
+from bybit_sync.threads.waiting import Parking
+
+__all__ = ["Situation"]
+
+
+class Situation:
+    """The state of a client, to be read and waited for from any thread."""
+
+    def __init__(self, now: datetime) -> None:
+        # Reentrant: `close` in a signal handler may change it while the interrupted call does.
+        self._lock = threading.RLock()
+        self._parking = Parking()
+        self.state: State = State.IDLE
+        self.since: datetime = now
+        self.error: BaseException | None = None
+        """What the client failed with, or its last subscription ended with; None while there is hope."""
+
+    def change(self, state: State, at: datetime) -> State | None:
+        """Set *state* and return the one before; None when it is the same, or when that one was final."""
+        with self._lock:
+            previous = self.state
+            if previous in (state, State.CLOSED, State.FAILED):
+                return None
+            self.state, self.since = state, at
+        self._parking.wake()
+        return previous
+
+    def hope(self) -> None:
+        """Forget why the last subscription ended: there is another one. What a client failed with stays."""
+        with self._lock:
+            if self.state is not State.FAILED:
+                self.error = None
+
+    def tell(self, error: BaseException | None) -> None:
+        """Set *error*."""
+        self.error = error
+        self._parking.wake()
+
+    def wait(self, wanted: Callable[[], bool], deadline: float | None) -> bool:
+        """Wait until *wanted*, which looks at this, holds; False when *deadline* passes first."""
+        return self._parking.wait(wanted, deadline)
