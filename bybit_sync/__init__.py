@@ -95,8 +95,8 @@ if TYPE_CHECKING:
     from bybit_sync.model.to_dict import to_dict
     from bybit_sync.model.trades import ExtraFee, UserTradeUpdate
     from bybit_sync.pacing import Backoff, ConnectLimit
-    from bybit_sync.playback import replay
-    from bybit_sync.recording import Recorder
+    from bybit_sync.recording.recorder import Recorder
+    from bybit_sync.recording.replay import replay
     from bybit_sync.rsa import rsa_signer
     from bybit_sync.session.dialects import DIALECTS, V3, V5, Dialect
     from bybit_sync.status import Health, State, SubscriptionHealth, SubscriptionState
@@ -201,8 +201,8 @@ if not TYPE_CHECKING:
         "bybit_sync.model.to_dict",
         "bybit_sync.model.trades",
         "bybit_sync.pacing",
-        "bybit_sync.playback",
-        "bybit_sync.recording",
+        "bybit_sync.recording.recorder",
+        "bybit_sync.recording.replay",
         "bybit_sync.rsa",
         "bybit_sync.session.dialects",
         "bybit_sync.status",

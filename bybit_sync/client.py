@@ -31,7 +31,7 @@ from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.network.proxy import Proxy
 from bybit_sync.pacing import Backoff, ConnectLimit
-from bybit_sync.recording import Recorder
+from bybit_sync.recording.recorder import Recorder
 from bybit_sync.session.config import Terms
 from bybit_sync.session.dialects import DIALECTS, Dialect
 from bybit_sync.session.messages import Credentials, hmac_signer

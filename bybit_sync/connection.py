@@ -35,7 +35,7 @@ from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.network.wire import bare, reason_of
 from bybit_sync.outage import Outage
 from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
-from bybit_sync.recording import Recorder
+from bybit_sync.recording.recorder import Recorder
 from bybit_sync.session.config import Terms
 from bybit_sync.session.events import Confirmed, Live, LoggedIn, News, Rejected
 from bybit_sync.session.messages import Credentials

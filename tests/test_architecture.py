@@ -56,10 +56,7 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "connection": "engine",
     "outage": "engine",
     "pacing": "engine",
-    "playback": "recording",
-    "recorded": "recording",
     "rsa": "signing",
-    "scrubbing": "recording",
     "signing": "engine",
     "simulator.account": "simulator.books",
     "simulator.answers": "simulator.server",
@@ -86,7 +83,7 @@ NOT_MOVED: Final[Mapping[str, str]] = {
 TO_MEND: Final[frozenset[str]] = frozenset(
     {
         "delivery.registry imports subscription, which is above it",
-        "playback imports subscription, which is beside it",
+        "recording.replay imports subscription, which is beside it",
         "simulator.account imports simulator.connection, which is above it",
         "simulator.account is pure and imports simulator.connection, which is not",
     }
@@ -183,7 +180,7 @@ EXCUSED: Final[Mapping[str, frozenset[str]]] = {
 OF_THE_LIBRARY: Final[Mapping[str, frozenset[str]]] = {
     "simulator": frozenset({"errors"}),
     "simulator.demo": frozenset({"client"}),
-    "simulator.recording": frozenset({"errors", "recorded"}),
+    "simulator.recording": frozenset({"errors", "recording.format"}),
 }
 
 # The only modules that may name a dialect: the table of what differs between two of them, and the default of an argument.

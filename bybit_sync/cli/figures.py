@@ -20,8 +20,8 @@ from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.decoding.parsing import Unreadable, parse
 from bybit_sync.errors import RecordingError
 from bybit_sync.model.events import AnyEvent, Gap, Stream
-from bybit_sync.playback import replay
-from bybit_sync.recorded import Direction, Line, parts, read_recording
+from bybit_sync.recording.format import Direction, Line, parts, read_recording
+from bybit_sync.recording.replay import replay
 from bybit_sync.session.messages import Pong, Push, read
 from bybit_sync.session.pings import Pings
 

@@ -18,7 +18,7 @@ from bybit_sync.cli.headline import counted, size_text
 from bybit_sync.cli.place import SUBSCRIBE, a_place
 from bybit_sync.cli.views import QUEUE, follow, note, warnings_to
 from bybit_sync.model.events import AnyEvent
-from bybit_sync.recording import Recorder
+from bybit_sync.recording.recorder import Recorder
 
 __all__ = ["add"]
 

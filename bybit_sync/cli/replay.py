@@ -13,7 +13,7 @@ from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.headline import Headline, counted
 from bybit_sync.cli.views import a_view, add_views, follow, is_for_screen
 from bybit_sync.model.events import AnyEvent
-from bybit_sync.playback import replay
+from bybit_sync.recording.replay import replay
 
 __all__ = ["add"]
 

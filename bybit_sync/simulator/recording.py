@@ -1,6 +1,6 @@
 """A recorded session, as the exchange's side plays it again.
 
-A recording is what `bybit_sync.Client(record=...)` writes (`bybit_sync.recorded`): JSON Lines, one frame a line.
+A recording is what `bybit_sync.Client(record=...)` writes (`bybit_sync.recording.format`): JSON Lines, one frame a line.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.recorded import Direction, Source
-from bybit_sync.recorded import read_recording as read_lines
+from bybit_sync.recording.format import Direction, Source
+from bybit_sync.recording.format import read_recording as read_lines
 
 __all__ = ["Frame", "read_recording"]
 

@@ -981,17 +981,17 @@ MUTANTS: Final = (
     Mutant("read a million numbers", "decoding/parsing.py", "> _MOST_VALUES:", "> 10**9:", "tests/decoding/test_hostile.py"),
     Mutant(
         "record account ids",
-        "recording.py",
+        "recording/writer.py",
         "return line._replace(frame=scrub(line.frame))",
         "return line",
-        "tests/test_recording.py",
+        "tests/recording/test_recording.py",
     ),
     Mutant(
         "forget to record why a connection ended",
         "connection.py",
         "self._recorder.lost(str(reason))",
         "pass",
-        "tests/test_replay.py",
+        "tests/recording/test_replay.py",
     ),
     # --- what must not be said, and what must be exact ---
     Mutant("keep a secret in a frame", "client.py", "overrides.clear()", "pass", "tests/test_client_arguments.py"),
@@ -1003,11 +1003,33 @@ MUTANTS: Final = (
         "tests/test_client_arguments.py",
     ),
     Mutant(
-        "take any number for a moment", "recorded.py", " or not 0 <= ns < 2**63", "", "tests/test_replay.py -k none_is_told"
+        "take any number for a moment",
+        "recording/format.py",
+        " or not 0 <= ns < 2**63",
+        "",
+        "tests/recording/test_replay.py -k none_is_told",
     ),
-    Mutant("leave a recording open to others", "recording.py", "mode & ~_OTHERS", "mode", "tests/test_recording.py -k others"),
-    Mutant("wait for a disk after the end", "recording.py", "            check()\n", "", "tests/test_recording.py -k is_open"),
-    Mutant("print any number", "scrubbing.py", "min(len(number), _MOST_DIGITS)", "len(number)", "tests/test_scrubbing.py"),
+    Mutant(
+        "leave a recording open to others",
+        "recording/files.py",
+        "mode & ~_OTHERS",
+        "mode",
+        "tests/recording/test_recording.py -k others",
+    ),
+    Mutant(
+        "wait for a disk after the end",
+        "recording/recorder.py",
+        "            check()\n",
+        "",
+        "tests/recording/test_recording.py -k is_open",
+    ),
+    Mutant(
+        "print any number",
+        "recording/scrubbing.py",
+        "min(len(number), _MOST_DIGITS)",
+        "len(number)",
+        "tests/recording/test_scrubbing.py",
+    ),
     Mutant("show the key", "session/messages.py", "redactor.learn(key)\n", "pass\n", "tests/session/test_messages.py"),
     Mutant(
         "forget a key that signed",

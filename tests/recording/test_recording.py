@@ -27,8 +27,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bybit_sync
-from bybit_sync import Client, ConfigurationError, Recorder, State, Subscription, SubscriptionRejected, recording
-from bybit_sync.recorded import BEGINNING
+from bybit_sync import Client, ConfigurationError, Recorder, State, Subscription, SubscriptionRejected
+from bybit_sync.recording import files
+from bybit_sync.recording import recorder as recording
+from bybit_sync.recording.format import BEGINNING
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults.pace import until
@@ -620,9 +622,9 @@ def test_a_kill_loses_at_most_the_last_second(path: Path, exchange: Exchange, ac
 def test_the_end_of_the_last_line_is_found(lines: list[bytes], block: int) -> None:
     """However long the lines are, and in how many pieces they are read."""
     content = b"\n".join(lines)
-    before, recording._BLOCK = recording._BLOCK, block  # type: ignore[misc]
+    before, files._BLOCK = files._BLOCK, block  # type: ignore[misc]
     try:
-        found = recording._end_of_last_line(io.BytesIO(content), len(content))
+        found = files._end_of_last_line(io.BytesIO(content), len(content))
     finally:
-        recording._BLOCK = before  # type: ignore[misc]
+        files._BLOCK = before  # type: ignore[misc]
     assert found == content.rfind(b"\n") + 1

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import bybit_sync
 from bybit_sync import Client, ConfigurationError, Event, GapReason, Recorder, RecordingError, Stream
-from bybit_sync.recorded import read_recording
+from bybit_sync.recording.format import read_recording
 from bybit_sync.simulator import Account, Exchange
 from tests.talking import steady
 

@@ -19,7 +19,7 @@ from bybit_sync.errors import BybitSyncError, ConnectionLost
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.enums import Category
 from bybit_sync.model.events import AnyEvent, Event, Stream
-from bybit_sync.recorded import Direction, Line, Source, read_recording
+from bybit_sync.recording.format import Direction, Line, Source, read_recording
 from bybit_sync.session.config import Terms
 from bybit_sync.session.dialects import DIALECTS, Channel
 from bybit_sync.session.events import Confirmed, LoggedIn, News, Rejected

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bybit_sync.scrubbing import Scrubber
+from bybit_sync.recording.scrubbing import Scrubber
 from tests.talking import steady
 
 NUMBER = "592324"

@@ -1,0 +1,1 @@
+"""Every frame of a client written down, and lived again."""

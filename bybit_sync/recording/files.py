@@ -1,0 +1,208 @@
+"""Where a recording is written: a file of ours, or a text file of the user's."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, Final, Protocol, TextIO
+
+from bybit_sync.config.arguments import refuse, whole
+from bybit_sync.errors import RecordingError
+from bybit_sync.recording.format import BEGINNING, next_part
+
+__all__ = ["Output", "output_of"]
+
+_BLOCK: Final = 65_536
+# What others than its owner may do with a file.
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+# The files that this process records to, by device and number: two clients in one file could not be told apart.
+_taken: Final[set[tuple[int, int]]] = set()
+
+
+class Output(Protocol):
+    """Something to write lines on."""
+
+    name: str
+    warning: str
+    """What its owner should know since it was opened last; "" for nothing."""
+
+    def open(self) -> None:
+        """Be ready to be written to. Raises what the system says."""
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Write *lines*."""
+
+    def close(self) -> None:
+        """Give back what `open` took."""
+
+
+def output_of(target: Any, rotate_bytes: int | None) -> Output:
+    """Return where *target* is written. Raises `ConfigurationError` for what cannot be written to."""
+    if rotate_bytes is not None:
+        whole(None, "rotate_bytes", rotate_bytes)
+    if isinstance(target, (str, os.PathLike)):
+        return _File(_path(target), rotate_bytes)
+    if rotate_bytes is not None:
+        raise refuse("rotate_bytes", rotate_bytes, "a file that is open cannot be renamed; give its path")
+    return _Handle(_text_file(target))
+
+
+def _path(target: str | os.PathLike[str]) -> Path:
+    text = os.fspath(target)
+    if not isinstance(text, str) or not text or "\0" in text or text.endswith(os.sep):
+        raise refuse("record", target, "give the path of a file, as text")
+    # What the process does with its working directory later is its own affair.
+    return Path(os.path.abspath(text))  # noqa: PTH100 - Path.absolute would keep the dots
+
+
+def _text_file(target: Any) -> TextIO:
+    if not callable(getattr(target, "write", None)):
+        raise refuse("record", target, "give a path, a text file that is open, or a Recorder")
+    if isinstance(target, (io.RawIOBase, io.BufferedIOBase)):
+        raise refuse("record", target, "it takes bytes; open it as text, or give its path")
+    if getattr(target, "closed", False) or not getattr(target, "writable", lambda: True)():
+        raise refuse("record", target, "nothing can be written to it; open it for writing, or give its path")
+    return target  # type: ignore[no-any-return]
+
+
+class _Handle:
+    """A text file of the user's."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.name = str(getattr(file, "name", "a text file"))
+        self.warning = ""
+        self._file = file
+
+    def open(self) -> None:
+        """Leave it as it is."""
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Write *lines* and flush."""
+        self._file.write("".join(lines))
+        flush = getattr(self._file, "flush", None)
+        if flush is not None:
+            flush()
+
+    def close(self) -> None:
+        """Leave it open."""
+
+
+class _File:
+    """A file of ours, unbuffered, so that neither a kill nor a fork finds lines in this process."""
+
+    def __init__(self, path: Path, rotate_bytes: int | None) -> None:
+        self.name = str(path)
+        self.warning = ""
+        self._path = path
+        self._rotate_bytes = rotate_bytes
+        self._file: IO[bytes] | None = None
+        self._place: tuple[int, int] | None = None
+        self._is_regular = False
+        self._size = 0
+
+    def open(self) -> None:
+        """Open it to append to it. Raises what the system says, and `RecordingError` when it holds something else."""
+        self._file = open(self._path, "a+b", buffering=0, opener=_for_its_owner)  # noqa: SIM115 - Path has no opener
+        try:
+            self._take(os.fstat(self._file.fileno()))
+            if self._is_regular:
+                self._size = self._mended(self._file)
+                self._close_to_others(self._file)
+        except BaseException:
+            self.close()
+            raise
+
+    def _close_to_others(self, file: IO[bytes]) -> None:
+        """Leave an older file to its owner alone. Raises what the system says when it is not ours."""
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        self.warning = ""
+        # Elsewhere the mode says nothing of who may read it.
+        if os.name == "posix" and mode & _OTHERS:
+            os.fchmod(file.fileno(), mode & ~_OTHERS)
+            self.warning = f"could be read by others (mode {mode:04o}): now by its owner only"
+
+    def _take(self, status: os.stat_result) -> None:
+        self._is_regular = stat.S_ISREG(status.st_mode)
+        place = (status.st_dev, status.st_ino)
+        if self._is_regular:
+            if place in _taken:
+                raise RecordingError("another client of this process records there", path=self.name)
+            _taken.add(place)
+            self._place = place
+
+    def _mended(self, file: IO[bytes]) -> int:
+        """Cut off what a kill left of a line, and return the size; never touch what is no recording."""
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        beginning = file.read(len(BEGINNING))
+        if not BEGINNING.startswith(beginning[: len(BEGINNING)]):
+            raise RecordingError("it holds something else than a recording", path=self.name)
+        whole_lines = _end_of_last_line(file, size)
+        if whole_lines < size:
+            file.truncate(whole_lines)
+        return whole_lines
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Write *lines*; begin a new file wherever this one would grow too large."""
+        batch: list[str] = []
+        size = self._size
+        for line in lines:
+            if self._rotate_bytes is not None and self._is_regular and size and size + len(line) > self._rotate_bytes:
+                self._append(batch)
+                self._rotate()
+                batch, size = [], 0
+            batch.append(line)
+            size += len(line)
+        self._append(batch)
+
+    def _append(self, lines: Sequence[str]) -> None:
+        assert self._file is not None
+        data = memoryview("".join(lines).encode("ascii"))
+        written = 0
+        try:
+            while written < len(data):
+                written += self._file.write(data[written:]) or 0
+        except OSError:
+            self._cut(bytes(data[:written]).rfind(b"\n") + 1)
+            raise
+        self._size += written
+
+    def _cut(self, whole_lines: int) -> None:
+        """Leave no half a line at the end: the disk is full."""
+        if self._is_regular and self._file is not None:
+            self._file.truncate(self._size + whole_lines)
+
+    def _rotate(self) -> None:
+        self.close()
+        self._path.rename(next_part(self._path))
+        self.open()
+
+    def close(self) -> None:
+        """Close it."""
+        file, self._file = self._file, None
+        place, self._place = self._place, None
+        if place is not None:
+            _taken.discard(place)
+        if file is not None:  # pragma: no branch - it is closed twice when it cannot be opened after a rotation
+            file.close()
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _end_of_last_line(file: IO[bytes], size: int) -> int:
+    """Return the size of *file* without what follows its last line."""
+    end = size
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
