@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from bybit_sync.config.environments import ENVIRONMENTS, Environment
     from bybit_sync.delivery.queue_sink import EventQueue
     from bybit_sync.engine.notifier import StatusChange
+    from bybit_sync.engine.rate_limit import ConnectLimit
+    from bybit_sync.engine.retrying import Backoff
     from bybit_sync.errors import (
         AuthenticationError,
         BybitSyncError,
@@ -94,7 +96,6 @@ if TYPE_CHECKING:
     from bybit_sync.model.positions import PositionUpdate
     from bybit_sync.model.to_dict import to_dict
     from bybit_sync.model.trades import ExtraFee, UserTradeUpdate
-    from bybit_sync.pacing import Backoff, ConnectLimit
     from bybit_sync.recording.recorder import Recorder
     from bybit_sync.recording.replay import replay
     from bybit_sync.rsa import rsa_signer
@@ -192,6 +193,8 @@ if not TYPE_CHECKING:
         "bybit_sync.config.environments",
         "bybit_sync.delivery.queue_sink",
         "bybit_sync.engine.notifier",
+        "bybit_sync.engine.rate_limit",
+        "bybit_sync.engine.retrying",
         "bybit_sync.errors",
         "bybit_sync.model.balances",
         "bybit_sync.model.enums",
@@ -200,7 +203,6 @@ if not TYPE_CHECKING:
         "bybit_sync.model.positions",
         "bybit_sync.model.to_dict",
         "bybit_sync.model.trades",
-        "bybit_sync.pacing",
         "bybit_sync.recording.recorder",
         "bybit_sync.recording.replay",
         "bybit_sync.rsa",

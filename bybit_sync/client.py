@@ -18,10 +18,13 @@ import attrs
 from bybit_sync.config.arguments import not_negative, plain_callable, positive, refuse, whole
 from bybit_sync.config.environments import ENVIRONMENTS, Environment
 from bybit_sync.config.timings import Timings
-from bybit_sync.connection import Connection, Settings
 from bybit_sync.delivery.buffer import Buffer, Overflow
 from bybit_sync.delivery.queue_sink import EventQueue, Outlet
 from bybit_sync.engine.notifier import StatusChange
+from bybit_sync.engine.rate_limit import ConnectLimit
+from bybit_sync.engine.retrying import Backoff
+from bybit_sync.engine.settings import Settings
+from bybit_sync.engine.supervisor import Connection
 from bybit_sync.errors import ConfigurationError, ConnectTimeout, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.balances import BalanceUpdate
@@ -30,7 +33,6 @@ from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.network.proxy import Proxy
-from bybit_sync.pacing import Backoff, ConnectLimit
 from bybit_sync.recording.recorder import Recorder
 from bybit_sync.session.config import Terms
 from bybit_sync.session.dialects import DIALECTS, Dialect

@@ -53,11 +53,7 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "cli.figures": "cli",
     "cli.headline": "cli",
     "cli.place": "cli",
-    "connection": "engine",
-    "outage": "engine",
-    "pacing": "engine",
     "rsa": "signing",
-    "signing": "engine",
     "simulator.account": "simulator.books",
     "simulator.answers": "simulator.server",
     "simulator.connection": "simulator.server",
@@ -167,7 +163,7 @@ IMPURE: Final = {
 }
 EXCUSED: Final[Mapping[str, frozenset[str]]] = {
     "clock": frozenset({"time"}),  # reading it is what the file is for
-    "pacing": frozenset({"threading"}),  # all clients of a process take their turns from one table
+    "engine.rate_limit": frozenset({"threading"}),  # all clients of a process take their turns from one table
     "rest.limits": frozenset({"threading"}),  # all clients of a process ask a host at one rate
     "rest.signing": frozenset({"threading"}),  # a signature is taken where another thread left it
     "simulator.rest.limits": frozenset({"threading"}),  # each request of a host has a thread of its own

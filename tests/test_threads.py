@@ -35,12 +35,12 @@ from bybit_sync import (
     Subscription,
     SubscriptionRejected,
 )
-from bybit_sync.connection import Connection
 from bybit_sync.delivery.buffer import Buffer
 from bybit_sync.engine.notifier import Notifier
+from bybit_sync.engine.rate_limit import Turnstile, turnstile
 from bybit_sync.engine.state import Situation
+from bybit_sync.engine.supervisor import Connection
 from bybit_sync.logs import ClientLog
-from bybit_sync.pacing import Turnstile, turnstile
 from bybit_sync.session.session import Session
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.threads.waiting import start_thread

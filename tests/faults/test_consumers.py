@@ -718,7 +718,7 @@ def test_closing_offers_a_gap_while_dialling_again(play: Play, monkeypatch: pyte
 
     scene = play()
     inbox, orders = overfilled(scene)
-    monkeypatch.setattr("bybit_sync.connection.open_websocket", dial)
+    monkeypatch.setattr("bybit_sync.engine.supervisor.open_websocket", dial)
     scene.client.reconnect()
     until(lambda: scene.client.state is State.CONNECTING)
     closed = in_background(lambda: orders.close(timeout=pace.patience()))

@@ -21,14 +21,14 @@ import pytest
 import bybit_sync.network.websocket
 from bybit_sync import Backoff, ClientClosed, ConnectionFailed, Event, GapReason, State, StatusChange, SubscriptionClosed
 from bybit_sync.clock import ExchangeClock
-from bybit_sync.connection import Connection
 from bybit_sync.delivery.registry import Roster
+from bybit_sync.engine.login_signer import Clerk
+from bybit_sync.engine.outage_log import Outage
+from bybit_sync.engine.retrying import Patience
 from bybit_sync.engine.state import Situation
+from bybit_sync.engine.supervisor import Connection
 from bybit_sync.network.websocket import Transport
-from bybit_sync.outage import Outage
-from bybit_sync.pacing import Patience
 from bybit_sync.session.session import Session
-from bybit_sync.signing import Clerk
 from bybit_sync.subscription import Subscription
 from bybit_sync.threads.waker import Bell
 from tests.conftest import KEY, SECRET, threads_of

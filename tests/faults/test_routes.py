@@ -19,13 +19,16 @@ from pathlib import Path
 import attrs
 import pytest
 
-from bybit_sync import Backoff, ConnectionFailed, ConnectionLost, ConnectLimit, ConnectTimeout, State, pacing
+from bybit_sync import Backoff, ConnectionFailed, ConnectionLost, ConnectLimit, ConnectTimeout, State
 from bybit_sync.config.timings import Timings
+from bybit_sync.engine import rate_limit
+from bybit_sync.engine.outage_log import Outage
+from bybit_sync.engine.rate_limit import Turnstile
+from bybit_sync.engine.retrying import Patience
 from bybit_sync.logs import ClientLog
 from bybit_sync.network import dialing
-from bybit_sync.outage import Outage
-from bybit_sync.pacing import Patience, Turnstile
 from tests.conftest import KEY, SECRET, open_descriptors, threads_of
+from tests.engine.test_retrying import User
 from tests.faults import pace
 from tests.faults.conftest import Play
 from tests.faults.exchange import Exchange, Talk, confirm, hang_up, log_in, reset, serve
@@ -35,7 +38,6 @@ from tests.faults.rows import OVER_CABLE, row
 from tests.faults.scene import Net, Scene, Status
 from tests.faults.test_upgrade import HASTY
 from tests.peers import Line, black_hole, closed_port, in_namespace
-from tests.test_pacing import User
 
 
 @contextlib.contextmanager
@@ -465,7 +467,7 @@ def test_an_outage_of_an_hour_is_told_nine_times(caplog: pytest.LogCaptureFixtur
 @pytest.fixture
 def limit(monkeypatch: pytest.MonkeyPatch) -> ConnectLimit:
     """A limit that allows two connections in all, and nothing is used of it yet."""
-    monkeypatch.setattr(pacing, "_turnstiles", {})
+    monkeypatch.setattr(rate_limit, "_turnstiles", {})
     return ConnectLimit(refill=1, period=1e6, burst=2)
 
 

@@ -139,7 +139,10 @@ def busy(make_client: Callable[..., Client], account: Account) -> Client:
 def test_no_lock_that_a_process_shares_is_locked_in_its_child(busy: Client) -> None:
     """Those of modules, of classes and of everything that hangs on them are found by looking, not by a list."""
     with all_held() as held:
-        assert {name.split("/")[0] for name in held} >= {"bybit_sync.connection._floor", "bybit_sync.pacing._turnstiles"}
+        assert {name.split("/")[0] for name in held} >= {
+            "bybit_sync.engine.supervisor._floor",
+            "bybit_sync.engine.rate_limit._turnstiles",
+        }
         assert in_a_child(locked) == "nothing"
 
 

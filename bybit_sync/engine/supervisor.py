@@ -15,32 +15,25 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
-from ssl import SSLContext
 from typing import Any, Final
-
-from attrs import frozen
 
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.arguments import check_ran
-from bybit_sync.config.environments import Environment
-from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.registry import Roster
+from bybit_sync.engine.login_signer import Clerk
 from bybit_sync.engine.notifier import Notifier, StatusChange
+from bybit_sync.engine.outage_log import Outage
+from bybit_sync.engine.rate_limit import ConnectLimit, Turnstile, turnstile
+from bybit_sync.engine.retrying import Patience, judge
+from bybit_sync.engine.settings import Settings
 from bybit_sync.engine.state import Situation
 from bybit_sync.errors import ClientClosed, ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused, again
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
-from bybit_sync.network.proxy import Proxy
 from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.network.wire import bare, reason_of
-from bybit_sync.outage import Outage
-from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
-from bybit_sync.recording.recorder import Recorder
-from bybit_sync.session.config import Terms
 from bybit_sync.session.events import Confirmed, Live, LoggedIn, News, Rejected
-from bybit_sync.session.messages import Credentials
 from bybit_sync.session.session import Session
-from bybit_sync.signing import Clerk
 from bybit_sync.status import Health, State
 from bybit_sync.subscription import CallbackThread, Subscription
 from bybit_sync.threads.fair_lock import Floor
@@ -48,30 +41,11 @@ from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waiting import Flag, join, start_thread, wait_for
 from bybit_sync.threads.waker import Bell
 
-__all__ = ["Connection", "Settings"]
+__all__ = ["Connection"]
+
 
 # What ends an attempt or a connection. Anything else is a bug of ours and ends the client.
 ENDINGS: Final = (ConnectionFailed, Refused, ProtocolError, ConfigurationError)
-
-
-@frozen(kw_only=True)
-class Settings:
-    """What a client was made with."""
-
-    name: str
-    environment: Environment
-    terms: Terms
-    timings: Timings
-    credentials: Credentials
-    patient_signer: bool
-    on_status: Callable[[StatusChange], object] | None
-    on_error: Callable[[BaseException, Event[Any], Subscription[Any]], object] | None
-    backoff: Backoff
-    connect_limit: ConnectLimit | None
-    proxy: Proxy | None
-    ssl_context: SSLContext | None
-    max_message_bytes: int
-    recorder: Recorder | None = None
 
 
 # The connections that have a thread.

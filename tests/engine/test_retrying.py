@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.config.timings import Timings
+from bybit_sync.engine.rate_limit import ConnectLimit, Turnstile, turnstile
+from bybit_sync.engine.retrying import Backoff, Patience, judge
 from bybit_sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -22,7 +24,6 @@ from bybit_sync.errors import (
     ProtocolError,
     TLSError,
 )
-from bybit_sync.pacing import Backoff, ConnectLimit, Patience, Turnstile, judge, turnstile
 from tests.talking import steady
 
 TIMES = Timings()
@@ -341,7 +342,7 @@ def test_a_host_has_one_turnstile() -> None:
 
 FORK = """
 import os, signal, time
-from bybit_sync.pacing import turnstile
+from bybit_sync.engine.rate_limit import turnstile
 gate = turnstile("one.invalid", time.monotonic)
 with gate._lock:
     child = os.fork()

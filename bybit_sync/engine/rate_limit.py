@@ -1,0 +1,135 @@
+"""How often a host may be dialled, over all clients of a process.
+
+Bybit allows 500 connections in five minutes per address and domain, and bans addresses that reconnect in bursts:
+https://bybit-exchange.github.io/docs/v5/ws/connect
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+
+from attrs import field, frozen
+
+from bybit_sync.config.arguments import positive, whole
+from bybit_sync.threads.forks import in_child
+
+__all__ = ["ConnectLimit", "Turnstile", "turnstile"]
+
+
+@frozen
+class ConnectLimit:
+    """How often a host may be connected to: *burst* times at once, then *refill* times per *period* seconds.
+
+    It counts for the process and the host, over all clients; the strictest of the live clients' limits holds. An attempt
+    that never reached the host (no name, TCP refused or timed out, a proxy that refused) does not count. The default leaves
+    a fifth of the 500 connections that Bybit allows an address in five minutes to other programs.
+
+    Example:
+        >>> ConnectLimit()
+        ConnectLimit(refill=300, period=300.0, burst=100)
+
+    Raises:
+        ConfigurationError: one of them is not above 0, or *burst* no whole number.
+
+    """
+
+    refill: float = field(default=300, validator=positive)
+    period: float = field(default=300.0, validator=positive)
+    burst: int = field(default=100, validator=whole)
+
+
+# A part of a token that is only a sum's rounding is not waited for.
+_ROUNDING = 1e-9
+
+
+@frozen
+class _User:
+    """One client before a `Turnstile`: its limit, and what wakes its thread."""
+
+    limit: ConnectLimit
+    wake: Callable[[], None]
+
+
+class Turnstile:
+    """Lets a host be reached as often as the strictest of the limits that its users set. Any thread.
+
+    A token bucket. An attempt takes its token when it reaches the host. While it is under way its token is set aside: if it
+    fails before, the next user has it at once.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        # Held for a few steps only; nothing is woken under it.
+        self._lock = threading.Lock()
+        self._users: weakref.WeakKeyDictionary[object, _User] = weakref.WeakKeyDictionary()
+        # Tokens taken beyond what has been refilled since.
+        self._used = 0.0
+        self._counted_at = now()
+        self._waiting: list[object] = []  # in the order in which they came
+        self._under_way: list[object] = []
+
+    def join(self, user: object, limit: ConnectLimit, wake: Callable[[], None]) -> None:
+        """Let *limit* hold as long as *user* lives or until it leaves; *wake* is called when its turn may have come nearer."""
+        with self._lock:
+            self._users[user] = _User(limit, wake)
+
+    def leave(self, user: object) -> None:
+        """Let the limit that *user* brought hold no longer."""
+        self.give_back(user)
+        with self._lock:
+            self._users.pop(user, None)
+
+    def turn(self, user: object) -> float:
+        """Return 0.0 when *user* may dial now, else the seconds after which to ask again; it keeps its place until then."""
+        with self._lock:
+            rate, burst = self._strictest()
+            self._refill(rate)
+            if user not in self._waiting:
+                self._waiting.append(user)
+            missing = self._used + len(self._under_way) + self._waiting.index(user) + 1 - burst
+            if missing > _ROUNDING:
+                return missing / rate
+            self._waiting.remove(user)
+            self._under_way.append(user)
+            return 0.0
+
+    def reached(self, user: object) -> None:
+        """Count the attempt of *user*: it has reached the host."""
+        with self._lock:
+            if user in self._under_way:
+                self._under_way.remove(user)
+                self._refill(self._strictest()[0])
+                self._used += 1
+
+    def give_back(self, user: object) -> None:
+        """Take back the turn of *user*, unless it has reached the host."""
+        with self._lock:
+            for users in (self._waiting, self._under_way):
+                if user in users:
+                    users.remove(user)
+            others = [self._users[waiting].wake for waiting in self._waiting if waiting in self._users]
+        for wake in others:
+            wake()
+
+    def _strictest(self) -> tuple[float, int]:
+        limits = [user.limit for user in self._users.values()] or [ConnectLimit()]
+        return min(limit.refill / limit.period for limit in limits), min(limit.burst for limit in limits)
+
+    def _refill(self, rate: float) -> None:
+        now = self._now()
+        self._used = max(0.0, self._used - (now - self._counted_at) * rate)
+        self._counted_at = now
+
+
+_turnstiles: dict[str, Turnstile] = {}
+
+
+def turnstile(host: str, now: Callable[[], float]) -> Turnstile:
+    """Return the one turnstile of this process before *host*."""
+    return _turnstiles.setdefault(host, Turnstile(now))
+
+
+# Another thread of the parent's may be inside, and the child has no clients yet.
+in_child(_turnstiles.clear)

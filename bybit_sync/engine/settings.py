@@ -1,0 +1,43 @@
+"""What a client was made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ssl import SSLContext
+from typing import Any
+
+from attrs import frozen
+
+from bybit_sync.config.environments import Environment
+from bybit_sync.config.timings import Timings
+from bybit_sync.engine.notifier import StatusChange
+from bybit_sync.engine.rate_limit import ConnectLimit
+from bybit_sync.engine.retrying import Backoff
+from bybit_sync.model.events import Event
+from bybit_sync.network.proxy import Proxy
+from bybit_sync.recording.recorder import Recorder
+from bybit_sync.session.config import Terms
+from bybit_sync.session.messages import Credentials
+from bybit_sync.subscription import Subscription
+
+__all__ = ["Settings"]
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What a client was made with."""
+
+    name: str
+    environment: Environment
+    terms: Terms
+    timings: Timings
+    credentials: Credentials
+    patient_signer: bool
+    on_status: Callable[[StatusChange], object] | None
+    on_error: Callable[[BaseException, Event[Any], Subscription[Any]], object] | None
+    backoff: Backoff
+    connect_limit: ConnectLimit | None
+    proxy: Proxy | None
+    ssl_context: SSLContext | None
+    max_message_bytes: int
+    recorder: Recorder | None = None
