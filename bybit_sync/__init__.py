@@ -98,8 +98,8 @@ if TYPE_CHECKING:
     from bybit_sync.model.trades import ExtraFee, UserTradeUpdate
     from bybit_sync.recording.recorder import Recorder
     from bybit_sync.recording.replay import replay
-    from bybit_sync.rsa import rsa_signer
     from bybit_sync.session.dialects import DIALECTS, V3, V5, Dialect
+    from bybit_sync.signing.rsa import rsa_signer
     from bybit_sync.status import Health, State, SubscriptionHealth, SubscriptionState
     from bybit_sync.subscription import Subscription
 
@@ -205,8 +205,8 @@ if not TYPE_CHECKING:
         "bybit_sync.model.trades",
         "bybit_sync.recording.recorder",
         "bybit_sync.recording.replay",
-        "bybit_sync.rsa",
         "bybit_sync.session.dialects",
+        "bybit_sync.signing.rsa",
         "bybit_sync.status",
         "bybit_sync.subscription",
     )

@@ -36,7 +36,7 @@ from bybit_sync.network.proxy import Proxy
 from bybit_sync.recording.recorder import Recorder
 from bybit_sync.session.config import Terms
 from bybit_sync.session.dialects import DIALECTS, Dialect
-from bybit_sync.session.messages import Credentials, hmac_signer
+from bybit_sync.signing.credentials import Credentials, hmac_signer
 from bybit_sync.status import Health, State
 from bybit_sync.subscription import Subscription
 from bybit_sync.threads.waiting import check_clock

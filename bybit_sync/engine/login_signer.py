@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 
 from bybit_sync.errors import AuthenticationError, ConnectionFailed, describe
-from bybit_sync.session.messages import Credentials, Request, write
+from bybit_sync.session.messages import Request, write
+from bybit_sync.signing.credentials import Credentials
 from bybit_sync.threads.waker import Bell
 
 __all__ = ["Clerk"]

@@ -17,7 +17,7 @@ from bybit_sync.model.events import Event
 from bybit_sync.network.proxy import Proxy
 from bybit_sync.recording.recorder import Recorder
 from bybit_sync.session.config import Terms
-from bybit_sync.session.messages import Credentials
+from bybit_sync.signing.credentials import Credentials
 from bybit_sync.subscription import Subscription
 
 __all__ = ["Settings"]

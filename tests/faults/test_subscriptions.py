@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from bybit_sync import Backoff, Client, ConnectTimeout, GapReason, State, Subscription, SubscriptionRejected
-from bybit_sync.session.messages import Credentials, Request, hmac_signer, write
+from bybit_sync.session.messages import Request, write
+from bybit_sync.signing.credentials import Credentials, hmac_signer
 from bybit_sync.simulator import Exchange as Simulator
 from bybit_sync.threads.waker import Bell
 from tests.conftest import KEY, SECRET

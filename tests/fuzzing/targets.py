@@ -21,7 +21,8 @@ from bybit_sync.errors import AuthenticationError, ConnectionFailed, ConnectionL
 from bybit_sync.model.events import Event, Stream
 from bybit_sync.network.websocket import Transport, _Link, _upgrade
 from bybit_sync.session.dialects import RENAMES, V3, V5
-from bybit_sync.session.messages import Credentials, Request, read, write
+from bybit_sync.session.messages import Request, read, write
+from bybit_sync.signing.credentials import Credentials
 from tests import peers
 from tests.fuzzing.inputs import OTHERS, ROW, TOKENS, TOPICS, pushed
 from tests.fuzzing.oracles import check_line, check_meaning, check_news, check_update

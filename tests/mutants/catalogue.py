@@ -658,7 +658,7 @@ MUTANTS: Final = (
         "engine/login_signer.py",
         "except RuntimeError as error:",
         "except KeyError as error:",
-        "tests/test_signing.py tests/faults/test_lifecycle.py -k 'limit or started'",
+        "tests/signing/test_signers.py tests/faults/test_lifecycle.py -k 'limit or started'",
     ),
     Mutant(
         "a state that could not be told is told with the next",
@@ -1050,10 +1050,10 @@ MUTANTS: Final = (
         "len(number)",
         "tests/recording/test_scrubbing.py",
     ),
-    Mutant("show the key", "session/messages.py", "redactor.learn(key)\n", "pass\n", "tests/session/test_messages.py"),
+    Mutant("show the key", "signing/credentials.py", "redactor.learn(key)\n", "pass\n", "tests/session/test_messages.py"),
     Mutant(
         "forget a key that signed",
-        "session/messages.py",
+        "signing/credentials.py",
         "learn(key, *signatures)",
         "learn(*signatures)",
         "tests/session/test_messages.py",
@@ -1078,7 +1078,7 @@ MUTANTS: Final = (
     Mutant("log an error without text as nothing", "logs.py", "*map(_shown, args)", "*args", "tests/test_logs.py"),
     Mutant(
         "show the signature",
-        "session/messages.py",
+        "signing/credentials.py",
         "redactor.learn(key, *signatures)",
         "pass",
         "tests/session/test_messages.py tests/faults/test_login.py",

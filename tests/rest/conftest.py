@@ -13,7 +13,7 @@ from bybit_sync.rest.hosts import rest_host
 from bybit_sync.rest.limits import HostLimits
 from bybit_sync.rest.reader import RestReader
 from bybit_sync.rest.signing import RestSigner
-from bybit_sync.session.messages import hmac_signer
+from bybit_sync.signing.credentials import hmac_signer
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET
 

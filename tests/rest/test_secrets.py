@@ -12,7 +12,7 @@ import pytest
 from bybit_sync.errors import RestError
 from bybit_sync.rest.endpoints import ACCOUNT_INFO, EXECUTIONS
 from bybit_sync.rest.reader import RestReader
-from bybit_sync.session.messages import hmac_signer
+from bybit_sync.signing.credentials import hmac_signer
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET
 

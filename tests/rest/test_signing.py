@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bybit_sync.rest.signing import RestSigner
-from bybit_sync.session.messages import hmac_signer
+from bybit_sync.signing.credentials import hmac_signer
 
 KEY, SECRET = "KEY-c4n4ry", "SECRET-c4n4ry"
 

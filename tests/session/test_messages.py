@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bybit_sync.session.messages import Answer, Credentials, Pong, Push, Request, Stranger, hmac_signer, read, write
+from bybit_sync.session.messages import Answer, Pong, Push, Request, Stranger, read, write
+from bybit_sync.signing.credentials import Credentials, hmac_signer
 from bybit_sync.text import printable
 from tests.talking import steady
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from bybit_sync import AuthenticationError, Client, ConfigurationError, ConnectionFailed, rsa_signer
-from bybit_sync.session.messages import hmac_signer
+from bybit_sync.signing.credentials import hmac_signer
 from bybit_sync.simulator import Account
 from tests.conftest import KEY, SECRET, threads_of
 
