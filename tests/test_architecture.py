@@ -53,25 +53,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {
     "cli.figures": "cli",
     "cli.headline": "cli",
     "cli.place": "cli",
-    "simulator.account": "simulator.books",
-    "simulator.answers": "simulator.server",
-    "simulator.connection": "simulator.server",
-    "simulator.conversation": "simulator.server",
-    "simulator.disturbances": "simulator.push_faults",
-    "simulator.facts": "simulator.books",
-    "simulator.garbage": "simulator.malformed_frames",
-    "simulator.gateways": "simulator.dialects",
-    "simulator.history": "simulator.books",
-    "simulator.instruments": "simulator.books",
-    "simulator.ledger": "simulator.books",
-    "simulator.listener": "simulator.server",
-    "simulator.orders": "simulator.books",
-    "simulator.player": "simulator.scheduling",
-    "simulator.positions": "simulator.books",
-    "simulator.rows": "simulator.books",
-    "simulator.secure": "simulator.server",
-    "simulator.shell": "simulator.server_command",
-    "simulator.story": "simulator.demo_trades",
 }
 
 # Mistakes that are known and wait to be mended, in the words of the rules below. Nothing may be added.
@@ -79,8 +60,8 @@ TO_MEND: Final[frozenset[str]] = frozenset(
     {
         "delivery.registry imports subscription, which is above it",
         "recording.replay imports subscription, which is beside it",
-        "simulator.account imports simulator.connection, which is above it",
-        "simulator.account is pure and imports simulator.connection, which is not",
+        "simulator.books.account imports simulator.server.connection, which is above it",
+        "simulator.books.account is pure and imports simulator.server.connection, which is not",
     }
 )
 
@@ -95,8 +76,8 @@ DOORS: Final[Mapping[str, frozenset[str]]] = {
     "matplotlib": frozenset({"cli.plot"}),
     "pytest": frozenset({"pytest_plugin"}),
     "urllib3": frozenset({"rest.connections"}),
-    "websockets": frozenset({"simulator.connection", "simulator.exchange", "simulator.listener"}),
-    "trustme": frozenset({"simulator.secure"}),
+    "websockets": frozenset({"simulator.server.connection", "simulator.exchange", "simulator.server.listener"}),
+    "trustme": frozenset({"simulator.server.tls"}),
 }
 EVERYWHERE: Final = {"attrs", "attr", "typing_extensions", "_typeshed", "bybit_sync"}
 EVENT_LOOPS: Final = {"asyncio", "anyio", "trio", "uvloop"}
@@ -167,7 +148,7 @@ EXCUSED: Final[Mapping[str, frozenset[str]]] = {
     "rest.signing": frozenset({"threading"}),  # a signature is taken where another thread left it
     "simulator.rest.limits": frozenset({"threading"}),  # each request of a host has a thread of its own
     "simulator.rest.plans": frozenset({"threading"}),  # the same
-    "simulator.account": frozenset({"threading", "time"}),  # one action ends before the next begins; history is dated
+    "simulator.books.account": frozenset({"threading", "time"}),  # one action ends before the next begins; history is dated
     "simulator.refusals": frozenset({"threading"}),  # orders are given by one thread and taken by another
 }
 

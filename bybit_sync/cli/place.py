@@ -93,8 +93,8 @@ def a_place(arguments: argparse.Namespace, *, without_key: bool = False) -> Iter
 def _simulated(scenario: str) -> Iterator[tuple[str, Callable[[], object], Callable[[], bool]]]:
     """Yield the URL of an exchange, and what begins and ends *scenario* there, with the account of `_DEMO`."""
     from bybit_sync.simulator import Exchange  # noqa: PLC0415 - comes with an extra
-    from bybit_sync.simulator.player import on_time, paused  # noqa: PLC0415
     from bybit_sync.simulator.scenarios import SCENARIOS  # noqa: PLC0415
+    from bybit_sync.simulator.scheduling import on_time, paused  # noqa: PLC0415
 
     stop = threading.Event()
 

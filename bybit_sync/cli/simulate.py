@@ -44,7 +44,7 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Let the simulated exchange run for whoever comes."""
-    from bybit_sync.simulator.shell import simulate  # noqa: PLC0415 - comes with an extra
+    from bybit_sync.simulator.server_command import simulate  # noqa: PLC0415 - comes with an extra
 
     names = ("host", "port", "tls", "scenario", "rate")
     wrong = simulate(**{name: getattr(arguments, name) for name in names})

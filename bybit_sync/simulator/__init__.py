@@ -19,16 +19,16 @@ along in `bybit_sync.simulator.scenarios`. It needs the extra ``simulator``, and
 from __future__ import annotations
 
 from bybit_sync.errors import RecordingError
-from bybit_sync.simulator.account import Account
-from bybit_sync.simulator.connection import Connection
+from bybit_sync.simulator.books.account import Account
+from bybit_sync.simulator.books.ledger import Coin
+from bybit_sync.simulator.books.orders import Order
+from bybit_sync.simulator.books.positions import Position
 from bybit_sync.simulator.demo import demo_client
 from bybit_sync.simulator.exchange import Exchange
-from bybit_sync.simulator.ledger import Coin
-from bybit_sync.simulator.orders import Order
-from bybit_sync.simulator.positions import Position
 from bybit_sync.simulator.recording import Frame
 from bybit_sync.simulator.rest import RestCall, RestFaults
 from bybit_sync.simulator.script import Script, ScriptError
+from bybit_sync.simulator.server.connection import Connection
 
 __all__ = [
     "Account",

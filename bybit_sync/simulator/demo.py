@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 from bybit_sync.client import Client
-from bybit_sync.simulator.account import Account
+from bybit_sync.simulator.books.account import Account
+from bybit_sync.simulator.demo_trades import story
 from bybit_sync.simulator.exchange import Exchange
-from bybit_sync.simulator.story import story
 
 __all__ = ["demo_client"]
 

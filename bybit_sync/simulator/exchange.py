@@ -16,20 +16,20 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
-from bybit_sync.simulator.account import KINDS, Account, Number
-from bybit_sync.simulator.connection import Connection, Wire
-from bybit_sync.simulator.conversation import Conversation
+from bybit_sync.simulator.books.account import KINDS, Account, Number
+from bybit_sync.simulator.dialects import GATEWAYS
 from bybit_sync.simulator.faults import Faults
-from bybit_sync.simulator.gateways import GATEWAYS
-from bybit_sync.simulator.listener import Listener
-from bybit_sync.simulator.player import on_time
 from bybit_sync.simulator.recording import Frame, read_recording
 from bybit_sync.simulator.rest.faults import RestFaults
 from bybit_sync.simulator.rest.host import RestHost
 from bybit_sync.simulator.rest.plans import Plans
 from bybit_sync.simulator.rest.server import RestServer
+from bybit_sync.simulator.scheduling import on_time
 from bybit_sync.simulator.script import Script
-from bybit_sync.simulator.secure import Authority
+from bybit_sync.simulator.server.connection import Connection, Wire
+from bybit_sync.simulator.server.conversation import Conversation
+from bybit_sync.simulator.server.listener import Listener
+from bybit_sync.simulator.server.tls import Authority
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from bybit_sync.simulator.answers import Answers
-from bybit_sync.simulator.connection import Connection
-from bybit_sync.simulator.conversation import REFUSALS
-from bybit_sync.simulator.disturbances import DUPLICATE, LATE, LOSE, Disturbances
-from bybit_sync.simulator.garbage import GARBAGE
-from bybit_sync.simulator.gateways import STREAMS
+from bybit_sync.simulator.dialects import STREAMS
+from bybit_sync.simulator.malformed_frames import GARBAGE
+from bybit_sync.simulator.push_faults import DUPLICATE, LATE, LOSE, Disturbances
 from bybit_sync.simulator.refusals import Refusals
+from bybit_sync.simulator.server.answers import Answers
+from bybit_sync.simulator.server.connection import Connection
+from bybit_sync.simulator.server.conversation import REFUSALS
 
 __all__ = ["Faults"]
 
@@ -175,7 +175,7 @@ class Faults(abc.ABC):
             connection.flush()
 
     def send_garbage(self, name: str) -> None:
-        """Send what no exchange should, by its *name* in `bybit_sync.simulator.garbage.GARBAGE`, on every connection."""
+        """Send what no exchange should, by *name* in `bybit_sync.simulator.malformed_frames.GARBAGE`, on every connection."""
         if name not in GARBAGE:
             raise ValueError(f"name: {name!r} is none of {', '.join(GARBAGE)}")
         piece = GARBAGE[name]

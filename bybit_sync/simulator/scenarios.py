@@ -10,10 +10,10 @@ from types import MappingProxyType
 
 import attrs
 
-from bybit_sync.simulator.account import Account
+from bybit_sync.simulator.books.account import Account
+from bybit_sync.simulator.books.orders import OPPOSITE
+from bybit_sync.simulator.demo_trades import LINEAR, story
 from bybit_sync.simulator.exchange import Exchange
-from bybit_sync.simulator.orders import OPPOSITE
-from bybit_sync.simulator.story import LINEAR, story
 
 __all__ = ["SCENARIOS"]
 

@@ -35,8 +35,8 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.simulator.account import Account
-from bybit_sync.simulator.orders import Order
+from bybit_sync.simulator.books.account import Account
+from bybit_sync.simulator.books.orders import Order
 from bybit_sync.simulator.rest.faults import RestFaults
 
 __all__ = ["VERBS", "Script", "ScriptError"]

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from bybit_sync.simulator.account import Account
-from bybit_sync.simulator.instruments import Instrument
-from bybit_sync.simulator.orders import Order
+from bybit_sync.simulator.books.account import Account
+from bybit_sync.simulator.books.instruments import Instrument
+from bybit_sync.simulator.books.orders import Order
 from bybit_sync.simulator.rest.refusals import RestRefusal
 
 __all__ = ["amend", "cancel", "cancel_all", "create"]

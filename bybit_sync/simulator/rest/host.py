@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import attrs
 
-from bybit_sync.simulator.account import Account
-from bybit_sync.simulator.ledger import Ledger
+from bybit_sync.simulator.books.account import Account
+from bybit_sync.simulator.books.ledger import Ledger
 from bybit_sync.simulator.rest import entry, listings, pages, signatures, statements
 from bybit_sync.simulator.rest.endpoints import ROUTES, Endpoint
 from bybit_sync.simulator.rest.limits import Standing

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import attrs
 
-from bybit_sync.simulator.facts import execution_facts, order_facts, position_facts, wallet_facts
-from bybit_sync.simulator.instruments import Instrument
-from bybit_sync.simulator.ledger import Ledger
-from bybit_sync.simulator.orders import Order
-from bybit_sync.simulator.positions import Position
+from bybit_sync.simulator.books.instruments import Instrument
+from bybit_sync.simulator.books.ledger import Ledger
+from bybit_sync.simulator.books.orders import Order
+from bybit_sync.simulator.books.positions import Position
+from bybit_sync.simulator.books.row_values import execution_facts, order_facts, position_facts, wallet_facts
 from bybit_sync.simulator.rest.pages import Key
 from bybit_sync.simulator.rest.refusals import RestRefusal
 from bybit_sync.simulator.rest.windows import DAY, LONGEST, window_of

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import attrs
 
-from bybit_sync.simulator.rows import SPELLINGS, print_rows
+from bybit_sync.simulator.books.rows import SPELLINGS, print_rows
 
 __all__ = ["SPELLINGS_OF_REST", "WAYS", "RestSpelling", "spell"]
 
@@ -73,7 +73,7 @@ WAYS: Final[Mapping[str, Mapping[str, Mapping[Any, Any]]]] = {
 
 
 def spell(kind: str, facts: Row, *, way: str | None = None) -> Row:
-    """Return *facts* (see `bybit_sync.simulator.facts`) as REST's row of *kind*; *way* is one of `WAYS`, None is usual."""
+    """Return *facts* (see `books.row_values`) as REST's row of *kind*; *way* is one of `WAYS`, None is usual."""
     (pushed,) = print_rows(SPELLINGS["v5", "UNIFIED"], kind.partition(" ")[0], [facts])
     spelling = SPELLINGS_OF_REST[kind]
     values = {**spelling.values, **(spelling.when_flat if pushed.get("size") == "0" else {})}

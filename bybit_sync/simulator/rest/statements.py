@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from bybit_sync.simulator.instruments import Instrument
-from bybit_sync.simulator.ledger import Ledger
+from bybit_sync.simulator.books.instruments import Instrument
+from bybit_sync.simulator.books.ledger import Ledger
 from bybit_sync.simulator.rest.refusals import RestRefusal
 
 __all__ = ["account_info", "coins", "instruments", "key_info", "market_time"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.simulator.instruments import Instrument, rounded
-from bybit_sync.simulator.orders import ZERO
+from bybit_sync.simulator.books.instruments import Instrument, rounded
+from bybit_sync.simulator.books.orders import ZERO
 
 __all__ = ["LEVERAGE", "Position"]
 

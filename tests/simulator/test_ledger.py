@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bybit_sync.simulator.facts import position_facts, text, wallet_facts
-from bybit_sync.simulator.instruments import Instrument
-from bybit_sync.simulator.ledger import Ledger
-from bybit_sync.simulator.orders import Execution, Order
+from bybit_sync.simulator.books.instruments import Instrument
+from bybit_sync.simulator.books.ledger import Ledger
+from bybit_sync.simulator.books.orders import Execution, Order
+from bybit_sync.simulator.books.row_values import position_facts, text, wallet_facts
 
 D = Decimal
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bybit_sync.simulator.gateways import Gateway, Topic
+from bybit_sync.simulator.dialects import Gateway, Topic
 from bybit_sync.simulator.refusals import Refusals
 
 __all__ = ["REFUSALS", "Conversation", "read", "sign"]

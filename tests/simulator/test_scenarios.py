@@ -16,15 +16,15 @@ import pytest
 from bybit_sync import Client, GapReason
 from bybit_sync.errors import RecordingError
 from bybit_sync.simulator import Account, Exchange, RestFaults, script
-from bybit_sync.simulator.player import on_time, paused
 from bybit_sync.simulator.scenarios import SCENARIOS
+from bybit_sync.simulator.scheduling import on_time, paused
 from bybit_sync.simulator.script import VERBS, Script, ScriptError
-from bybit_sync.simulator.shell import _plan
+from bybit_sync.simulator.server_command import _plan
 from tests.conftest import KEY, SECRET
-from tests.test_simulator import Peer
-from tests.test_simulator_account import Listener
+from tests.simulator.test_account import Listener
+from tests.simulator.test_exchange import Peer
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PLACE = {"do": "place_order", "as": "mine", "symbol": "BTCUSDT", "side": "Buy", "qty": "0.5", "price": "20000"}
 
 
@@ -265,7 +265,7 @@ def test_the_busy_scenario_is_hundreds_of_orders_a_second(exchange: Exchange, ac
 
 def test_the_books_of_a_busy_account_do_not_grow(exchange: Exchange, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest final orders are forgotten, the unfinished ones never."""
-    monkeypatch.setattr("bybit_sync.simulator.ledger.FINAL_KEPT", 100)
+    monkeypatch.setattr("bybit_sync.simulator.books.ledger.FINAL_KEPT", 100)
     kept = account.place_order("BTCUSDT", "Buy", qty=1, price=1)
     first = account.cancel(account.place_order("BTCUSDT", "Buy", qty=1, price=1))
     played("busy", exchange, account, 400)

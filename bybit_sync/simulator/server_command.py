@@ -10,11 +10,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from bybit_sync.simulator.account import Account
+from bybit_sync.simulator.books.account import Account
+from bybit_sync.simulator.dialects import GATEWAYS
 from bybit_sync.simulator.exchange import Exchange
-from bybit_sync.simulator.gateways import GATEWAYS
-from bybit_sync.simulator.player import on_time, paused
 from bybit_sync.simulator.scenarios import SCENARIOS
+from bybit_sync.simulator.scheduling import on_time, paused
 from bybit_sync.simulator.script import Script, ScriptError
 
 __all__ = ["simulate"]

@@ -6,15 +6,17 @@ make of it: a classic contract account on V5, and V3.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import attrs
 
-from bybit_sync.simulator.gateways import Gateway, Topic
+from bybit_sync.simulator.dialects import Gateway, Topic
 
-__all__ = ["SPELLINGS", "Spelling", "envelope", "print_fast", "print_rows"]
+__all__ = ["SPELLINGS", "Spelling", "dump", "envelope", "print_fast", "print_rows"]
+
 
 Row = Mapping[str, Any]
 _NOTHING: Row = MappingProxyType({})
@@ -526,3 +528,8 @@ def _print(spelling: Spelling, kind: str, facts: Row) -> Row:
 def _translated(shape: Shape, key: str, value: Any) -> Any:
     table = shape.values.get(key)
     return table.get(value, value) if table else value
+
+
+def dump(message: object) -> str:
+    """Return *message* as the exchange writes JSON: without a space."""
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from bybit_sync.simulator import Account, Exchange
-from tests.simulator_rest.asker import Asker
+from tests.simulator.rest.asker import Asker
 
 LINEAR = {"category": "linear", "settleCoin": "USDT"}
 

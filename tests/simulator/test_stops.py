@@ -9,8 +9,8 @@ import pytest
 
 from bybit_sync.simulator import Account, Exchange, Order
 from tests.conftest import KEY, SECRET
-from tests.test_simulator import PATHS, Peer
-from tests.test_simulator_account import STREAMS, Listener, topics
+from tests.simulator.test_account import STREAMS, Listener, topics
+from tests.simulator.test_exchange import PATHS, Peer
 
 D = Decimal
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from bybit_sync.simulator.instruments import rounded
-from bybit_sync.simulator.ledger import TAKER_FEE, Coin, Ledger
-from bybit_sync.simulator.orders import ZERO, Execution, Order
-from bybit_sync.simulator.positions import Position
+from bybit_sync.simulator.books.instruments import rounded
+from bybit_sync.simulator.books.ledger import TAKER_FEE, Coin, Ledger
+from bybit_sync.simulator.books.orders import ZERO, Execution, Order
+from bybit_sync.simulator.books.positions import Position
 
 __all__ = ["execution_facts", "order_facts", "position_facts", "text", "wallet_facts"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bybit_sync.simulator import Account, Exchange
-from tests.simulator_rest.asker import Asker
+from tests.simulator.rest.asker import Asker
 
 
 @pytest.fixture

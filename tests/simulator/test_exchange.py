@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from bybit_sync.simulator import Account, Exchange
-from bybit_sync.simulator.conversation import sign
+from bybit_sync.simulator.server.conversation import sign
 from tests.conftest import KEY, SECRET
 
 PATHS = {"v5": "/v5/private", "v3": "/contract/private/v3"}

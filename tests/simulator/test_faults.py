@@ -12,10 +12,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from bybit_sync.simulator import Account, Exchange
-from bybit_sync.simulator.garbage import GARBAGE
+from bybit_sync.simulator.malformed_frames import GARBAGE
 from tests.conftest import KEY, SECRET
-from tests.test_simulator import Peer, raw_upgrade
-from tests.test_simulator_account import Listener
+from tests.simulator.test_account import Listener
+from tests.simulator.test_exchange import Peer, raw_upgrade
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import attrs
 
-from bybit_sync.simulator.instruments import Instrument
+from bybit_sync.simulator.books.instruments import Instrument
 
 __all__ = ["FALL", "OPPOSITE", "POSITION_STOPS", "RISE", "ZERO", "Execution", "Order"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bybit_sync.simulator import Account, Exchange
-from bybit_sync.simulator.rows import SPELLINGS
+from bybit_sync.simulator.books.rows import SPELLINGS
 from tests.conftest import KEY, SECRET
 from tests.documented_keys import ACCOUNT, COIN, EXECUTION, ORDER, POSITION
-from tests.test_simulator import PATHS, Peer
+from tests.simulator.test_exchange import PATHS, Peer
 
 STREAMS = ("execution", "order", "position", "wallet")
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bybit_sync.simulator import Account, Order
-from bybit_sync.simulator.disturbances import Disturbances
+from bybit_sync.simulator.push_faults import Disturbances
 
 D = Decimal
 START = {"USDT": D(10000), "BTC": D(1)}

@@ -16,7 +16,7 @@ from bybit_sync.simulator.rest.limits import AddressLimit, KeyLimits, Standing
 from bybit_sync.simulator.rest.requests import Reply, RestRequest
 from bybit_sync.simulator.rest.server import RestServer
 from tests.conftest import open_descriptors
-from tests.simulator_rest.asker import Answered, Asker
+from tests.simulator.rest.asker import Answered, Asker
 
 LINEAR = {"category": "linear", "settleCoin": "USDT"}
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import attrs
 
-from bybit_sync.simulator.account import Account
-from bybit_sync.simulator.orders import OPPOSITE
+from bybit_sync.simulator.books.account import Account
+from bybit_sync.simulator.books.orders import OPPOSITE
 
 __all__ = ["story"]
 

@@ -13,8 +13,8 @@ from typing import Any, cast
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
-from bybit_sync.simulator.connection import Wire
-from bybit_sync.simulator.secure import SecureSocket
+from bybit_sync.simulator.server.connection import Wire
+from bybit_sync.simulator.server.tls import SecureSocket
 
 __all__ = ["Listener"]
 

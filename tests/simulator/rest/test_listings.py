@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bybit_sync.simulator import Account, Exchange
-from tests.simulator_rest.asker import Asker
+from tests.simulator.rest.asker import Asker
 
 DAY = 86_400.0
 LINEAR = {"category": "linear", "settleCoin": "USDT"}

@@ -6,7 +6,7 @@ import pytest
 
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY
-from tests.simulator_rest.asker import Asker
+from tests.simulator.rest.asker import Asker
 
 
 def test_a_signed_request_is_answered(asker: Asker) -> None:

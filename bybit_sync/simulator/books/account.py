@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from bybit_sync.simulator.connection import Connection, dump
-from bybit_sync.simulator.disturbances import Disturbances
-from bybit_sync.simulator.facts import execution_facts, order_facts, position_facts, wallet_facts
-from bybit_sync.simulator.gateways import STREAMS, Gateway, Topic
-from bybit_sync.simulator.instruments import Instrument
-from bybit_sync.simulator.ledger import Coin, Ledger
-from bybit_sync.simulator.orders import Execution, Order
-from bybit_sync.simulator.positions import Position
-from bybit_sync.simulator.rows import SPELLINGS, Spelling, envelope, print_fast, print_rows
+from bybit_sync.simulator.books.instruments import Instrument
+from bybit_sync.simulator.books.ledger import Coin, Ledger
+from bybit_sync.simulator.books.orders import Execution, Order
+from bybit_sync.simulator.books.positions import Position
+from bybit_sync.simulator.books.row_values import execution_facts, order_facts, position_facts, wallet_facts
+from bybit_sync.simulator.books.rows import SPELLINGS, Spelling, dump, envelope, print_fast, print_rows
+from bybit_sync.simulator.dialects import STREAMS, Gateway, Topic
+from bybit_sync.simulator.push_faults import Disturbances
+from bybit_sync.simulator.server.connection import Connection
 
 __all__ = ["KINDS", "Account", "Number"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import struct
 import threading
@@ -14,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
-from bybit_sync.simulator.conversation import Conversation, read
-from bybit_sync.simulator.disturbances import Disturbances, Lane
-from bybit_sync.simulator.gateways import Gateway, Topic
+from bybit_sync.simulator.dialects import Gateway, Topic
+from bybit_sync.simulator.push_faults import Disturbances, Lane
+from bybit_sync.simulator.server.conversation import Conversation, read
 
 if TYPE_CHECKING:
-    from bybit_sync.simulator.account import Account
-    from bybit_sync.simulator.answers import Answers
+    from bybit_sync.simulator.books.account import Account
+    from bybit_sync.simulator.server.answers import Answers
 
-__all__ = ["Connection", "Wire", "dump"]
+from bybit_sync.simulator.books.rows import dump
+
+__all__ = ["Connection", "Wire"]
 
 
 class Wire(ServerConnection):
@@ -254,11 +255,6 @@ class Connection:
             self.received.append(request)
             if not is_kept:
                 self.send_raw(answer)
-
-
-def dump(message: object) -> str:
-    """Return *message* as the exchange writes JSON: without a space."""
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
 
 
 def _kind(request: object) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bybit_sync.simulator.history import History, Table
-from bybit_sync.simulator.ledger import Ledger
+from bybit_sync.simulator.books.history import History, Table
+from bybit_sync.simulator.books.ledger import Ledger
 
 
 class Clock:

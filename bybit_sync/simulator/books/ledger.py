@@ -15,10 +15,10 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.simulator.history import History, Table
-from bybit_sync.simulator.instruments import Instrument, rounded
-from bybit_sync.simulator.orders import FALL, OPPOSITE, POSITION_STOPS, RISE, ZERO, Execution, Order
-from bybit_sync.simulator.positions import LEVERAGE, Position
+from bybit_sync.simulator.books.history import History, Table
+from bybit_sync.simulator.books.instruments import Instrument, rounded
+from bybit_sync.simulator.books.orders import FALL, OPPOSITE, POSITION_STOPS, RISE, ZERO, Execution, Order
+from bybit_sync.simulator.books.positions import LEVERAGE, Position
 
 __all__ = ["TAKER_FEE", "Coin", "Ledger"]
 

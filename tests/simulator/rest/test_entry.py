@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bybit_sync.simulator import Account, Exchange
-from tests.simulator_rest.asker import Asker
-from tests.test_simulator import Peer
-from tests.test_simulator_account import Listener
+from tests.simulator.rest.asker import Asker
+from tests.simulator.test_account import Listener
+from tests.simulator.test_exchange import Peer
 
 BUY = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.5", "price": "20000"}
 
