@@ -10,9 +10,9 @@ from typing import Final
 
 from bybit_sync.cli import options
 from bybit_sync.cli.exits import DONE
-from bybit_sync.cli.headline import seconds_text
 from bybit_sync.cli.inspection import Outcome, inspect
-from bybit_sync.cli.place import a_place
+from bybit_sync.cli.status_line import seconds_text
+from bybit_sync.cli.target import a_place
 
 __all__ = ["add"]
 

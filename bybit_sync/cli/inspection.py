@@ -13,9 +13,9 @@ from typing import Final
 import attrs
 
 from bybit_sync.cli.exits import DONE, code_of
-from bybit_sync.cli.headline import seconds_text
 from bybit_sync.cli.options import STREAMS
-from bybit_sync.cli.place import SUBSCRIBE, Place
+from bybit_sync.cli.status_line import seconds_text
+from bybit_sync.cli.target import SUBSCRIBE, Place
 from bybit_sync.client import Client
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.environments import host_and_port

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bybit_sync.cli.columns import COLUMNS
-from bybit_sync.cli.headline import gap_text
+from bybit_sync.cli.status_line import gap_text
 from bybit_sync.model.events import AnyEvent, Stream
 from bybit_sync.model.to_dict import to_dict
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from bybit_sync.cli.figures import Figures
+from bybit_sync.cli.statistics import Figures
 
 __all__ = ["plot"]
 

@@ -14,8 +14,8 @@ from typing import Final
 from bybit_sync.cli import options
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.exits import DONE
-from bybit_sync.cli.headline import counted, size_text
-from bybit_sync.cli.place import SUBSCRIBE, a_place
+from bybit_sync.cli.status_line import counted, size_text
+from bybit_sync.cli.target import SUBSCRIBE, a_place
 from bybit_sync.cli.views import QUEUE, follow, note, warnings_to
 from bybit_sync.model.events import AnyEvent
 from bybit_sync.recording.recorder import Recorder

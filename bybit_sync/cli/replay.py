@@ -10,7 +10,7 @@ from typing import Final
 from bybit_sync.cli import options
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.exits import DONE
-from bybit_sync.cli.headline import Headline, counted
+from bybit_sync.cli.status_line import Headline, counted
 from bybit_sync.cli.views import a_view, add_views, follow, is_for_screen
 from bybit_sync.model.events import AnyEvent
 from bybit_sync.recording.replay import replay

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bybit_sync.cli.board import Board, Row
 from bybit_sync.cli.columns import BAD, COLUMNS, GOOD, Column, fitting, shares
-from bybit_sync.cli.headline import Headline, gap_text
+from bybit_sync.cli.status_line import Headline, gap_text
 from bybit_sync.model.events import AnyEvent, Gap, Stream
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from bybit_sync.cli import options
 from bybit_sync.cli.exits import DONE
-from bybit_sync.cli.figures import PERCENTILES, Figures, Topic, figures_of, percentile
-from bybit_sync.cli.headline import counted, gap_text, seconds_text, size_text
+from bybit_sync.cli.statistics import PERCENTILES, Figures, Topic, figures_of, percentile
+from bybit_sync.cli.status_line import counted, gap_text, seconds_text, size_text
 from bybit_sync.cli.views import note
 from bybit_sync.text import printable
 

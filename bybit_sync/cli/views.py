@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bybit_sync.cli.board import Board
-from bybit_sync.cli.headline import Headline
 from bybit_sync.cli.keyboard import quiet_keyboard
 from bybit_sync.cli.lines import Json, Lines
+from bybit_sync.cli.status_line import Headline
 from bybit_sync.model.events import AnyEvent
 from bybit_sync.text import printable
 

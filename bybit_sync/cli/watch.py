@@ -11,8 +11,8 @@ from typing import Final
 from bybit_sync.cli import options
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.exits import DONE
-from bybit_sync.cli.headline import of_client
-from bybit_sync.cli.place import SUBSCRIBE, a_place
+from bybit_sync.cli.status_line import of_client
+from bybit_sync.cli.target import SUBSCRIBE, a_place
 from bybit_sync.cli.views import QUEUE, a_view, add_views, follow, note
 from bybit_sync.model.events import AnyEvent
 

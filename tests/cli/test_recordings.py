@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bybit_sync.cli import main
-from bybit_sync.cli.figures import percentile
 from bybit_sync.cli.options import size
+from bybit_sync.cli.statistics import percentile
 from tests.commands import Terminal, interrupt, leave, run, start
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)

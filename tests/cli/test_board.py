@@ -11,7 +11,7 @@ import pytest
 from bybit_sync import BalanceUpdate, CoinBalance, Event, Gap, GapReason, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
 from bybit_sync.cli.board import FINISHED_KEPT, TRADES_KEPT, Board
 from bybit_sync.cli.columns import COLUMNS, fitting, shares
-from bybit_sync.cli.headline import gap_text, seconds_text
+from bybit_sync.cli.status_line import gap_text, seconds_text
 from bybit_sync.model.enums import AccountType, OrderStatus, Side
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
