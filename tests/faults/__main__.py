@@ -35,8 +35,8 @@ TESTS: Final = (
     "tests/faults",
     *(elsewhere.test for elsewhere in NOT_HERE.values()),
     "tests/delivery",
-    "tests/test_leaks.py",
-    "tests/test_fuzz.py",
+    "tests/client/test_leaks.py",
+    "tests/fuzzing/test_mutations.py",
     "tests/session/test_walk.py",
 )
 PACKAGES: Final = ("bybit-sync", "websocket-client", "attrs", "cattrs", "msgspec", "pybit", "pytest", "hypothesis")

@@ -19,6 +19,7 @@ import pytest
 
 from bybit_sync import State
 from tests.asleep import Sleep
+from tests.client.test_processes import wait_until_asleep
 from tests.faults.canaries import PASSWORD
 from tests.faults.conftest import Play
 from tests.faults.exchange import Exchange, Message, Talk, accept, answer, hang_up, order, reset, say, serve
@@ -29,7 +30,6 @@ from tests.faults.scene import Scene
 from tests.faults.test_upgrade import HASTY
 from tests.network.test_proxy import HttpProxy
 from tests.peers import Line, Peer, plays
-from tests.test_processes import wait_until_asleep
 
 # --- clocks ---
 
@@ -249,7 +249,7 @@ say(client.close())
 
 @row(148, kills="closing waits for a callback without looking for signals")
 def test_ctrl_c_ends_a_close_within_half_a_second() -> None:
-    """KeyboardInterrupt comes out of it, as of other calls (tests/test_processes.py); a further `close` ends everything."""
+    """KeyboardInterrupt comes out of it, as elsewhere (tests/client/test_processes.py); a further `close` ends everything."""
     with Exchange() as exchange, process(exchange, INTERRUPTED) as running:
         says(running, "ready")
         exchange.push_order("work")

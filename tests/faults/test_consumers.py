@@ -18,6 +18,7 @@ import pytest
 
 from bybit_sync import Client, Event, GapReason, QueueOverflow, State, Subscription
 from bybit_sync.threads.waker import Bell
+from tests.client.test_subscribing import in_background
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.conftest import Play
@@ -26,7 +27,6 @@ from tests.faults.history import History
 from tests.faults.pace import until
 from tests.faults.rows import row
 from tests.faults.scene import Scene
-from tests.test_subscribing import in_background
 
 
 class Odd(BaseException):

@@ -31,6 +31,7 @@ from bybit_sync.network.websocket import Transport
 from bybit_sync.session.session import Session
 from bybit_sync.subscription import Subscription
 from bybit_sync.threads.waker import Bell
+from tests.client.test_subscribing import in_background
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.conftest import Play
@@ -39,7 +40,6 @@ from tests.faults.pace import until
 from tests.faults.rows import PLAIN_AND_TLS, ROW, row
 from tests.faults.scene import Net, Scene
 from tests.peers import CLOSE, Peer, black_hole
-from tests.test_subscribing import in_background
 
 AT_ONCE = 0.2 + pace.JITTER
 """What `close` may take with idle consumers, and what this machine's scheduler may add."""
@@ -58,12 +58,12 @@ def seconds_of(close: Callable[[], bool]) -> float:
 # --- rows that are proved elsewhere ---
 
 ELSEWHERE = {
-    130: ("test_closing.py", "test_from_a_callback"),
-    133: ("test_processes.py", "test_close_in_a_signal_handler_under_a_storm_of_signals"),
-    135: ("test_processes.py", "test_a_script_that_ends_without_close"),
-    136: ("test_processes.py", "test_a_script_that_ends_while_a_callback_blocks_for_ever"),
-    137: ("test_closing.py", "test_a_client_without_subscriptions_can_be_collected"),
-    214: ("test_threads.py", "test_ctrl_c_at_any_moment_of_subscribing_lets_the_client_close_at_once"),
+    130: ("client/test_closing.py", "test_from_a_callback"),
+    133: ("client/test_processes.py", "test_close_in_a_signal_handler_under_a_storm_of_signals"),
+    135: ("client/test_processes.py", "test_a_script_that_ends_without_close"),
+    136: ("client/test_processes.py", "test_a_script_that_ends_while_a_callback_blocks_for_ever"),
+    137: ("client/test_closing.py", "test_a_client_without_subscriptions_can_be_collected"),
+    214: ("client/test_threads.py", "test_ctrl_c_at_any_moment_of_subscribing_lets_the_client_close_at_once"),
     205: ("threads/test_forks.py", "test_a_childs_own_client_works_whatever_its_parent_held"),
 }
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from bybit_sync import Backoff, ConnectLimit, Event, State
+from tests.client.test_leaks import Cycles
 from tests.conftest import KEY, SECRET
 from tests.faults import pace
 from tests.faults.conftest import Play
@@ -39,7 +40,6 @@ from tests.faults.pace import until
 from tests.faults.rows import row
 from tests.faults.scene import Net, Scene
 from tests.peers import Line, frame
-from tests.test_leaks import Cycles
 
 LONG = [pytest.mark.soak, pytest.mark.timeout(0)]
 
@@ -51,7 +51,7 @@ LONG = [pytest.mark.soak, pytest.mark.timeout(0)]
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=LONG)])
 def test_reconnecting_with_tls_and_four_topics(tls: Net, count: int) -> None:
-    """One gap for each; every push comes once and in order. What memory it takes: see `tests.test_leaks`."""
+    """One gap for each; every push comes once and in order. What memory it takes: see `tests.client.test_leaks`."""
     cycles = Cycles(count, tls.server, tls.client)
     assert cycles.is_in_order
     assert (cycles.got, cycles.gaps) == (count + 1, count)

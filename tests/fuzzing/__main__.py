@@ -1,7 +1,7 @@
 """``python -m tests.fuzzing TARGET [--seconds 60]``: look for an input that breaks a promise, guided by coverage.
 
 Needs the extra ``fuzz``. One process, which ends with the first input found and prints it in base64: it then belongs into
-tests/test_fuzz_found.py. An input that takes longer than 5 s, or memory beyond 1 GB, is one, too.
+tests/fuzzing/test_found.py. An input that takes longer than 5 s, or memory beyond 1 GB, is one, too.
 """
 
 from __future__ import annotations

@@ -34,14 +34,14 @@ MUTANTS: Final = (
         "engine/supervisor.py",
         "wanted=self.roster.wanted()",
         "wanted=self.roster.wanted() if self._epoch == 0 else {}",
-        "tests/test_reconnecting.py",
+        "tests/client/test_reconnecting.py",
     ),
     Mutant(
         "close without ringing",
         "engine/supervisor.py",
         "self._closing = True\n        self._ring()",
         "self._closing = True",
-        "tests/test_closing.py",
+        "tests/client/test_closing.py",
     ),
     Mutant(
         "forgive failures at once",
@@ -55,14 +55,14 @@ MUTANTS: Final = (
         "engine/supervisor.py",
         "self._command(self._drop)",
         "self._transport and self._transport.close()",
-        "tests/test_reconnecting.py",
+        "tests/client/test_reconnecting.py",
     ),
     Mutant(
         "sleep through a suspend",
         "engine/supervisor.py",
         "if slept > self._times.asleep:",
         "if False:",
-        "tests/test_reconnecting.py",
+        "tests/client/test_reconnecting.py",
     ),
     Mutant(
         "no time limit for a frame",
@@ -97,7 +97,7 @@ MUTANTS: Final = (
         "engine/supervisor.py",
         "self.roster.release(subscription)\n        if not self.roster.has(",
         "if not self.roster.has(",
-        "tests/test_reconnecting.py tests/test_closing.py",
+        "tests/client/test_reconnecting.py tests/client/test_closing.py",
     ),
     Mutant(
         "shut the parent's connection down in a forked child",
@@ -118,24 +118,24 @@ MUTANTS: Final = (
         "engine/supervisor.py",
         "if os.getpid() != self._process:",
         "if False:",
-        "tests/test_processes.py -k fork --timeout=20",
+        "tests/client/test_processes.py -k fork --timeout=20",
     ),
     Mutant(
         "tell LIVE once only",
         "engine/supervisor.py",
         "self._change(State.LIVE, downtime=downtime)",
         "self._change(State.LIVE, downtime=downtime) if not self._reconnects else None",
-        "tests/test_reconnecting.py",
+        "tests/client/test_reconnecting.py",
     ),
     Mutant(
         "keep every session",
         "engine/supervisor.py",
         "        self._session = session\n",
         "        self._session = session\n        self.__dict__.setdefault('_all', []).append(session)\n",
-        "tests/test_leaks.py",
+        "tests/client/test_leaks.py",
     ),
     # --- what a subscription is told ---
-    Mutant("drop the gap", "subscription.py", "if misses:", "if False:", "tests/test_reconnecting.py"),
+    Mutant("drop the gap", "subscription.py", "if misses:", "if False:", "tests/client/test_reconnecting.py"),
     Mutant(
         "tell a gap before the first confirmation",
         "subscription.py",
@@ -148,7 +148,7 @@ MUTANTS: Final = (
         "subscription.py",
         "except BaseException as error:  # noqa: BLE001 - nothing that a callback",
         "except ValueError as error:  # nothing that a callback",
-        "tests/test_callbacks.py",
+        "tests/client/test_callbacks.py",
     ),
     Mutant("forget to number", "delivery/buffer.py", "number(event, self.index)", "pass", "tests/delivery/test_buffer.py"),
     Mutant(
@@ -156,7 +156,7 @@ MUTANTS: Final = (
         "delivery/registry.py",
         "if subscription is subscriptions[-1]",
         "if True",
-        "tests/test_streams.py",
+        "tests/client/test_streams.py",
     ),
     Mutant(
         "drop the oldest without a word", "delivery/buffer.py", "items.appendleft(gap)", "pass", "tests/delivery/test_buffer.py"
@@ -564,21 +564,21 @@ MUTANTS: Final = (
         "threads/waiting.py",
         "if threading.current_thread() is not threading.main_thread():",
         "if True:",
-        "tests/test_threads.py -k 'any_moment or anywhere'",
+        "tests/client/test_threads.py -k 'any_moment or anywhere'",
     ),
     Mutant(
         "count on a notifier that Ctrl-C stopped",
         "engine/notifier.py",
         "            if take(right):\n                self.idle.set()\n",
         "            if isinstance(error, RuntimeError) and take(right):\n                self.idle.set()\n",
-        "tests/test_threads.py -k notifier",
+        "tests/client/test_threads.py -k notifier",
     ),
     Mutant(
         "wait for a callback that was never started",
         "subscription.py",
         "if self._thread is None or self._thread.ident is None:",
         "if self._thread is None:",
-        "tests/test_threads.py -k before_a_callback",
+        "tests/client/test_threads.py -k before_a_callback",
     ),
     # --- closing ---
     Mutant(
@@ -745,7 +745,7 @@ MUTANTS: Final = (
         "network/websocket.py",
         "self._say_goodbye(code)\n        self._wire.close()",
         "self._say_goodbye(code)",
-        "tests/test_closing.py tests/network/test_websocket.py",
+        "tests/client/test_closing.py tests/network/test_websocket.py",
     ),
     Mutant(
         "leave without goodbye",
@@ -811,7 +811,7 @@ MUTANTS: Final = (
         "network/websocket.py",
         "except Exception as error:  # noqa: BLE001 whatever websocket-client makes",
         "except ZeroDivisionError as error:  # whatever websocket-client makes",
-        "tests/test_fuzz.py",
+        "tests/fuzzing/test_mutations.py",
     ),
     Mutant(
         "block on a full bell",
@@ -833,7 +833,7 @@ MUTANTS: Final = (
         "engine/supervisor.py",
         "if time.monotonic() >= due_at:",
         "if time.monotonic() < 0:",
-        "tests/test_reconnecting.py",
+        "tests/client/test_reconnecting.py",
     ),
     Mutant(
         "tell a gap from the answer only",
@@ -847,7 +847,7 @@ MUTANTS: Final = (
         "session/messages.py",
         "if at is not None and at.year < _LAST_YEAR else None",
         "if at is not None else None",
-        "tests/test_fuzz_found.py",
+        "tests/fuzzing/test_found.py",
     ),
     Mutant(
         "go on when a topic is refused that was proven",
@@ -949,7 +949,13 @@ MUTANTS: Final = (
         "way.pattern))",
         "tests/decoding/test_fast_path.py",
     ),
-    Mutant("be LIVE for nothing", "engine/supervisor.py", " and (self._kept or self.roster)", "", "tests/test_subscribing.py"),
+    Mutant(
+        "be LIVE for nothing",
+        "engine/supervisor.py",
+        " and (self._kept or self.roster)",
+        "",
+        "tests/client/test_subscribing.py",
+    ),
     Mutant(
         "learn from every row", "decoding/fast_path.py", "if self._pause > 0:", "if False:", "tests/decoding/test_fast_path.py"
     ),
@@ -1014,13 +1020,13 @@ MUTANTS: Final = (
         "tests/recording/test_replay.py",
     ),
     # --- what must not be said, and what must be exact ---
-    Mutant("keep a secret in a frame", "client.py", "overrides.clear()", "pass", "tests/test_client_arguments.py"),
+    Mutant("keep a secret in a frame", "client.py", "overrides.clear()", "pass", "tests/client/test_arguments.py"),
     Mutant(
         "quotes are a part of a key",
         "client.py",
         '_QUOTES: Final = ("\'", \'"\', "`")',
         "_QUOTES: Final = ()",
-        "tests/test_client_arguments.py",
+        "tests/client/test_arguments.py",
     ),
     Mutant(
         "take any number for a moment",

@@ -189,7 +189,7 @@ def test_the_default_install_has_no_msgspec() -> None:
     """Blocked before the library is imported, so that it cannot be used by accident."""
     block = "from tests.benchmarks.contestants import block_speed; block_speed()"
     script = f"{block}; from bybit_sync.decoding.parsing import PARSERS; print(*PARSERS)"
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.split() == ["json"]
 
@@ -253,5 +253,5 @@ def test_the_results_say_where_they_come_from_and_nothing_of_whose_machine(monke
     found = text({"scale": ["| a table |"]})
     assert "| a table |" in found
     assert "## Scale" in found
-    for secret in (str(Path(__file__).parent.parent), "somebody"):
+    for secret in (str(Path(__file__).parents[2]), "somebody"):
         assert secret not in found

@@ -22,11 +22,11 @@ from bybit_sync import (
     SubscriptionState,
 )
 from bybit_sync.simulator import Account, Exchange
+from tests.client.test_subscribing import in_background
 from tests.faults.exchange import Exchange as Script
 from tests.faults.exchange import Message, Talk, answer, serve
 from tests.network.test_proxy import relay
 from tests.peers import Line, Peer
-from tests.test_subscribing import in_background
 
 
 class DiskFull(Exception):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.mutants.catalogue import MUTANTS, Mutant
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_there_are_enough_and_each_is_another() -> None:

@@ -44,10 +44,10 @@ from bybit_sync.logs import ClientLog
 from bybit_sync.session.session import Session
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.threads.waiting import start_thread
+from tests.client.test_subscribing import in_background
 from tests.conftest import KEY, FastClient, threads_of
 from tests.peers import closed_port
 from tests.talking import at
-from tests.test_subscribing import in_background
 
 T = TypeVar("T")
 

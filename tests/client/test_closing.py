@@ -14,8 +14,8 @@ import pytest
 
 from bybit_sync import Backoff, Client, ClientClosed, State
 from bybit_sync.simulator import Account, Exchange
+from tests.client.test_subscribing import in_background
 from tests.conftest import FastClient, open_descriptors, threads_of
-from tests.test_subscribing import in_background
 
 
 def closes_at_once(client: Client) -> bool:
