@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parent.parent
 SCRIPTS = {
     "a script": "print('mine')",
     "a script that uses us": "import bybit_sync; bybit_sync.Client",
@@ -18,7 +20,11 @@ SCRIPTS = {
 def imported(folder: Path, script: str = "from bybit_sync import Client") -> str:
     """Return the last line of how *script* ends in *folder*."""
     (folder / "go.py").write_text(script)
-    done = subprocess.run([sys.executable, "go.py"], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    # What stands here, not what is installed.
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "go.py"], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
     return done.stderr.strip().splitlines()[-1]
 
 
