@@ -24,7 +24,7 @@ import pytest
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ProtocolError
 from bybit_sync.network.websocket import Transport, open_websocket
-from bybit_sync.network.wire import Watch, Wire
+from bybit_sync.network.wire import Deadline, Wire
 from bybit_sync.threads.waker import Bell
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -348,7 +348,7 @@ def line(seconds: float = 5) -> Iterator[tuple[Wire, socket.socket]]:
     bell = Bell()
     ours.setblocking(False)
     theirs.settimeout(seconds)
-    wire = Wire(ours, Watch("ws://peer", deadline=time.monotonic() + seconds, bell=bell, on_bell=lambda: None))
+    wire = Wire(ours, Deadline("ws://peer", at=time.monotonic() + seconds, bell=bell, on_bell=lambda: None))
     try:
         yield wire, theirs
     finally:

@@ -21,7 +21,7 @@ from typing import Any
 from bybit_sync.config.environments import Environment, host_and_port
 from bybit_sync.errors import ConnectionFailed, TLSError, describe
 from bybit_sync.network.proxy import Proxy
-from bybit_sync.network.wire import Watch, Wire, bare, lack_of_descriptors, reason_of
+from bybit_sync.network.wire import Deadline, Wire, bare, lack_of_descriptors, reason_of
 from bybit_sync.redaction import get_logger
 from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waker import Bell
@@ -67,13 +67,13 @@ def dial(
     if route is not None:
         peer = f"{peer} through {route}"
         log.debug("dialling %s", peer)
-    watch = Watch(peer, deadline=deadline, bell=bell, on_bell=on_bell)
+    limit = Deadline(peer, at=deadline, bell=bell, on_bell=on_bell)
     first = environment if route is None else route
     on_taken = on_reached if route is None else lambda: None
-    wire = Wire(_connect(first.host, first.port, watch, only_loopback=not environment.tls, on_taken=on_taken), watch)
+    wire = Wire(_connect(first.host, first.port, limit, only_loopback=not environment.tls, on_taken=on_taken), limit)
     try:
         if route is not None:
-            route.tunnel(wire, environment, lambda host: [address[0] for _, address in _resolve(host, 0, watch)])
+            route.tunnel(wire, environment, lambda host: [address[0] for _, address in _resolve(host, 0, limit)])
             on_reached()
         if environment.tls:
             _secure(wire, environment.host, ssl_context, log)
@@ -127,19 +127,19 @@ class _Lookup(threading.Thread):
             bell.ring()
 
 
-def _resolve(host: str, port: int, watch: Watch) -> list[_Address]:
+def _resolve(host: str, port: int, deadline: Deadline) -> list[_Address]:
     with contextlib.suppress(OSError):  # a literal needs no resolver
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         return [(info[0], info[4]) for info in found]
-    watch.phase = f"resolving {host}"
-    lookup = _Lookup.join_or_start(host, watch.bell)
+    deadline.phase = f"resolving {host}"
+    lookup = _Lookup.join_or_start(host, deadline.bell)
     give_up = time.monotonic() + _RESOLVE_SECONDS
     while lookup.answer is None:
         if time.monotonic() >= give_up:
-            raise watch.failed(f"the resolver gave no answer within {_RESOLVE_SECONDS:g} s; check this machine's DNS")
-        watch.wait({}, give_up)
+            raise deadline.failed(f"the resolver gave no answer within {_RESOLVE_SECONDS:g} s; check this machine's DNS")
+        deadline.wait({}, give_up)
     if isinstance(lookup.answer, Exception):
-        raise watch.failed(_unresolved(host, lookup.answer))
+        raise deadline.failed(_unresolved(host, lookup.answer))
     return [(family, (address[0], port, *address[2:])) for family, address in lookup.answer]
 
 
@@ -152,13 +152,13 @@ def _unresolved(host: str, error: Exception) -> str:
 # -- addresses
 
 
-def _connect(host: str, port: int, watch: Watch, *, only_loopback: bool, on_taken: Callable[[], None]) -> socket.socket:
-    addresses = _resolve(host, port, watch)
+def _connect(host: str, port: int, deadline: Deadline, *, only_loopback: bool, on_taken: Callable[[], None]) -> socket.socket:
+    addresses = _resolve(host, port, deadline)
     if only_loopback and not all(_is_loopback(address[0]) for _, address in addresses):
         # A hosts file or a DNS answer can send "localhost" anywhere, and without TLS nothing else would stop the login.
-        raise watch.failed(f"{host} is not this machine, and without TLS nothing may leave it")
-    watch.phase = "connecting"
-    return _Race(addresses, watch, on_taken).run()
+        raise deadline.failed(f"{host} is not this machine, and without TLS nothing may leave it")
+    deadline.phase = "connecting"
+    return _Race(addresses, deadline, on_taken).run()
 
 
 def _interleaved(addresses: Iterable[_Address]) -> list[_Address]:
@@ -172,10 +172,10 @@ def _interleaved(addresses: Iterable[_Address]) -> list[_Address]:
 class _Race:
     """Connection attempts to several addresses, each begun 250 ms after the one before, or at once when none is under way."""
 
-    def __init__(self, addresses: Iterable[_Address], watch: Watch, on_taken: Callable[[], None]) -> None:
+    def __init__(self, addresses: Iterable[_Address], deadline: Deadline, on_taken: Callable[[], None]) -> None:
         self._waiting = _interleaved(addresses)
         self._running: dict[socket.socket, float] = {}  # until when each may take
-        self._watch = watch
+        self._deadline = deadline
         self._on_taken = on_taken
         self._next = 0.0
         self._failures: list[str] = []
@@ -185,14 +185,14 @@ class _Race:
         try:
             while self._waiting or self._running:
                 self._begin_due()
-                for sock in self._watch.wait(dict.fromkeys(self._running, selectors.EVENT_WRITE), self._next_moment()):
+                for sock in self._deadline.wait(dict.fromkeys(self._running, selectors.EVENT_WRITE), self._next_moment()):
                     if self._has_connected(sock):
                         return sock
                 self._drop_overdue()
         finally:
             for sock in self._running:
                 sock.close()
-        raise self._watch.failed("; ".join(dict.fromkeys(self._failures)) or "the name has no address")
+        raise self._deadline.failed("; ".join(dict.fromkeys(self._failures)) or "the name has no address")
 
     def _begin_due(self) -> None:
         while self._waiting and (time.monotonic() >= self._next or not self._running):
@@ -303,10 +303,10 @@ def _has_certificates() -> bool:
 def _secure(
     wire: Wire, host: str, given: ssl.SSLContext | None, log: logging.Logger | logging.LoggerAdapter[logging.Logger]
 ) -> None:
-    watch, watch.phase = wire.watch, "shaking hands for TLS"
-    context = given or _system_context(watch)
+    deadline, deadline.phase = wire.deadline, "shaking hands for TLS"
+    context = given or _system_context(deadline)
     if context.verify_mode == ssl.CERT_NONE or not context.check_hostname:
-        log.warning("%s: the ssl_context does not verify the server; whoever answers gets the login", watch.peer)
+        log.warning("%s: the ssl_context does not verify the server; whoever answers gets the login", deadline.peer)
     try:
         version = wire.start_tls(context, host)
     except ssl.SSLError as error:
@@ -314,31 +314,31 @@ def _secure(
     else:
         if version in _ALLOWED_VERSIONS:
             return
-        failure = TLSError(f"{watch.peer}: the server speaks {version}; TLS 1.2 is the least. Only its owner can mend it")
+        failure = TLSError(f"{deadline.peer}: the server speaks {version}; TLS 1.2 is the least. Only its owner can mend it")
     raise failure
 
 
-def _system_context(watch: Watch) -> ssl.SSLContext:
+def _system_context(deadline: Deadline) -> ssl.SSLContext:
     try:
         return _default_context()
     except OSError as error:
-        raise watch.failed(f"the system's certificates could not be read: {reason_of(error)}") from None
+        raise deadline.failed(f"the system's certificates could not be read: {reason_of(error)}") from None
 
 
 def _untrusted(wire: Wire, host: str, given: ssl.SSLContext | None, error: ssl.SSLError) -> ConnectionFailed:
-    watch = wire.watch
+    deadline = wire.deadline
     if isinstance(error, ssl.SSLCertVerificationError):
         # OpenSSL looks for authorities in files, and takes one that it cannot open for one that is not there.
         if lack := lack_of_descriptors():
-            return watch.failed(f"the certificate could not be checked: {reason_of(lack)}")
-        return TLSError(f"{watch.peer}: {_distrust(wire, host, given, error)}. Nothing was sent")
+            return deadline.failed(f"the certificate could not be checked: {reason_of(lack)}")
+        return TLSError(f"{deadline.peer}: {_distrust(wire, host, given, error)}. Nothing was sent")
     if error.reason in _VERSION_REASONS:
-        return TLSError(f"{watch.peer}: no TLS version in common ({error.reason}); TLS 1.2 is the least. Nothing was sent")
+        return TLSError(f"{deadline.peer}: no TLS version in common ({error.reason}); TLS 1.2 is the least. Nothing was sent")
     if not wire.speaks_tls:
-        return watch.failed("the server does not speak TLS (not TLS at all); is this the right port?")
+        return deadline.failed("the server does not speak TLS (not TLS at all); is this the right port?")
     if isinstance(error, ssl.SSLEOFError):
-        return watch.failed("the peer closed the connection")
-    return watch.failed(f"the TLS handshake failed: {reason_of(error)}")
+        return deadline.failed("the peer closed the connection")
+    return deadline.failed(f"the TLS handshake failed: {reason_of(error)}")
 
 
 def _distrust(wire: Wire, host: str, given: ssl.SSLContext | None, error: ssl.SSLCertVerificationError) -> str:

@@ -110,7 +110,7 @@ class Route:
         """
         kind = _KINDS[self.scheme]
         host = environment.host if kind.resolves else _address(kind, resolve(environment.host))
-        wire.watch.phase = "asking the proxy"
+        wire.deadline.phase = "asking the proxy"
         if kind.socks is None:
             self._connect_http(wire, host, environment.port)
         else:
@@ -121,11 +121,11 @@ class Route:
         head = wire.read_head()
         if not 200 <= head.status < 300:  # noqa: PLR2004
             raise HandshakeRejected(
-                f"{wire.watch.peer}: the proxy refused with {head.status} {head.phrase}. {_hint(head.status)}",
+                f"{wire.deadline.peer}: the proxy refused with {head.status} {head.phrase}. {_hint(head.status)}",
                 status=head.status,
             )
         if head.rest:
-            raise wire.watch.failed(f"the proxy sent more than its answer: {printable(head.rest, 80)!r}")
+            raise wire.deadline.failed(f"the proxy sent more than its answer: {printable(head.rest, 80)!r}")
 
     def _http_request(self, authority: str) -> bytes:
         lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
@@ -137,7 +137,7 @@ class Route:
         try:
             self._ask_socks(wire, name, host, port)
         except BaseException as error:  # noqa: BLE001 its frames hold the password, so that nothing may pass as it is
-            failure = wire.failure or wire.watch.failed(f"the proxy refused: {printable(describe(error))}")
+            failure = wire.failure or wire.deadline.failed(f"the proxy refused: {printable(describe(error))}")
         else:
             return
         raise bare(failure)

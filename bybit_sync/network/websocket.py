@@ -15,7 +15,7 @@ from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError, describe
 from bybit_sync.network.dialing import dial
 from bybit_sync.network.proxy import Proxy
-from bybit_sync.network.wire import Head, Watch, Wire, bare
+from bybit_sync.network.wire import Deadline, Head, Wire, bare
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import printable
 from bybit_sync.threads.waker import Bell
@@ -149,11 +149,11 @@ class _Link:
 
 def _upgrade(link: _Link, environment: Environment, path: str) -> None:
     wire = link.wire
-    wire.watch.phase = "upgrading to a WebSocket"
+    wire.deadline.phase = "upgrading to a WebSocket"
     try:
         link.client.connect(_NOWHERE + path, socket=link, host=environment.authority, suppress_origin=True, redirect_limit=0)
     except BaseException as error:  # noqa: BLE001 of whatever type: junk from a server takes strange ways through a library
-        raise link.failure or wire.watch.failed(f"the answer opens no WebSocket: {printable(describe(error))}") from None
+        raise link.failure or wire.deadline.failed(f"the answer opens no WebSocket: {printable(describe(error))}") from None
 
 
 def _checked(wire: Wire, head: Head) -> bytes:
@@ -162,14 +162,14 @@ def _checked(wire: Wire, head: Head) -> bytes:
         raise _rejected(wire, head)
     for name in ("sec-websocket-extensions", "sec-websocket-protocol"):
         if name in head.headers:
-            raise wire.watch.failed(f"the server chose {printable(head.headers[name], 80)!r}, which was not offered")
+            raise wire.deadline.failed(f"the server chose {printable(head.headers[name], 80)!r}, which was not offered")
     lines = [f"{name}: {head.headers.get(name, '')}" for name in ("upgrade", "connection", "sec-websocket-accept")]
     return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode()
 
 
 def _rejected(wire: Wire, head: Head) -> HandshakeRejected:
     body = printable(head.rest or wire.read() or b"")  # what came with the head; nothing is worth waiting for
-    text = f"{wire.watch.peer} answered {head.status} {head.phrase} instead of opening a WebSocket. {_remedy(head.status)}"
+    text = f"{wire.deadline.peer} answered {head.status} {head.phrase} instead of opening a WebSocket. {_remedy(head.status)}"
     return HandshakeRejected(
         f"{text}. It said: {body}" if body else text,
         status=head.status,
@@ -227,9 +227,9 @@ class Transport:
         self._write_seconds = write_seconds
         self._on_bell = on_bell
         self._rang = False
-        peer, bell = wire.watch.peer, wire.watch.bell
-        wire.watch = Watch(peer, deadline=math.inf, bell=bell, on_bell=self._mind_bell, error=ConnectionLost)
-        wire.watch.phase = "connected"
+        peer, bell = wire.deadline.peer, wire.deadline.bell
+        wire.deadline = Deadline(peer, at=math.inf, bell=bell, on_bell=self._mind_bell, error=ConnectionLost)
+        wire.deadline.phase = "connected"
         self._ahead = link.head.rest if link.head else b""  # read, and not looked at yet
         self._held = bytearray()  # the beginning of a frame
         self._needed = 0  # how much of it must be there before another look is worth it
@@ -241,7 +241,7 @@ class Transport:
         self._said_goodbye = False
 
     def __repr__(self) -> str:
-        return f"<Transport {self._wire.watch.peer}{' over' if self._over or self._broken or self._said_goodbye else ''}>"
+        return f"<Transport {self._wire.deadline.peer}{' over' if self._over or self._broken or self._said_goodbye else ''}>"
 
     # -- reading
 
@@ -265,7 +265,7 @@ class Transport:
             if chunk is None:
                 break
             if not chunk:
-                raise self._broken or self._wire.watch.failed("the peer closed the connection without a close frame")
+                raise self._broken or self._wire.deadline.failed("the peer closed the connection without a close frame")
             yield from self._messages(chunk)
             if self._wire.drained and not self._ahead:
                 break
@@ -391,7 +391,7 @@ class Transport:
         self._say_goodbye(code or _NORMAL)
         said = f"{code} {reason}".strip() if code else "no code"
         self._over = ConnectionLost(
-            f"{self._wire.watch.peer}: the server closed the connection ({said})", code=code, reason=reason
+            f"{self._wire.deadline.peer}: the server closed the connection ({said})", code=code, reason=reason
         )
         return self._over
 
@@ -413,7 +413,7 @@ class Transport:
 
     def _refusal(self, code: int, why: str) -> ProtocolError:
         self._say_goodbye(code)
-        self._over = ProtocolError(f"{self._wire.watch.peer}: {why}. The connection was closed with code {code}")
+        self._over = ProtocolError(f"{self._wire.deadline.peer}: {why}. The connection was closed with code {code}")
         return self._over
 
     # -- writing
@@ -434,13 +434,13 @@ class Transport:
     def _write(self, frame: bytes) -> BaseException | None:
         if self._broken is not None:
             return self._broken
-        watch = self._wire.watch
-        watch.deadline, watch.phase = time.monotonic() + self._write_seconds, "sending"
+        deadline = self._wire.deadline
+        deadline.at, deadline.phase = time.monotonic() + self._write_seconds, "sending"
         self._broken = self._wire.write(frame)
-        watch.deadline, watch.phase = math.inf, "connected"
+        deadline.at, deadline.phase = math.inf, "connected"
         if self._rang:
             self._rang = False
-            watch.bell.ring()
+            deadline.bell.ring()
         return self._broken
 
     def _mind_bell(self) -> None:

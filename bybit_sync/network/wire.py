@@ -21,7 +21,7 @@ from bybit_sync.errors import ConnectionFailed
 from bybit_sync.text import printable
 from bybit_sync.threads.waker import Bell
 
-__all__ = ["Head", "Watch", "Wire", "bare", "lack_of_descriptors", "reason_of"]
+__all__ = ["Deadline", "Head", "Wire", "bare", "lack_of_descriptors", "reason_of"]
 
 
 _T = TypeVar("_T")
@@ -62,10 +62,10 @@ def lack_of_descriptors() -> OSError | None:
     return None
 
 
-class Watch:
+class Deadline:
     """How long a peer may keep us waiting, and the bell that is minded meanwhile.
 
-    *peer* and `phase` say in errors for whom and what we waited. *deadline* is a moment of `time.monotonic`. Each time the
+    *peer* and `phase` say in errors for whom and what we waited. *at* is a moment of `time.monotonic`. Each time the
     *bell* rings it is silenced and *on_bell* called, which may raise to abandon the wait. Failures are raised as *error*.
     """
 
@@ -73,14 +73,14 @@ class Watch:
         self,
         peer: str,
         *,
-        deadline: float,
+        at: float,
         bell: Bell,
         on_bell: Callable[[], None],
         error: type[ConnectionFailed] = ConnectionFailed,
     ) -> None:
         self.peer = peer
         self.phase = "connecting"
-        self.deadline = deadline
+        self.at = at
         self.bell = bell
         self._on_bell = on_bell
         self._error = error
@@ -90,7 +90,7 @@ class Watch:
 
         Raises the error of `failed` at the deadline, and whatever *on_bell* raises.
         """
-        moment = self.deadline if until is None else min(self.deadline, until)
+        moment = self.at if until is None else min(self.at, until)
         with _Selector() as selector:
             selector.register(self.bell, selectors.EVENT_READ)
             for sock, events in wanted.items():
@@ -100,7 +100,7 @@ class Watch:
             self.bell.silence()
             self._on_bell()
         # Even when something is ready: a peer that drips, or a bell that never stops, must not outlive the deadline.
-        if time.monotonic() >= self.deadline:
+        if time.monotonic() >= self.at:
             raise self.failed("timed out")
         return {sock for sock in wanted if sock in ready}
 
@@ -127,12 +127,12 @@ class Head:
 class Wire:
     """A connected socket, plain or TLS, that belongs to one thread.
 
-    `read` never waits; all else waits as long as `watch` allows. `failure` is what `recv` or `sendall` raised last: the
+    `read` never waits; all else waits as long as `deadline` allows. `failure` is what `recv` or `sendall` raised last: the
     library that it was raised through may have made anything of it.
     """
 
-    def __init__(self, sock: socket.socket, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self.deadline = deadline
         self.failure: BaseException | None = None
         self.drained: bool = False
         """Whether the last `read` took all that the system had, so that another one is not worth its while."""
@@ -144,7 +144,7 @@ class Wire:
         self._first_byte = b""
         self._selector = _Selector()
         self._selector.register(sock, selectors.EVENT_READ)
-        self._selector.register(watch.bell, selectors.EVENT_READ)
+        self._selector.register(deadline.bell, selectors.EVENT_READ)
 
     # -- reading
 
@@ -156,7 +156,7 @@ class Wire:
         # select is blind to what TLS has in memory: what a write had to read, and an end behind the last data.
         if self._incoming.pending or self._end is not None:
             return False
-        bell = self.watch.bell
+        bell = self.deadline.bell
         return any(key.fileobj is bell for key, _ in self._selector.select(timeout))
 
     def read(self) -> bytes | None:
@@ -185,20 +185,20 @@ class Wire:
         if pieces:
             return b"".join(pieces)
         if isinstance(self._end, str):
-            raise self.watch.failed(self._end)
+            raise self.deadline.failed(self._end)
         return self._end
 
     def read_head(self) -> Head:
         """Return the HTTP head of the peer's answer, and what came with it; interim answers (1xx) are read over.
 
-        Raises the error of `Watch.failed` when it is no HTTP, too long with all interim answers, or does not come.
+        Raises the error of `Deadline.failed` when it is no HTTP, too long with all interim answers, or does not come.
         """
         data, room = bytearray(), _HEAD_LIMIT
         while True:
             end = self._read_to_empty_line(data, room)
             head = _parse_head(bytes(data[:end]), bytes(data[end + 4 :]))
             if isinstance(head, str):
-                raise self.watch.failed(head)
+                raise self.deadline.failed(head)
             if not head.is_interim:
                 return head
             room -= end + 4
@@ -208,17 +208,17 @@ class Wire:
         """Read on into *data*, the beginning of a head of at most *room* bytes, and return where its empty line is."""
         while (end := data.find(b"\r\n\r\n")) < 0 and len(data) <= room:
             if not data.startswith(b"HTTP/"[: len(data)]):
-                raise self.watch.failed(f"the answer is not HTTP: {printable(bytes(data), 80)!r}")
+                raise self.deadline.failed(f"the answer is not HTTP: {printable(bytes(data), 80)!r}")
             data += self._next_bytes()
         if end < 0 or end > room:
-            raise self.watch.failed(f"the answer's headers are longer than {_HEAD_LIMIT} bytes")
+            raise self.deadline.failed(f"the answer's headers are longer than {_HEAD_LIMIT} bytes")
         return end
 
     def _next_bytes(self) -> bytes:
         while (data := self.read()) is None:
-            self.watch.wait({self._sock: selectors.EVENT_READ})
+            self.deadline.wait({self._sock: selectors.EVENT_READ})
         if not data:
-            raise self.watch.failed("the peer closed the connection")
+            raise self.deadline.failed("the peer closed the connection")
         return data
 
     def _take(self, size: int = _CHUNK) -> bytes | None:
@@ -227,7 +227,7 @@ class Wire:
         except BlockingIOError:
             return None
         except OSError as error:
-            raise self.watch.failed(reason_of(error)) from None
+            raise self.deadline.failed(reason_of(error)) from None
         self.drained = len(data) < size
         return data
 
@@ -270,9 +270,9 @@ class Wire:
             try:
                 view = view[self._sock.send(view) :]
             except BlockingIOError:
-                self.watch.wait({self._sock: selectors.EVENT_WRITE})
+                self.deadline.wait({self._sock: selectors.EVENT_WRITE})
             except OSError as error:
-                raise self.watch.failed(reason_of(error)) from None
+                raise self.deadline.failed(reason_of(error)) from None
 
     # -- TLS
 
@@ -308,7 +308,7 @@ class Wire:
             except ssl.SSLWantReadError:
                 self._push(self._outgoing.read())
                 while not self._feed():
-                    self.watch.wait({self._sock: selectors.EVENT_READ})
+                    self.deadline.wait({self._sock: selectors.EVENT_READ})
             else:
                 self._push(self._outgoing.read())
                 return result
@@ -330,7 +330,7 @@ class Wire:
         """Return what lies ready, at most *size* bytes, after waiting for it; b"" when the peer has closed. Not inside TLS."""
         try:
             while (data := self._take(size)) is None:
-                self.watch.wait({self._sock: selectors.EVENT_READ})
+                self.deadline.wait({self._sock: selectors.EVENT_READ})
         except BaseException as error:
             self.failure = error
             raise

@@ -220,13 +220,13 @@ class _WireSocket:
 
     def begin(self, deadline: float) -> None:
         """Begin another exchange, which ends by *deadline*."""
-        self._wire.watch.deadline = deadline
+        self._wire.deadline.at = deadline
         self.failure, self._has_sent, self._is_silent = None, False, True
 
     @property
     def had_ended(self) -> bool:
         """Whether a request was sent, and not one byte of an answer came although there was time."""
-        return self._has_sent and self._is_silent and time.monotonic() < self._wire.watch.deadline
+        return self._has_sent and self._is_silent and time.monotonic() < self._wire.deadline.at
 
     def is_quiet(self) -> bool:
         """Return whether nothing came since the last answer: no end, and nothing that nobody asked for."""
@@ -236,12 +236,12 @@ class _WireSocket:
 
     def read_some(self) -> bytes:
         """Return what comes next, after waiting for it; b"" at the end."""
-        watch = self._wire.watch
-        watch.phase = "waiting for an answer"
+        deadline = self._wire.deadline
+        deadline.phase = "waiting for an answer"
         try:
             while (data := self._wire.read()) is None:
-                self._wire.wait(max(0.0, watch.deadline - time.monotonic()))
-                watch.wait({}, until=0.0)
+                self._wire.wait(max(0.0, deadline.at - time.monotonic()))
+                deadline.wait({}, until=0.0)
         except BaseException as error:
             self.failure = error
             raise
@@ -252,7 +252,7 @@ class _WireSocket:
 
     def sendall(self, data: bytes) -> None:
         """Write all of *data*, or raise."""
-        self._wire.watch.phase, self._has_sent = "sending a request", True
+        self._wire.deadline.phase, self._has_sent = "sending a request", True
         try:
             self._wire.sendall(data)
         except BaseException as error:

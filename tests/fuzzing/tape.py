@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import cast
 
-from bybit_sync.network.wire import Watch, Wire
+from bybit_sync.network.wire import Deadline, Wire
 from bybit_sync.threads.waker import Bell
 
 
@@ -16,7 +16,7 @@ class Tape(Wire):
 
     def __init__(self, pieces: Iterable[bytes] = ()) -> None:
         # Nothing here waits, so the bell is never looked at.
-        self.watch = Watch("ws://peer", deadline=math.inf, bell=cast("Bell", None), on_bell=lambda: None)
+        self.deadline = Deadline("ws://peer", at=math.inf, bell=cast("Bell", None), on_bell=lambda: None)
         self.failure = None
         self.drained = False
         self.pieces = deque(pieces)

@@ -692,7 +692,7 @@ MUTANTS: Final = (
     Mutant(
         "a certificate that could not be looked up is distrusted",
         "network/dialing.py",
-        '            return watch.failed(f"the certificate could not be checked: {reason_of(lack)}")',
+        '            return deadline.failed(f"the certificate could not be checked: {reason_of(lack)}")',
         "            pass",
         "tests/network/test_tls.py -k looked",
     ),
@@ -1205,7 +1205,7 @@ MUTANTS: Final = (
     Mutant(
         "ask a kept connection that is silent twice",
         "rest/connections.py",
-        " and time.monotonic() < self._wire.watch.deadline",
+        " and time.monotonic() < self._wire.deadline.at",
         "",
         "tests/rest/test_connections.py -k says_nothing",
     ),

@@ -17,11 +17,11 @@ from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed
 from bybit_sync.network import dialing
 from bybit_sync.network.dialing import dial
-from bybit_sync.network.wire import Watch, Wire
+from bybit_sync.network.wire import Deadline, Wire
 from bybit_sync.threads.waker import Bell
 from tests.peers import Line, Peer, black_hole, closed_port, in_namespace, opened
 
-REAL_WAIT = Watch.wait
+REAL_WAIT = Deadline.wait
 
 
 def reset(server: socket.socket) -> None:
@@ -182,7 +182,7 @@ def test_host_that_resets_what_it_took_was_reached(bell: Bell, monkeypatch: pyte
     reached: list[bool] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         # What `wait` looks at is reset already.
-        monkeypatch.setattr(Watch, "wait", lambda *given: (reset(server), REAL_WAIT(*given))[1])
+        monkeypatch.setattr(Deadline, "wait", lambda *given: (reset(server), REAL_WAIT(*given))[1])
         with pytest.raises(ConnectionFailed, match="reset"):
             dialled(f"ws://127.0.0.1:{server.getsockname()[1]}", bell, on_reached=lambda: reached.append(True))
     assert reached == [True]
