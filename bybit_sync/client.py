@@ -180,7 +180,7 @@ class Client:
             recorder=Recorder.find(record),
         )
         if settings.recorder is not None:
-            settings.recorder.serve(terms)
+            settings.recorder.attach(terms)
         self._settings = settings
         self._connection = Connection(settings, self._log)
         self._thread_numbers = itertools.count(1)

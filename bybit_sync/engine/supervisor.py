@@ -462,7 +462,7 @@ class Connection:
         finally:
             self._session, self._doubted = None, session.doubted
             if self._recorder is not None:
-                self._recorder.left()
+                self._recorder.closed_by_client()
 
     def _take_turns(self, session: Session, transport: Transport, bell: Bell) -> None:
         """Send, wait, listen and look at the time, over and over; only an exception ends that."""

@@ -1,4 +1,4 @@
-"""Writing down every frame of a client, on a thread of its own: the socket never waits for a disk."""
+"""The recorder of a client's frames; it writes on a thread of its own, so that reading the socket never waits for a disk."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from bybit_sync.threads.waiting import join
 
 __all__ = ["Recorder"]
 
-# What may wait for a disk that does not keep up, in characters of frames.
+# The most characters of frames that may be buffered when the disk does not keep up.
 BACKLOG: Final = 64 * 2**20
-# How long connecting waits to see whether the file can be opened: a wrong path is told to the caller.
+# How many seconds connecting waits for the file to be opened, so that the caller is told of a wrong path.
 _OPENING: Final = 1.0
-# How soon it sees meanwhile that the client is closed.
+# How often that wait checks whether the client is closed, in seconds.
 _OPENING_SLICE: Final = 0.05
 
 
@@ -68,135 +68,135 @@ class Recorder:
 
     def __init__(self, target: str | os.PathLike[str] | TextIO, *, rotate_bytes: int | None = None) -> None:
         self.error: BaseException | None = None
-        """Why it has ended; None while it has not."""
-        self._pen = LineWriter(output_of(target, rotate_bytes))
+        """The error that ended the recording; None while it goes on."""
+        self._writer = LineWriter(output_of(target, rotate_bytes))
         self._terms: Terms | None = None
-        self._stand_in: _StandIn | None = None
-        self._shift: WriterThread | None = None
+        self._placeholder: _LoginPlaceholder | None = None
+        self._worker: WriterThread | None = None
         self._is_connected = False
-        self._ending = threading.Lock()
+        self._end_lock = threading.Lock()
 
     def __repr__(self) -> str:
-        """Return where it writes and how much it did."""
-        return f"<Recorder {self._pen.sheet.name}: {self.frames} frames{', ended' if self.error is not None else ''}>"
+        """Return the name of the file and how many frames were written to it."""
+        return f"<Recorder {self._writer.output.name}: {self.frames} frames{', ended' if self.error is not None else ''}>"
 
     @property
     def frames(self) -> int:
-        """How many lines were written."""
-        return self._pen.lines
+        """The number of lines that were written."""
+        return self._writer.lines
 
     @property
     def bytes(self) -> int:
-        """How many bytes those have, in all files."""
-        return self._pen.bytes
+        """The number of bytes that were written, over all files."""
+        return self._writer.bytes
 
     # --- the client ---
 
     @classmethod
     def find(cls, value: Recorder | str | os.PathLike[str] | TextIO | None) -> Recorder | None:
-        """Return the recorder that *value* is, or one that writes there."""
+        """Return *value* if it is a recorder or None, else a new recorder that writes to it."""
         return value if value is None or isinstance(value, Recorder) else cls(value)
 
-    def serve(self, terms: Terms) -> None:
-        """Belong to the client with *terms* from now on. Raises `ConfigurationError` when it belongs to another one."""
+    def attach(self, terms: Terms) -> None:
+        """Record the client with *terms* from now on. Raises `ConfigurationError` when the recorder has a client already."""
         if self._terms is not None:
             raise ConfigurationError(f"record: this Recorder belongs to {self._terms.client}; make one for each client")
         self._terms = terms
-        # Whose login it was stands where the key did, and where it was tried where the signature did.
-        self._stand_in = _StandIn(terms.client, terms.environment)
+        # The client's name is written in place of the key, and its environment in place of the signature.
+        self._placeholder = _LoginPlaceholder(terms.client, terms.environment)
 
     # --- only the connection thread ---
 
     def begin(self, check: Callable[[], None]) -> None:
-        """Open the file, unless it is. Raises `ConfigurationError` when it cannot be, and what *check* raises."""
-        if self.error is not None or (self._shift is not None and not self._shift.is_over):
+        """Open the file, unless it is open. Raises `ConfigurationError` when that fails, and what *check* raises."""
+        if self.error is not None or (self._worker is not None and not self._worker.is_over):
             return
         assert self._terms is not None
-        shift = self._shift = WriterThread(self._pen, f"{self._terms.client}-recorder", self._shift, self._give_up)
+        worker = self._worker = WriterThread(self._writer, f"{self._terms.client}-recorder", self._worker, self._end)
         try:
-            shift.thread.start()
-        except RuntimeError as error:  # no thread is to be had
-            self._shift = None
-            self._give_up(error)
+            worker.thread.start()
+        except RuntimeError as error:  # the system has no thread left
+            self._worker = None
+            self._end(error)
             return
-        self._wait_opened(shift, check)
-        if shift.refused is not None:
+        self._wait_opened(worker, check)
+        if worker.refused is not None:
             raise ConfigurationError(
-                f"record: {self._pen.sheet.name} cannot be opened: {describe(shift.refused)}. Give another path"
+                f"record: {self._writer.output.name} cannot be opened: {describe(worker.refused)}. Give another path"
             )
 
-    def _wait_opened(self, shift: WriterThread, check: Callable[[], None]) -> None:
-        # A disk that takes longer is not waited for: what comes meanwhile waits for it.
+    def _wait_opened(self, worker: WriterThread, check: Callable[[], None]) -> None:
+        # A slow disk must not delay the login for long: frames that arrive before the file is open are buffered.
         until = time.monotonic() + _OPENING
-        while not shift.opened.wait(_OPENING_SLICE) and not shift.is_late:
+        while not worker.opened.wait(_OPENING_SLICE) and not worker.is_late:
             check()
-            shift.is_late = time.monotonic() >= until
-        if self._pen.sheet.warning:
+            worker.is_late = time.monotonic() >= until
+        if self._writer.output.warning:
             assert self._terms is not None
-            self._terms.log.warning("the recording %s %s", self._pen.sheet.name, self._pen.sheet.warning)
+            self._terms.log.warning("the recording %s %s", self._writer.output.name, self._writer.output.warning)
 
     def received(self, frame: builtins.bytes, now: Moment) -> None:
-        """Write down what the exchange sent."""
+        """Record *frame*, which the exchange sent and which was read at *now*."""
         assert self._terms is not None
-        # At once: it may echo a login, and the next login has another signature.
+        # Redact now: the frame may echo a login, and the next login replaces the signature that is redacted.
         self._put(Direction.IN, self._terms.redact(frame.decode(errors="surrogateescape")), now)
 
     def sent(self, request: Request, now: Moment) -> None:
-        """Write down what we sent."""
-        assert self._stand_in is not None
-        self._put(Direction.OUT, write(request, self._stand_in), now)
+        """Record *request*, which the client sent at *now*."""
+        assert self._placeholder is not None
+        self._put(Direction.OUT, write(request, self._placeholder), now)
 
     def lost(self, reason: str) -> None:
-        """Write down why the connection ended."""
+        """Record that the connection ended, and the *reason*."""
         self._put(Direction.LOST, reason, Moment.now())
         self._is_connected = False
 
-    def left(self) -> None:
-        """Write down that the client ended the connection, unless it was lost."""
+    def closed_by_client(self) -> None:
+        """Record that the client closed the connection, unless it was lost before."""
         if self._is_connected:
             self.lost("the client closed the connection")
 
     def finish(self) -> None:
-        """Have the rest written and the file closed. Waits for nothing; `begin` goes on with it."""
-        if self._shift is not None:
-            self._shift.end()
+        """Have the thread write what is buffered and close the file. Does not wait; `begin` opens the file again."""
+        if self._worker is not None:
+            self._worker.end()
 
     def _put(self, direction: Direction, text: str, now: Moment) -> None:
-        shift = self._shift
-        if shift is None or self.error is not None:
+        worker = self._worker
+        if worker is None or self.error is not None:
             return
         self._is_connected = True
-        if shift.put(Line(now, direction, text)) > BACKLOG:
-            self._give_up(TimeoutError(f"the disk does not keep up: {BACKLOG >> 20} MiB wait for it"))
-            shift.end(discard=True)
+        if worker.put(Line(now, direction, text)) > BACKLOG:
+            self._end(TimeoutError(f"the disk does not keep up: {BACKLOG >> 20} MiB wait for it"))
+            worker.end(discard=True)
 
     # --- any thread ---
 
     def wait_written(self, deadline: float) -> bool:
-        """Wait until all is written after `finish`; False when *deadline* passes first."""
-        shift = self._shift
-        if shift is not None:
-            join(shift.thread, deadline)
-        return shift is None or not shift.thread.is_alive()
+        """Wait until all is written after `finish`. Returns False when *deadline*, on the monotonic clock, passes first."""
+        worker = self._worker
+        if worker is not None:
+            join(worker.thread, deadline)
+        return worker is None or not worker.thread.is_alive()
 
-    def _give_up(self, error: BaseException) -> None:
-        """End the recording because of *error*, and say so once."""
-        with self._ending:
+    def _end(self, error: BaseException) -> None:
+        """End the recording with *error*, and log that once."""
+        with self._end_lock:
             if self.error is not None:
                 return
-            # Without its frames, which hold what was to be written.
+            # Without its traceback: the locals of those frames hold the lines that were to be written.
             self.error = error.with_traceback(None)
         assert self._terms is not None
         remedy = "the streams go on. Make room or give another path, then a new client records again"
-        self._terms.log.error("the recording to %s has ended: %s; %s", self._pen.sheet.name, error, remedy)
+        self._terms.log.error("the recording to %s has ended: %s; %s", self._writer.output.name, error, remedy)
 
 
-class _StandIn(NamedTuple):
-    """Writes logins without credentials."""
+class _LoginPlaceholder(NamedTuple):
+    """A signer that writes the client's name and environment where a login has key and signature."""
 
     client: str
     environment: str
 
     def login(self, message: dict[str, object], expires: object) -> str:
-        """Return *message* completed to a login as it is recorded."""
+        """Return *message* as JSON with the arguments that a recorded login has."""
         return json.dumps({**message, "args": [self.client, expires, self.environment]})

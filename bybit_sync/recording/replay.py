@@ -133,7 +133,7 @@ class _Playback:
         self._last: Moment | None = None
         self._epoch = 0
         self._doubted: frozenset[str] = frozenset()
-        self._basket = _Basket()
+        self._collector = _Collector()
 
     def feed(self, line: Line) -> list[Event[Any]]:
         """Return the events that *line* makes."""
@@ -144,7 +144,7 @@ class _Playback:
         else:
             self._lost(line.frame)
         self._last = line.moment
-        return self._basket.empty()
+        return self._collector.empty()
 
     def _received(self, line: Line) -> None:
         session = self._session or self._begin_midway(line.moment)
@@ -227,7 +227,7 @@ class _Playback:
 
     def _subscribe(self, channel: Channel, request: Request | None, session: _Session) -> None:
         if not self._of(channel.stream):
-            way = Outlet[Any](self._basket, Overflow.DROP_NEWEST)
+            way = Outlet[Any](self._collector, Overflow.DROP_NEWEST)
             self._roster.add(Subscription[Any](self, channel.stream, (), way, None, keep_alive=None))
         (subscription,) = self._of(channel.stream)
         if channel.topic not in subscription.topics:
@@ -263,7 +263,7 @@ class _Playback:
         """Have nobody to tell: there is no callback."""
 
 
-class _Basket:
+class _Collector:
     """A queue that is emptied after each line."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The thread that writes a recording's lines, scrubbed, so that the socket never waits for a disk."""
+"""The thread that scrubs and writes the lines of a recording, so that reading the socket never waits for a disk."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from bybit_sync.recording.scrubbing import Scrubber
 __all__ = ["LineWriter", "WriterThread"]
 
 
-# A kill loses what came within this; a frame that comes alone is not written alone.
+# How long lines are gathered before they are written, in seconds; a killed process loses at most these.
 GATHER: Final = 0.25
+# The most lines of one write.
 _LINES_AT_ONCE: Final = 1000
 
 
 class LineWriter:
-    """Writes lines on a sheet, scrubbed. Only one shift's thread at a time; others may look at the counts."""
+    """A writer of scrubbed lines. Only one `WriterThread` writes at a time; any thread may read the counts."""
 
-    def __init__(self, sheet: Output) -> None:
-        self.sheet = sheet
+    def __init__(self, output: Output) -> None:
+        self.output = output
         self.lines: int = 0
         self.bytes: int = 0
         self._scrubber = Scrubber(os.urandom(16))
 
     def write(self, lines: Sequence[Line]) -> None:
-        """Write *lines*."""
+        """Scrub and write *lines*."""
         texts = [print_line(self._scrubbed(line)) for line in lines]
-        self.sheet.write(texts)
+        self.output.write(texts)
         self.lines += len(texts)
         self.bytes += sum(map(len, texts))
 
@@ -42,55 +43,55 @@ class LineWriter:
 
 
 class WriterThread:
-    """The thread that writes from one opening of the file to its closing, and what waits for it."""
+    """A thread that opens the file, writes lines and closes the file, and the buffer of lines to be written."""
 
     def __init__(
-        self, pen: LineWriter, name: str, before: WriterThread | None, failed: Callable[[BaseException], None]
+        self, writer: LineWriter, name: str, predecessor: WriterThread | None, failed: Callable[[BaseException], None]
     ) -> None:
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.opened = threading.Event()
-        """Set when it is known whether the file can be opened."""
+        """Set once the file is open or `refused` is set."""
         self.refused: BaseException | None = None
-        """Why it cannot."""
+        """The error that opening the file raised; None when there was none."""
         self.is_late: bool = False
-        """Whether nobody waits any more to be told so."""
-        self._pen = pen
-        self._before = before
+        """True when the connection thread no longer waits for `opened`: the error is then passed to *failed*."""
+        self._writer = writer
+        self._predecessor = predecessor
         self._failed = failed
         self._lines: deque[Line] = deque()
-        # Each is changed by one thread only, and only grows.
+        # Each counter is written by one thread only and only grows, so that the difference needs no lock.
         self._put = self._taken = 0
-        self._rung = threading.Event()
+        self._wake = threading.Event()
         self._ending = threading.Event()
         self._discards = False
 
     @property
     def is_over(self) -> bool:
-        """Say whether it takes nothing more."""
+        """True when no more lines are taken."""
         return self._ending.is_set() or self.refused is not None
 
     def put(self, line: Line) -> int:
-        """Take *line*, and return how many characters wait to be written."""
+        """Buffer *line*, and return how many characters are buffered."""
         self._put += len(line.frame)
         self._lines.append(line)
-        # After the line: the thread forgets the ring before it looks.
-        if not self._rung.is_set():
-            self._rung.set()
+        # Set after the append: the thread clears the event before it looks for lines, so no line is missed.
+        if not self._wake.is_set():
+            self._wake.set()
         return self._put - self._taken
 
     def end(self, *, discard: bool = False) -> None:
-        """Take nothing more and end, when what waits is written or, with *discard*, at once."""
+        """End the thread once the buffer is written; with *discard*, drop the buffer and end at once."""
         self._discards = self._discards or discard
         self._ending.set()
-        self._rung.set()
+        self._wake.set()
 
     def _run(self) -> None:
         try:
-            if self._before is not None:
-                self._before.thread.join()
-                self._before = None
-            self._pen.sheet.open()
-        except BaseException as error:  # noqa: BLE001 - told by `begin`
+            if self._predecessor is not None:
+                self._predecessor.thread.join()
+                self._predecessor = None
+            self._writer.output.open()
+        except BaseException as error:  # noqa: BLE001 - `begin` raises it
             self.refused = error
             if self.is_late:
                 self._failed(error)
@@ -99,23 +100,23 @@ class WriterThread:
             self.opened.set()
         try:
             self._write_all()
-        except BaseException as error:  # noqa: BLE001 - never a silently dead thread
+        except BaseException as error:  # noqa: BLE001 - a thread must not die in silence
             self._failed(error)
         finally:
             self._lines.clear()
-            self._pen.sheet.close()
+            self._writer.output.close()
 
     def _write_all(self) -> None:
         over = False
         while not over:
-            self._rung.wait()
+            self._wake.wait()
             self._ending.wait(GATHER)
             over = self._ending.is_set()
-            self._rung.clear()
+            self._wake.clear()
             while self._lines and not self._discards:
                 self._write_some()
 
     def _write_some(self) -> None:
         lines = [self._lines.popleft() for _ in range(min(len(self._lines), _LINES_AT_ONCE))]
-        self._pen.write(lines)
+        self._writer.write(lines)
         self._taken += sum(len(line.frame) for line in lines)

@@ -138,7 +138,7 @@ def test_close_does_not_wait_until_a_disk_is_open(path: Path, make_client: MakeC
         over.wait(60)
 
     recorder = Recorder(path)
-    monkeypatch.setattr(recorder._pen.sheet, "open", hang)
+    monkeypatch.setattr(recorder._writer.output, "open", hang)
     client = make_client(record=recorder)
     client.subscribe_orders(wait=False)
     assert opening.wait(20)
@@ -546,7 +546,7 @@ def test_a_disk_that_takes_its_time_to_refuse_ends_the_recording_only(
         raise PermissionError("not you")
 
     recorder = Recorder(path)
-    monkeypatch.setattr(recorder._pen.sheet, "open", refuse)
+    monkeypatch.setattr(recorder._writer.output, "open", refuse)
     orders = make_client(record=recorder).subscribe_orders()
     asked.set()
     wait_for_error(log)
