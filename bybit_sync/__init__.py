@@ -27,6 +27,7 @@ for made. What they make ends like this:
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -222,3 +223,10 @@ if not TYPE_CHECKING:
 
     def __dir__() -> list[str]:
         return sorted(__all__)
+
+    # Pickles of older versions name these modules, which are gone, and the function below.
+    for _gone in ("enums", "updates"):
+        sys.modules[f"{__name__}.{_gone}"] = sys.modules[__name__]
+
+    def _made_from(cls: type, arguments: dict[str, object]) -> object:
+        return cls(**arguments)

@@ -6,6 +6,8 @@ account id.
 
 from __future__ import annotations
 
+from bybit_sync.public import name_public
+
 __all__ = [
     "AuthenticationError",
     "BybitSyncError",
@@ -45,7 +47,7 @@ class ConfigurationError(BybitSyncError, ValueError):
     Example:
         >>> Client("KEY", "SECRET", categories="linear")
         Traceback (most recent call last):
-        bybit_sync.errors.ConfigurationError: categories='linear' cannot work: give a collection out of linear, inverse, ...
+        bybit_sync.ConfigurationError: categories='linear' cannot work: give a collection out of linear, inverse, ...
 
     """
 
@@ -63,7 +65,7 @@ class ConnectTimeout(ConnectionFailed, TimeoutError):
         >>> exchange.stop_listening()
         >>> client.subscribe_orders(timeout=0.5)
         Traceback (most recent call last):
-        bybit_sync.errors.ConnectTimeout: ... did not confirm orders within 0.5 s; the last failure: ... Connection refused ...
+        bybit_sync.ConnectTimeout: ... did not confirm orders within 0.5 s; the last failure: ... Connection refused ...
 
     """
 
@@ -114,7 +116,7 @@ class AuthenticationError(Refused):
     Example:
         >>> Client("KEY", "WRONG", environment=exchange.url).subscribe_orders()
         Traceback (most recent call last):
-        bybit_sync.errors.AuthenticationError: ... refused the login: Error sign, ... Check that the secret belongs to ...
+        bybit_sync.AuthenticationError: ... refused the login: Error sign, ... Check that the secret belongs to ...
 
     *clock_offset* is the exchange's clock minus ours in seconds, None when it was not measured. *transient* says that it is
     refused only for now, *retry_after* for how many seconds at least.
@@ -175,7 +177,7 @@ class SubscriptionClosed(BybitSyncError):
         True
         >>> orders.get()
         Traceback (most recent call last):
-        bybit_sync.errors.SubscriptionClosed: ...
+        bybit_sync.SubscriptionClosed: ...
 
     """
 
@@ -188,7 +190,7 @@ class RecordingError(BybitSyncError, ValueError):
     Example:
         >>> list(replay(['{"recv_ns": 1, "recv_']))
         Traceback (most recent call last):
-        bybit_sync.errors.RecordingError: line 1 of the recording is damaged (not JSON: ...). All that stands before it ...
+        bybit_sync.RecordingError: line 1 of the recording is damaged (not JSON: ...). All that stands before it ...
 
     """
 
@@ -283,3 +285,6 @@ def again(error: BaseException) -> BaseException:
     except Exception:  # noqa: BLE001 - it may also refuse
         return error.with_traceback(None)
     return twin if str(twin) == str(error) else error.with_traceback(None)
+
+
+name_public(*(cls for cls in map(globals().get, __all__) if isinstance(cls, type)))

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from bybit_sync.model.enums import TextEnum
 from bybit_sync.model.events import Stream
+from bybit_sync.public import name_public
 
 __all__ = ["Health", "State", "SubscriptionHealth", "SubscriptionState"]
 
@@ -94,3 +95,6 @@ class SubscriptionHealth:
     handler_errors: int
     last_push_age: float | None
     last_push_lag: float | None
+
+
+name_public(State, Health, SubscriptionState, SubscriptionHealth)

@@ -45,7 +45,7 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("model",),
     ("logs", "threads"),
     ("errors", "clock", "text"),
-    ("redaction", "_version"),
+    ("redaction", "public", "_version"),
 )
 
 # Modules that lie beside the packages for now, and where each of them belongs.
@@ -89,6 +89,7 @@ PURE: Final = (
     "model",
     "recording.format",
     "recording.scrubbing",
+    "public",
     "redaction",
     "rest.answers",
     "rest.endpoints",

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from bybit_sync.config.arguments import check_ran
 from bybit_sync.logs import ClientLog
+from bybit_sync.public import name_public
 from bybit_sync.status import State
 from bybit_sync.subscription import Subscription
 from bybit_sync.threads.waiting import Flag, take
@@ -116,3 +117,6 @@ class Notifier:
             if self._changes.empty():
                 self.idle.set()
             return self.idle.is_set()
+
+
+name_public(StatusChange)

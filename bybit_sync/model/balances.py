@@ -11,6 +11,7 @@ import attrs
 
 from bybit_sync.model.enums import AccountType, ColRes
 from bybit_sync.model.record import Record, json_field, lazy_wire, mapping_field
+from bybit_sync.public import name_public
 
 __all__ = ["BalanceUpdate", "CoinBalance"]
 
@@ -141,3 +142,6 @@ class BalanceUpdate(Record):
     def coin(self, name: str) -> CoinBalance | None:
         """Return the balance of the coin *name*, such as "USDT"; None when it was not sent with this update."""
         return next((coin for coin in self.coins if coin.coin == name), None)
+
+
+name_public(CoinBalance, BalanceUpdate)

@@ -14,6 +14,7 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
+from bybit_sync.public import name_public
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import quoted
 
@@ -427,3 +428,6 @@ class ColRes(OpenEnum):
     OFF = "0"
     NEAR_LIMIT = "1"
     RESTRICTED = "2"
+
+
+name_public(*(globals()[name] for name in __all__))

@@ -14,6 +14,7 @@ from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.record import Record, draft_class
 from bybit_sync.model.trades import UserTradeUpdate
+from bybit_sync.public import name_public
 
 __all__ = ["AnyEvent", "Event", "Gap", "GapReason", "Stream", "number", "pushed"]
 
@@ -191,3 +192,5 @@ number: Callable[[Event[Any], int], None] = vars(Event)["index"].__set__
 
 AnyEvent: TypeAlias = Event[BalanceUpdate] | Event[OrderUpdate] | Event[PositionUpdate] | Event[UserTradeUpdate]
 """An event of any of the four streams: one ``queue.Queue[AnyEvent]`` can serve them all."""
+
+name_public(Stream, GapReason, Gap, Event)

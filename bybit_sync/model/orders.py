@@ -29,6 +29,7 @@ from bybit_sync.model.enums import (
     TriggerBy,
 )
 from bybit_sync.model.record import NOTHING, Record, json_field, lazy_wire, mapping_field, read_only
+from bybit_sync.public import name_public
 
 __all__ = ["OrderUpdate"]
 
@@ -177,3 +178,6 @@ class OrderUpdate(Record):
     def key(self) -> tuple[str]:
         """What this row replaces: order_id."""
         return (self.order_id,)
+
+
+name_public(OrderUpdate)

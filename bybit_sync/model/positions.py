@@ -12,6 +12,7 @@ import attrs
 
 from bybit_sync.model.enums import Category, PositionStatus, Side, TpslMode
 from bybit_sync.model.record import Record, json_field, lazy_wire, mapping_field
+from bybit_sync.public import name_public
 
 __all__ = ["PositionUpdate"]
 
@@ -129,3 +130,6 @@ class PositionUpdate(Record):
     def key(self) -> tuple[Category | None, str, int]:
         """What this row replaces: category (None in V3), symbol and position_idx."""
         return self.category, self.symbol, self.position_idx
+
+
+name_public(PositionUpdate)

@@ -64,11 +64,11 @@ class Record:
         fields = [field.name for field in attrs.fields(type(self))]  # type: ignore[arg-type]
         told = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
         plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in told.items()}
-        return _made_from, (type(self), plain)
+        return self._made_from, (plain,)
 
-
-def _made_from(cls: type[Any], arguments: dict[str, Any]) -> Any:
-    return cls(**arguments)
+    @classmethod
+    def _made_from(cls, arguments: dict[str, Any]) -> Any:
+        return cls(**arguments)
 
 
 def read_only(mapping: Any) -> Any:

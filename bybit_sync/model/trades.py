@@ -22,6 +22,7 @@ from bybit_sync.model.enums import (
     SubFeeType,
 )
 from bybit_sync.model.record import Record, json_field, lazy_wire, mapping_field
+from bybit_sync.public import name_public
 
 __all__ = ["ExtraFee", "UserTradeUpdate"]
 
@@ -143,3 +144,6 @@ class UserTradeUpdate(Record):
     def key(self) -> tuple[str]:
         """What names this execution for ever: exec_id."""
         return (self.exec_id,)
+
+
+name_public(ExtraFee, UserTradeUpdate)

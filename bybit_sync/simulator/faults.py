@@ -88,7 +88,7 @@ class Faults(abc.ABC):
             >>> exchange.refuse_login("Your API key has expired.", times=1)
             >>> client.subscribe_orders()
             Traceback (most recent call last):
-            bybit_sync.errors.AuthenticationError: ... refused the login: Your API key has expired. ...
+            bybit_sync.AuthenticationError: ... refused the login: Your API key has expired. ...
             >>> client.subscribe_orders()
             <Subscription orders of main: LIVE, 0 delivered, 0 queued, 0 dropped>
 
