@@ -134,7 +134,8 @@ def test_a_black_hole_ends_with_the_attempt_at_the_latest(play: Play) -> None:
 
 PREAMBLE = f"""
 import threading, time
-from bybit_sync import ConnectTimeout, State, dialing
+from bybit_sync import ConnectTimeout, State
+from bybit_sync.network import dialing
 from tests.conftest import KEY, SECRET
 from tests.faults import pace
 from tests.faults.exchange import Exchange, hang_up, serve

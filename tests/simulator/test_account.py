@@ -12,7 +12,7 @@ from bybit_sync.simulator import Account, Exchange
 from bybit_sync.simulator.books.rows import SPELLINGS
 from tests.conftest import KEY, SECRET
 from tests.documented_keys import ACCOUNT, COIN, EXECUTION, ORDER, POSITION
-from tests.simulator.test_exchange import PATHS, Peer
+from tests.simulator.test_streams import PATHS, Peer
 
 STREAMS = ("execution", "order", "position", "wallet")
 

@@ -15,7 +15,7 @@ from bybit_sync.simulator import Account, Exchange
 from bybit_sync.simulator.malformed_frames import GARBAGE
 from tests.conftest import KEY, SECRET
 from tests.simulator.test_account import Listener
-from tests.simulator.test_exchange import Peer, raw_upgrade
+from tests.simulator.test_streams import Peer, raw_upgrade
 
 
 @pytest.fixture

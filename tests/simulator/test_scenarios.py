@@ -22,7 +22,7 @@ from bybit_sync.simulator.script import VERBS, Script, ScriptError
 from bybit_sync.simulator.server_command import _plan
 from tests.conftest import KEY, SECRET
 from tests.simulator.test_account import Listener
-from tests.simulator.test_exchange import Peer
+from tests.simulator.test_streams import Peer
 
 ROOT = Path(__file__).parents[2]
 PLACE = {"do": "place_order", "as": "mine", "symbol": "BTCUSDT", "side": "Buy", "qty": "0.5", "price": "20000"}

@@ -10,7 +10,7 @@ import pytest
 from bybit_sync.simulator import Account, Exchange, Order
 from tests.conftest import KEY, SECRET
 from tests.simulator.test_account import STREAMS, Listener, topics
-from tests.simulator.test_exchange import PATHS, Peer
+from tests.simulator.test_streams import PATHS, Peer
 
 D = Decimal
 

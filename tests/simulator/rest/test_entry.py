@@ -11,7 +11,7 @@ import pytest
 from bybit_sync.simulator import Account, Exchange
 from tests.simulator.rest.asker import Asker
 from tests.simulator.test_account import Listener
-from tests.simulator.test_exchange import Peer
+from tests.simulator.test_streams import Peer
 
 BUY = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.5", "price": "20000"}
 
