@@ -34,7 +34,7 @@ from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.network.proxy import Proxy
 from bybit_sync.recording.recorder import Recorder
-from bybit_sync.session.config import Terms
+from bybit_sync.session.config import SessionConfig
 from bybit_sync.session.dialects import DIALECTS, Dialect
 from bybit_sync.signing.credentials import Credentials, hmac_signer
 from bybit_sync.status import Health, State
@@ -152,7 +152,7 @@ class Client:
         called = _name(name)
         self._log = ClientLog(called)
         timings = attrs.evolve(self._timings, **times)  # type: ignore[arg-type]  # all of these are floats
-        terms = Terms(
+        session_config = SessionConfig(
             dialect=spoken,
             categories=_categories(categories),
             timings=timings,
@@ -166,7 +166,7 @@ class Client:
         settings = Settings(
             name=called,
             environment=place,
-            terms=terms,
+            session_config=session_config,
             timings=timings,
             credentials=credentials,
             patient_signer=signer is not None,
@@ -180,7 +180,7 @@ class Client:
             recorder=Recorder.find(record),
         )
         if settings.recorder is not None:
-            settings.recorder.attach(terms)
+            settings.recorder.attach(session_config)
         self._settings = settings
         self._connection = Connection(settings, self._log)
         self._thread_numbers = itertools.count(1)
@@ -355,8 +355,8 @@ class Client:
         return subscription
 
     def _make(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> Subscription[T]:
-        terms = self._settings.terms
-        topics = tuple(channel.topic for channel in terms.dialect.channels(stream, terms.categories))
+        session_config = self._settings.session_config
+        topics = tuple(channel.topic for channel in session_config.dialect.channels(stream, session_config.categories))
         if not _is_queue(sink):
             way = Buffer[T](wishes.maxsize, wishes.policy(Overflow.DROP_OLDEST))
             return Subscription(self._connection, stream, topics, way, plain_callable("sink", sink), keep_alive=self)
@@ -376,7 +376,7 @@ class Client:
     def _timed_out(self, stream: Stream, timeout: float | None) -> ConnectTimeout:
         obstacle = self._connection.obstacle
         why = f"; the last failure: {obstacle}" if obstacle is not None else ": call again, or give a longer timeout="
-        text = f"{self._settings.terms.environment} did not confirm {stream.value} within {timeout:g} s{why}"
+        text = f"{self._settings.session_config.environment} did not confirm {stream.value} within {timeout:g} s{why}"
         error = ConnectTimeout(text)
         error.__cause__ = obstacle
         self._connection.explain(error)
@@ -542,7 +542,7 @@ class Client:
         if not hasattr(self, "_connection"):
             return "<Client that could not be made>"
         streams = ", ".join(sorted({s.stream.value for s in self._connection.roster})) or "no stream"
-        place, dialect = self._settings.environment.name, self._settings.terms.dialect.name
+        place, dialect = self._settings.environment.name, self._settings.session_config.dialect.name
         return f"<Client {self.name}: {place} {dialect}, {self.state.value}, {streams}>"
 
     def __reduce__(self) -> NoReturn:

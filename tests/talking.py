@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.timings import Timings
 from bybit_sync.model.events import Event, Stream
-from bybit_sync.session.config import Terms
+from bybit_sync.session.config import SessionConfig
 from bybit_sync.session.dialects import V5, Dialect
-from bybit_sync.session.events import News
+from bybit_sync.session.events import SessionEvent
 from bybit_sync.session.messages import Request
 from bybit_sync.session.session import Session
 
@@ -42,7 +42,7 @@ class Talk:
     def __init__(
         self,
         *wanted: Stream,
-        returning: bool = False,
+        resubscribing: bool = False,
         categories: tuple[str, ...] | None = None,
         dialect: Dialect = V5,
         times: Timings | None = None,
@@ -55,7 +55,7 @@ class Talk:
         self.seconds = starts
         self.wall = wall
         self.clock = clock or ExchangeClock()
-        terms = Terms(
+        config = SessionConfig(
             dialect=dialect,
             categories=categories,
             timings=times or Timings(),
@@ -64,8 +64,8 @@ class Talk:
             log=logging.getLogger("bybit_sync"),
             redact=lambda text: text.replace(key, "***"),
         )
-        wishes = dict.fromkeys(wanted, returning)
-        self.session = Session(terms, epoch=1, clock=self.clock, wanted=wishes, now=self.now, doubted=doubted)
+        wishes = dict.fromkeys(wanted, resubscribing)
+        self.session = Session(config, epoch=1, clock=self.clock, wanted=wishes, now=self.now, doubted=doubted)
         self._sent: list[Request] = []
         self.ping: str | None = None
         """The number of the latest ping, None when that was answered."""
@@ -75,7 +75,7 @@ class Talk:
         """This moment."""
         return at(self.seconds, wall=self.wall)
 
-    def wait(self, seconds: float) -> Sequence[News]:
+    def wait(self, seconds: float) -> Sequence[SessionEvent]:
         """Let *seconds* pass, then have done what is due; return what follows."""
         self.seconds += seconds
         news = self.session.tick(self.now)
@@ -105,36 +105,36 @@ class Talk:
         """Take what the session has to send, and return the topics of the subscribes."""
         return [request.argument for request in self.asked("subscribe")]
 
-    def hear(self, **message: Any) -> Sequence[News]:
+    def hear(self, **message: Any) -> Sequence[SessionEvent]:
         """Have the exchange say *message*; return what it means."""
         return self.hear_frame(json.dumps(message).encode())
 
-    def hear_frame(self, frame: bytes) -> Sequence[News]:
+    def hear_frame(self, frame: bytes) -> Sequence[SessionEvent]:
         """Have the exchange say exactly *frame*; return what it means."""
         news = self.session.receive(frame, self.now)
-        self.session.heard(self.now.ns)
+        self.session.data_received(self.now.ns)
         return news
 
-    def answer(self, request: Request, *, success: bool = True, text: str = "", with_id: bool = True) -> Sequence[News]:
+    def answer(self, request: Request, *, success: bool = True, text: str = "", with_id: bool = True) -> Sequence[SessionEvent]:
         """Have the exchange answer *request*."""
         number = {"req_id": request.req_id} if with_id else {}
         return self.hear(success=success, ret_msg=text, op=request.op, conn_id="c", **number)
 
-    def refuse(self, request: Request, text: str) -> Sequence[News]:
+    def refuse(self, request: Request, text: str) -> Sequence[SessionEvent]:
         """Have the exchange refuse *request* with *text*."""
         return self.answer(request, success=False, text=text)
 
-    def pong(self, skew: float = 0.0) -> Sequence[News]:
+    def pong(self, skew: float = 0.0) -> Sequence[SessionEvent]:
         """Have the exchange answer the latest ping, or one of another connection; its clock is *skew* seconds ahead."""
         number, self.ping = self.ping or "another's", None
         return self.pong_to(number, skew)
 
-    def pong_to(self, number: str | None, skew: float = 0.0) -> Sequence[News]:
+    def pong_to(self, number: str | None, skew: float = 0.0) -> Sequence[SessionEvent]:
         """Have the exchange answer the ping *number*, without one where that is None."""
         told = milliseconds(NOON + timedelta(seconds=self.seconds + skew))
         return self.hear(op="pong", args=[str(told)], conn_id="c", **({"req_id": number} if number else {}))
 
-    def push(self, topic: str, *rows: dict[str, Any]) -> Sequence[News]:
+    def push(self, topic: str, *rows: dict[str, Any]) -> Sequence[SessionEvent]:
         """Have the exchange push *rows* of *topic*."""
         return self.hear(topic=topic, id="i", creationTime=milliseconds(NOON), data=list(rows))
 
@@ -157,12 +157,12 @@ def order(name: str) -> dict[str, Any]:
     return {"category": "linear", "orderId": name}
 
 
-def names(news: Sequence[News]) -> list[str]:
+def names(news: Sequence[SessionEvent]) -> list[str]:
     """Return the orders that were delivered, a gap as its reason, and other news as its class, in order."""
     return [name for item in news for name in _names(item)]
 
 
-def _names(item: News) -> list[str]:
+def _names(item: SessionEvent) -> list[str]:
     if not isinstance(item, Event):
         return [type(item).__name__]
     return [item.gap.reason.value] if item.gap else [row.order_id for row in item]

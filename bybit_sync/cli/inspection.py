@@ -26,7 +26,7 @@ from bybit_sync.network.dialing import dial
 from bybit_sync.network.proxy import Proxy
 from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.session.dialects import DIALECTS
-from bybit_sync.session.messages import Pong, read
+from bybit_sync.session.messages import Pong, classify
 from bybit_sync.text import printable
 from bybit_sync.threads.waker import Bell
 
@@ -175,7 +175,7 @@ class _Way:
             for frame in transport.receive():
                 with contextlib.suppress(Unreadable):
                     said = parse(frame)
-                    if isinstance(said, dict) and isinstance(pong := read(said), Pong):
+                    if isinstance(said, dict) and isinstance(pong := classify(said), Pong):
                         return pong
         return None
 

@@ -22,7 +22,7 @@ from bybit_sync.errors import RecordingError
 from bybit_sync.model.events import AnyEvent, Gap, Stream
 from bybit_sync.recording.format import Direction, Line, parts, read_recording
 from bybit_sync.recording.replay import replay
-from bybit_sync.session.messages import Pong, Push, read
+from bybit_sync.session.messages import Pong, Push, classify
 from bybit_sync.session.pings import Pings
 
 __all__ = ["Figures", "Topic", "figures_of", "percentile"]
@@ -148,7 +148,7 @@ class _Frames:
         elif line.direction is Direction.LOST:
             self._pings = Pings()
         else:
-            meaning = read(said)
+            meaning = classify(said)
             if isinstance(meaning, Pong):
                 self._pong(meaning, line.moment)
             elif isinstance(meaning, Push):

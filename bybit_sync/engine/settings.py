@@ -16,7 +16,7 @@ from bybit_sync.engine.retrying import Backoff
 from bybit_sync.model.events import Event
 from bybit_sync.network.proxy import Proxy
 from bybit_sync.recording.recorder import Recorder
-from bybit_sync.session.config import Terms
+from bybit_sync.session.config import SessionConfig
 from bybit_sync.signing.credentials import Credentials
 from bybit_sync.subscription import Subscription
 
@@ -29,7 +29,7 @@ class Settings:
 
     name: str
     environment: Environment
-    terms: Terms
+    session_config: SessionConfig
     timings: Timings
     credentials: Credentials
     patient_signer: bool

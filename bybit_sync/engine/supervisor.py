@@ -32,7 +32,7 @@ from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
 from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.network.wire import bare, reason_of
-from bybit_sync.session.events import Confirmed, Live, LoggedIn, News, Rejected
+from bybit_sync.session.events import AllConfirmed, LoggedIn, SessionEvent, StreamConfirmed, StreamRejected
 from bybit_sync.session.session import Session
 from bybit_sync.status import Health, State
 from bybit_sync.subscription import CallbackThread, Subscription
@@ -386,7 +386,7 @@ class Connection:
         settings = self._settings
         return open_websocket(
             settings.environment,
-            settings.terms.dialect.path,
+            settings.session_config.dialect.path,
             deadline=time.monotonic() + self._times.connect_timeout,
             bell=bell,
             on_bell=self._stop_without_reason,
@@ -442,7 +442,7 @@ class Connection:
         self._drop_wanted = False
         self._asleep_ns = now.asleep_ns
         session = Session(
-            self._settings.terms,
+            self._settings.session_config,
             epoch=self._epoch + 1,
             clock=self._clock,
             wanted=self.roster.wanted(),
@@ -521,7 +521,7 @@ class Connection:
                 recorder.received(frame, now)
             for news in session.receive(frame, now):
                 self._pass_on(news, session, now)
-        session.heard(transport.last_data_ns)
+        session.data_received(transport.last_data_ns)
 
     def _next_due(self, session: Session, transport: Transport) -> float:
         due_at = min(session.next_deadline(), self._glance_at)
@@ -542,7 +542,7 @@ class Connection:
         slept, self._asleep_ns = (now.asleep_ns - self._asleep_ns) * 1e-9, now.asleep_ns
         if slept > self._times.asleep:
             self.log.info("this machine was suspended for %.0f s: asking whether the connection still lives", slept)
-            session.doubt(now)
+            session.probe_now(now)
         for news in session.tick(now):
             self._pass_on(news, session, now)
         for subscription in self.roster:
@@ -550,10 +550,10 @@ class Connection:
 
     # --- what the session says ---
 
-    def _pass_on(self, news: News, session: Session, now: Moment) -> None:
+    def _pass_on(self, news: SessionEvent, session: Session, now: Moment) -> None:
         if isinstance(news, Event):
             self.roster.deliver(news, now)
-        elif isinstance(news, Confirmed):
+        elif isinstance(news, StreamConfirmed):
             # Who is woken by it finds the client LIVE.
             self._check_live(session, now)
             self._ever_confirmed = True
@@ -565,7 +565,7 @@ class Connection:
             self._connected_at = now.utc
             self.obstacle = None
             self._patience.accepted()
-        elif isinstance(news, Live):
+        elif isinstance(news, AllConfirmed):
             self._check_live(session, now)
         else:
             self._rejected(news, now)
@@ -584,7 +584,7 @@ class Connection:
             self._was_live, downtime = True, None
         self._change(State.LIVE, downtime=downtime)
 
-    def _rejected(self, news: Rejected, now: Moment) -> None:
+    def _rejected(self, news: StreamRejected, now: Moment) -> None:
         self.explain(news.error)
         self.roster.uncover(news.stream, news.uncovered)
         for subscription in tuple(self.roster):
@@ -608,7 +608,7 @@ class Connection:
 
     def _unwant(self, session: Session, subscription: Subscription[Any]) -> None:
         now = Moment.now()
-        for news in session.unwant(subscription.stream):
+        for news in session.unsubscribe(subscription.stream):
             self._pass_on(news, session, now)
 
     # --- commands ---
@@ -632,7 +632,7 @@ class Connection:
             self.situation.hope()
             self.roster.confirm_one(subscription, session.coverage, now, now, session.epoch)
         else:
-            session.want(subscription.stream, now)
+            session.subscribe(subscription.stream, now)
 
     def _release(self, subscription: Subscription[Any]) -> None:
         self.roster.release(subscription)
@@ -744,13 +744,13 @@ class Connection:
 
     def _redact(self, error: Exception) -> None:
         """Take our key and signatures out of *error*: an exchange may echo them anywhere, even in its goodbye."""
-        redact = self._settings.terms.redact
+        redact = self._settings.session_config.redact
         error.args = (redact(str(error)),)
         vars(error).update({name: redact(value) for name, value in vars(error).items() if isinstance(value, str)})
 
     def explain(self, error: Exception) -> None:
         """Add to *error* what an old dialect's user must know."""
-        notice = self._settings.terms.notice
+        notice = self._settings.session_config.notice
         if notice and notice not in str(error):
             error.args = (f"{str(error).rstrip('.')}. {notice}",)
             if isinstance(error, Refused):

@@ -15,7 +15,7 @@ from bybit_sync.errors import ConfigurationError, describe
 from bybit_sync.recording.files import output_of
 from bybit_sync.recording.format import Direction, Line
 from bybit_sync.recording.writer import LineWriter, WriterThread
-from bybit_sync.session.config import Terms
+from bybit_sync.session.config import SessionConfig
 from bybit_sync.session.messages import Request, write
 from bybit_sync.threads.waiting import join
 
@@ -70,7 +70,7 @@ class Recorder:
         self.error: BaseException | None = None
         """The error that ended the recording; None while it goes on."""
         self._writer = LineWriter(output_of(target, rotate_bytes))
-        self._terms: Terms | None = None
+        self._config: SessionConfig | None = None
         self._placeholder: _LoginPlaceholder | None = None
         self._worker: WriterThread | None = None
         self._is_connected = False
@@ -97,13 +97,13 @@ class Recorder:
         """Return *value* if it is a recorder or None, else a new recorder that writes to it."""
         return value if value is None or isinstance(value, Recorder) else cls(value)
 
-    def attach(self, terms: Terms) -> None:
-        """Record the client with *terms* from now on. Raises `ConfigurationError` when the recorder has a client already."""
-        if self._terms is not None:
-            raise ConfigurationError(f"record: this Recorder belongs to {self._terms.client}; make one for each client")
-        self._terms = terms
+    def attach(self, config: SessionConfig) -> None:
+        """Record the client with *config* from now on. Raises `ConfigurationError` when the recorder has a client already."""
+        if self._config is not None:
+            raise ConfigurationError(f"record: this Recorder belongs to {self._config.client}; make one for each client")
+        self._config = config
         # The client's name is written in place of the key, and its environment in place of the signature.
-        self._placeholder = _LoginPlaceholder(terms.client, terms.environment)
+        self._placeholder = _LoginPlaceholder(config.client, config.environment)
 
     # --- only the connection thread ---
 
@@ -111,8 +111,8 @@ class Recorder:
         """Open the file, unless it is open. Raises `ConfigurationError` when that fails, and what *check* raises."""
         if self.error is not None or (self._worker is not None and not self._worker.is_over):
             return
-        assert self._terms is not None
-        worker = self._worker = WriterThread(self._writer, f"{self._terms.client}-recorder", self._worker, self._end)
+        assert self._config is not None
+        worker = self._worker = WriterThread(self._writer, f"{self._config.client}-recorder", self._worker, self._end)
         try:
             worker.thread.start()
         except RuntimeError as error:  # the system has no thread left
@@ -132,14 +132,14 @@ class Recorder:
             check()
             worker.is_late = time.monotonic() >= until
         if self._writer.output.warning:
-            assert self._terms is not None
-            self._terms.log.warning("the recording %s %s", self._writer.output.name, self._writer.output.warning)
+            assert self._config is not None
+            self._config.log.warning("the recording %s %s", self._writer.output.name, self._writer.output.warning)
 
     def received(self, frame: builtins.bytes, now: Moment) -> None:
         """Record *frame*, which the exchange sent and which was read at *now*."""
-        assert self._terms is not None
+        assert self._config is not None
         # Redact now: the frame may echo a login, and the next login replaces the signature that is redacted.
-        self._put(Direction.IN, self._terms.redact(frame.decode(errors="surrogateescape")), now)
+        self._put(Direction.IN, self._config.redact(frame.decode(errors="surrogateescape")), now)
 
     def sent(self, request: Request, now: Moment) -> None:
         """Record *request*, which the client sent at *now*."""
@@ -186,9 +186,9 @@ class Recorder:
                 return
             # Without its traceback: the locals of those frames hold the lines that were to be written.
             self.error = error.with_traceback(None)
-        assert self._terms is not None
+        assert self._config is not None
         remedy = "the streams go on. Make room or give another path, then a new client records again"
-        self._terms.log.error("the recording to %s has ended: %s; %s", self._writer.output.name, error, remedy)
+        self._config.log.error("the recording to %s has ended: %s; %s", self._writer.output.name, error, remedy)
 
 
 class _LoginPlaceholder(NamedTuple):

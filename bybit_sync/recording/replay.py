@@ -20,14 +20,14 @@ from bybit_sync.logs import ClientLog
 from bybit_sync.model.enums import Category
 from bybit_sync.model.events import AnyEvent, Event, Stream
 from bybit_sync.recording.format import Direction, Line, Source, read_recording
-from bybit_sync.session.config import Terms
+from bybit_sync.session.config import SessionConfig
 from bybit_sync.session.dialects import DIALECTS, Channel
-from bybit_sync.session.events import Confirmed, LoggedIn, News, Rejected
+from bybit_sync.session.events import LoggedIn, SessionEvent, StreamConfirmed, StreamRejected
 from bybit_sync.session.login import Login
 from bybit_sync.session.messages import Request
-from bybit_sync.session.requests import Correspondence
+from bybit_sync.session.requests import PendingRequests
 from bybit_sync.session.session import Session
-from bybit_sync.session.topics import Standing, Topic, Topics, Wish
+from bybit_sync.session.topics import Topic, Topics, TopicState, WantedStream
 from bybit_sync.status import SubscriptionState
 from bybit_sync.subscription import Subscription
 
@@ -165,7 +165,7 @@ class _Playback:
             session.sent(request, line.moment)
         elif channel is not None and request.op == "unsubscribe":
             session.recall(request)
-            session.unwant(channel.stream)
+            session.unsubscribe(channel.stream)
             self._lose(self._of(channel.stream), "the recorded client unsubscribed")
         elif request.op in ("auth", "ping"):
             session.recall(request)
@@ -179,15 +179,15 @@ class _Playback:
                 self._roster.uncover(stream, asked)
             self._lose(list(self._roster), reason)
 
-    def _pass_on(self, news: Sequence[News], session: _Session, now: Moment) -> None:
+    def _pass_on(self, news: Sequence[SessionEvent], session: _Session, now: Moment) -> None:
         for item in news:
             if isinstance(item, Event):
                 self._roster.deliver(item, now)
-            elif isinstance(item, Confirmed):
+            elif isinstance(item, StreamConfirmed):
                 self._roster.confirm(item.stream, session.coverage, item.asked, now, session.epoch)
             elif isinstance(item, LoggedIn):
                 self._epoch = session.epoch
-            elif isinstance(item, Rejected):
+            elif isinstance(item, StreamRejected):
                 self._roster.uncover(item.stream, item.uncovered)
                 for subscription in self._of(item.stream):
                     self._roster.end(subscription, item.error, now, self._epoch)
@@ -212,7 +212,7 @@ class _Playback:
     def _open(self, now: Moment) -> _Session:
         if self._last is None or not _is_same_clock(self._last, now):
             self._roster.clock = ExchangeClock()
-        terms = Terms(
+        config = SessionConfig(
             dialect=next(iter(DIALECTS.values())),
             categories=None,
             timings=Timings(),
@@ -221,7 +221,7 @@ class _Playback:
             log=_SILENT,
             redact=str,
         )
-        return _Session(terms, epoch=self._epoch + 1, clock=self._roster.clock, now=now, doubted=self._doubted)
+        return _Session(config, epoch=self._epoch + 1, clock=self._roster.clock, now=now, doubted=self._doubted)
 
     # --- subscriptions ---
 
@@ -232,7 +232,7 @@ class _Playback:
         (subscription,) = self._of(channel.stream)
         if channel.topic not in subscription.topics:
             subscription.topics += (channel.topic,)
-        session.wish(channel, request, returning=subscription.state is not SubscriptionState.PENDING)
+        session.recall_subscribe(channel, request, resubscribing=subscription.state is not SubscriptionState.PENDING)
 
     def _assume_subscribed(self, line: Line, session: _Session) -> None:
         channel = _CHANNELS.get(_topic(line.frame))
@@ -285,14 +285,16 @@ class _Collector:
 class _Session(Session):
     """One login as it was recorded: what it asks for counts only when the recording tells that it was sent."""
 
-    def __init__(self, terms: Terms, *, epoch: int, clock: ExchangeClock, now: Moment, doubted: frozenset[str]) -> None:
-        super().__init__(terms, epoch=epoch, clock=clock, wanted={}, now=now)
+    def __init__(
+        self, config: SessionConfig, *, epoch: int, clock: ExchangeClock, now: Moment, doubted: frozenset[str]
+    ) -> None:
+        super().__init__(config, epoch=epoch, clock=clock, wanted={}, now=now)
         self.is_assumed = False
         """Whether its login was not recorded."""
-        self._post = self._sent_post = _SentPost("")
-        self._topics = self._sent_topics = _SentTopics(terms, self._post, {}, doubted)
+        self._requests = self._sent_post = _SentPost("")
+        self._topics = self._sent_topics = _SentTopics(config, self._requests, {}, doubted)
         self._topics.tells_gaps = True
-        self._login = Login(terms, clock, self._post, now)
+        self._login = Login(config, clock, self._requests, now)
 
     def knows(self, channel: Channel) -> bool:
         """Say whether *channel* is wished for."""
@@ -305,21 +307,21 @@ class _Session(Session):
             # Gaps waited for its pong, as far as it was sent before they were told.
             self._topics.tells_gaps = False
 
-    def receive(self, frame: bytes, now: Moment) -> Sequence[News]:
+    def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         """Return what *frame* means, behind what was due before it."""
         return [*self._overdue_gaps(now), *super().receive(frame, now)]
 
-    def wish(self, channel: Channel, request: Request | None, *, returning: bool) -> None:
+    def recall_subscribe(self, channel: Channel, request: Request | None, *, resubscribing: bool) -> None:
         """Await the answer to *request*, which asked for *channel*; None when nobody saw it."""
-        self._sent_topics.recall(channel, request, returning=returning)
+        self._sent_topics.recall(channel, request, resubscribing=resubscribing)
         if request is not None:
             self.recall(request)
 
 
-class _SentPost(Correspondence):
+class _SentPost(PendingRequests):
     """Requests as they were recorded; it asks for nothing itself."""
 
-    def ask(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:  # noqa: ARG002
+    def send(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:  # noqa: ARG002
         """Ask for nothing."""
         return ""
 
@@ -335,14 +337,14 @@ class _SentPost(Correspondence):
 class _SentTopics(Topics):
     """Topics as they were asked for, one after the other."""
 
-    def recall(self, channel: Channel, request: Request | None, *, returning: bool) -> None:
+    def recall(self, channel: Channel, request: Request | None, *, resubscribing: bool) -> None:
         """Take note that *channel* was asked for by *request*; without one a push will be the proof."""
-        wish = self._wishes.setdefault(channel.stream, Wish(channel.stream, returning))
+        wanted = self._wanted.setdefault(channel.stream, WantedStream(channel.stream, resubscribing))
         if channel.topic not in self._topics:
-            self._topics[channel.topic] = Topic(channel, wish)
-            wish.topics.append(self._topics[channel.topic])
+            self._topics[channel.topic] = Topic(channel, wanted)
+            wanted.topics.append(self._topics[channel.topic])
         topic = self._topics[channel.topic]
-        topic.standing = Standing.ASKED
+        topic.state = TopicState.ASKED
         topic.asked += 1
         if request is not None:
             topic.req_id = str(request.req_id)

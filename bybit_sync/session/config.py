@@ -11,11 +11,11 @@ from bybit_sync.config.timings import Timings
 from bybit_sync.errors import ProtocolError
 from bybit_sync.session.dialects import Dialect
 
-__all__ = ["Terms"]
+__all__ = ["SessionConfig"]
 
 
 @frozen(kw_only=True)
-class Terms:
+class SessionConfig:
     """What every session of a client has in common."""
 
     dialect: Dialect

@@ -10,7 +10,7 @@ from bybit_sync.clock import Moment
 from bybit_sync.errors import SubscriptionRejected
 from bybit_sync.model.events import Event, Stream
 
-__all__ = ["Confirmed", "Live", "LoggedIn", "News", "Rejected"]
+__all__ = ["AllConfirmed", "LoggedIn", "SessionEvent", "StreamConfirmed", "StreamRejected"]
 
 
 @frozen
@@ -19,7 +19,7 @@ class LoggedIn:
 
 
 @frozen
-class Confirmed:
+class StreamConfirmed:
     """Every topic of *stream* is subscribed; the first request for one of them went out at *asked*."""
 
     stream: Stream
@@ -27,12 +27,12 @@ class Confirmed:
 
 
 @frozen
-class Live:
+class AllConfirmed:
     """Every topic wanted at login is confirmed. Once per session."""
 
 
 @frozen
-class Rejected:
+class StreamRejected:
     """*stream* is refused for good, and no longer wanted."""
 
     stream: Stream
@@ -41,4 +41,4 @@ class Rejected:
     """Since when pushes of it may be missing that no gap tells; None when there are none."""
 
 
-News = LoggedIn | Confirmed | Live | Rejected | Event[Any]
+SessionEvent = LoggedIn | StreamConfirmed | AllConfirmed | StreamRejected | Event[Any]

@@ -16,13 +16,13 @@ class Heartbeat:
         self._times = times
         self.rtt: float | None = None
         """The seconds that the last pong took of which it is known which ping it answers."""
-        self._heard = now.seconds
+        self._last_data = now.seconds
         self._last_pong = now.seconds
         self._next_ping = now.seconds + times.ping_interval
         self._pings = Pings()
         # The first ping since anything was heard.
-        self._unheard: float | None = None
-        self._doubtful = False
+        self._unanswered_since: float | None = None
+        self._probing = False
 
     def next_deadline(self) -> float:
         """Return when a ping is due or the exchange counts as gone, on the monotonic clock."""
@@ -39,8 +39,8 @@ class Heartbeat:
     def pinged(self, req_id: str | None, began: Moment, now: Moment) -> None:
         """Take note that a ping went out *now*; its sending *began* a moment earlier."""
         self._pings.sent(req_id, began)
-        if self._unheard is None:
-            self._unheard = now.seconds
+        if self._unanswered_since is None:
+            self._unanswered_since = now.seconds
 
     def ponged(self, req_id: str | None, now: Moment) -> Moment | None:
         """Take note of a pong; return a moment before it was written, when a ping was sent, if that can be told."""
@@ -52,23 +52,23 @@ class Heartbeat:
             self.rtt = (now.ns - echo.since.ns) * 1e-9
         return echo.since
 
-    def doubt(self, now: Moment) -> None:
+    def probe_now(self, now: Moment) -> None:
         """Ask at once, and give the exchange little time: the machine slept, and the connection may be long gone."""
         self._next_ping = now.seconds
         # What was asked before the sleep proves nothing; its time begins when it went out.
-        self._unheard = None
-        self._doubtful = True
+        self._unanswered_since = None
+        self._probing = True
 
-    def heard(self, ns: int) -> None:
+    def data_received(self, ns: int) -> None:
         """Take note that bytes of a data frame arrived, at *ns* on the monotonic clock."""
         seconds = ns * 1e-9
-        if seconds > self._heard:
-            self._heard = seconds
-            self._unheard, self._doubtful = None, False
+        if seconds > self._last_data:
+            self._last_data = seconds
+            self._unanswered_since, self._probing = None, False
 
     def silence(self, now: Moment) -> float | None:
         """Return how long the exchange has been silent, if that is too long."""
-        return now.seconds - self._heard if now.seconds >= self._silent_at() else None
+        return now.seconds - self._last_data if now.seconds >= self._silent_at() else None
 
     def without_pong(self, now: Moment) -> float:
         """Return the seconds since the last pong."""
@@ -76,6 +76,6 @@ class Heartbeat:
 
     def _silent_at(self) -> float:
         # A ping must have had its time: after this process was stopped or held up, silence alone proves nothing.
-        asked = self._next_ping if self._unheard is None else self._unheard
-        patient = max(self._heard + self._times.ping_interval, asked) + self._times.pong_timeout
-        return min(patient, asked + self._times.probe) if self._doubtful else patient
+        asked = self._next_ping if self._unanswered_since is None else self._unanswered_since
+        patient = max(self._last_data + self._times.ping_interval, asked) + self._times.pong_timeout
+        return min(patient, asked + self._times.probe) if self._probing else patient

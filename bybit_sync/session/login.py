@@ -6,10 +6,10 @@ from enum import Enum
 
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.errors import AuthenticationError, ConnectionLost
-from bybit_sync.session.config import Terms
+from bybit_sync.session.config import SessionConfig
 from bybit_sync.session.messages import Answer
-from bybit_sync.session.refusals import Meaning, Refusal, understand
-from bybit_sync.session.requests import Correspondence
+from bybit_sync.session.refusals import Refusal, RefusalKind, classify_refusal
+from bybit_sync.session.requests import PendingRequests
 from bybit_sync.text import printable
 
 __all__ = ["Login"]
@@ -26,11 +26,11 @@ class Phase(Enum):
 class Login:
     """The login of one session."""
 
-    def __init__(self, terms: Terms, clock: ExchangeClock, post: Correspondence, now: Moment) -> None:
-        self._terms = terms
-        self._times = terms.timings
+    def __init__(self, config: SessionConfig, clock: ExchangeClock, requests: PendingRequests, now: Moment) -> None:
+        self._config = config
+        self._times = config.timings
         self._clock = clock
-        self._post = post
+        self._requests = requests
         self._refusal: AuthenticationError | None = None
         self._ask(now)
 
@@ -54,9 +54,9 @@ class Login:
         if answer.success:
             self._phase = Phase.ACCEPTED
             return
-        refusal = understand(answer.text, answer.code)
+        refusal = classify_refusal(answer.text, answer.code)
         error = self._error(answer.text, refusal)
-        if refusal.meaning is not Meaning.CLOCK or self._refusal is not None:
+        if refusal.kind is not RefusalKind.CLOCK or self._refusal is not None:
             raise error
         # The same text stands for a wrong clock and for a wrong login: measure the clock, sign once more, then believe it.
         self._refusal = error
@@ -67,11 +67,11 @@ class Login:
         """Take an answer that no login awaits. Raises `ProtocolError` when it takes back that this one was accepted."""
         # With a number it is a second answer to a login whose first one decided.
         if self.is_accepted and not answer.success and answer.req_id is None:
-            raise self._terms.breach(f"takes back that it accepted the login: {printable(answer.text)}")
+            raise self._config.breach(f"takes back that it accepted the login: {printable(answer.text)}")
 
     def again(self, now: Moment) -> None:
         """Ask once more, with the exchange's time."""
-        self._terms.log.info("the login was refused; it is signed again with the exchange's time")
+        self._config.log.info("the login was refused; it is signed again with the exchange's time")
         self._ask(now)
 
     def sent(self, now: Moment) -> None:
@@ -82,7 +82,7 @@ class Login:
         """Raise `ConnectionLost` when the answer is overdue."""
         if self.due is not None and now.seconds >= self.due:
             seconds = self._times.request_timeout
-            raise ConnectionLost(f"{self._terms.environment} did not answer the login within {seconds:g} s")
+            raise ConnectionLost(f"{self._config.environment} did not answer the login within {seconds:g} s")
 
     def ending(self, error: Exception) -> Exception:
         """Return why the session really ends, when *error* ends it: a refusal outweighs what follows from it."""
@@ -92,19 +92,19 @@ class Login:
         expires = self._clock.at(now).timestamp() + self._times.auth_window
         self._phase = Phase.ASKED
         self._due = now.seconds + self._times.request_timeout
-        self._post.ask("auth", round(expires * 1000))
+        self._requests.send("auth", round(expires * 1000))
 
     def _error(self, text: str, refusal: Refusal) -> AuthenticationError:
         offset = self._clock.offset
         measured = f" (the exchange's clock minus this one: {offset:+.3f} s)" if offset is not None else ""
-        remedy = f"{refusal.remedy} {self._terms.hint}".strip()
-        waits = {Meaning.BUSY: self._times.busy, Meaning.CROWDED: self._times.crowded}
+        remedy = f"{refusal.remedy} {self._config.hint}".strip()
+        waits = {RefusalKind.BUSY: self._times.busy, RefusalKind.RATE_LIMITED: self._times.crowded}
         said = printable(text).rstrip(".") or "it gives no reason"
         return AuthenticationError(
-            f"{self._terms.environment} refused the login: {said}{measured}. {remedy}",
+            f"{self._config.environment} refused the login: {said}{measured}. {remedy}",
             text=text,
             remedy=remedy,
             clock_offset=offset,
-            transient=refusal.meaning in waits,
-            retry_after=waits.get(refusal.meaning),
+            transient=refusal.kind in waits,
+            retry_after=waits.get(refusal.kind),
         )

@@ -17,7 +17,7 @@ from attrs import frozen
 from bybit_sync.decoding.values import moment
 from bybit_sync.text import printable
 
-__all__ = ["LONGEST_TEXT", "Answer", "Pong", "Push", "Request", "Stranger", "opening", "read", "write"]
+__all__ = ["LONGEST_TEXT", "Answer", "Pong", "Push", "Request", "UnknownMessage", "classify", "match_push_envelope", "write"]
 
 
 LONGEST_TEXT: Final = 1_000
@@ -60,7 +60,7 @@ class Pong:
 
 
 @frozen
-class Stranger:
+class UnknownMessage:
     """An object that is none of these; *shape* describes it without its content."""
 
     shape: str
@@ -79,21 +79,21 @@ class Request:
 # --- reading ---
 
 # So few digits are no time that cannot be read.
-_OPENING: Final = re.compile(
+_PUSH_ENVELOPE: Final = re.compile(
     r'\{(?:"(?:topic":"([^"\\\x00-\x1f]*)"|id":"([^"\\\x00-\x1f]*)"|creationTime":(0|[1-9][0-9]{0,13})),)+"data":\['
 )
 
 
-def opening(text: str) -> tuple[str, str | None, datetime | None, int] | None:
+def match_push_envelope(text: str) -> tuple[str, str | None, datetime | None, int] | None:
     """Return topic, id and time of a push that is written as usual, and where in *text* its rows begin; None for all else."""
-    found = _OPENING.match(text) if text.endswith("}]}") else None
+    found = _PUSH_ENVELOPE.match(text) if text.endswith("}]}") else None
     if found is None:
         return None
     topic, name, created = found.groups()
     return None if topic is None else (topic, name, moment(int(created)) if created else None, found.end())
 
 
-def read(message: Mapping[str, Any]) -> Push | Answer | Pong | Stranger:
+def classify(message: Mapping[str, Any]) -> Push | Answer | Pong | UnknownMessage:
     """Say what *message*, a JSON object, is."""
     topic = message.get("topic")
     if type(topic) is str and "op" not in message:
@@ -103,7 +103,7 @@ def read(message: Mapping[str, Any]) -> Push | Answer | Pong | Stranger:
         return _answer(op, message)
     if op == "pong" or (op == "ping" and message.get("ret_msg") == "pong"):
         return Pong(_pong_time(message), _number(message))
-    return Stranger(_shape(message), may_hold_rows="op" not in message or "data" in message)
+    return UnknownMessage(_shape(message), may_hold_rows="op" not in message or "data" in message)
 
 
 _ANSWERED: Final = frozenset({"auth", "subscribe", "unsubscribe", "command"})

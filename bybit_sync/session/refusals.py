@@ -13,16 +13,16 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["REFUSALS", "Meaning", "Refusal", "misses_login", "understand"]
+__all__ = ["REFUSALS", "Refusal", "RefusalKind", "classify_refusal", "misses_login"]
 
 
-class Meaning(Enum):
+class RefusalKind(Enum):
     """What kind of no it is."""
 
     CLOCK = "the login was signed for another time"
-    CROWDED = "too many, or too often"
+    RATE_LIMITED = "too many, or too often"
     BUSY = "not now"
-    PLAIN = "no"
+    FINAL = "no"
 
 
 @frozen
@@ -33,7 +33,7 @@ class Refusal:
     underscore, and the text's beginning and end.
     """
 
-    meaning: Meaning
+    kind: RefusalKind
     phrases: Collection[str]
     remedy: str
     codes: Collection[int] = ()
@@ -62,51 +62,51 @@ _BETWEEN_WORDS: Final = re.compile(r"\W+")
 # The first line that fits holds.
 REFUSALS: Final = (
     Refusal(
-        Meaning.PLAIN,
+        RefusalKind.FINAL,
         ("key…expired", "key…revoked", "key…disabled", "key…deleted"),
         "The API key is no longer valid: make a new one on Bybit's site.",
         (33004,),
     ),
     Refusal(
-        Meaning.CROWDED,
+        RefusalKind.RATE_LIMITED,
         ("too many", "rate limit", "too frequent", "frequency", "exceeded…limit"),
         "Fewer sessions or logins for this account; it is tried again after a pause.",
         (10006, 10018, 10429, 20003),
     ),
     # Before those that are tried again for ever: "the key is invalid, please try again" must not be.
-    Refusal(Meaning.PLAIN, ("invalid…sign", "sign…invalid", "verify"), _ABOUT_SIGNATURES, (10004,)),
-    Refusal(Meaning.PLAIN, ("invalid…key", "key…invalid"), _ABOUT_KEYS, (10003,)),
+    Refusal(RefusalKind.FINAL, ("invalid…sign", "sign…invalid", "verify"), _ABOUT_SIGNATURES, (10004,)),
+    Refusal(RefusalKind.FINAL, ("invalid…key", "key…invalid"), _ABOUT_KEYS, (10003,)),
     Refusal(
-        Meaning.BUSY,
+        RefusalKind.BUSY,
         ("busy", "restart", "try again", "timeout", "unavailable", "maintenance", "internal", "server error", "system error"),
         "Nothing to do: it is tried again.",
         (-1, 10000, 10016, 10019),
     ),
     Refusal(
-        Meaning.CLOCK,
+        RefusalKind.CLOCK,
         ("param error", "params error", "expire", "timestamp", "recv_window"),
         "Set this machine's clock (NTP), or raise auth_window=; if the clock is right, the key or the secret is not.",
         (10001, 10002),
     ),
-    Refusal(Meaning.PLAIN, ("sign",), _ABOUT_SIGNATURES),
+    Refusal(RefusalKind.FINAL, ("sign",), _ABOUT_SIGNATURES),
     Refusal(
-        Meaning.PLAIN,
+        RefusalKind.FINAL,
         ("permission", "denied", "not allowed", "forbidden"),
         "Give the key read permission for contracts and account on Bybit's site.",
         (10005,),
     ),
     Refusal(
-        Meaning.PLAIN,
+        RefusalKind.FINAL,
         (" ip ", "address", "whitelist"),
         "Add this machine's public address to the key's list on Bybit's site.",
         (10009, 10010),
     ),
-    Refusal(Meaning.PLAIN, ("key",), _ABOUT_KEYS),
-    Refusal(Meaning.PLAIN, ("",), "Check key, secret, permissions and environment."),
+    Refusal(RefusalKind.FINAL, ("key",), _ABOUT_KEYS),
+    Refusal(RefusalKind.FINAL, ("",), "Check key, secret, permissions and environment."),
 )
 
 
-def understand(text: str, code: int | None = None) -> Refusal:
+def classify_refusal(text: str, code: int | None = None) -> Refusal:
     """Return the line of the table that *text* and *code* fall under; text comes first, for codes have two meanings."""
     plain = f" {_BETWEEN_WORDS.sub(' ', text.lower())} "
     by_text = next(r for r in REFUSALS if r.fits(plain))

@@ -6,10 +6,10 @@ from typing import Literal
 
 from bybit_sync.session.messages import Answer, Request
 
-__all__ = ["Correspondence"]
+__all__ = ["PendingRequests"]
 
 
-class Correspondence:
+class PendingRequests:
     """The requests of one session: those to be sent, and those without an answer."""
 
     def __init__(self, mark: str) -> None:
@@ -20,7 +20,7 @@ class Correspondence:
         # In the order of sending: an answer without req_id belongs to the oldest of its kind.
         self._unanswered: dict[str, Request] = {}
 
-    def ask(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:
+    def send(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:
         """Have a request sent that will be answered; return its req_id."""
         req_id = self._number()
         self._outbox.append(Request(op, argument, req_id))
@@ -34,19 +34,19 @@ class Correspondence:
         self._numbers += 1
         return f"{self._mark}-{self._numbers}"
 
-    def take(self) -> list[Request]:
+    def take_outgoing(self) -> list[Request]:
         """Take what is to be sent, in order."""
         taken, self._outbox = self._outbox, []
         # Remembered before it is sent, so that an answer never finds nobody waiting; but not before it is about to be.
         self._unanswered.update((str(request.req_id), request) for request in taken if request.op != "ping")
         return taken
 
-    def awaits(self, op: str, argument: str) -> bool:
+    def is_pending(self, op: str, argument: str) -> bool:
         """Say whether such a request has no answer yet."""
         requests = (*self._unanswered.values(), *self._outbox)
         return any(request.op == op and request.argument == argument for request in requests)
 
-    def answered(self, answer: Answer) -> Request | None:
+    def match(self, answer: Answer) -> Request | None:
         """Return the request that *answer* answers, and await it no longer; None when it answers none."""
         req_id = next((req_id for req_id, request in self._unanswered.items() if _fits(request, answer)), None)
         return None if req_id is None else self._unanswered.pop(req_id)

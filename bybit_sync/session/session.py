@@ -1,7 +1,8 @@
-"""The rules of one login: a session that is fed frames and moments, and asked for requests to send and news to pass on.
+"""The rules of one login, without socket, thread or clock.
 
-It opens no socket, starts no thread and reads no clock. After it was made the connection feeds it (`receive`, `heard`, `tick`,
-`want`, `unwant`) and passes on what it returns and asks for (`requests`, `next_deadline`). What ends the session is raised.
+The connection thread passes frames and moments in (`receive`, `data_received`, `tick`,
+`subscribe`, `unsubscribe`), handles the events that these return, and sends what
+`requests` returns. An error that ends the session is raised.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.decoding.parsing import Frame, Unreadable, parse
 from bybit_sync.errors import ConnectionLost, ProtocolError
 from bybit_sync.model.events import Event, Gap, GapReason, Stream, pushed
-from bybit_sync.session.config import Terms
+from bybit_sync.session.config import SessionConfig
 from bybit_sync.session.dialects import Channel
-from bybit_sync.session.events import LoggedIn, News
+from bybit_sync.session.events import LoggedIn, SessionEvent
 from bybit_sync.session.heartbeat import Heartbeat
 from bybit_sync.session.login import Login
-from bybit_sync.session.messages import Answer, Pong, Push, Request, opening, read
-from bybit_sync.session.requests import Correspondence
+from bybit_sync.session.messages import Answer, Pong, Push, Request, classify, match_push_envelope
+from bybit_sync.session.requests import PendingRequests
 from bybit_sync.session.topics import Topics
 from bybit_sync.text import printable
 
@@ -49,7 +50,7 @@ class Session:
 
     def __init__(
         self,
-        terms: Terms,
+        config: SessionConfig,
         *,
         epoch: int,
         clock: ExchangeClock,
@@ -58,16 +59,16 @@ class Session:
         doubted: Collection[str] = (),
     ) -> None:
         self.epoch = epoch
-        self._terms = terms
+        self._config = config
         self.clock = clock
         self.coverage: Coverage = Coverage(clock)
         """Up to when all that it pushed has been read."""
-        self._post = Correspondence(f"{now.ns:x}")
-        self._heartbeat = Heartbeat(terms.timings, now)
-        self._topics = Topics(terms, self._post, wanted, doubted)
-        self._login = Login(terms, clock, self._post, now)
+        self._requests = PendingRequests(f"{now.ns:x}")
+        self._heartbeat = Heartbeat(config.timings, now)
+        self._topics = Topics(config, self._requests, wanted, doubted)
+        self._login = Login(config, clock, self._requests, now)
         self._unreadable: deque[float] = deque(maxlen=UNREADABLE_FRAMES)
-        self._doom: ProtocolError | None = None
+        self._fatal_error: ProtocolError | None = None
         self._shapes: set[str] = set()
         # Until when gaps wait for the first pong; None before the ping for it is out, and afterwards.
         self._gaps_wait_until: float | None = None
@@ -78,7 +79,7 @@ class Session:
 
     def requests(self) -> list[Request]:
         """Take what is to be sent, in order."""
-        return self._post.take()
+        return self._requests.take_outgoing()
 
     def next_deadline(self) -> float:
         """Return when `tick` is due, on the monotonic clock; never too late."""
@@ -88,7 +89,7 @@ class Session:
         return self._next_deadline
 
     def _earliest(self) -> float:
-        if self._doom is not None:
+        if self._fatal_error is not None:
             return 0.0
         deadlines = [self._heartbeat.next_deadline(), *self._topics.due()]
         if self._login.due is not None:
@@ -143,32 +144,32 @@ class Session:
         if request.op == "ping":
             self._heartbeat.pinged(request.req_id, began or now, now)
             if self._login.is_accepted and not self._topics.tells_gaps and self._gaps_wait_until is None:
-                self._gaps_wait_until = now.seconds + self._terms.timings.probe
+                self._gaps_wait_until = now.seconds + self._config.timings.probe
         elif request.op == "auth":
             self._login.sent(now)
         elif request.op == "subscribe":
             self._topics.sent(request, began or now)
 
-    def want(self, stream: Stream, now: Moment, *, returning: bool = False) -> None:
+    def subscribe(self, stream: Stream, now: Moment, *, resubscribing: bool = False) -> None:
         """Subscribe to *stream*, now or as soon as the login is accepted."""
         self._next_deadline = None
-        self._topics.want(stream, now, returning=returning)
+        self._topics.subscribe(stream, now, resubscribing=resubscribing)
 
-    def unwant(self, stream: Stream) -> Sequence[News]:
+    def unsubscribe(self, stream: Stream) -> Sequence[SessionEvent]:
         """Unsubscribe from *stream*; what still arrives for it is dropped."""
         self._next_deadline = None
-        return self._topics.unwant(stream)
+        return self._topics.unsubscribe(stream)
 
-    def doubt(self, now: Moment) -> None:
+    def probe_now(self, now: Moment) -> None:
         """Have the connection prove itself: the machine was suspended."""
         self._next_deadline = None
-        self._heartbeat.doubt(now)
+        self._heartbeat.probe_now(now)
 
-    def heard(self, ns: int) -> None:
+    def data_received(self, ns: int) -> None:
         """Take note that bytes of a data frame arrived, at *ns* on the monotonic clock."""
-        self._heartbeat.heard(ns)
+        self._heartbeat.data_received(ns)
 
-    def receive(self, frame: bytes, now: Moment) -> Sequence[News]:
+    def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         """Return what *frame* means, in order. Raises what ends the session."""
         event = self._glance(frame, now)
         return self._read(frame, now) if event is None else [event]
@@ -179,26 +180,26 @@ class Session:
             return None
         try:
             text = frame.decode()
-            push = opening(text)
+            push = match_push_envelope(text)
             if push is None:
                 return None
             topic, name, created_at, at = push
-            channel = self._topics.flowing[topic]
+            channel = self._topics.confirmed_channels[topic]
             updates = channel.glance(text, at, Frame(frame))
         except Exception:  # noqa: BLE001 - `_read` finds out what is wrong, if anything is
             return None
-        client = self._terms.client
+        client = self._config.client
         return pushed(channel.stream, topic, updates, name, created_at, now.utc, now.ns, frame, client, self.epoch)
 
-    def _read(self, frame: bytes, now: Moment) -> Sequence[News]:
+    def _read(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         try:
             message = parse(frame)
         except Unreadable as error:
             self._next_deadline = None
             return self._cannot_read(frame, error.detail, now)
         if type(message) is not dict:
-            return self._strange(frame, f"not an object but {_kind(message)}", now, may_hold_rows=True)
-        meaning = read(message)
+            return self._unknown_frame(frame, f"not an object but {_kind(message)}", now, may_hold_rows=True)
+        meaning = classify(message)
         if isinstance(meaning, Push):
             return self._push(meaning, frame, now)
         self._next_deadline = None
@@ -206,22 +207,22 @@ class Session:
             return self._pong(meaning, now)
         if isinstance(meaning, Answer):
             return self._answer(meaning, now)
-        return self._strange(frame, meaning.shape, now, may_hold_rows=meaning.may_hold_rows)
+        return self._unknown_frame(frame, meaning.shape, now, may_hold_rows=meaning.may_hold_rows)
 
-    def tick(self, now: Moment) -> Sequence[News]:
+    def tick(self, now: Moment) -> Sequence[SessionEvent]:
         """Do what is due at *now*, and return what follows. Raises `ConnectionLost` when the exchange did not do its part."""
         self._next_deadline = None
-        if self._doom is not None:
-            raise self._doom
+        if self._fatal_error is not None:
+            raise self._fatal_error
         if self._heartbeat.is_ping_due(now):
             self._ping(now)
         silent = self._heartbeat.silence(now)
         if silent is not None:
             raise ConnectionLost(
-                f"{self._terms.environment} has sent nothing for {silent:.1f} s, pings included: the connection is dead"
+                f"{self._config.environment} has sent nothing for {silent:.1f} s, pings included: the connection is dead"
             )
         self._login.check(now)
-        self._topics.chase(now)
+        self._topics.resend_overdue(now)
         return self._overdue_gaps(now)
 
     def ending(self, error: Exception) -> Exception:
@@ -230,9 +231,9 @@ class Session:
 
     # --- answers ---
 
-    def _answer(self, answer: Answer, now: Moment) -> Sequence[News]:
-        answer = attrs.evolve(answer, text=self._terms.redact(answer.text))
-        request = self._post.answered(answer)
+    def _answer(self, answer: Answer, now: Moment) -> Sequence[SessionEvent]:
+        answer = attrs.evolve(answer, text=self._config.redact(answer.text))
+        request = self._requests.match(answer)
         if request is None:
             return self._unasked(answer, now)
         if request.op == "auth":
@@ -242,14 +243,14 @@ class Session:
         self._topics.left(request, answer, now)
         return ()
 
-    def _unasked(self, answer: Answer, now: Moment) -> Sequence[News]:
-        self._terms.log.debug("an answer that belongs to no request: %s", answer.op)
+    def _unasked(self, answer: Answer, now: Moment) -> Sequence[SessionEvent]:
+        self._config.log.debug("an answer that belongs to no request: %s", answer.op)
         if answer.op == "auth":
             self._login.unasked(answer)
             return ()
         return self._topics.unasked(answer, now)
 
-    def _login_answered(self, answer: Answer, now: Moment) -> Sequence[News]:
+    def _login_answered(self, answer: Answer, now: Moment) -> Sequence[SessionEvent]:
         self._login.answered(answer, now)
         # Its pong tells the exchange's time, which the next login or the first gap needs: before any subscribe.
         self._ping(now)
@@ -262,12 +263,12 @@ class Session:
 
     def _ping(self, now: Moment) -> None:
         self._heartbeat.ping(now)
-        self._post.ping()
+        self._requests.ping()
         silent = self._heartbeat.without_pong(now)
-        if silent > self._terms.timings.no_pong and self._is_new("no pong"):
-            self._terms.log.warning("data arrives, but no pong for %.0f s: how fresh it is cannot be told", silent)
+        if silent > self._config.timings.no_pong and self._is_new("no pong"):
+            self._config.log.warning("data arrives, but no pong for %.0f s: how fresh it is cannot be told", silent)
 
-    def _pong(self, pong: Pong, now: Moment) -> Sequence[News]:
+    def _pong(self, pong: Pong, now: Moment) -> Sequence[SessionEvent]:
         sent = self._heartbeat.ponged(pong.req_id, now)
         if pong.at is None:
             return self._tell_gaps(now)
@@ -279,12 +280,12 @@ class Session:
             self._login.again(now)
         return self._tell_gaps(now)
 
-    def _overdue_gaps(self, now: Moment) -> Sequence[News]:
+    def _overdue_gaps(self, now: Moment) -> Sequence[SessionEvent]:
         """Return the gaps that have waited long enough for the exchange's time: it may never answer a ping."""
         overdue = self._gaps_wait_until is not None and now.seconds >= self._gaps_wait_until
         return self._tell_gaps(now) if overdue else ()
 
-    def _tell_gaps(self, now: Moment) -> Sequence[News]:
+    def _tell_gaps(self, now: Moment) -> Sequence[SessionEvent]:
         self._gaps_wait_until = None
         return () if self._topics.tells_gaps else self._topics.tell_gaps(now)
 
@@ -294,77 +295,77 @@ class Session:
         offset = self.clock.offset or 0.0
         if first and abs(offset) >= SKEW_TOLERATED:
             which = "behind" if offset > 0 else "ahead of"
-            self._terms.log.warning("this machine's clock is %.1f s %s the exchange's: set it (NTP)", abs(offset), which)
+            self._config.log.warning("this machine's clock is %.1f s %s the exchange's: set it (NTP)", abs(offset), which)
 
     # --- pushes ---
 
-    def _push(self, push: Push, frame: bytes, now: Moment) -> Sequence[News]:
-        channel = self._topics.flowing.get(push.topic)
+    def _push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
+        channel = self._topics.confirmed_channels.get(push.topic)
         return self._first_push(push, frame, now) if channel is None else self._events(channel, push, frame, now)
 
-    def _first_push(self, push: Push, frame: bytes, now: Moment) -> Sequence[News]:
+    def _first_push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         """Take a push whose stream is not known to be subscribed."""
         self._next_deadline = None
         if not self._login.is_accepted:
-            raise self._terms.breach(f"pushed {printable(push.topic)} before it answered the login")
+            raise self._config.breach(f"pushed {printable(push.topic)} before it answered the login")
         topic = self._topics.find(push.topic)
         if topic is None:
             return self._uncalled_for(push.topic)
-        news = self._topics.prove(topic, now)
-        events = self._topics.pass_on(topic.wish, self._events(topic.channel, push, frame, now))
+        news = self._topics.confirm_by_push(topic, now)
+        events = self._topics.pass_on(topic.wanted, self._events(topic.channel, push, frame, now))
         return [*news, *events] if news else events
 
-    def _uncalled_for(self, topic: str) -> Sequence[News]:
+    def _uncalled_for(self, topic: str) -> Sequence[SessionEvent]:
         if self._topics.was_left(topic) or not self._is_new(f"topic {topic}"):
-            self._terms.log.debug("dropped a push for a topic that is not subscribed")
+            self._config.log.debug("dropped a push for a topic that is not subscribed")
         else:
-            self._terms.log.warning("a push for %s, which nobody subscribed to, is dropped", printable(topic))
+            self._config.log.warning("a push for %s, which nobody subscribed to, is dropped", printable(topic))
         return ()
 
     def _events(self, channel: Channel, push: Push, frame: bytes, now: Moment) -> list[Event[Any]]:
         try:
             updates, faults = channel.decode(push.data, Frame(frame))
         except Unreadable as error:
-            return [self._spoiled(channel.stream, channel.topic, frame, (error.detail,), None, now)]
+            return [self._undecodable(channel.stream, channel.topic, frame, (error.detail,), None, now)]
         topic, _, name, created_at = push
-        client = self._terms.client
+        client = self._config.client
         event = pushed(channel.stream, topic, updates, name, created_at, now.utc, now.ns, frame, client, self.epoch)
         if not faults:
             return [event]
-        gap = self._spoiled(channel.stream, channel.topic, frame, faults, len(faults), now)
+        gap = self._undecodable(channel.stream, channel.topic, frame, faults, len(faults), now)
         return [gap, event] if updates else [gap]
 
     # --- what cannot be read ---
 
-    def _cannot_read(self, frame: bytes, detail: str, now: Moment) -> Sequence[News]:
-        self._terms.log.error("a frame of %d bytes cannot be read: %s", len(frame), detail)
+    def _cannot_read(self, frame: bytes, detail: str, now: Moment) -> Sequence[SessionEvent]:
+        self._config.log.error("a frame of %d bytes cannot be read: %s", len(frame), detail)
         self._unreadable.append(now.seconds)
-        window = self._terms.timings.unreadable_window
+        window = self._config.timings.unreadable_window
         if len(self._unreadable) == UNREADABLE_FRAMES and now.seconds - self._unreadable[0] <= window:
             # The gaps below are passed on first; the next tick ends the session.
-            who = self._terms.environment
-            self._doom = ProtocolError(f"{who} sent {UNREADABLE_FRAMES} unreadable frames within {window:g} s: {detail}")
-        return self._spoil_all(frame, detail, now)
+            who = self._config.environment
+            self._fatal_error = ProtocolError(f"{who} sent {UNREADABLE_FRAMES} unreadable frames within {window:g} s: {detail}")
+        return self._undecodable_for_all(frame, detail, now)
 
-    def _strange(self, frame: bytes, shape: str, now: Moment, *, may_hold_rows: bool) -> Sequence[News]:
+    def _unknown_frame(self, frame: bytes, shape: str, now: Moment, *, may_hold_rows: bool) -> Sequence[SessionEvent]:
         if self._is_new(shape):
-            self._terms.log.warning("a frame of unknown shape: %s", shape)
-        return self._spoil_all(frame, shape, now) if may_hold_rows else ()
+            self._config.log.warning("a frame of unknown shape: %s", shape)
+        return self._undecodable_for_all(frame, shape, now) if may_hold_rows else ()
 
-    def _spoil_all(self, frame: bytes, detail: str, now: Moment) -> Sequence[News]:
+    def _undecodable_for_all(self, frame: bytes, detail: str, now: Moment) -> Sequence[SessionEvent]:
         # It could have been for any of them.
         return [
             event
-            for wish in self._topics.wishes()
-            for event in self._topics.pass_on(wish, [self._spoiled(wish.stream, "", frame, (detail,), None, now)])
+            for wanted in self._topics.wanted_streams()
+            for event in self._topics.pass_on(wanted, [self._undecodable(wanted.stream, "", frame, (detail,), None, now)])
         ]
 
-    def _spoiled(
+    def _undecodable(
         self, stream: Stream, topic: str, frame: bytes, faults: Sequence[str], missed: int | None, now: Moment
     ) -> Event[Any]:
-        detail = self._terms.redact("; ".join(faults[:FAULTS_TOLD]))
+        detail = self._config.redact("; ".join(faults[:FAULTS_TOLD]))
         if topic and self._is_new(f"{topic} {_shape(faults[0])}"):
-            self._terms.log.warning("%s: what arrived cannot be read: %s", topic, printable(detail))
+            self._config.log.warning("%s: what arrived cannot be read: %s", topic, printable(detail))
         until = self.clock.latest(now)
         gap = Gap(
             reason=GapReason.UNDECODABLE,
@@ -381,7 +382,7 @@ class Session:
             received_at=now.utc,
             received_ns=now.ns,
             raw=frame,
-            client=self._terms.client,
+            client=self._config.client,
             epoch=self.epoch,
         )
 

@@ -20,7 +20,7 @@ from typing import Any
 from bybit_sync import V5, PositionUpdate, Stream
 from bybit_sync.decoding.parsing import PARSERS, Frame
 from bybit_sync.session.dialects import DECODER, Channel
-from bybit_sync.session.messages import opening
+from bybit_sync.session.messages import match_push_envelope
 from tests.benchmarks.payloads import Market
 
 ROWS = 4_000
@@ -61,7 +61,7 @@ def glance(channel: Channel) -> Callable[[bytes], Any]:
 
     def read_push(frame: bytes) -> Any:
         text = frame.decode()
-        push = opening(text)
+        push = match_push_envelope(text)
         assert push
         return channel.glance(text, push[-1], Frame(frame))
 

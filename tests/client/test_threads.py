@@ -472,7 +472,7 @@ def test_a_gap_that_is_kept_keeps_no_connection(exchange: Exchange, account: Acc
         gaps.append(orders.get(timeout=10))
         assert client.wait_live(timeout=10)
     gc.collect()
-    sessions = [o for o in gc.get_objects() if isinstance(o, Session) and o._terms.client == client.name]
+    sessions = [o for o in gc.get_objects() if isinstance(o, Session) and o._config.client == client.name]
     assert len(sessions) == 1
 
 

@@ -165,7 +165,7 @@ def collection(scene: Scene) -> dict[str, object]:
         "settings": settings,
         "credentials": settings.credentials,
         "environment": settings.environment,
-        "terms": settings.terms,
+        "session_config": settings.session_config,
         "proxy": settings.proxy,
         "connection": scene.client._connection,
         "class": type(scene.client),

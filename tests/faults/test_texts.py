@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bybit_sync import AuthenticationError, ConnectTimeout, SubscriptionRejected
-from bybit_sync.session.messages import LONGEST_TEXT, Answer, Push, Stranger, read
-from bybit_sync.session.refusals import understand
+from bybit_sync.session.messages import LONGEST_TEXT, Answer, Push, UnknownMessage, classify
+from bybit_sync.session.refusals import classify_refusal
 from bybit_sync.session.session import SHAPES_REMEMBERED
 from tests.conftest import KEY
 from tests.faults.canaries import canaries_in, rendered
@@ -81,8 +81,8 @@ ENVELOPES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("place", ENVELOPES)
 def test_every_text_of_an_envelope_is_cut_where_it_is_read(place: str) -> None:
     """So that nothing behind it, log, error or memory, meets a long one."""
-    meaning = read(ENVELOPES[place])
-    assert isinstance(meaning, (Answer, Push, Stranger))
+    meaning = classify(ENVELOPES[place])
+    assert isinstance(meaning, (Answer, Push, UnknownMessage))
     texts = meaning if isinstance(meaning, Push) else [getattr(meaning, name) for name in meaning.__slots__ if name[0] != "_"]
     assert max(len(text) for text in texts if isinstance(text, str)) <= LONGEST_TEXT
 
@@ -99,8 +99,8 @@ def test_an_object_of_many_keys_is_described_by_its_first() -> None:
             return str.__lt__(self, other)
 
     compared: list[str] = []
-    meaning = read({Key(n): 1 for n in range(10_000)})
-    assert isinstance(meaning, Stranger)
+    meaning = classify({Key(n): 1 for n in range(10_000)})
+    assert isinstance(meaning, UnknownMessage)
     assert len(compared) < 1_000
 
 
@@ -124,7 +124,7 @@ def test_a_refusals_meaning_is_found_in_linear_time() -> None:
     """Milliseconds of this thread's own time for a text that took a search from every beginning half a minute."""
     began = time.thread_time()
     for text in BAITS.values():
-        understand(text[:90_000])
+        classify_refusal(text[:90_000])
     assert time.thread_time() - began < 5
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bybit_sync import to_dict
 from bybit_sync.model.events import Event, GapReason
-from bybit_sync.session.messages import Answer, Pong, Push, Stranger
+from bybit_sync.session.messages import Answer, Pong, Push, UnknownMessage
 
 
 def check_news(news: Any) -> None:
@@ -61,5 +61,5 @@ def check_meaning(meaning: object) -> None:
     elif isinstance(meaning, Pong):
         assert meaning.at is None or meaning.at.tzinfo is not None
     else:
-        assert isinstance(meaning, Stranger)
+        assert isinstance(meaning, UnknownMessage)
         check_line(meaning.shape)

@@ -21,7 +21,7 @@ from bybit_sync.errors import AuthenticationError, ConnectionFailed, ConnectionL
 from bybit_sync.model.events import Event, Stream
 from bybit_sync.network.websocket import Transport, _Link, _upgrade
 from bybit_sync.session.dialects import RENAMES, V3, V5
-from bybit_sync.session.messages import Request, read, write
+from bybit_sync.session.messages import Request, classify, write
 from bybit_sync.signing.credentials import Credentials
 from tests import peers
 from tests.fuzzing.inputs import OTHERS, ROW, TOKENS, TOPICS, pushed
@@ -50,7 +50,7 @@ def parsing(data: bytes) -> None:
         assert repr(ours) == repr(theirs), f"{name} reads {ours!r}, {other} {theirs!r}"
     value = outcomes["json"]
     if type(value) is dict:
-        check_meaning(read(value))
+        check_meaning(classify(value))
 
 
 def _outcome(read_json: Callable[[bytes], Any], data: bytes) -> object:
@@ -158,9 +158,9 @@ _ANSWERS: Final[Mapping[bytes, Mapping[str, Any]]] = {
 _MOVES: Final[Mapping[bytes, Callable[[Talk], Any]]] = {
     b"pong": Talk.pong,
     b"wait": lambda talk: talk.wait(1),
-    b"doubt": lambda talk: talk.session.doubt(talk.now),
-    b"leave": lambda talk: talk.session.unwant(Stream.ORDERS),
-    b"want": lambda talk: talk.session.want(Stream.ORDERS, talk.now),
+    b"doubt": lambda talk: talk.session.probe_now(talk.now),
+    b"leave": lambda talk: talk.session.unsubscribe(Stream.ORDERS),
+    b"want": lambda talk: talk.session.subscribe(Stream.ORDERS, talk.now),
 }
 
 
@@ -169,7 +169,7 @@ def _check_session(talk: Talk) -> None:
     until = talk.session.complete_until()
     assert until is None or until.tzinfo is not None
     talk.clock.at(talk.now)
-    for request in (*talk.session._post._unanswered.values(), *talk.session._post._outbox):
+    for request in (*talk.session._requests._unanswered.values(), *talk.session._requests._outbox):
         json.loads(write(request, CREDENTIALS))
 
 

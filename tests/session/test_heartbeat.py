@@ -101,7 +101,7 @@ def test_part_of_a_message_is_life() -> None:
     talk = live()
     for _ in range(30):
         talk.wait(1)
-        talk.session.heard(talk.now.ns)
+        talk.session.data_received(talk.now.ns)
 
 
 def test_an_old_byte_is_no_life() -> None:
@@ -111,7 +111,7 @@ def test_an_old_byte_is_no_life() -> None:
     with pytest.raises(ConnectionLost):
         for _ in range(30):
             talk.wait(1)
-            talk.session.heard(early)
+            talk.session.data_received(early)
 
 
 # --- held up ---
@@ -158,7 +158,7 @@ def test_a_connection_that_was_slept_through_is_asked_at_once() -> None:
     """It may be long gone, and the next ping would be seconds away."""
     talk = live()
     talk.wait(1)
-    talk.session.doubt(talk.now)
+    talk.session.probe_now(talk.now)
     assert talk.session.next_deadline() <= talk.now.seconds
     talk.wait(0)
     assert len(talk.asked("ping")) == 1
@@ -167,7 +167,7 @@ def test_a_connection_that_was_slept_through_is_asked_at_once() -> None:
 def test_a_connection_that_was_slept_through_has_two_seconds() -> None:
     """Instead of ten."""
     talk = live()
-    talk.session.doubt(talk.now)
+    talk.session.probe_now(talk.now)
     talk.wait(0)
     assert silent_after(talk) == 2
 
@@ -175,7 +175,7 @@ def test_a_connection_that_was_slept_through_has_two_seconds() -> None:
 def test_a_connection_that_answers_is_trusted_again() -> None:
     """As before."""
     talk = live()
-    talk.session.doubt(talk.now)
+    talk.session.probe_now(talk.now)
     talk.wait(1.9)
     talk.pong()
     assert silent_after(talk) == 10
@@ -293,7 +293,7 @@ def test_an_exchange_that_never_answers_pings_costs_no_memory() -> None:
 def test_a_ping_that_waits_behind_a_slow_log_has_its_time(caplog: pytest.LogCaptureFixture) -> None:
     """The probe after a sleep runs from when the question went out, whatever held it up."""
     talk = live()
-    talk.session.doubt(talk.now)
+    talk.session.probe_now(talk.now)
     talk.seconds += 3
     assert talk.session.next_deadline() <= talk.now.seconds
     talk.wait(0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bybit_sync.errors import ConnectionLost
 from bybit_sync.model.events import Event, Stream
-from bybit_sync.session.events import Confirmed, Live, News
+from bybit_sync.session.events import AllConfirmed, SessionEvent, StreamConfirmed
 from bybit_sync.session.messages import Request
 from tests.talking import Talk, steady
 
@@ -42,7 +42,7 @@ class Story:
         """Want it, if nobody does."""
         if stream not in self.heard:
             self.heard[stream], self.delivered[stream] = [], []
-            self.talk.session.want(stream, self.talk.now)
+            self.talk.session.subscribe(stream, self.talk.now)
 
     def leave(self, stream: Stream) -> None:
         """Want it no longer."""
@@ -50,7 +50,7 @@ class Story:
             record.pop(stream, None)
         self.confirmed.discard(stream)
         self.wanted_at_login.discard(stream)
-        self.judge(self.talk.session.unwant(stream))
+        self.judge(self.talk.session.unsubscribe(stream))
 
     def serve(self, _: object) -> None:
         """Have the exchange do all that it was asked for so far."""
@@ -93,13 +93,13 @@ class Story:
 
     # --- how it is judged ---
 
-    def judge(self, news: Sequence[News]) -> None:
+    def judge(self, news: Sequence[SessionEvent]) -> None:
         """Compare what the session tells with what happened."""
         for item in news:
-            if isinstance(item, Confirmed):
+            if isinstance(item, StreamConfirmed):
                 assert item.stream not in self.confirmed
                 self.confirmed.add(item.stream)
-            elif isinstance(item, Live):
+            elif isinstance(item, AllConfirmed):
                 self.lives += 1
                 assert self.wanted_at_login <= self.confirmed
             elif isinstance(item, Event):

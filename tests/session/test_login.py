@@ -37,7 +37,7 @@ def test_the_exchanges_time_is_asked_for_with_the_first_topics() -> None:
 def test_with_nothing_wanted_an_accepted_login_is_live() -> None:
     """There is nothing to wait for."""
     talk = Talk()
-    assert names(talk.answer(*talk.asked())) == ["LoggedIn", "Live"]
+    assert names(talk.answer(*talk.asked())) == ["LoggedIn", "AllConfirmed"]
 
 
 # --- answers that are none ---

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bybit_sync.session.messages import Answer, Pong, Push, Request, Stranger, read, write
+from bybit_sync.session.messages import Answer, Pong, Push, Request, UnknownMessage, classify, write
 from bybit_sync.signing.credentials import Credentials, hmac_signer
 from bybit_sync.text import printable
 from tests.talking import steady
@@ -38,7 +38,7 @@ ACCEPTED = [
 @pytest.mark.parametrize("message", ACCEPTED)
 def test_every_gateways_yes_to_a_login_is_one(message: dict[str, Any]) -> None:
     """The private sockets say it with a flag, the trade socket with a number, one without an op."""
-    answer = read(message)
+    answer = classify(message)
     assert isinstance(answer, Answer)
     assert (answer.op, answer.success) == ("auth", True)
 
@@ -59,20 +59,20 @@ REFUSED = [
 @pytest.mark.parametrize("message", REFUSED)
 def test_anything_else_is_a_no_with_its_text(message: dict[str, Any]) -> None:
     """Who is not told in so many words that it is logged in, is not."""
-    answer = read(message)
+    answer = classify(message)
     assert isinstance(answer, Answer)
     assert (answer.success, answer.text) == (False, "Params Error")
 
 
 def test_a_no_carries_its_code_where_there_is_one() -> None:
     """The trade socket numbers its refusals."""
-    assert read({"retCode": 10003, "retMsg": "", "op": "auth"}) == Answer("auth", success=False, code=10003)
+    assert classify({"retCode": 10003, "retMsg": "", "op": "auth"}) == Answer("auth", success=False, code=10003)
 
 
 @pytest.mark.parametrize(("key", "value", "number"), [("req_id", "7", "7"), ("reqId", "7", "7"), ("req_id", "", None)])
 def test_the_number_of_a_request_comes_back_in_two_spellings(key: str, value: str, number: str | None) -> None:
     """Public sockets echo an empty text where none was sent: that is none."""
-    answer = read({"success": True, "op": "subscribe", key: value})
+    answer = classify({"success": True, "op": "subscribe", key: value})
     assert isinstance(answer, Answer)
     assert answer.req_id == number
 
@@ -89,7 +89,7 @@ SUBSCRIBED = [
 @pytest.mark.parametrize("message", SUBSCRIBED)
 def test_every_gateways_yes_to_a_subscribe_is_one(message: dict[str, Any]) -> None:
     """Whatever the order of the keys."""
-    answer = read(message)
+    answer = classify(message)
     assert isinstance(answer, Answer)
     assert (answer.op, answer.success, answer.topic) == ("subscribe", True, None)
 
@@ -98,7 +98,7 @@ def test_every_gateways_yes_to_a_subscribe_is_one(message: dict[str, Any]) -> No
 def test_a_command_answer_lists_its_topics(failed: list[str], succeeded: list[str], *, success: bool) -> None:
     """It has no op, and its flag does not speak for the topics that failed."""
     data = {"failTopics": failed, "successTopics": succeeded}
-    answer = read({"success": True, "conn_id": "c", "data": data, "type": "COMMAND_RESP"})
+    answer = classify({"success": True, "conn_id": "c", "data": data, "type": "COMMAND_RESP"})
     assert answer == Answer("command", success=success, topic="order")
 
 
@@ -115,7 +115,7 @@ NAMED = [
 @pytest.mark.parametrize(("text", "topic"), NAMED)
 def test_a_refusal_names_its_topic_in_its_text(text: str, topic: str | None) -> None:
     """The private socket has no other place for it."""
-    answer = read({"success": False, "ret_msg": text, "op": "subscribe"})
+    answer = classify({"success": False, "ret_msg": text, "op": "subscribe"})
     assert isinstance(answer, Answer)
     assert answer.topic == topic
 
@@ -139,7 +139,7 @@ PONGS = [
 @pytest.mark.parametrize(("message", "pong"), PONGS)
 def test_every_gateways_pong_is_one(message: dict[str, Any], pong: Pong) -> None:
     """It has no success on the private socket; it says the exchange's time and the ping's number where it can."""
-    assert read(message) == pong
+    assert classify(message) == pong
 
 
 # --- pushes ---
@@ -148,19 +148,19 @@ def test_every_gateways_pong_is_one(message: dict[str, Any], pong: Pong) -> None
 def test_a_push_brings_rows_for_a_topic() -> None:
     """The rows are left to the topic's decoder."""
     rows = [{"orderId": "1"}]
-    assert read({"id": "i", "topic": "order", "creationTime": NOON_MS, "data": rows}) == Push("order", rows, "i", NOON)
+    assert classify({"id": "i", "topic": "order", "creationTime": NOON_MS, "data": rows}) == Push("order", rows, "i", NOON)
 
 
 def test_a_push_may_tell_its_time_under_another_key() -> None:
     """Some gateways call it ts."""
-    push = read({"topic": "order", "ts": NOON_MS, "type": "snapshot", "data": []})
+    push = classify({"topic": "order", "ts": NOON_MS, "type": "snapshot", "data": []})
     assert push == Push("order", [], None, NOON)
 
 
 @pytest.mark.parametrize("envelope", [{"id": 7}, {"creationTime": "soon"}, {"creationTime": -1}, {"creationTime": True}, {}])
 def test_a_nonsensical_envelope_costs_no_row(envelope: dict[str, Any]) -> None:
     """The rows are what matters."""
-    assert read({"topic": "order", "data": [1], **envelope}) == Push("order", [1], None, None)
+    assert classify({"topic": "order", "data": [1], **envelope}) == Push("order", [1], None, None)
 
 
 # --- strangers ---
@@ -178,15 +178,15 @@ STRANGERS = [
 @pytest.mark.parametrize(("message", "may_hold_rows"), STRANGERS)
 def test_what_is_none_of_these_is_a_stranger(message: dict[str, Any], *, may_hold_rows: bool) -> None:
     """Only one that says what it does and brings no data can hold no rows."""
-    stranger = read(message)
-    assert isinstance(stranger, Stranger)
+    stranger = classify(message)
+    assert isinstance(stranger, UnknownMessage)
     assert stranger.may_hold_rows is may_hold_rows
 
 
 def test_a_strangers_shape_says_nothing_of_its_content() -> None:
     """It ends up in a log, and the content may be anything; a terminal would obey the escape."""
-    stranger = read({"op": "new\x1b[2J", "account": "4711"})
-    assert stranger == Stranger("an object with the op 'new\\x1b[2J' with the keys account, op", may_hold_rows=False)
+    stranger = classify({"op": "new\x1b[2J", "account": "4711"})
+    assert stranger == UnknownMessage("an object with the op 'new\\x1b[2J' with the keys account, op", may_hold_rows=False)
 
 
 words = st.sampled_from(["auth", "ping", "pong", "subscribe", "COMMAND_RESP", "order", "topic:x", "failTopics", "17", ""])
@@ -202,7 +202,7 @@ known_keys = st.sampled_from(["op", "type", "topic", "data", "success", "retCode
 @given(st.dictionaries(known_keys, json_values))
 def test_no_object_of_whatever_values_raises(message: dict[str, Any]) -> None:
     """A peer that talks nonsense is understood as talking nonsense."""
-    assert isinstance(read(message), (Answer, Pong, Push, Stranger))
+    assert isinstance(classify(message), (Answer, Pong, Push, UnknownMessage))
 
 
 def test_text_of_a_peer_is_made_printable() -> None:

@@ -10,7 +10,7 @@ from bybit_sync.errors import ProtocolError
 from bybit_sync.model.events import Event, GapReason, Stream
 from bybit_sync.session import session as protocol
 from bybit_sync.session import topics
-from bybit_sync.session.events import News
+from bybit_sync.session.events import SessionEvent
 from tests.benchmarks.payloads import Market, compact
 from tests.talking import NOON, Talk, milliseconds, names, order
 
@@ -18,7 +18,7 @@ ORDERS, POSITIONS = Stream.ORDERS, Stream.POSITIONS
 TWO = ("linear", "inverse")
 
 
-def only(news: list[News] | tuple[News, ...]) -> Event[object]:
+def only(news: list[SessionEvent] | tuple[SessionEvent, ...]) -> Event[object]:
     """Return the one event that *news* consists of."""
     [event] = news
     assert isinstance(event, Event)
@@ -88,7 +88,7 @@ def test_a_push_proves_its_subscription() -> None:
     """Its answer is late, or lost: it is delivered, and nothing is asked for again."""
     talk = Talk(ORDERS)
     talk.log_in()
-    assert names(talk.push("order", order("1"))) == ["Confirmed", "Live", "1"]
+    assert names(talk.push("order", order("1"))) == ["StreamConfirmed", "AllConfirmed", "1"]
     talk.live_on(30)
     assert talk.topics_asked() == []
 
@@ -99,7 +99,7 @@ def test_pushes_before_the_confirmation_are_held_and_follow_it() -> None:
     _, inverse = talk.log_in()
     assert names(talk.push("order.linear", order("1"))) == []
     assert names(talk.push("order.linear", order("2"))) == []
-    assert names(talk.answer(inverse)) == ["Confirmed", "1", "2", "Live"]
+    assert names(talk.answer(inverse)) == ["StreamConfirmed", "1", "2", "AllConfirmed"]
     assert names(talk.push("order.linear", order("3"))) == ["3"]
 
 
@@ -108,15 +108,15 @@ def test_a_push_of_the_last_topic_follows_what_was_held() -> None:
     talk = Talk(ORDERS, categories=TWO)
     talk.log_in()
     talk.push("order.linear", order("1"))
-    assert names(talk.push("order.inverse", order("2"))) == ["Confirmed", "1", "Live", "2"]
+    assert names(talk.push("order.inverse", order("2"))) == ["StreamConfirmed", "1", "AllConfirmed", "2"]
 
 
 def test_a_push_of_a_refused_topic_proves_that_it_is_subscribed_after_all() -> None:
     """It need not be asked for once more."""
-    talk = Talk(ORDERS, returning=True)
+    talk = Talk(ORDERS, resubscribing=True)
     [request] = talk.log_in()
     talk.refuse(request, "not now")
-    assert names(talk.push("order", order("1"))) == ["Confirmed", "Live", "1"]
+    assert names(talk.push("order", order("1"))) == ["StreamConfirmed", "AllConfirmed", "1"]
     talk.live_on(30)
     assert talk.topics_asked() == []
 
@@ -135,13 +135,13 @@ def test_an_exchange_that_never_confirms_is_given_up(monkeypatch: pytest.MonkeyP
 def test_a_push_while_an_unsubscribe_is_under_way_is_the_old_subscriptions() -> None:
     """It is dropped: the new one begins with a hole otherwise. What comes after the answer is the new one's, and proves it."""
     talk = live(ORDERS)
-    talk.session.unwant(ORDERS)
-    talk.session.want(ORDERS, talk.now)
+    talk.session.unsubscribe(ORDERS)
+    talk.session.subscribe(ORDERS, talk.now)
     assert names(talk.push("order", order("1"))) == []
     [leave] = talk.asked()
     talk.push("order", order("2"))
     talk.answer(leave)
-    assert names(talk.push("order", order("3"))) == ["Confirmed", "3"]
+    assert names(talk.push("order", order("3"))) == ["StreamConfirmed", "3"]
 
 
 # --- not wanted ---
@@ -160,7 +160,7 @@ def test_a_push_that_nobody_subscribed_to_is_dropped_with_a_warning(caplog: pyte
 def test_a_push_after_leaving_is_dropped_silently(caplog: pytest.LogCaptureFixture, *, answered: bool) -> None:
     """It was under way."""
     talk = live(ORDERS)
-    talk.session.unwant(ORDERS)
+    talk.session.unsubscribe(ORDERS)
     [leave] = talk.asked()
     if answered:
         talk.answer(leave)
@@ -253,7 +253,7 @@ def test_an_unreadable_frame_before_the_confirmation_is_held_too() -> None:
     _, inverse = talk.log_in()
     talk.push("order.linear", order("1"))
     talk.hear_frame(b"{")
-    assert names(talk.answer(inverse)) == ["Confirmed", "1", "UNDECODABLE", "Live"]
+    assert names(talk.answer(inverse)) == ["StreamConfirmed", "1", "UNDECODABLE", "AllConfirmed"]
 
 
 def test_three_unreadable_frames_in_a_minute_end_the_session() -> None:

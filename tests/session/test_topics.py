@@ -5,7 +5,7 @@ import pytest
 from bybit_sync.errors import ConnectionLost, ProtocolError
 from bybit_sync.model.events import Stream
 from bybit_sync.session.dialects import V3
-from bybit_sync.session.events import Confirmed, Rejected
+from bybit_sync.session.events import StreamConfirmed, StreamRejected
 from bybit_sync.session.messages import Request
 from tests.talking import Talk, names, order
 
@@ -24,15 +24,15 @@ def test_a_stream_is_confirmed_with_the_last_of_its_topics() -> None:
     assert talk.answer(linear) == []
     talk.seconds = 1
     confirmed, _ = talk.answer(inverse)
-    assert confirmed == Confirmed(ORDERS, asked)
+    assert confirmed == StreamConfirmed(ORDERS, asked)
 
 
 def test_live_is_when_every_stream_wanted_at_login_is_confirmed() -> None:
     """Once, and not before the last one."""
     talk = Talk(ORDERS, POSITIONS)
     orders, positions = talk.log_in()
-    assert names(talk.answer(positions)) == ["Confirmed"]
-    assert names(talk.answer(orders)) == ["Confirmed", "Live"]
+    assert names(talk.answer(positions)) == ["StreamConfirmed"]
+    assert names(talk.answer(orders)) == ["StreamConfirmed", "AllConfirmed"]
 
 
 def test_each_dialect_asks_for_its_own_topics() -> None:
@@ -45,7 +45,7 @@ def test_already_subscribed_counts_as_yes() -> None:
     """It is what was asked for."""
     talk = Talk(ORDERS)
     [request] = talk.log_in()
-    assert names(talk.refuse(request, "error:already subscribed,topic:order")) == ["Confirmed", "Live"]
+    assert names(talk.refuse(request, "error:already subscribed,topic:order")) == ["StreamConfirmed", "AllConfirmed"]
 
 
 # --- whose answer it is ---
@@ -74,7 +74,7 @@ def test_a_refusal_without_a_number_is_for_the_topic_that_it_names() -> None:
     talk = Talk(ORDERS, POSITIONS)
     orders, _ = talk.log_in()
     talk.hear(op="subscribe", success=False, ret_msg="error:handler not found,topic:position")
-    assert names(talk.answer(orders)) == ["Confirmed", "Live"]
+    assert names(talk.answer(orders)) == ["StreamConfirmed", "AllConfirmed"]
 
 
 def test_a_second_refusal_of_one_topic_does_not_hit_another() -> None:
@@ -82,7 +82,7 @@ def test_a_second_refusal_of_one_topic_does_not_hit_another() -> None:
     talk = Talk(ORDERS, POSITIONS)
     talk.log_in()
     text = "error:handler not found,topic:order"
-    assert names(talk.hear(op="subscribe", success=False, ret_msg=text)) == ["Rejected"]
+    assert names(talk.hear(op="subscribe", success=False, ret_msg=text)) == ["StreamRejected"]
     assert talk.hear(op="subscribe", success=False, ret_msg=text) == ()
 
 
@@ -131,8 +131,8 @@ def test_a_command_answer_to_an_unsubscribe_confirms_nothing() -> None:
     """It looks the same as one to a subscribe."""
     talk = Talk(ORDERS)
     talk.go_live()
-    talk.session.unwant(ORDERS)
-    talk.session.want(POSITIONS, talk.now)
+    talk.session.unsubscribe(ORDERS)
+    talk.session.subscribe(POSITIONS, talk.now)
     talk.asked()
     talk.hear(type="COMMAND_RESP", success=True, data={"failTopics": [], "successTopics": ["order"]})
     talk.hear(type="COMMAND_RESP", success=True, req_id="unknown")
@@ -144,7 +144,7 @@ def test_a_flag_does_not_speak_for_a_topic_that_failed() -> None:
     talk = Talk(ORDERS)
     talk.log_in()
     failed = {"failTopics": ["order"], "successTopics": []}
-    assert names(talk.hear(type="COMMAND_RESP", success=True, data=failed)) == ["Rejected", "Live"]
+    assert names(talk.hear(type="COMMAND_RESP", success=True, data=failed)) == ["StreamRejected", "AllConfirmed"]
 
 
 # --- refused ---
@@ -155,11 +155,11 @@ def test_a_refused_topic_is_told_with_its_name_and_the_exchanges_words() -> None
     talk = Talk(ORDERS, POSITIONS, key="K3Y")
     orders, positions = talk.log_in()
     [rejected] = talk.refuse(orders, "error:handler not found,topic:order K3Y")
-    assert isinstance(rejected, Rejected)
+    assert isinstance(rejected, StreamRejected)
     assert (rejected.stream, rejected.error.topic) == (ORDERS, "order")
     assert rejected.error.text == "error:handler not found,topic:order ***"
     assert rejected.error.remedy in str(rejected.error)
-    assert names(talk.answer(positions)) == ["Confirmed", "Live"]
+    assert names(talk.answer(positions)) == ["StreamConfirmed", "AllConfirmed"]
 
 
 def test_a_refused_topic_takes_its_streams_other_topics_with_it() -> None:
@@ -167,34 +167,34 @@ def test_a_refused_topic_takes_its_streams_other_topics_with_it() -> None:
     talk = Talk(ORDERS, categories=TWO)
     linear, inverse = talk.log_in()
     talk.answer(linear)
-    assert names(talk.refuse(inverse, "no such topic")) == ["Rejected", "Live"]
+    assert names(talk.refuse(inverse, "no such topic")) == ["StreamRejected", "AllConfirmed"]
     assert [(request.op, request.argument) for request in talk.asked()] == [("unsubscribe", "order.linear")]
 
 
 def test_a_topic_refused_on_return_is_asked_for_once_more() -> None:
     """After five seconds, on the same connection; it may be a hiccup of the exchange's."""
-    talk = Talk(ORDERS, returning=True)
+    talk = Talk(ORDERS, resubscribing=True)
     [request] = talk.log_in()
     assert talk.refuse(request, "no such topic") == []
     talk.live_on(4)
     assert talk.topics_asked() == []
     talk.live_on(1)
     [again] = talk.asked("subscribe")
-    assert names(talk.answer(again)) == ["Confirmed", "Live"]
+    assert names(talk.answer(again)) == ["StreamConfirmed", "AllConfirmed"]
 
 
 def test_a_topic_refused_twice_on_return_is_refused_for_good() -> None:
     """Never silently absent."""
-    talk = Talk(ORDERS, returning=True)
+    talk = Talk(ORDERS, resubscribing=True)
     [request] = talk.log_in()
     talk.refuse(request, "no such topic")
     talk.live_on(5)
-    assert names(talk.refuse(*talk.asked("subscribe"), "no such topic")) == ["Rejected", "Live"]
+    assert names(talk.refuse(*talk.asked("subscribe"), "no such topic")) == ["StreamRejected", "AllConfirmed"]
 
 
 def test_a_lost_answer_does_not_use_up_the_second_chance() -> None:
     """It was asked for twice, and refused once."""
-    talk = Talk(ORDERS, returning=True)
+    talk = Talk(ORDERS, resubscribing=True)
     talk.log_in()
     talk.live_on(10)
     [again] = talk.asked("subscribe")
@@ -205,10 +205,10 @@ def test_a_lost_answer_does_not_use_up_the_second_chance() -> None:
 
 def test_who_waits_for_a_second_chance_is_waited_for() -> None:
     """Not LIVE meanwhile."""
-    talk = Talk(ORDERS, POSITIONS, returning=True)
+    talk = Talk(ORDERS, POSITIONS, resubscribing=True)
     orders, positions = talk.log_in()
     talk.refuse(orders, "no such topic")
-    assert names(talk.answer(positions)) == ["Confirmed"]
+    assert names(talk.answer(positions)) == ["StreamConfirmed"]
 
 
 # --- refused for want of a login ---
@@ -234,7 +234,7 @@ def test_a_topic_that_seems_to_miss_the_login_waits_for_the_others_answers() -> 
     orders, wallet = talk.log_in()
     talk.refuse(wallet, NO_LOGIN)
     talk.wait(0)
-    assert names(talk.push("order", order("1"))) == ["Confirmed", "1"]
+    assert names(talk.push("order", order("1"))) == ["StreamConfirmed", "1"]
     assert names(talk.answer(orders)) == []
     with pytest.raises(ProtocolError, match="asked for wallet"):
         talk.wait(0)
@@ -258,7 +258,7 @@ def test_the_same_on_the_next_login_refuses_the_topic_if_another_is_served(first
     orders, wallet = talk.log_in()
     answers = [lambda: talk.answer(orders), lambda: talk.refuse(wallet, NO_LOGIN)]
     told = [*names(answers[first]()), *names(answers[1 - first]())]
-    assert told == ["Confirmed", "Rejected", "Live"]
+    assert told == ["StreamConfirmed", "StreamRejected", "AllConfirmed"]
     assert talk.session.doubted == set()
 
 
@@ -268,24 +268,24 @@ def test_it_refuses_all_topics_of_a_stream_at_once() -> None:
     wallet, linear, inverse = talk.log_in()
     talk.refuse(linear, NO_LOGIN)
     talk.refuse(inverse, NO_LOGIN)
-    assert names(talk.answer(wallet)) == ["Confirmed", "Rejected", "Live"]
+    assert names(talk.answer(wallet)) == ["StreamConfirmed", "StreamRejected", "AllConfirmed"]
 
 
 def test_on_return_it_is_asked_for_once_more_first() -> None:
     """As any topic that is refused."""
-    talk = Talk(ORDERS, BALANCES, returning=True, doubted=["wallet"])
+    talk = Talk(ORDERS, BALANCES, resubscribing=True, doubted=["wallet"])
     orders, wallet = talk.log_in()
     talk.answer(orders)
     assert talk.refuse(wallet, NO_LOGIN) == []
     talk.live_on(5)
-    assert names(talk.refuse(*talk.asked("subscribe"), NO_LOGIN)) == ["Rejected", "Live"]
+    assert names(talk.refuse(*talk.asked("subscribe"), NO_LOGIN)) == ["StreamRejected", "AllConfirmed"]
 
 
 def test_a_missing_login_is_told_by_the_answer_to_what_was_given_up() -> None:
     """It is missing for all."""
     talk = Talk(ORDERS, BALANCES)
     _, wallet = talk.log_in()
-    talk.session.unwant(BALANCES)
+    talk.session.unsubscribe(BALANCES)
     with pytest.raises(ProtocolError, match="takes the login for missing"):
         talk.refuse(wallet, NO_LOGIN)
     assert talk.session.doubted == {"wallet"}
@@ -295,7 +295,7 @@ def test_a_missing_login_is_told_by_the_answer_to_an_unsubscribe() -> None:
     """It is missing for all."""
     talk = Talk(ORDERS)
     talk.go_live()
-    talk.session.unwant(ORDERS)
+    talk.session.unsubscribe(ORDERS)
     with pytest.raises(ProtocolError, match="takes the login for missing"):
         talk.refuse(*talk.asked(), NO_LOGIN)
 
@@ -319,7 +319,7 @@ def test_what_is_doubted_survives_a_login_that_fails() -> None:
 
 def test_a_refusal_of_what_was_proven_ends_the_session() -> None:
     """The exchange pushes it, then says no: what is missed from then on only another login can tell."""
-    talk = Talk(ORDERS, returning=True)
+    talk = Talk(ORDERS, resubscribing=True)
     [request] = talk.log_in()
     talk.push("order", order("1"))
     with pytest.raises(ProtocolError, match="refused order, which counted as subscribed: no such topic"):
@@ -341,7 +341,7 @@ def test_a_refusal_of_what_is_subscribed_is_believed_on_the_next_login() -> None
     """Or one topic would take the connection from all others again and again."""
     talk = Talk(ORDERS, BALANCES, doubted=["order"])
     talk.go_live()
-    assert names(talk.hear(op="subscribe", success=False, ret_msg="no such topic:order")) == ["Rejected"]
+    assert names(talk.hear(op="subscribe", success=False, ret_msg="no such topic:order")) == ["StreamRejected"]
 
 
 def test_a_refusal_of_half_a_stream_is_one_like_any() -> None:
@@ -349,7 +349,8 @@ def test_a_refusal_of_half_a_stream_is_one_like_any() -> None:
     talk = Talk(ORDERS, categories=TWO)
     linear, _ = talk.log_in()
     talk.answer(linear)
-    assert names(talk.hear(op="subscribe", success=False, ret_msg="no,topic:order.linear")) == ["Rejected", "Live"]
+    told = talk.hear(op="subscribe", success=False, ret_msg="no,topic:order.linear")
+    assert names(told) == ["StreamRejected", "AllConfirmed"]
 
 
 def test_a_refusal_that_names_nothing_may_be_of_anything() -> None:
@@ -410,7 +411,7 @@ def test_a_late_answer_to_the_first_asking_counts() -> None:
     [first] = talk.log_in()
     talk.live_on(10)
     [second] = talk.asked("subscribe")
-    assert names(talk.answer(first)) == ["Confirmed", "Live"]
+    assert names(talk.answer(first)) == ["StreamConfirmed", "AllConfirmed"]
     assert talk.answer(second) == []
 
 
@@ -428,27 +429,27 @@ def test_the_next_deadline_is_that_of_the_answer() -> None:
 def test_what_is_wanted_before_the_login_is_part_of_it() -> None:
     """It is asked for with the rest, and LIVE waits for it."""
     talk = Talk(ORDERS)
-    talk.session.want(POSITIONS, talk.now)
+    talk.session.subscribe(POSITIONS, talk.now)
     orders, positions = talk.log_in()
-    assert names(talk.answer(orders)) == ["Confirmed"]
-    assert names(talk.answer(positions)) == ["Confirmed", "Live"]
+    assert names(talk.answer(orders)) == ["StreamConfirmed"]
+    assert names(talk.answer(positions)) == ["StreamConfirmed", "AllConfirmed"]
 
 
 def test_what_is_wanted_later_is_asked_for_at_once() -> None:
     """LIVE neither waits for it nor is told again."""
     talk = Talk(ORDERS)
     [orders] = talk.log_in()
-    talk.session.want(POSITIONS, talk.now)
+    talk.session.subscribe(POSITIONS, talk.now)
     [positions] = talk.asked()
-    assert names(talk.answer(orders)) == ["Confirmed", "Live"]
-    assert names(talk.answer(positions)) == ["Confirmed"]
+    assert names(talk.answer(orders)) == ["StreamConfirmed", "AllConfirmed"]
+    assert names(talk.answer(positions)) == ["StreamConfirmed"]
 
 
 def test_what_is_wanted_already_is_not_asked_for_twice() -> None:
     """Several subscriptions to a stream share its topics."""
     talk = Talk(ORDERS)
     talk.go_live()
-    talk.session.want(ORDERS, talk.now)
+    talk.session.subscribe(ORDERS, talk.now)
     assert talk.asked() == []
 
 
@@ -456,7 +457,7 @@ def test_who_leaves_unsubscribes() -> None:
     """All topics of the stream."""
     talk = Talk(ORDERS, categories=TWO)
     talk.go_live()
-    talk.session.unwant(ORDERS)
+    talk.session.unsubscribe(ORDERS)
     assert [(request.op, request.argument) for request in talk.asked()] == [
         ("unsubscribe", "order.linear"),
         ("unsubscribe", "order.inverse"),
@@ -467,15 +468,15 @@ def test_who_leaves_unsubscribes() -> None:
 def test_who_leaves_before_the_login_asks_for_nothing() -> None:
     """Neither then nor later."""
     talk = Talk(ORDERS, POSITIONS)
-    talk.session.unwant(ORDERS)
+    talk.session.unsubscribe(ORDERS)
     assert [request.argument for request in talk.log_in()] == ["position"]
 
 
 def test_nobody_is_live_before_the_login() -> None:
     """Even when nothing is waited for any more."""
     talk = Talk(ORDERS)
-    assert talk.session.unwant(ORDERS) == []
-    assert names(talk.answer(*talk.asked())) == ["LoggedIn", "Live"]
+    assert talk.session.unsubscribe(ORDERS) == []
+    assert names(talk.answer(*talk.asked())) == ["LoggedIn", "AllConfirmed"]
 
 
 def test_the_last_that_was_waited_for_may_leave() -> None:
@@ -483,16 +484,16 @@ def test_the_last_that_was_waited_for_may_leave() -> None:
     talk = Talk(ORDERS, POSITIONS)
     orders, _ = talk.log_in()
     talk.answer(orders)
-    assert names(talk.session.unwant(POSITIONS)) == ["Live"]
+    assert names(talk.session.unsubscribe(POSITIONS)) == ["AllConfirmed"]
 
 
 def test_leaving_what_nobody_wants_does_nothing() -> None:
     """Twice is as good as once."""
     talk = Talk(ORDERS)
     talk.go_live()
-    talk.session.unwant(ORDERS)
+    talk.session.unsubscribe(ORDERS)
     talk.asked()
-    assert talk.session.unwant(ORDERS) == []
+    assert talk.session.unsubscribe(ORDERS) == []
     assert talk.asked() == []
 
 
@@ -501,20 +502,20 @@ def test_answers_to_a_wish_that_was_given_up_do_not_count_for_the_next(*, with_i
     """Subscribe, unsubscribe, subscribe: the yes to the first says nothing of the third."""
     talk = Talk(ORDERS)
     [first] = talk.log_in()
-    talk.session.unwant(ORDERS)
-    talk.session.want(ORDERS, talk.now)
+    talk.session.unsubscribe(ORDERS)
+    talk.session.subscribe(ORDERS, talk.now)
     [second] = talk.asked()
     assert talk.answer(first, with_id=with_id) == []
     talk.answer(second, with_id=with_id)
     assert not talk.session.is_confirmed(ORDERS)
-    assert names(talk.answer(*talk.asked(), with_id=with_id)) == ["Confirmed"]
+    assert names(talk.answer(*talk.asked(), with_id=with_id)) == ["StreamConfirmed"]
 
 
 def test_a_refused_unsubscribe_is_no_matter() -> None:
     """What still arrives is dropped anyway."""
     talk = Talk(ORDERS)
     talk.go_live()
-    talk.session.unwant(ORDERS)
+    talk.session.unsubscribe(ORDERS)
     assert talk.refuse(*talk.asked(), "error:no such subscription") == ()
 
 
@@ -525,8 +526,8 @@ def left_and_wanted(*, answered: bool | None = None) -> tuple[Talk, Request]:
     """Return a talk in which orders were left and are wanted again, and the unsubscribe; if *answered* the subscribe."""
     talk = Talk(ORDERS)
     talk.go_live()
-    talk.session.unwant(ORDERS)
-    talk.session.want(ORDERS, talk.now)
+    talk.session.unsubscribe(ORDERS)
+    talk.session.subscribe(ORDERS, talk.now)
     [leave] = talk.asked()
     if answered is None:
         return talk, leave
@@ -548,8 +549,8 @@ def test_what_is_left_again_before_it_was_asked_for_needs_no_further_request() -
     """However often somebody comes and goes, one request for a topic is under way."""
     talk, leave = left_and_wanted()
     for _ in range(3):
-        talk.session.unwant(ORDERS)
-        talk.session.want(ORDERS, talk.now)
+        talk.session.unsubscribe(ORDERS)
+        talk.session.subscribe(ORDERS, talk.now)
     assert talk.asked() == []
     talk.answer(leave)
     assert talk.topics_asked() == ["order"]
@@ -574,17 +575,17 @@ def test_already_subscribed_to_what_it_said_it_had_ended_ends_the_session() -> N
 def test_already_subscribed_to_what_it_would_not_end_is_a_yes() -> None:
     """Both answers say the same."""
     talk, come = left_and_wanted(answered=False)
-    assert names(talk.refuse(come, "error:already subscribed,topic:order")) == ["Confirmed"]
+    assert names(talk.refuse(come, "error:already subscribed,topic:order")) == ["StreamConfirmed"]
 
 
 def test_already_subscribed_at_the_second_asking_is_a_yes() -> None:
     """The answer to the first was lost."""
     talk, _ = left_and_wanted(answered=True)
     talk.live_on(10)
-    assert names(talk.refuse(*talk.asked("subscribe"), "error:already subscribed,topic:order")) == ["Confirmed"]
+    assert names(talk.refuse(*talk.asked("subscribe"), "error:already subscribed,topic:order")) == ["StreamConfirmed"]
 
 
 def test_already_subscribed_to_another_topic_is_no_yes() -> None:
     """Only the topic that is named is subscribed."""
     talk = Talk(ORDERS)
-    assert names(talk.refuse(*talk.log_in(), "error:already subscribed,topic:wallet")) == ["Rejected", "Live"]
+    assert names(talk.refuse(*talk.log_in(), "error:already subscribed,topic:wallet")) == ["StreamRejected", "AllConfirmed"]

@@ -19,7 +19,7 @@ from attrs import Factory, define
 from bybit_sync.config.timings import Timings
 from bybit_sync.errors import AuthenticationError, ConnectionLost, ProtocolError
 from bybit_sync.model.events import Event, GapReason, Stream
-from bybit_sync.session.events import Confirmed, Live, News, Rejected
+from bybit_sync.session.events import AllConfirmed, SessionEvent, StreamConfirmed, StreamRejected
 from bybit_sync.session.messages import Request
 from bybit_sync.session.session import Session
 from tests.faults.conftest import wants
@@ -40,7 +40,7 @@ ENDINGS: Final = (ConnectionLost, ProtocolError, AuthenticationError)
 class Wished:
     """What is known of one stream that somebody wants."""
 
-    returning: bool
+    resubscribing: bool
     proven: set[str] = Factory(set)
     """Topics that the exchange confirmed, or pushed for."""
     confirmed: bool = False
@@ -55,7 +55,7 @@ class World:
 
     def __init__(self) -> None:
         self.pushed = 0
-        self.wished: dict[Stream, Wished] = {ORDERS: Wished(returning=False)}
+        self.wished: dict[Stream, Wished] = {ORDERS: Wished(resubscribing=False)}
         self.talk = Talk(ORDERS, categories=("linear", "inverse"), times=TIMES)
         self.over = False
         self._begin()
@@ -181,7 +181,7 @@ class World:
 
     def doubt(self) -> None:
         """Wake from a sleep."""
-        self.talk.session.doubt(self.talk.now)
+        self.talk.session.probe_now(self.talk.now)
 
     def jump(self) -> bool:
         """Set the wall clock an hour ahead."""
@@ -194,12 +194,12 @@ class World:
         """Subscribe."""
         if stream in self.wished:
             return False
-        self.wished[stream] = Wished(returning=False)
+        self.wished[stream] = Wished(resubscribing=False)
         # Somebody wants it anew, and may be refused anew.
         self.asked.update(dict.fromkeys(TOPICS[stream], 0))
         if not self.logged_in:
             self.at_login.add(stream)
-        self.talk.session.want(stream, self.talk.now)
+        self.talk.session.subscribe(stream, self.talk.now)
         return True
 
     def leave(self, stream: Stream) -> bool:
@@ -208,7 +208,7 @@ class World:
             return False
         del self.wished[stream]
         self.at_login.discard(stream)
-        self.note(self.talk.session.unwant(stream))
+        self.note(self.talk.session.unsubscribe(stream))
         return True
 
     def drop(self) -> bool:
@@ -218,10 +218,10 @@ class World:
         until = self.talk.session.complete_until()
         assert until is None or until <= self.talk.clock.latest(self.talk.now)
         for stream, wished in self.wished.items():
-            self.wished[stream] = Wished(returning=wished.returning or wished.confirmed)
+            self.wished[stream] = Wished(resubscribing=wished.resubscribing or wished.confirmed)
         old = self.talk
         self.talk = Talk(categories=("linear", "inverse"), times=TIMES, starts=old.seconds, wall=old.wall, clock=old.clock)
-        wanted = {stream: wished.returning for stream, wished in self.wished.items()}
+        wanted = {stream: wished.resubscribing for stream, wished in self.wished.items()}
         self.talk = _again(self.talk, wanted, old.session.doubted)
         self._begin()
         return True
@@ -232,30 +232,30 @@ class World:
             del self.wished[stream]
             if self.ended is None:
                 self.at_login.discard(stream)
-                self.note(self.talk.session.unwant(stream))
+                self.note(self.talk.session.unsubscribe(stream))
         self.over = True
 
     # --- what it said ---
 
-    def hear(self, say: Callable[..., Sequence[News]], *arguments: Any, **options: Any) -> None:
+    def hear(self, say: Callable[..., Sequence[SessionEvent]], *arguments: Any, **options: Any) -> None:
         """Have the exchange say something, and note what the session makes of it."""
         self.note(say(*arguments, **options))
 
-    def note(self, news: Sequence[News]) -> None:
+    def note(self, news: Sequence[SessionEvent]) -> None:
         """Take *news* down, each judged by what came before."""
         for item in news:
-            if isinstance(item, Confirmed):
+            if isinstance(item, StreamConfirmed):
                 wished = self.wished[item.stream]
                 assert not wished.confirmed, "confirmed twice"
                 assert wished.proven == set(TOPICS[item.stream]), "confirmed without every topic"
                 wished.confirmed = True
-            elif isinstance(item, Live):
+            elif isinstance(item, AllConfirmed):
                 self.lives += 1
                 assert all(self.wished[stream].proven == set(TOPICS[stream]) for stream in self.at_login), "LIVE too early"
-            elif isinstance(item, Rejected):
+            elif isinstance(item, StreamRejected):
                 wished = self.wished.pop(item.stream)
                 again = len(wished.refused) > len(set(wished.refused))
-                assert again or wished.confirmed or not wished.returning, "no second chance"
+                assert again or wished.confirmed or not wished.resubscribing, "no second chance"
                 self.at_login.discard(item.stream)
             elif isinstance(item, Event):
                 self._note_event(item)
@@ -305,7 +305,7 @@ class World:
             if self.ended is None:
                 assert wished.delivered == (wished.heard if wished.confirmed else []), "lost, twice or out of order"
                 assert self.talk.session.is_confirmed(stream) == wished.confirmed
-                held = wished.returning and not self.talk.session._topics.tells_gaps
+                held = wished.resubscribing and not self.talk.session._topics.tells_gaps
                 assert wished.confirmed or held or wished.proven != set(TOPICS[stream]), "every topic, and not confirmed"
         if self.ended is None:
             self._judge_time()
@@ -314,14 +314,14 @@ class World:
         session, now = self.talk.session, self.talk.now.seconds
         left = session.next_deadline() - now
         assert left <= LONGEST, "it would sleep for too long"
-        doomed = session._doom is not None
-        assert left > 0 or doomed, "it would never sleep"
+        failed = session._fatal_error is not None
+        assert left > 0 or failed, "it would never sleep"
         if self.logged_in and not self.lives and session._topics.tells_gaps:
             assert not all(self.wished[stream].confirmed for stream in self.at_login), "all is confirmed, and it is not LIVE"
         for topic in session._topics._topics.values():
-            unsure = topic.standing.name in ("LEAVING", "ASKED", "WAITING", "DOUBTED")
+            unsure = topic.state.name in ("LEAVING", "ASKED", "WAITING", "DOUBTED")
             assert unsure == (topic.due is not None), "an answer that nobody waits for"
-            assert self.logged_in == (topic.standing.name != "WANTED"), "a topic that is not asked for"
+            assert self.logged_in == (topic.state.name != "WANTED"), "a topic that is not asked for"
 
     def _judge_freshness(self) -> None:
         if self.ended is not None:
@@ -339,17 +339,17 @@ class World:
         if self.over:
             return "over"
         # In their order, which is that of the requests.
-        wishes = tuple((s.value, w.returning) for s, w in self.wished.items())
+        wishes = tuple((s.value, w.resubscribing) for s, w in self.wished.items())
         offset = self.talk.clock.offset is not None
         if self.ended is not None:
-            after = tuple((s.value, w.returning or w.confirmed) for s, w in self.wished.items())
+            after = tuple((s.value, w.resubscribing or w.confirmed) for s, w in self.wished.items())
             return "ended", after, offset, bool(self.talk.wall), tuple(sorted(session.doubted))
         ago = _relative_to(now)
         topics = [
-            (t.name, t.standing.name, ago(t.due), min(t.asked, 2), t.refusals, bool(t.wish.held), t.wish.confirmed)
+            (t.name, t.state.name, ago(t.due), min(t.asked, 2), t.refusals, bool(t.wanted.held_events), t.wanted.confirmed)
             for t in session._topics._topics.values()
         ]
-        beat, login, post = session._heartbeat, session._login, session._post
+        beat, login, post = session._heartbeat, session._login, session._requests
         return (
             wishes,
             offset,
@@ -362,13 +362,13 @@ class World:
             tuple((r.op, r.argument if r.op != "auth" else "", self._is_for_now(r)) for r in self.pending),
             tuple((r.op, r.argument if r.op != "auth" else "") for r in post._unanswered.values()),
             (login._phase.name, ago(login.due), login._refusal is not None),
-            tuple(ago(value) for value in (beat._heard, beat._next_ping, beat._unheard, session._gaps_wait_until)),
-            beat._doubtful,
+            tuple(ago(value) for value in (beat._last_data, beat._next_ping, beat._unanswered_since, session._gaps_wait_until)),
+            beat._probing,
             session._topics.tells_gaps,
             self.talk.ping is not None,
             session.fresh_as_of is not None,
             tuple(ago(value) for value in session._unreadable),
-            session._doom is not None,
+            session._fatal_error is not None,
         )
 
     def _doubts(self) -> tuple[tuple[str, ...], ...]:
@@ -385,7 +385,7 @@ def _relative_to(now: float) -> Callable[[float | None], float | None]:
 
 def _again(talk: Talk, wanted: dict[Stream, bool], doubted: frozenset[str]) -> Talk:
     """Return *talk* with a session for *wanted*, of which some return and some do not."""
-    talk.session = Session(talk.session._terms, epoch=2, clock=talk.clock, wanted=wanted, now=talk.now, doubted=doubted)
+    talk.session = Session(talk.session._config, epoch=2, clock=talk.clock, wanted=wanted, now=talk.now, doubted=doubted)
     return talk
 
 
