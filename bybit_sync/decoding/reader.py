@@ -109,11 +109,13 @@ class Reader:
         """
         if data.__class__ is not list:
             raise Unreadable(f"data is not a list of rows but {kind_of(data)}")
-        shapes = self.shapes
+        shapes, updates = self.shapes, list[Any]()
         try:
-            return tuple([shapes[tuple(row.keys())](row, Row(frame, ("data", i))) for i, row in enumerate(data)]), ()
+            for i, row in enumerate(data):
+                updates.append(shapes[tuple(row.keys())](row, Row(frame, ("data", i))))
         except Exception:  # noqa: BLE001 - whatever is wrong with a row, it costs that row
-            return self._one_by_one(data)
+            return self._go_on(updates, data)
+        return tuple(updates), ()
 
     def structure(self, row: Any) -> Any:
         """Read *row* alone. Raises what cattrs raises, and `Misfit`."""
@@ -145,11 +147,13 @@ class Reader:
 
     # --- thoroughly ---
 
-    def _one_by_one(self, data: list[Any]) -> Decoded:
-        """Read what can be read of *data* thoroughly, and say what is wrong with the rest."""
-        updates: list[Any] = []
+    def _go_on(self, updates: list[Any], data: list[Any]) -> Decoded:
+        """Read what can be read of *data* behind its first *updates*, and say what is wrong with the rest.
+
+        Those are not read again: of a hostile peer's thousands of rows only the last may be bad.
+        """
         faults: list[str] = []
-        for index, row in enumerate(data):
+        for index, row in enumerate(data[len(updates) :], len(updates)):
             # A hostile peer's million bad rows are not all explained to it.
             is_brief = len(faults) >= _DESCRIBED
             try:

@@ -78,9 +78,17 @@ def are_plain(texts: tuple[str, ...]) -> bool:
 
 def _number(value: Any) -> Decimal | None:
     """Read a number with the digits it was written with."""
+    if value.__class__ is int and -_WHOLE < value < _WHOLE:
+        return Decimal(value)
     text = value if value.__class__ is str else _bare_text(value)
     if not text:
         return None
+    # Short and plain: too few characters for too many digits. What is left is junk, or takes a closer look.
+    if len(text) <= _HALF and not text.strip("0123456789.-"):
+        try:
+            return _plain_number(text)
+        except InvalidOperation:
+            raise Misfit("is not a number") from None
     _check_written(text)
     return _exact_number(text)
 

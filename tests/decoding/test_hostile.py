@@ -181,6 +181,25 @@ def test_the_largest_message_of_rows_is_read(row: Callable[[], Any]) -> None:
 # --- rows ---
 
 
+class Counted(dict[str, Any]):
+    """A row that counts how often it is read."""
+
+    reads = 0
+
+    def keys(self) -> Any:
+        """Return its keys, which a reader looks at first."""
+        self.reads += 1
+        return super().keys()
+
+
+def test_rows_in_front_of_a_bad_one_are_read_once() -> None:
+    """Of the thousands of rows that a hostile peer sends only the last is bad: it costs no second reading of all (row 213)."""
+    rows = [Counted(symbol="B", positionIdx=number) for number in range(3)]
+    updates, faults = POSITIONS.decode([*rows, {"symbol": 7}])
+    assert ([update.position_idx for update in updates], len(faults)) == ([0, 1, 2], 1)
+    assert [row.reads for row in rows] == [1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("channel", "cls"),
     [

@@ -998,6 +998,24 @@ MUTANTS: Final = (
         "tests/decoding/test_compiled.py",
     ),
     Mutant(
+        "read all rows again for the last",
+        "decoding/reader.py",
+        "return self._go_on(updates, data)",
+        "return self._go_on([], data)",
+        "tests/decoding/test_hostile.py -k once",
+    ),
+    Mutant(
+        "take junk of digits for a bug",
+        "decoding/values.py",
+        """        except InvalidOperation:
+            raise Misfit("is not a number") from None
+    _check_written""",
+        """        except ZeroDivisionError:
+            raise Misfit("is not a number") from None
+    _check_written""",
+        "tests/decoding/test_reader.py tests/decoding/test_hostile.py",
+    ),
+    Mutant(
         "read a million rows",
         "decoding/parsing.py",
         "if len(frame) > _SMALL:",
