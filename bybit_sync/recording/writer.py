@@ -48,8 +48,8 @@ class WriterThread:
     def __init__(
         self, writer: LineWriter, name: str, predecessor: WriterThread | None, failed: Callable[[BaseException], None]
     ) -> None:
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.opened = threading.Event()
+        self.thread: threading.Thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.opened: threading.Event = threading.Event()
         """Set once the file is open or `refused` is set."""
         self.refused: BaseException | None = None
         """The error that opening the file raised; None when there was none."""
