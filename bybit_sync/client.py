@@ -25,7 +25,7 @@ from bybit_sync.engine.rate_limit import ConnectLimit
 from bybit_sync.engine.retrying import Backoff
 from bybit_sync.engine.settings import Settings
 from bybit_sync.engine.supervisor import Connection
-from bybit_sync.errors import ConfigurationError, ConnectTimeout, again
+from bybit_sync.errors import ConfigurationError, ConnectTimeout, fresh_copy
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.balances import BalanceUpdate
 from bybit_sync.model.events import Event, Stream
@@ -369,7 +369,7 @@ class Client:
         if not subscription.wait_settled(deadline):
             raise self._timed_out(subscription.stream, wishes.timeout)
         if subscription.unborn and subscription.error is not None:
-            raise again(subscription.error)
+            raise fresh_copy(subscription.error)
         if subscription.is_closed and subscription.error is None:
             self._connection.check_open()
 
@@ -484,7 +484,7 @@ class Client:
         situation.wait(look, None if timeout is None else time.monotonic() + timeout)
         found = seen[0] if seen else None
         if isinstance(found, BaseException):
-            raise again(found)
+            raise fresh_copy(found)
         return found
 
     def close(self, timeout: float = 5.0) -> bool:

@@ -32,8 +32,8 @@ __all__ = [
     "SubscriptionClosed",
     "SubscriptionRejected",
     "TLSError",
-    "again",
     "describe",
+    "fresh_copy",
 ]
 
 
@@ -271,20 +271,21 @@ def describe(error: BaseException) -> str:
     return text if text and isinstance(error, BybitSyncError) else f"{kind}: {text}" if text else kind
 
 
-def again(error: BaseException) -> BaseException:
-    """Return *error* to be raised once more, to somebody else.
+def fresh_copy(error: BaseException) -> BaseException:
+    """Return a copy of *error* to raise in another thread, or a second time.
 
-    A twin of it: raising the one that is kept would hang the frames of whoever is told on it, for as long as it is kept.
+    Each raise adds the frames of its caller to the error's traceback, and a kept error would
+    keep them alive. An error that cannot be copied is returned itself, without its traceback.
     """
     try:
-        # Not called: a user's own class may make other words of the same arguments.
-        twin = type(error).__new__(type(error), *error.args)
-        twin.args = error.args
-        twin.__dict__.update(error.__dict__)
-        twin.__cause__ = error.__cause__
-    except Exception:  # noqa: BLE001 - it may also refuse
+        # `__new__` without `__init__`: the constructor of a user's class may change its arguments.
+        copy = type(error).__new__(type(error), *error.args)
+        copy.args = error.args
+        copy.__dict__.update(error.__dict__)
+        copy.__cause__ = error.__cause__
+    except Exception:  # noqa: BLE001 - a user's class may refuse anything
         return error.with_traceback(None)
-    return twin if str(twin) == str(error) else error.with_traceback(None)
+    return copy if str(copy) == str(error) else error.with_traceback(None)
 
 
 name_public(*(cls for cls in map(globals().get, __all__) if isinstance(cls, type)))

@@ -18,9 +18,9 @@ from bybit_sync.config.timings import Timings, due
 from bybit_sync.delivery.buffer import Buffer
 from bybit_sync.delivery.gaps import with_gap
 from bybit_sync.delivery.queue_sink import Outlet
-from bybit_sync.errors import ConfigurationError, SubscriptionClosed, again, describe
+from bybit_sync.errors import ConfigurationError, SubscriptionClosed, describe, fresh_copy
 from bybit_sync.logs import ClientLog
-from bybit_sync.model.events import Event, Gap, GapReason, Stream
+from bybit_sync.model.events import Event, Gap, GapReason, Stream, new_event
 from bybit_sync.threads.waiting import SLICE, Flag, join, start_thread, wait_for
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ class Subscription(Generic[T]):
 
     def _end(self) -> BaseException:
         if self.error is not None:
-            return again(self.error)
+            return fresh_copy(self.error)
         return SubscriptionClosed(f"the subscription to {self.stream.value} is closed, and all that it received has been taken")
 
     # --- only the connection thread ---
@@ -413,7 +413,7 @@ class Subscription(Generic[T]):
         epoch: int,
     ) -> Event[T]:
         gap = Gap(reason=reason, since=since, until=until, missed=None, detail=detail, error=error)
-        return Event(
+        return new_event(
             stream=self.stream,
             topic=self.topics[0] if len(self.topics) == 1 else "",
             gap=gap,

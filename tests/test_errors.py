@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bybit_sync import BybitSyncError, SubscriptionRejected
-from bybit_sync.errors import again
+from bybit_sync.errors import fresh_copy
 
 
 class Particular(Exception):
@@ -44,7 +44,7 @@ def raised(error: Exception) -> Exception:
 def test_an_error_is_told_again_in_the_same_words(error: Any) -> None:
     """Kind, words, attributes and cause are the same; the frames of whoever was told before are not in it."""
     error.__cause__ = OSError("the cause")
-    told = again(raised(error))
+    told = fresh_copy(raised(error))
     assert type(told) is type(error)
     assert (str(told), vars(told), str(told.__cause__)) == (str(error), vars(error), "the cause")
     assert told.__traceback__ is None

@@ -14,7 +14,7 @@ import attrs
 from bybit_sync.decoding.parsing import parse
 from bybit_sync.decoding.values import SCOPE, Leaf, Misfit, are_plain
 from bybit_sync.model.lazy_row import ReadOnly
-from bybit_sync.model.record import NOTHING, draft_class
+from bybit_sync.model.record import EMPTY, mutable_twin
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import quoted
 
@@ -46,7 +46,7 @@ class Shapes(dict[tuple[str, ...], Read]):
     def __init__(self, cls: type[Any], leaves: Mapping[str, Leaf], aliases: Mapping[str, str]) -> None:
         super().__init__()
         self._cls = cls
-        self._draft = draft_class(cls)
+        self._draft = mutable_twin(cls)
         names = {field.metadata["key"]: field.name for field in attrs.fields(cls) if "key" in field.metadata}
         self.leaves: Mapping[str, Leaf] = {names[key]: leaf for key, leaf in leaves.items()}
         """How each attribute is read."""
@@ -142,7 +142,7 @@ class Shapes(dict[tuple[str, ...], Read]):
         variables, strange = self.variables(shape), self._strange(shape)
         told = [name for name in variables.values() if name in self.leaves]
         blanks = {name: self._blank(name) for name in self.leaves if name not in told}
-        extra = f"extra_of(ReadOnly(zip(strange, ({listed(variables[key] for key in strange)}))))" if strange else "NOTHING"
+        extra = f"extra_of(ReadOnly(zip(strange, ({listed(variables[key] for key in strange)}))))" if strange else "EMPTY"
         lines = [
             "def read(values, wire):",
             *taking(variables),
@@ -168,7 +168,7 @@ class Shapes(dict[tuple[str, ...], Read]):
         """Return the names that a written function uses. Every one is ours: nothing that the exchange sent is in its source."""
         ours: dict[str, Any] = {
             "Draft": self._draft,
-            "NOTHING": NOTHING,
+            "EMPTY": EMPTY,
             "ReadOnly": ReadOnly,
             "Update": self._cls,
             "are_plain": are_plain,
@@ -192,7 +192,7 @@ _unknown_keys: set[str] = set()
 def _extra_of(extra: ReadOnly) -> Mapping[str, Any]:
     """Return *extra*, keys that nobody knows and their values, and log each of these keys once."""
     if not extra:
-        return NOTHING
+        return EMPTY
     if _LOG.isEnabledFor(logging.DEBUG):
         for name in {quoted(key) for key in extra} - _unknown_keys:
             if len(_unknown_keys) < _NAMES:

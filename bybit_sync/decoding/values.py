@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from bybit_sync.model.enums import LastLiquidityInd, OpenEnum
 from bybit_sync.model.lazy_row import ReadOnly
-from bybit_sync.model.record import NOTHING
+from bybit_sync.model.record import EMPTY
 from bybit_sync.text import quoted
 
 __all__ = [
@@ -113,7 +113,7 @@ def _check_written(text: str) -> None:
 def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
     """Read an object of numbers; one that is "" or null is not there."""
     if value == "":
-        return NOTHING
+        return EMPTY
     if value.__class__ is not dict:
         raise Misfit("is not an object")
     if len(value) > _NAMES:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from bybit_sync.delivery.gaps import merge, missed_by
 from bybit_sync.errors import QueueOverflow
-from bybit_sync.model.events import Event, number
+from bybit_sync.model.events import Event, set_index
 from bybit_sync.threads.waiting import Parking
 
 __all__ = ["Buffer", "Overflow"]
@@ -146,7 +146,7 @@ class Buffer(Generic[T]):
             event = self._items.popleft()
             if event.gap is None:
                 self.size -= 1
-            number(event, self.index)
+            set_index(event, self.index)
             return event
 
     def _is_worth_a_look(self) -> bool:

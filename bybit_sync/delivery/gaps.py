@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 import attrs
 
-from bybit_sync.model.events import Event, Gap, GapReason
+from bybit_sync.model.events import Event, Gap, GapReason, new_event
 
 __all__ = ["merge", "missed_by", "with_gap"]
 
@@ -36,7 +36,7 @@ def missed_by(event: Event[T], *, detail: str) -> Event[T]:
 
 def with_gap(event: Event[T], gap: Gap, *, raw: bytes) -> Event[T]:
     """Return *event* as one that has no data but *gap*, and the frame *raw*."""
-    return Event(
+    return new_event(
         stream=event.stream,
         topic=event.topic,
         gap=gap,

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from bybit_sync.delivery.buffer import Overflow
 from bybit_sync.delivery.gaps import merge, missed_by
 from bybit_sync.errors import QueueOverflow
-from bybit_sync.model.events import Event, number
+from bybit_sync.model.events import Event, set_index
 from bybit_sync.threads.waiting import Parking
 
 __all__ = ["EventQueue", "Outlet"]
@@ -96,7 +96,7 @@ class Outlet(Generic[T]):
 
     def _fits(self, event: Event[T]) -> bool:
         try:
-            number(event, self.index + 1)
+            set_index(event, self.index + 1)
             self._sink.put_nowait(event)
         except queue.Full:
             return False

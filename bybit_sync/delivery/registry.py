@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
-from bybit_sync.model.events import Event, Stream
+from bybit_sync.model.events import Event, Stream, with_index
 from bybit_sync.status import SubscriptionState
 from bybit_sync.subscription import Subscription
 
@@ -81,7 +81,7 @@ class Roster:
         subscriptions = self._streams[event.stream]
         for subscription in subscriptions:
             # Each is to number one of its own; the last one gets the event itself, when nobody copies from it any more.
-            own = event if subscription is subscriptions[-1] else event.numbered(0)
+            own = event if subscription is subscriptions[-1] else with_index(event, 0)
             try:
                 subscription.deliver(own)
             except BaseException as error:  # noqa: BLE001 - a queue may raise anything, and costs itself only

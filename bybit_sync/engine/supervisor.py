@@ -27,11 +27,19 @@ from bybit_sync.engine.rate_limit import ConnectLimit, Turnstile, turnstile
 from bybit_sync.engine.retrying import Patience, judge
 from bybit_sync.engine.settings import Settings
 from bybit_sync.engine.state import Situation
-from bybit_sync.errors import ClientClosed, ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused, again
+from bybit_sync.errors import (
+    ClientClosed,
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ProtocolError,
+    Refused,
+    fresh_copy,
+)
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
 from bybit_sync.network.websocket import Transport, open_websocket
-from bybit_sync.network.wire import bare, reason_of
+from bybit_sync.network.wire import reason_of, strip_traceback
 from bybit_sync.session.events import AllConfirmed, LoggedIn, SessionEvent, StreamConfirmed, StreamRejected
 from bybit_sync.session.session import Session
 from bybit_sync.status import Health, State
@@ -264,7 +272,7 @@ class Connection:
         if self._closing:
             raise ClientClosed(f"{self.name} is closed: make a new client")
         if self.situation.state is State.FAILED and self.situation.error is not None:
-            raise again(self.situation.error)
+            raise fresh_copy(self.situation.error)
 
     def _command(self, command: Callable[[], None]) -> None:
         # Without a thread there is nothing to be told; it would wait here until there is one again.
@@ -379,7 +387,7 @@ class Connection:
         except ENDINGS as error:
             self._redact(error)
             # Kept for as long as anybody keeps a gap; its frames would keep the whole connection.
-            return bare(error)
+            return strip_traceback(error)
         raise AssertionError("a conversation ends by an exception")
 
     def _open(self, bell: Bell, on_reached: Callable[[], None]) -> Transport:
@@ -696,7 +704,7 @@ class Connection:
         self._session = None
         level = self.log.critical if bug else self.log.error
         level("the client has failed and ended: %s", error, exc_info=error if bug else None)
-        bare(error)
+        strip_traceback(error)
         self.situation.tell(error)
         self._change(State.FAILED, error=error)
         self._obey_guarded()

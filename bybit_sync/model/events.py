@@ -12,11 +12,11 @@ from bybit_sync.model.balances import BalanceUpdate
 from bybit_sync.model.enums import TextEnum
 from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.model.positions import PositionUpdate
-from bybit_sync.model.record import Record, draft_class
+from bybit_sync.model.record import Record, mutable_twin
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.public import name_public
 
-__all__ = ["AnyEvent", "Event", "Gap", "GapReason", "Stream", "number", "pushed"]
+__all__ = ["AnyEvent", "Event", "Gap", "GapReason", "Stream", "new_event", "set_index", "with_index"]
 
 
 T_co = TypeVar("T_co", covariant=True)
@@ -134,43 +134,26 @@ class Event(Record, Generic[T_co]):
         first = repr(self.data[0]) if self.data else "none"
         return f"Event({self.stream}, {count}: {first if len(first) <= _LINE else first[:_LINE] + '...'})"
 
-    def numbered(self, index: int) -> Event[T_co]:
-        """Return this event as number *index* of a subscription; the library itself does it."""
-        copy: Event[T_co] = pushed(
-            self.stream,
-            self.topic,
-            self.data,
-            self.id,
-            self.created_at,
-            self.received_at,
-            self.received_ns,
-            self.raw,
-            self.client,
-            self.epoch,
-            self.gap,
-        )
-        number(copy, index)
-        return copy
+
+_MutableEvent = mutable_twin(Event)
 
 
-_EventDraft = draft_class(Event)
-
-
-def pushed(
+def new_event(
     stream: Stream,
     topic: str,
-    data: tuple[Any, ...],
-    id: str | None,  # noqa: A002 - the exchange's name for it
-    created_at: datetime | None,
     received_at: datetime,
     received_ns: int,
-    raw: bytes,
-    client: str,
-    epoch: int,
+    data: tuple[Any, ...] = (),
+    id: str | None = None,  # noqa: A002 - the exchange's name for it
+    created_at: datetime | None = None,
+    raw: bytes = b"",
+    client: str = "",
+    epoch: int = 0,
     gap: Gap | None = None,
+    index: int = 0,
 ) -> Event[Any]:
-    """Return an event that has no number yet; a draft first, since one is made for every push."""
-    event = _EventDraft()
+    """Return an event: every event of the library is made here, in a fraction of the time that `Event` takes."""
+    event = _MutableEvent()
     event.stream = stream
     event.topic = topic
     event.data = data
@@ -182,13 +165,31 @@ def pushed(
     event.raw = raw
     event.client = client
     event.epoch = epoch
-    event.index = 0
+    event.index = index
     event.__class__ = Event
     return event  # type: ignore[no-any-return]
 
 
-number: Callable[[Event[Any], int], None] = vars(Event)["index"].__set__
-"""Gives an event its number, past what freezes it: while nobody has it but the one subscription that hands it over."""
+def with_index(event: Event[T_co], index: int) -> Event[T_co]:
+    """Return a copy of *event* with another *index*; both share the rows."""
+    return new_event(
+        event.stream,
+        event.topic,
+        event.received_at,
+        event.received_ns,
+        event.data,
+        event.id,
+        event.created_at,
+        event.raw,
+        event.client,
+        event.epoch,
+        event.gap,
+        index,
+    )
+
+
+set_index: Callable[[Event[Any], int], None] = vars(Event)["index"].__set__
+"""Sets the index of an event, though it is frozen: only while one thread holds it, before it is handed over."""
 
 AnyEvent: TypeAlias = Event[BalanceUpdate] | Event[OrderUpdate] | Event[PositionUpdate] | Event[UserTradeUpdate]
 """An event of any of the four streams: one ``queue.Queue[AnyEvent]`` can serve them all."""

@@ -28,7 +28,7 @@ from bybit_sync.model.enums import (
     TpslMode,
     TriggerBy,
 )
-from bybit_sync.model.record import NOTHING, Record, json_field, lazy_wire, mapping_field, read_only
+from bybit_sync.model.record import EMPTY, Record, json_field, lazy_wire, mapping_field, read_only
 from bybit_sync.public import name_public
 
 __all__ = ["OrderUpdate"]
@@ -137,7 +137,7 @@ class OrderUpdate(Record):
     cum_exec_value: Decimal | None = json_field("cumExecValue")
     cum_exec_fee: Decimal | None = json_field("cumExecFee")
     cum_fee_detail: Mapping[str, Decimal] = attrs.field(
-        default=NOTHING,
+        default=EMPTY,
         converter=read_only,
         hash=False,  # a mapping cannot be hashed
         metadata={"key": "cumFeeDetail", "kind": "numbers by name"},

@@ -21,7 +21,7 @@ from typing import Any
 from bybit_sync.config.environments import Environment, host_and_port
 from bybit_sync.errors import ConnectionFailed, TLSError, describe
 from bybit_sync.network.proxy import Proxy
-from bybit_sync.network.wire import Deadline, Wire, bare, lack_of_descriptors, reason_of
+from bybit_sync.network.wire import Deadline, Wire, lack_of_descriptors, reason_of, strip_traceback
 from bybit_sync.redaction import get_logger
 from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waker import Bell
@@ -107,7 +107,7 @@ class _Lookup(threading.Thread):
             try:
                 lookup.start()
             except RuntimeError as error:  # the system has no thread left
-                lookup.conclude(bare(error))
+                lookup.conclude(strip_traceback(error))
         return lookup
 
     def run(self) -> None:
@@ -116,7 +116,7 @@ class _Lookup(threading.Thread):
             found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
             self.conclude([(info[0], info[4]) for info in found])
         except Exception as error:  # noqa: BLE001 a UnicodeError, for one, is what a strange name brings
-            self.conclude(bare(error))
+            self.conclude(strip_traceback(error))
 
     def conclude(self, answer: list[_Address] | Exception) -> None:
         """Publish *answer*; the next attempt asks anew."""

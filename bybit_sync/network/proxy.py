@@ -15,7 +15,7 @@ import attrs
 
 from bybit_sync.config.environments import Environment, host_and_port
 from bybit_sync.errors import ConfigurationError, HandshakeRejected, describe
-from bybit_sync.network.wire import Wire, bare
+from bybit_sync.network.wire import Wire, strip_traceback
 from bybit_sync.text import printable
 
 __all__ = ["Proxy", "Route"]
@@ -140,7 +140,7 @@ class Route:
             failure = wire.failure or wire.deadline.failed(f"the proxy refused: {printable(describe(error))}")
         else:
             return
-        raise bare(failure)
+        raise strip_traceback(failure)
 
     def _ask_socks(self, wire: Wire, name: str, host: str, port: int) -> None:
         from python_socks import ProxyType  # noqa: PLC0415 an extra, and only for those who use it

@@ -15,7 +15,7 @@ from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError, describe
 from bybit_sync.network.dialing import dial
 from bybit_sync.network.proxy import Proxy
-from bybit_sync.network.wire import Deadline, Head, Wire, bare
+from bybit_sync.network.wire import Deadline, Head, Wire, strip_traceback
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import printable
 from bybit_sync.threads.waker import Bell
@@ -370,7 +370,7 @@ class Transport:
         try:
             parsed = self._link.read_frame(frame)
         except Exception as error:  # noqa: BLE001 whatever websocket-client makes of a frame that must not be
-            why = printable(describe(bare(error)))
+            why = printable(describe(strip_traceback(error)))
             raise self._refusal(_PROTOCOL, f"a frame breaks the WebSocket protocol: {why}") from None
         if not parsed.opcode & _CONTROL_BIT:
             return self._assemble(parsed)

@@ -21,7 +21,7 @@ from bybit_sync.errors import ConnectionFailed
 from bybit_sync.text import printable
 from bybit_sync.threads.waker import Bell
 
-__all__ = ["Deadline", "Head", "Wire", "bare", "lack_of_descriptors", "reason_of"]
+__all__ = ["Deadline", "Head", "Wire", "lack_of_descriptors", "reason_of", "strip_traceback"]
 
 
 _T = TypeVar("_T")
@@ -39,7 +39,7 @@ _TLS_RECORD_TYPES = frozenset(b"\x14\x15\x16\x17")
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
-def bare(error: _E) -> _E:
+def strip_traceback(error: _E) -> _E:
     """Return *error* without the frames that it went through: their locals may hold a login."""
     error.__traceback__ = error.__context__ = error.__cause__ = None
     return error
@@ -244,7 +244,7 @@ class Wire:
             else:
                 self._encrypt(self._tls, data)
         except BaseException as error:  # noqa: BLE001 the caller raises it, from a frame that holds nothing
-            return bare(error)
+            return strip_traceback(error)
         return None
 
     def write_now(self, data: bytes) -> None:

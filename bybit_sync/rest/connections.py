@@ -31,7 +31,7 @@ from bybit_sync.errors import (
 )
 from bybit_sync.network.dialing import dial
 from bybit_sync.network.proxy import Proxy
-from bybit_sync.network.wire import Wire, bare
+from bybit_sync.network.wire import Wire, strip_traceback
 from bybit_sync.redaction import get_logger
 from bybit_sync.rest.answers import Response
 from bybit_sync.rest.endpoints import Endpoint
@@ -160,7 +160,7 @@ class _Connection(HTTPConnection):
         except Exception as error:  # noqa: BLE001 - urllib3 and http.client raise a dozen kinds, and frames that hold the headers
             failure = self._wire.failure if self._wire is not None else None
             self.had_ended = is_kept and self._wire is not None and self._wire.had_ended
-            return bare(failure if isinstance(failure, Exception) else error)
+            return strip_traceback(failure if isinstance(failure, Exception) else error)
 
     def connect(self) -> None:
         """Reach the host, as the websocket does. Called by http.client."""

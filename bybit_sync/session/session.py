@@ -18,7 +18,7 @@ import attrs
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.decoding.parsing import Frame, Unreadable, parse
 from bybit_sync.errors import ConnectionLost, ProtocolError
-from bybit_sync.model.events import Event, Gap, GapReason, Stream, pushed
+from bybit_sync.model.events import Event, Gap, GapReason, Stream, new_event
 from bybit_sync.session.config import SessionConfig
 from bybit_sync.session.dialects import Channel
 from bybit_sync.session.events import LoggedIn, SessionEvent
@@ -189,7 +189,7 @@ class Session:
         except Exception:  # noqa: BLE001 - `_read` finds out what is wrong, if anything is
             return None
         client = self._config.client
-        return pushed(channel.stream, topic, updates, name, created_at, now.utc, now.ns, frame, client, self.epoch)
+        return new_event(channel.stream, topic, now.utc, now.ns, updates, name, created_at, frame, client, self.epoch)
 
     def _read(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         try:
@@ -329,7 +329,7 @@ class Session:
             return [self._undecodable(channel.stream, channel.topic, frame, (error.detail,), None, now)]
         topic, _, name, created_at = push
         client = self._config.client
-        event = pushed(channel.stream, topic, updates, name, created_at, now.utc, now.ns, frame, client, self.epoch)
+        event = new_event(channel.stream, topic, now.utc, now.ns, updates, name, created_at, frame, client, self.epoch)
         if not faults:
             return [event]
         gap = self._undecodable(channel.stream, channel.topic, frame, faults, len(faults), now)
@@ -375,7 +375,7 @@ class Session:
             detail=detail,
             error=ProtocolError(f"{topic or 'a frame'} cannot be read: {detail}"),
         )
-        return Event(
+        return new_event(
             stream=stream,
             topic=topic,
             gap=gap,

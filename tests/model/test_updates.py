@@ -30,6 +30,7 @@ from bybit_sync import (
     UserTradeUpdate,
     to_dict,
 )
+from bybit_sync.model.events import with_index
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=timezone.utc)
 
@@ -236,7 +237,7 @@ def test_event_of_a_gap_shows_the_gap() -> None:
 def test_numbered_event_differs_by_its_number() -> None:
     """Each subscription numbers the event for itself, and shares the rest."""
     push = event()
-    third = push.numbered(3)
+    third = with_index(push, 3)
     assert third == attrs.evolve(push, index=3)
     assert third.data is push.data
     assert push.index == 0
@@ -245,7 +246,7 @@ def test_numbered_event_differs_by_its_number() -> None:
 def test_number_of_an_event_is_frozen() -> None:
     """A numbered event is as frozen as any."""
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        event().numbered(3).index = 4  # type: ignore[misc]
+        with_index(event(), 3).index = 4  # type: ignore[misc]
 
 
 @everything

@@ -150,7 +150,7 @@ MUTANTS: Final = (
         "except ValueError as error:  # nothing that a callback",
         "tests/client/test_callbacks.py",
     ),
-    Mutant("forget to number", "delivery/buffer.py", "number(event, self.index)", "pass", "tests/delivery/test_buffer.py"),
+    Mutant("forget to number", "delivery/buffer.py", "set_index(event, self.index)", "pass", "tests/delivery/test_buffer.py"),
     Mutant(
         "let subscriptions share a number",
         "delivery/registry.py",
@@ -1202,7 +1202,7 @@ MUTANTS: Final = (
     Mutant(
         "tell urllib3's frames",
         "rest/connections.py",
-        "            return bare(failure if isinstance(failure, Exception) else error)",
+        "            return strip_traceback(failure if isinstance(failure, Exception) else error)",
         "            return failure if isinstance(failure, Exception) else error",
         "tests/rest/test_connections.py tests/rest/test_secrets.py",
     ),
