@@ -19,7 +19,9 @@ from bybit_sync.config.arguments import not_negative, plain_callable, positive, 
 from bybit_sync.config.environments import ENVIRONMENTS, Environment
 from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.buffer import Buffer, Overflow
+from bybit_sync.delivery.callback import Callback
 from bybit_sync.delivery.queue_sink import EventQueue, Outlet
+from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.engine.notifier import StatusChange
 from bybit_sync.engine.rate_limit import ConnectLimit
 from bybit_sync.engine.retrying import Backoff
@@ -334,43 +336,45 @@ class Client:
         self._connection.check_process()
         check_clock()
         deadline = None if wishes.timeout is None else time.monotonic() + wishes.timeout
-        subscription = self._make(stream, sink, wishes)
+        subscription, receiver = self._make(stream, sink, wishes)
         if wishes.wait and self._connection.is_own_thread():
             raise ConfigurationError("wait=True on the client's own thread, which has to read the answer: give wait=False")
-        subscription.awaited = wishes.wait
+        receiver.awaited = wishes.wait
         try:
-            subscription.start(f"{self.name}-{stream.value}-{next(self._thread_numbers)}")
-            self._connection.admit(subscription)
+            receiver.start(f"{self.name}-{stream.value}-{next(self._thread_numbers)}")
+            self._connection.admit(receiver)
             if wishes.wait:
-                self._wait_settled(subscription, deadline, wishes)
+                self._wait_settled(receiver, deadline, wishes)
                 self._connection.keep()
         except BaseException as error:
             # Ctrl-C included: whatever is raised, nothing stays half-subscribed.
-            subscription.withdraw(error)
+            receiver.withdraw(error)
             soon = time.monotonic() + _WITHDRAWAL
             self._connection.wait_for_withdrawal(soon)
-            subscription.wait_done(soon)
+            receiver.wait_done(soon)
             raise
-        subscription.awaited = False
+        receiver.awaited = False
         return subscription
 
-    def _make(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> Subscription[T]:
+    def _make(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> tuple[Subscription[T], Receiver[T]]:
         session_config = self._settings.session_config
         topics = tuple(channel.topic for channel in session_config.dialect.channels(stream, session_config.categories))
-        if not _is_queue(sink):
-            way = Buffer[T](wishes.maxsize, wishes.policy(Overflow.DROP_OLDEST))
-            return Subscription(self._connection, stream, topics, way, plain_callable("sink", sink), keep_alive=self)
-        policy = wishes.policy(Overflow.DROP_NEWEST)
-        if policy is Overflow.DROP_OLDEST:
-            raise refuse("overflow", policy.value, "nothing can be taken back out of your queue; use 'drop_newest' or 'fail'")
-        return Subscription(self._connection, stream, topics, Outlet[T](sink, policy), None, keep_alive=self)
+        if _is_queue(sink):
+            outlet = _outlet(sink, wishes.policy(Overflow.DROP_NEWEST))
+            receiver = Receiver(self._connection, stream, topics, outlet, keep_alive=self)
+            return Subscription(receiver, None), receiver
+        buffer = Buffer[T](wishes.maxsize, wishes.policy(Overflow.DROP_OLDEST))
+        function = plain_callable("sink", sink)
+        callback = None if function is None else Callback(function, buffer)
+        receiver = Receiver(self._connection, stream, topics, buffer, callback=callback, keep_alive=self)
+        return Subscription(receiver, buffer if callback is None else None), receiver
 
-    def _wait_settled(self, subscription: Subscription[Any], deadline: float | None, wishes: _Wishes) -> None:
-        if not subscription.wait_settled(deadline):
-            raise self._timed_out(subscription.stream, wishes.timeout)
-        if subscription.unborn and subscription.error is not None:
-            raise fresh_copy(subscription.error)
-        if subscription.is_closed and subscription.error is None:
+    def _wait_settled(self, receiver: Receiver[Any], deadline: float | None, wishes: _Wishes) -> None:
+        if not receiver.wait_settled(deadline):
+            raise self._timed_out(receiver.stream, wishes.timeout)
+        if receiver.unborn and receiver.error is not None:
+            raise fresh_copy(receiver.error)
+        if receiver.is_closed and receiver.error is None:
             self._connection.check_open()
 
     def _timed_out(self, stream: Stream, timeout: float | None) -> ConnectTimeout:
@@ -509,13 +513,13 @@ class Client:
         not_negative(self, "timeout", timeout)
         self._connection.check_process()
         deadline = time.monotonic() + timeout
-        subscriptions = self._connection.delivering()
+        receivers = self._connection.delivering()
         self._connection.close()
-        for subscription in subscriptions:
-            subscription.shut()
+        for receiver in receivers:
+            receiver.shut()
         # Every one of them is waited for, not only those before the first that is late. Before the thread: it offers queues
         # that are full the gaps that they miss, and ends when the last one took it or was given up.
-        done = [subscription.wait_done(deadline) for subscription in subscriptions]
+        done = [receiver.wait_done(deadline) for receiver in receivers]
         ended = self._connection.wait_closed(deadline)
         return self._connection.wait_told(deadline) and ended and all(done)
 
@@ -643,6 +647,12 @@ def _is_queue(sink: Sink[T]) -> TypeGuard[EventQueue[Event[T]]]:
         plain_callable("sink.put_nowait", sink.put_nowait)
         return True
     return False
+
+
+def _outlet(sink: EventQueue[Event[T]], policy: Overflow) -> Outlet[T]:
+    if policy is Overflow.DROP_OLDEST:
+        raise refuse("overflow", policy.value, "nothing can be taken back out of your queue; use 'drop_newest' or 'fail'")
+    return Outlet(sink, policy)
 
 
 def _with_environment(overrides: dict[str, Any]) -> dict[str, Any]:

@@ -54,8 +54,6 @@ NOT_MOVED: Final[Mapping[str, str]] = {}
 # Mistakes that are known and wait to be mended, in the words of the rules below. Nothing may be added.
 TO_MEND: Final[frozenset[str]] = frozenset(
     {
-        "delivery.registry imports subscription, which is above it",
-        "recording.replay imports subscription, which is beside it",
         "simulator.books.account imports simulator.server.connection, which is above it",
         "simulator.books.account is pure and imports simulator.server.connection, which is not",
     }

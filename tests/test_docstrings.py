@@ -19,8 +19,7 @@ from bybit_sync import simulator
 HOUSES = (bybit_sync, simulator)
 PUBLIC = [(house, name) for house in HOUSES for name in house.__all__ if not name.startswith("_")]
 # What these do for the rest of the house is nobody else's business.
-INNER = ("Connection.converse", "Order.", "Position.", "Recorder.lost", "Recorder.received", "Recorder.sent", "Subscription.")
-USED = ("Subscription.get", "Subscription.close", "Subscription.state")
+INNER = ("Connection.converse", "Order.", "Position.", "Recorder.lost", "Recorder.received", "Recorder.sent")
 # Where all arguments of a family are explained.
 ELSEWHERE = "Arguments, threads and errors: `subscribe_positions`."
 
@@ -61,7 +60,7 @@ CLASSES = sorted({found for house, name in PUBLIC if inspect.isclass(found := ge
 METHODS = [
     (name, member)
     for name, member in sorted({member for cls in CLASSES for member in members(cls)}, key=lambda member: member[0])
-    if name in USED or not name.startswith(INNER)
+    if not name.startswith(INNER)
 ]
 FUNCTIONS = [
     *((name, member) for name, member in METHODS if inspect.isfunction(member)),

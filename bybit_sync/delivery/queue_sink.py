@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from bybit_sync.delivery.buffer import Overflow
 from bybit_sync.delivery.gaps import merge, missed_by
@@ -51,8 +51,13 @@ class Outlet(Generic[T]):
         self._missed_ns = 0
 
     @property
+    def unflushed(self) -> int:
+        """Return how many gaps wait for room."""
+        return len(self._owed)
+
+    @property
     def size(self) -> int:
-        """How many events wait for room: gaps only."""
+        """Return the same: nothing but gaps waits here."""
         return len(self._owed)
 
     def put(self, event: Event[T]) -> None:
@@ -128,7 +133,3 @@ class Outlet(Generic[T]):
         self._open = False
         lost, self._owed = len(self._owed), ()
         return lost
-
-    def take(self, timeout: float | None = None) -> Any:
-        """Not from here: the queue is the user's."""
-        raise NotImplementedError

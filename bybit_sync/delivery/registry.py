@@ -6,30 +6,28 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
+from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.model.events import Event, Stream, with_index
 from bybit_sync.status import SubscriptionState
-from bybit_sync.subscription import Subscription
 
 __all__ = ["Roster"]
 
-Subscriptions = tuple[Subscription[Any], ...]
+Receivers = tuple[Receiver[Any], ...]
 
 
 class Roster:
     """The open subscriptions of a client by stream. Changed by the connection thread only; may be read from any."""
 
-    def __init__(self, clock: ExchangeClock, ended: Callable[[Subscription[Any], BaseException, bool], None]) -> None:
+    def __init__(self, clock: ExchangeClock, ended: Callable[[Receiver[Any], BaseException, bool], None]) -> None:
         self.clock = clock
         """The exchange's."""
         self._ended = ended
         # Tuples, replaced as a whole: another thread that reads one never sees half a change.
-        self._streams: dict[Stream, Subscriptions] = dict.fromkeys(Stream, ())
-        # Those that deliver to a queue of the user's.
-        self._queueing: Subscriptions = ()
+        self._streams: dict[Stream, Receivers] = dict.fromkeys(Stream, ())
         # Closed and ended ones whose queue had no room for their last gap.
-        self._debtors: list[Subscription[Any]] = []
+        self._debtors: list[Receiver[Any]] = []
 
-    def __iter__(self) -> Iterator[Subscription[Any]]:
+    def __iter__(self) -> Iterator[Receiver[Any]]:
         return (subscription for stream in Stream for subscription in self._streams[stream])
 
     def __bool__(self) -> bool:
@@ -55,26 +53,25 @@ class Roster:
         """Say whether anybody subscribes to *stream*."""
         return bool(self._streams[stream])
 
-    def add(self, subscription: Subscription[Any]) -> None:
+    def add(self, subscription: Receiver[Any]) -> None:
         """Enter *subscription*."""
         self._replace(subscription.stream, (*self._streams[subscription.stream], subscription))
 
-    def remove(self, subscription: Subscription[Any]) -> None:
+    def remove(self, subscription: Receiver[Any]) -> None:
         """Strike *subscription* off, if it is there."""
         self._replace(subscription.stream, tuple(s for s in self._streams[subscription.stream] if s is not subscription))
 
-    def release(self, subscription: Subscription[Any]) -> None:
+    def release(self, subscription: Receiver[Any]) -> None:
         """Strike *subscription* off; a gap that its queue had no room for is offered until it fits or is discarded."""
         self.remove(subscription)
         self._settle_later(subscription)
 
-    def _settle_later(self, subscription: Subscription[Any]) -> None:
+    def _settle_later(self, subscription: Receiver[Any]) -> None:
         if not subscription.settle_debts() and subscription not in self._debtors:
             self._debtors.append(subscription)
 
-    def _replace(self, stream: Stream, subscriptions: Subscriptions) -> None:
+    def _replace(self, stream: Stream, subscriptions: Receivers) -> None:
         self._streams[stream] = subscriptions
-        self._queueing = tuple(s for s in self if s.has_queue)
 
     def deliver(self, event: Event[Any], now: Moment) -> None:
         """Pass *event* to all that receive its stream."""
@@ -92,14 +89,14 @@ class Roster:
         for subscription in self._streams[stream]:
             self.confirm_one(subscription, coverage, asked, now, epoch)
 
-    def confirm_one(self, subscription: Subscription[Any], coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> None:
+    def confirm_one(self, subscription: Receiver[Any], coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> None:
         """Tell *subscription* that its stream is subscribed."""
         try:
             subscription.confirm(coverage, asked, now, epoch)
         except BaseException as error:  # noqa: BLE001 - as in `deliver`
             self.end(subscription, error, now, epoch)
 
-    def debtors(self) -> tuple[Subscription[Any], ...]:
+    def debtors(self) -> tuple[Receiver[Any], ...]:
         """Return those that are closed or have ended, and whose queue had no room for their last gap."""
         # One that was given up stays in the list until the connection thread looks again.
         return tuple(subscription for subscription in self._debtors if subscription.has_gap_left)
@@ -115,7 +112,7 @@ class Roster:
         for subscription in self:
             subscription.lose(error)
 
-    def end(self, subscription: Subscription[Any], error: BaseException, now: Moment, epoch: int) -> None:
+    def end(self, subscription: Receiver[Any], error: BaseException, now: Moment, epoch: int) -> None:
         """End *subscription* with *error*."""
         self.remove(subscription)
         told = subscription.end(error, self.clock, now, epoch)
@@ -125,8 +122,6 @@ class Roster:
 
     def settle_debts(self) -> bool:
         """Offer full queues what they are owed; say whether nothing is owed any more."""
-        if not self._debtors and not self._queueing:
-            return True
         self._debtors = [s for s in self._debtors if not s.settle_debts()]
-        owing = [s for s in self._queueing if not s.settle_debts()]
+        owing = [s for s in self if not s.settle_debts()]
         return not self._debtors and not owing

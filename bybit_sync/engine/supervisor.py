@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.arguments import check_ran
+from bybit_sync.delivery.callback import CallbackThread
+from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.delivery.registry import Roster
 from bybit_sync.engine.login_signer import Clerk
 from bybit_sync.engine.notifier import Notifier, StatusChange
@@ -43,7 +45,7 @@ from bybit_sync.network.wire import reason_of, strip_traceback
 from bybit_sync.session.events import AllConfirmed, LoggedIn, SessionEvent, StreamConfirmed, StreamRejected
 from bybit_sync.session.session import Session
 from bybit_sync.status import Health, State
-from bybit_sync.subscription import CallbackThread, Subscription
+from bybit_sync.subscription import Subscription
 from bybit_sync.threads.fair_lock import Floor
 from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waiting import Flag, join, start_thread, wait_for
@@ -133,7 +135,7 @@ class Connection:
         if os.getpid() != self._process:
             raise ClientClosed(f"{self.name} belongs to the process that forked this one: make clients after the fork")
 
-    def admit(self, subscription: Subscription[Any]) -> None:
+    def admit(self, subscription: Receiver[Any]) -> None:
         """Have *subscription* served. Raises `ClientClosed`, and what the client failed with."""
         with self._lock:
             self.check_open()
@@ -148,7 +150,7 @@ class Connection:
         """Stay connected until `close`: somebody got a subscription that is confirmed."""
         self._kept = True
 
-    def release(self, subscription: Subscription[Any]) -> None:
+    def release(self, subscription: Receiver[Any]) -> None:
         """Deliver nothing more to *subscription*. Takes no lock."""
         self._command(lambda: self._release(subscription))
 
@@ -194,9 +196,9 @@ class Connection:
         self._notifier.catch_up()
         return self.is_inside() or wait_for(self._notifier.idle, deadline)
 
-    def delivering(self) -> set[Subscription[Any]]:
+    def delivering(self) -> set[Receiver[Any]]:
         """Return the subscriptions that are open, and those that have ended and whose callback's thread has not."""
-        mine = [t.subscription for t in threading.enumerate() if isinstance(t, CallbackThread) and t.owner is self]
+        mine = [t.receiver for t in threading.enumerate() if isinstance(t, CallbackThread) and t.owner is self]
         return {*self.roster, *self.roster.debtors(), *filter(None, mine)}
 
     def wait_for_withdrawal(self, deadline: float) -> None:
@@ -238,11 +240,11 @@ class Connection:
         if bell is not None:  # pragma: no branch - a fork in the middle of _retire
             bell.close()
 
-    def report_error(self, error: BaseException, event: Event[Any], subscription: Subscription[Any]) -> None:
+    def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
         """Hand what a callback raised to the user, on the callback's thread."""
         if self._settings.on_error is not None:
             try:
-                check_ran(self._settings.on_error(error, event, subscription))
+                check_ran(self._settings.on_error(error, event, receiver.handle))
             except BaseException as raised:
                 self.log.error("on_error raised", exc_info=raised)  # noqa: TRY400 - its log never raises, `exception` may
 
@@ -601,10 +603,10 @@ class Connection:
 
     # --- the ends of subscriptions ---
 
-    def _end(self, subscription: Subscription[Any], error: BaseException, now: Moment) -> None:
+    def _end(self, subscription: Receiver[Any], error: BaseException, now: Moment) -> None:
         self.roster.end(subscription, error, now, self._epoch)
 
-    def _subscription_ended(self, subscription: Subscription[Any], error: BaseException, told: bool) -> None:  # noqa: FBT001
+    def _subscription_ended(self, subscription: Receiver[Any], error: BaseException, told: bool) -> None:  # noqa: FBT001
         if not self.roster.has(subscription.stream) and self._session is not None:
             self._unwant(self._session, subscription)
         # The failure of the client is told once, as its own; what is not told in band is raised where it is waited for.
@@ -612,9 +614,9 @@ class Connection:
             if not self.roster.is_established():
                 self.situation.tell(error)
             self.log.error("the subscription to %s has ended: %s", subscription.stream.value, error)
-            self._tell(self.situation.state, self.situation.state, error=error, subscription=subscription)
+            self._tell(self.situation.state, self.situation.state, error=error, subscription=subscription.handle)
 
-    def _unwant(self, session: Session, subscription: Subscription[Any]) -> None:
+    def _unwant(self, session: Session, subscription: Receiver[Any]) -> None:
         now = Moment.now()
         for news in session.unsubscribe(subscription.stream):
             self._pass_on(news, session, now)
@@ -625,13 +627,13 @@ class Connection:
         while self._commands:
             self._commands.popleft()()
 
-    def _enter(self, subscription: Subscription[Any]) -> None:
+    def _enter(self, subscription: Receiver[Any]) -> None:
         # In the roster before anything else: whatever goes wrong from here on, it is told.
         if not subscription.is_closed:
             self.roster.add(subscription)
             self._admit(subscription)
 
-    def _admit(self, subscription: Subscription[Any]) -> None:
+    def _admit(self, subscription: Receiver[Any]) -> None:
         session, now = self._session, Moment.now()
         if session is None:
             return
@@ -642,7 +644,7 @@ class Connection:
         else:
             session.subscribe(subscription.stream, now)
 
-    def _release(self, subscription: Subscription[Any]) -> None:
+    def _release(self, subscription: Receiver[Any]) -> None:
         self.roster.release(subscription)
         if not self.roster.has(subscription.stream) and self._session is not None:
             self._unwant(self._session, subscription)

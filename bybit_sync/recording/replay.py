@@ -14,6 +14,7 @@ from bybit_sync.config.arguments import positive, refuse
 from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.buffer import Overflow
 from bybit_sync.delivery.queue_sink import EventQueue, Outlet
+from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.delivery.registry import Roster
 from bybit_sync.errors import BybitSyncError, ConnectionLost
 from bybit_sync.logs import ClientLog
@@ -29,7 +30,6 @@ from bybit_sync.session.requests import PendingRequests
 from bybit_sync.session.session import Session
 from bybit_sync.session.topics import Topic, Topics, TopicState, WantedStream
 from bybit_sync.status import SubscriptionState
-from bybit_sync.subscription import Subscription
 
 __all__ = ["replay"]
 
@@ -227,8 +227,8 @@ class _Playback:
 
     def _subscribe(self, channel: Channel, request: Request | None, session: _Session) -> None:
         if not self._of(channel.stream):
-            way = Outlet[Any](self._collector, Overflow.DROP_NEWEST)
-            self._roster.add(Subscription[Any](self, channel.stream, (), way, None, keep_alive=None))
+            sink = Outlet[Any](self._collector, Overflow.DROP_NEWEST)
+            self._roster.add(Receiver[Any](self, channel.stream, (), sink))
         (subscription,) = self._of(channel.stream)
         if channel.topic not in subscription.topics:
             subscription.topics += (channel.topic,)
@@ -239,12 +239,12 @@ class _Playback:
         if channel is not None and not session.knows(channel):
             self._subscribe(channel, None, session)
 
-    def _lose(self, subscriptions: Sequence[Subscription[Any]], reason: str) -> None:
+    def _lose(self, subscriptions: Sequence[Receiver[Any]], reason: str) -> None:
         error = ConnectionLost(reason)
         for subscription in subscriptions:
             subscription.lose(error)
 
-    def _of(self, stream: Stream) -> list[Subscription[Any]]:
+    def _of(self, stream: Stream) -> list[Receiver[Any]]:
         return [subscription for subscription in self._roster if subscription.stream is stream]
 
     # --- what subscriptions need of their owner ---
@@ -256,10 +256,10 @@ class _Playback:
         """Say that nobody's code runs here."""
         return False  # pragma: no cover - nobody closes a subscription here
 
-    def release(self, subscription: Subscription[Any]) -> None:
+    def release(self, receiver: Receiver[Any]) -> None:
         """Keep it: nobody closes a subscription here."""
 
-    def report_error(self, error: BaseException, event: Event[Any], subscription: Subscription[Any]) -> None:
+    def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
         """Have nobody to tell: there is no callback."""
 
 

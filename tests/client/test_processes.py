@@ -214,7 +214,7 @@ def test_no_descriptors_left(account: Account, make_client: Callable[..., Client
     except OSError:
         pass
     try:
-        client_of_orders = orders._keep_alive
+        client_of_orders = orders._receiver.keep_alive
         client_of_orders.reconnect()
         wait_for_state(client_of_orders, "BACKING_OFF")
     finally:

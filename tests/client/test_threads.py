@@ -36,6 +36,7 @@ from bybit_sync import (
     SubscriptionRejected,
 )
 from bybit_sync.delivery.buffer import Buffer
+from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.engine.notifier import Notifier
 from bybit_sync.engine.rate_limit import Turnstile, turnstile
 from bybit_sync.engine.state import Situation
@@ -197,7 +198,7 @@ def test_ctrl_c_anywhere_in_subscribing_leaves_a_client_that_works(
     """The next `subscribe_*` of the same client succeeds, and it closes as any other."""
     for place, client in interrupted_everywhere(make_client, lambda client: client.subscribe_orders(lambda event: None)):
         orders = client.subscribe_orders(timeout=3)
-        assert (orders.state, list(client._connection.roster)) == ("LIVE", [orders]), place
+        assert (orders.state, list(client._connection.roster)) == ("LIVE", [orders._receiver]), place
         assert client.close(timeout=2), place
         assert client.state is State.CLOSED, place
 
@@ -280,7 +281,7 @@ def test_ctrl_c_before_a_callback_thread_is_started_is_raised_at_once(client: Cl
     def interrupt(thread: threading.Thread) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bybit_sync.subscription.start_thread", interrupt)
+    monkeypatch.setattr("bybit_sync.delivery.callback.start_thread", interrupt)
     monkeypatch.setattr("bybit_sync.client._WITHDRAWAL", 20.0)
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -396,7 +397,7 @@ def test_an_end_right_after_the_confirmation_is_told_once(
 def test_a_confirmation_that_comes_too_late_confirms_nothing(exchange: Exchange, account: Account, client: Client) -> None:
     """Between the timeout and the withdrawal: what `subscribe_*` did not return does not keep a client connected."""
     exchange.hold_acks("subscribe")
-    with Halt(Subscription.withdraw) as halt:
+    with Halt(Receiver.withdraw) as halt:
         result = in_background(lambda: client.subscribe_balances(timeout=0.2))
         assert halt.reached.wait(5)
     exchange.release_acks()

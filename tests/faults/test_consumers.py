@@ -314,7 +314,7 @@ def test_a_callback_may_close_its_subscription(play: Play) -> None:
     others.update("two")
     go.set()
     assert took.get(timeout=pace.patience()) < 0.2
-    assert subscription.wait_done(time.monotonic() + pace.patience())
+    assert subscription._receiver.wait_done(time.monotonic() + pace.patience())
     assert [e.data[0].order_id for e in orders.events] == ["one"]
     scene.goes_on()
 
@@ -722,7 +722,7 @@ def test_closing_offers_a_gap_while_dialling_again(play: Play, monkeypatch: pyte
     scene.client.reconnect()
     until(lambda: scene.client.state is State.CONNECTING)
     closed = in_background(lambda: orders.close(timeout=pace.patience()))
-    until(lambda: orders in scene.client._connection.roster.debtors())
+    until(lambda: orders._receiver in scene.client._connection.roster.debtors())
     assert names(inbox, 2) == ["0", "1"]
     overflown(inbox.get(timeout=pace.patience()), GapReason.OVERFLOW, 3)
     assert closed.get(timeout=pace.patience()) is True

@@ -21,6 +21,7 @@ import pytest
 import bybit_sync.network.websocket
 from bybit_sync import Backoff, ClientClosed, ConnectionFailed, Event, GapReason, State, StatusChange, SubscriptionClosed
 from bybit_sync.clock import ExchangeClock
+from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.delivery.registry import Roster
 from bybit_sync.engine.login_signer import Clerk
 from bybit_sync.engine.outage_log import Outage
@@ -29,7 +30,6 @@ from bybit_sync.engine.state import Situation
 from bybit_sync.engine.supervisor import Connection
 from bybit_sync.network.websocket import Transport
 from bybit_sync.session.session import Session
-from bybit_sync.subscription import Subscription
 from bybit_sync.threads.waker import Bell
 from tests.client.test_subscribing import in_background
 from tests.conftest import KEY, SECRET, threads_of
@@ -463,7 +463,7 @@ PLACES: dict[Any, str] = {
     Session: "__init__ requests next_deadline heard receive sent tick ending",
     Transport: "wait receive send close",
     Roster: "wanted deliver confirm lose settle_debts",
-    Subscription: "lose remind",
+    Receiver: "lose remind",
     Patience: "after accepted",
     Outage: "begin failed end",
     Situation: "change",
@@ -594,7 +594,7 @@ def test_a_bug_while_a_bug_is_told_costs_one_consumer_only(play: Play, monkeypat
     """The others end all the same, and the client has failed."""
     bug = LookupError("there is no such thing in our own loop")
     first = Failpoint(monkeypatch, (Session, "tick"), bug)
-    second = Failpoint(monkeypatch, (Subscription, "end"), KeyError("nor here"))
+    second = Failpoint(monkeypatch, (Receiver, "end"), KeyError("nor here"))
     scene = play()
     balances, orders = scene.client.subscribe_balances(), scene.subscribe()
     for point in (second, first):

@@ -153,7 +153,7 @@ def collection(scene: Scene) -> dict[str, object]:
     return {
         "client": scene.client,
         "pull": pulled,
-        "callback": next(s for s in scene.client._connection.roster if s is not pulled),
+        "callback": next(r.handle for r in scene.client._connection.roster if r.handle is not pulled),
         "event": event,
         "row": event.data[0],
         "undecodable": gap,

@@ -135,17 +135,17 @@ MUTANTS: Final = (
         "tests/client/test_leaks.py",
     ),
     # --- what a subscription is told ---
-    Mutant("drop the gap", "subscription.py", "if misses:", "if False:", "tests/client/test_reconnecting.py"),
+    Mutant("drop the gap", "delivery/receiver.py", "if misses:", "if False:", "tests/client/test_reconnecting.py"),
     Mutant(
         "tell a gap before the first confirmation",
-        "subscription.py",
-        "until = self._coverage is not None, self",
+        "delivery/receiver.py",
+        "until = self._window.is_begun, self",
         "until = True, self",
         f"{_LIFE} -k row72",
     ),
     Mutant(
         "a callback's exception ends its thread",
-        "subscription.py",
+        "delivery/callback.py",
         "except BaseException as error:  # noqa: BLE001 - nothing that a callback",
         "except ValueError as error:  # nothing that a callback",
         "tests/client/test_callbacks.py",
@@ -482,7 +482,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "end with the window of hours",
-        "subscription.py",
+        "delivery/window.py",
         "return max(began, read) if began is not None and read is not None else began",
         "return began",
         "tests/faults/test_windows.py",
@@ -575,9 +575,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "wait for a callback that was never started",
-        "subscription.py",
-        "if self._thread is None or self._thread.ident is None:",
-        "if self._thread is None:",
+        "delivery/callback.py",
+        "return self._thread is not None and self._thread.ident is not None",
+        "return self._thread is not None",
         "tests/client/test_threads.py -k before_a_callback",
     ),
     # --- closing ---
@@ -597,8 +597,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "close with a gap in hand",
-        "subscription.py",
-        "self._owner.is_inside() or self._wait_empty(self._way, deadline)",
+        "delivery/receiver.py",
+        "self.owner.is_inside() or self._poll_flushed(deadline)",
         "True",
         "tests/faults/test_consumers.py -k row211",
     ),
@@ -618,9 +618,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "offer a gap only between connections",
-        "subscription.py",
+        "delivery/receiver.py",
         "            # Again: while it dials, the connection thread retries a gap only when a command arrives.\n"
-        "            self._owner.release(self)\n",
+        "            self.owner.release(self)\n",
         "",
         "tests/faults/test_consumers.py -k row211",
     ),

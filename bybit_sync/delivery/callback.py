@@ -1,0 +1,112 @@
+"""The thread that runs a user's callback, one event at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from bybit_sync.config.arguments import check_ran
+from bybit_sync.delivery.buffer import Buffer
+from bybit_sync.model.events import Event
+from bybit_sync.threads.waiting import Flag, join, start_thread, wait_for
+
+__all__ = ["Callback", "CallbackThread"]
+
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class _Receiver(Protocol[T_contra]):
+    """The subscription that a callback belongs to, as far as the callback's thread needs it."""
+
+    def callback_raised(self, error: BaseException, event: Event[T_contra]) -> None:
+        """Report what the callback raised at *event*."""
+
+    def count_lost(self, events: int) -> None:
+        """Count *events* as discarded."""
+
+
+class CallbackThread(threading.Thread):
+    """A thread that runs a user's code for *owner*: from there, closing does not wait."""
+
+    def __init__(self, owner: object, name: str, target: Callable[[], None], receiver: Any = None) -> None:
+        super().__init__(name=name, target=target, daemon=True)
+        self.owner = owner
+        self.receiver = receiver
+
+
+class Callback(Generic[T]):
+    """A user's callback and the thread that calls it with each event of a buffer."""
+
+    def __init__(self, function: Callable[[Event[T]], object], events: Buffer[T]) -> None:
+        self.busy_since: float | None = None
+        """The monotonic time at which the running call began; None between two calls."""
+        self._function = function
+        self._events = events
+        self._thread: CallbackThread | None = None
+        self._done = Flag()
+        self._stopped = False
+        # The number of the event that the callback was called with last, and returned from.
+        self._finished = 0
+
+    # --- any thread ---
+
+    def start(self, name: str, owner: object, receiver: _Receiver[T]) -> None:
+        """Start the thread, called *name*. Raises what starting a thread raises, and Ctrl-C."""
+        self._thread = CallbackThread(owner, name, lambda: self._run(receiver), receiver)
+        start_thread(self._thread)
+
+    @property
+    def is_started(self) -> bool:
+        """Return whether the thread was started; False when Ctrl-C came before."""
+        # Only a thread that was started has an `ident`, and keeps it.
+        return self._thread is not None and self._thread.ident is not None
+
+    @property
+    def is_current(self) -> bool:
+        """Return whether the caller runs on this callback's thread."""
+        return threading.current_thread() is self._thread
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether an event was taken and the call with it has not returned."""
+        return self._thread is not None and self._events.index != self._finished
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether no event is left for it, as far as can be seen without waiting."""
+        return self._done.is_set() or (self._events.size == 0 and not self.is_busy)
+
+    def stop(self) -> None:
+        """Start no further call."""
+        self._stopped = True
+
+    def wait_done(self, deadline: float) -> bool:
+        """Wait until every event was delivered; return False when *deadline* passes first."""
+        done = wait_for(self._done, deadline)
+        if done:
+            join(self._thread, deadline)
+        return done
+
+    # --- only its own thread ---
+
+    def _run(self, receiver: _Receiver[T]) -> None:
+        while (event := self._events.take()) is not None:
+            if self._stopped:
+                receiver.count_lost(1)
+                break
+            self._call(event, receiver)
+            self._finished = event.index
+        self._finished = self._events.index
+        self._done.set()
+
+    def _call(self, event: Event[T], receiver: _Receiver[T]) -> None:
+        self.busy_since = time.monotonic()
+        try:
+            check_ran(self._function(event))
+        except BaseException as error:  # noqa: BLE001 - nothing that a callback raises ends its stream
+            receiver.callback_raised(error, event)
+        self.busy_since = None

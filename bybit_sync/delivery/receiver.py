@@ -1,0 +1,320 @@
+"""The connection thread's end of a subscription: it takes events in, and hands them to a sink."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from bybit_sync.clock import Coverage, ExchangeClock, Moment
+from bybit_sync.config.timings import Timings
+from bybit_sync.delivery.callback import Callback
+from bybit_sync.delivery.sink import EventSink
+from bybit_sync.delivery.slow_consumer import SlowConsumerWarning
+from bybit_sync.delivery.window import CompleteWindow
+from bybit_sync.errors import describe
+from bybit_sync.logs import ClientLog
+from bybit_sync.model.events import Event, Gap, GapReason, Stream, new_event
+from bybit_sync.status import SubscriptionHealth, SubscriptionState
+from bybit_sync.threads.waiting import SLICE, Flag, wait_for
+
+__all__ = ["Owner", "Receiver"]
+
+
+T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """The client's thread, as far as a subscription needs it."""
+
+    name: str
+    log: ClientLog
+
+    def check_process(self) -> None:
+        """Raise `ClientClosed` in a process that was forked from the client's."""
+
+    def is_inside(self) -> bool:
+        """Return whether this is a thread that runs a user's code for this client."""
+
+    def release(self, receiver: Receiver[Any]) -> None:
+        """Deliver nothing more to *receiver*. Any thread; takes no lock."""
+
+    def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
+        """Hand what a callback raised to the user."""
+
+
+class Receiver(Generic[T]):
+    """One subscription to one stream, as the connection thread sees it; the user holds its `handle`."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        stream: Stream,
+        topics: tuple[str, ...],
+        sink: EventSink[T],
+        *,
+        callback: Callback[T] | None = None,
+        keep_alive: object = None,
+    ) -> None:
+        self.owner = owner
+        self.stream = stream
+        self.topics = topics
+        """The names that it is subscribed to on the wire."""
+        self.sink = sink
+        self.handle: Any = None
+        """The public `Subscription`, set by it. Untyped: this package knows nothing of those above it."""
+        self.error: BaseException | None = None
+        """Why it ended; None while it has not, and after `close`."""
+        self.keep_alive: object | None = keep_alive
+        """An open subscription keeps its client from being collected; a closed one does not."""
+        self.awaited: bool = False
+        """Whether `subscribe_*` waits for its confirmation: a failure before that is raised there, not told in band."""
+        self.unborn: bool = False
+        """Whether it ended while `subscribe_*` waited."""
+        self._callback = callback
+        # Reentrant: `close` may run in a signal handler that interrupts any of these methods.
+        self._lock = threading.RLock()
+        self._state = SubscriptionState.PENDING
+        self._settled = Flag()
+        self._window = CompleteWindow()
+        self._slowness = SlowConsumerWarning(owner.log, stream, sink, callback)
+        # How many events were discarded with a warning.
+        self._lost_events = 0
+        # Why the connection was lost.
+        self._lost: BaseException | None = None
+        self._undecodable = 0
+        self._handler_errors = 0
+        # When the last push was read (ns, UTC), and when the exchange made it.
+        self._last: tuple[int, datetime, datetime | None] | None = None
+
+    # --- any thread ---
+
+    @property
+    def state(self) -> SubscriptionState:
+        """Return PENDING, LIVE, STALE or CLOSED."""
+        return self._state
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether it has ended."""
+        return self._state is SubscriptionState.CLOSED
+
+    def start(self, name: str) -> None:
+        """Start the callback's thread, if there is a callback. Raises what starting a thread raises."""
+        if self._callback is not None:
+            self._callback.start(name, self.owner, self)
+
+    def wait_settled(self, deadline: float | None) -> bool:
+        """Wait until it is confirmed or has ended; return False when *deadline* passes first."""
+        return wait_for(self._settled, deadline)
+
+    def shut(self) -> None:
+        """Take nothing more in; what is buffered is still delivered."""
+        with self._lock:
+            self._state = SubscriptionState.CLOSED
+        self.sink.close()
+        self._settled.set()
+        self.keep_alive = None
+
+    def close(self, deadline: float) -> bool:
+        """Take nothing more in, and wait until all was delivered; return False when something was left at *deadline*."""
+        self._leave()
+        return self.wait_done(deadline)
+
+    def withdraw(self, error: BaseException) -> None:
+        """End it with *error* as if it had never been."""
+        self.error = error
+        self._leave()
+        self.sink.discard()
+
+    def _leave(self) -> None:
+        # Both, also when it is closed already: Ctrl-C may have come in between.
+        self.shut()
+        self.owner.release(self)
+
+    # --- the end of delivery: any thread ---
+
+    def wait_done(self, deadline: float) -> bool:
+        """Wait until nothing more is delivered; return False when something is left at *deadline*, and discard it."""
+        callback = self._callback
+        if callback is None or not callback.is_started:
+            return self._wait_flushed(deadline)
+        if callback.is_current:
+            return self._discard_rest()
+        if self.owner.is_inside():
+            return callback.is_done
+        return callback.wait_done(deadline) or self._discard_rest()
+
+    def _wait_flushed(self, deadline: float) -> bool:
+        # Inside of the user's queue itself there is nothing to wait for.
+        flushed = self.owner.is_inside() or self._poll_flushed(deadline)
+        done = (self._discard_rest() if self.sink.unflushed else not self._lost_events) and flushed
+        if not flushed:
+            # So that the connection thread sees at once that no gap is left to retry.
+            self.owner.release(self)
+        return done
+
+    def _poll_flushed(self, deadline: float) -> bool:
+        while not self.sink.wait_empty(min(deadline, time.monotonic() + SLICE)):
+            if time.monotonic() >= deadline:
+                return False
+            # Again: while it dials, the connection thread retries a gap only when a command arrives.
+            self.owner.release(self)
+        return True
+
+    def _discard_rest(self) -> bool:
+        """Discard what was not delivered; return whether nothing was, and no call is running."""
+        callback = self._callback
+        if callback is not None:
+            # Set the flag before checking `is_busy`; the callback's thread checks the flag before each call, so at least
+            # one side notices.
+            callback.stop()
+        self.count_lost(self.sink.discard())
+        return not self._lost_events and not (callback is not None and callback.is_busy)
+
+    def count_lost(self, events: int) -> None:
+        """Count *events* as discarded, and log a warning if there are any."""
+        if events:
+            self._lost_events += events
+            self.owner.log.warning("%s closed with %d events undelivered", self.stream.value, events)
+
+    # --- only the connection thread ---
+
+    def deliver(self, event: Event[T]) -> None:
+        """Pass *event* on. Raises what the sink raises: the subscription has to end with it."""
+        overflowing = self.sink.overflowing
+        if event.gap is None:
+            self._last = (event.received_ns, event.received_at, event.created_at)
+        elif event.gap.reason is GapReason.UNDECODABLE:
+            self._undecodable += event.gap.missed or 1
+            event = self._window.clip(event, event.gap)
+        self.sink.put(event)
+        if self.sink.overflowing and not overflowing:
+            self.owner.log.warning("%s: the consumer is too slow, events are dropped", self.stream.value)
+
+    def confirm(self, coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> None:
+        """Count as subscribed, *now*, and tell the gap before it if there is one; from here on *coverage* tells what was read.
+
+        What is lost later may have been pushed since *asked*: the exchange began to push before its answer was read.
+        """
+        with self._lock:
+            if self._state is SubscriptionState.CLOSED:
+                return
+            self._state = SubscriptionState.LIVE
+        misses, complete_until, until = self._window.is_begun, self._window.complete_until(), coverage.clock.latest(now)
+        self._window.begin(asked, coverage)
+        if misses:
+            since = min(complete_until or until, until)
+            detail = f"the connection was lost: {self._lost}"
+            self.deliver(self._gap(GapReason.DISCONNECTED, since, until, detail, self._lost, now, epoch))
+        self._settled.set()
+
+    def uncover(self, asked: Moment, clock: ExchangeClock) -> None:
+        """Count nothing as read that was pushed since *asked*, when its stream was asked for: it is not delivered.
+
+        One that was never confirmed gets a gap about that; one that is STALE misses more already.
+        """
+        self._window.uncover(asked, clock, is_live=self._state is SubscriptionState.LIVE)
+
+    def lose(self, error: BaseException) -> None:
+        """Count as stale, if it was confirmed: nothing is known after what was read until now, because of *error*."""
+        with self._lock:
+            if self._state not in (SubscriptionState.PENDING, SubscriptionState.LIVE):
+                return
+            if self._state is SubscriptionState.LIVE:
+                self._state = SubscriptionState.STALE
+        self._window.freeze()
+        self._lost = error
+
+    def end(self, error: BaseException, clock: ExchangeClock, now: Moment, epoch: int) -> bool:
+        """End with *error*, told in band after all that is buffered, or raised by the `subscribe_*` that waits.
+
+        Returns whether it is told in band; False also when it was closed before.
+        """
+        with self._lock:
+            if self._state is SubscriptionState.CLOSED:
+                return False
+            unborn = self.unborn = self.awaited and self._state is SubscriptionState.PENDING
+            self._state = SubscriptionState.CLOSED
+            self.error = error
+        until = clock.latest(now)
+        since = min(self._window.complete_until() or until, until)
+        if unborn:
+            self.sink.discard()
+        else:
+            self.sink.end(self._gap(GapReason.ENDED, since, until, describe(error), error, now, epoch))
+        self._release_client()
+        self._settled.set()
+        return not unborn
+
+    def _release_client(self) -> None:
+        # Not before the last gap fits: a user who holds nothing but the queue still gets it.
+        if self.is_closed and not self.sink.unflushed:
+            self.keep_alive = None
+
+    def _gap(
+        self,
+        reason: GapReason,
+        since: datetime,
+        until: datetime,
+        detail: str,
+        error: BaseException | None,
+        now: Moment,
+        epoch: int,
+    ) -> Event[T]:
+        gap = Gap(reason=reason, since=since, until=until, missed=None, detail=detail, error=error)
+        return new_event(
+            stream=self.stream,
+            topic=self.topics[0] if len(self.topics) == 1 else "",
+            gap=gap,
+            received_at=now.utc,
+            received_ns=now.ns,
+            client=self.owner.name,
+            epoch=epoch,
+        )
+
+    @property
+    def has_gap_left(self) -> bool:
+        """Return whether a gap waits for room in a queue of the user's."""
+        return self.sink.unflushed > 0
+
+    def settle_debts(self) -> bool:
+        """Retry the gaps that the user's queue had no room for; return True when none are left."""
+        try:
+            flushed = self.sink.offer()
+        except BaseException:  # noqa: BLE001 - beyond repair: it was told by its error, its state and `on_status`
+            flushed = True
+            if self.is_closed:
+                self.sink.discard()
+        self._release_client()
+        return flushed
+
+    def remind(self, now: float, times: Timings) -> None:
+        """Warn when the callback runs for long, or nobody takes what waits; *now* is the monotonic time."""
+        self._slowness.warn_if_slow(now, times)
+
+    def health(self, clock: ExchangeClock | None, now: Moment) -> SubscriptionHealth:
+        """Return its part of the client's health. Any thread."""
+        last = self._last
+        offset = (clock.offset if clock is not None else None) or 0.0
+        return SubscriptionHealth(
+            stream=self.stream,
+            state=self._state,
+            delivered=self.sink.index,
+            queued=self.sink.size,
+            dropped=self.sink.dropped,
+            undecodable=self._undecodable,
+            handler_errors=self._handler_errors,
+            last_push_age=max(0.0, (now.ns - last[0]) * 1e-9) if last else None,
+            last_push_lag=(last[1] - last[2]).total_seconds() + offset if last and last[2] else None,
+        )
+
+    # --- only the callback's thread ---
+
+    def callback_raised(self, error: BaseException, event: Event[T]) -> None:
+        """Count *error*, which the callback raised at *event*, log it and hand it to the user."""
+        self._handler_errors += 1
+        level = self.owner.log.error if isinstance(error, Exception) else self.owner.log.critical
+        level("the callback of %s raised; the next event is delivered all the same", self.stream.value, exc_info=error)
+        self.owner.report_error(error, event, self)

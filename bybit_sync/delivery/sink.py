@@ -1,0 +1,49 @@
+"""The protocol that a buffer of ours and a queue of the user's both meet."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from bybit_sync.model.events import Event
+
+__all__ = ["EventSink"]
+
+
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class EventSink(Protocol[T_contra]):
+    """A place that the connection thread puts events to, in order and numbered."""
+
+    index: int
+    """The number of the event that was handed over last."""
+    dropped: int
+    """How many events found it full."""
+    overflowing: bool
+    """Whether events were dropped lately."""
+
+    def put(self, event: Event[T_contra]) -> None:
+        """Add *event*, or apply the overflow policy. Only the connection thread."""
+
+    def offer(self) -> bool:
+        """Retry pending gaps; return True when none are left. Only the connection thread."""
+
+    @property
+    def size(self) -> int:
+        """Return how many events wait in it. Any thread."""
+
+    @property
+    def unflushed(self) -> int:
+        """Return how many gaps wait for room in a queue of the user's. Any thread."""
+
+    def wait_empty(self, deadline: float) -> bool:
+        """Wait until no gap waits for room; return False when *deadline* passes first. Any thread."""
+
+    def end(self, last: Event[T_contra]) -> None:
+        """Accept nothing more but *last*. Only the connection thread."""
+
+    def close(self) -> None:
+        """Accept nothing more; what is buffered is still delivered. Any thread, signal handlers included."""
+
+    def discard(self) -> int:
+        """Drop what is buffered, and return how many events that were. Any thread."""

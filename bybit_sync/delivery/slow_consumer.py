@@ -1,0 +1,51 @@
+"""The warning about a consumer that does not take its events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bybit_sync.config.timings import Timings, due
+from bybit_sync.delivery.callback import Callback
+from bybit_sync.delivery.sink import EventSink
+from bybit_sync.logs import ClientLog
+from bybit_sync.model.events import Stream
+
+__all__ = ["SlowConsumerWarning"]
+
+
+class SlowConsumerWarning:
+    """A warning, repeated, while a callback runs for long or nobody takes what waits. Only the connection thread."""
+
+    def __init__(self, log: ClientLog, stream: Stream, sink: EventSink[Any], callback: Callback[Any] | None) -> None:
+        self._log = log
+        self._stream = stream
+        self._sink = sink
+        self._callback = callback
+        # How many warnings were written about the delay that began at `_warned_of`.
+        self._warnings = 0
+        self._warned_of: float | None = None
+        # How many events were taken at the last look, and since when it has been so many.
+        self._taken = 0
+        self._untouched: float | None = None
+
+    def warn_if_slow(self, now: float, times: Timings) -> None:
+        """Log a warning when one is due; *now* is the monotonic time in seconds."""
+        if self._callback is not None:
+            text, since = "the callback of %s has been running for %.0f s", self._callback.busy_since
+        else:
+            text, since = "nobody has taken an event of %s for %.0f s", self._unread_since(now)
+        schedule = times.callback_reminders if self._callback is not None else times.reader_reminders
+        if since != self._warned_of:
+            self._warned_of, self._warnings = since, 0
+        if since is not None and now - since >= due(self._warnings, schedule):
+            self._warnings += 1
+            self._log.warning(text, self._stream.value, now - since)
+
+    def _unread_since(self, now: float) -> float | None:
+        """Return since when something waits and nothing is taken, as far as could be seen."""
+        taken = self._sink.index
+        if taken != self._taken or not self._sink.size:
+            self._taken, self._untouched = taken, None
+        elif self._untouched is None:
+            self._untouched = now
+        return self._untouched

@@ -1,0 +1,68 @@
+"""The time over which a subscription is known to have missed nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from attrs import evolve
+
+from bybit_sync.clock import Coverage, ExchangeClock, Moment
+from bybit_sync.delivery.gaps import with_gap
+from bybit_sync.model.events import Event, Gap
+
+__all__ = ["CompleteWindow"]
+
+
+class CompleteWindow:
+    """The exchange's time from when a stream was asked for to what was read last. Only the connection thread.
+
+    Times of the exchange are computed as late as possible, as each pong makes its clock more exact.
+    """
+
+    def __init__(self) -> None:
+        # When the stream was last asked for.
+        self._asked: Moment | None = None
+        # What has been read since. None while nothing can be missing: a confirmation then needs no gap.
+        self._coverage: Coverage | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Return whether something may be missing: the stream was confirmed before, or pushes were not delivered."""
+        return self._coverage is not None
+
+    def begin(self, asked: Moment, coverage: Coverage) -> None:
+        """Begin anew at *asked*; from here on *coverage* tells what was read."""
+        self._asked, self._coverage = asked, coverage
+
+    def uncover(self, asked: Moment, clock: ExchangeClock, *, is_live: bool) -> None:
+        """Count nothing as read that was pushed since *asked*, when the stream was asked for.
+
+        One that was never confirmed begins there. One that is neither new nor LIVE misses more already.
+        """
+        if self._coverage is None:
+            self._asked = asked
+        if self._coverage is None or is_live:
+            self._coverage = Coverage(clock)
+
+    def freeze(self) -> None:
+        """Count nothing as read that is read from now on."""
+        # A copy: the connection goes on changing its own.
+        if self._coverage is not None:
+            self._coverage = evolve(self._coverage)
+
+    def began(self) -> datetime | None:
+        """Return the exchange's time when the stream was last asked for, as known by now; None before a confirmation."""
+        return self._coverage.clock.earliest(self._asked) if self._coverage and self._asked else None
+
+    def complete_until(self) -> datetime | None:
+        """Return the exchange's time up to which nothing is missing, as known by now; None before a confirmation."""
+        began, read = self.began(), self._coverage.complete_until() if self._coverage else None
+        return max(began, read) if began is not None and read is not None else began
+
+    def clip(self, event: Event[Any], gap: Gap) -> Event[Any]:
+        """Return *event* with *gap* saying nothing about a time before the window began."""
+        began = self.began()
+        if began is None or gap.since >= began:
+            return event
+        return with_gap(event, evolve(gap, since=min(began, gap.until)), raw=event.raw)
