@@ -40,6 +40,7 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("client",),
     ("engine", "recovery"),
     ("recording", "rest", "subscription"),
+    ("delivery.dispatcher",),  # it joins sessions to subscriptions, for the live connection and for the replay
     ("session", "delivery", "network"),
     ("decoding", "signing", "status", "config"),
     ("model",),

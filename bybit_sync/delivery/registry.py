@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
+
+from attrs import frozen
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.model.events import Event, Stream, with_index
 from bybit_sync.status import SubscriptionState
 
-__all__ = ["Roster"]
+__all__ = ["Ended", "Roster"]
 
 Receivers = tuple[Receiver[Any], ...]
+
+
+@frozen
+class Ended:
+    """The end of a subscription by an error."""
+
+    receiver: Receiver[Any]
+    error: BaseException
+    in_band: bool
+    """Whether its consumer is told by an event; otherwise the `subscribe_*` that waits for it raises, or it was closed."""
 
 
 class Roster:
     """The open subscriptions of a client by stream. Changed by the connection thread only; may be read from any."""
 
-    def __init__(self, clock: ExchangeClock, ended: Callable[[Receiver[Any], BaseException, bool], None]) -> None:
+    def __init__(self, clock: ExchangeClock) -> None:
         self.clock = clock
         """The exchange's."""
-        self._ended = ended
         # Tuples, replaced as a whole: another thread that reads one never sees half a change.
         self._streams: dict[Stream, Receivers] = dict.fromkeys(Stream, ())
         # Closed and ended ones whose queue had no room for their last gap.
@@ -73,28 +84,35 @@ class Roster:
     def _replace(self, stream: Stream, subscriptions: Receivers) -> None:
         self._streams[stream] = subscriptions
 
-    def deliver(self, event: Event[Any], now: Moment) -> None:
-        """Pass *event* to all that receive its stream."""
-        subscriptions = self._streams[event.stream]
+    def deliver(self, event: Event[Any], now: Moment) -> list[Ended]:
+        """Pass *event* to all that receive its stream, and return those that ended because their sink raised."""
+        subscriptions, ended = self._streams[event.stream], []
         for subscription in subscriptions:
             # Each is to number one of its own; the last one gets the event itself, when nobody copies from it any more.
             own = event if subscription is subscriptions[-1] else with_index(event, 0)
             try:
                 subscription.deliver(own)
             except BaseException as error:  # noqa: BLE001 - a queue may raise anything, and costs itself only
-                self.end(subscription, error, now, event.epoch)
+                ended.append(self.end(subscription, error, now, event.epoch))
+        return ended
 
-    def confirm(self, stream: Stream, coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> None:
-        """Tell all that receive *stream* that it is subscribed."""
-        for subscription in self._streams[stream]:
-            self.confirm_one(subscription, coverage, asked, now, epoch)
+    def confirm(self, stream: Stream, coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> list[Ended]:
+        """Tell all that receive *stream* that it is subscribed, and return those that ended because their sink raised."""
+        return [
+            ended
+            for subscription in self._streams[stream]
+            for ended in self.confirm_one(subscription, coverage, asked, now, epoch)
+        ]
 
-    def confirm_one(self, subscription: Receiver[Any], coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> None:
-        """Tell *subscription* that its stream is subscribed."""
+    def confirm_one(
+        self, subscription: Receiver[Any], coverage: Coverage, asked: Moment, now: Moment, epoch: int
+    ) -> list[Ended]:
+        """Tell *subscription* that its stream is subscribed, and return its end if its sink raised."""
         try:
             subscription.confirm(coverage, asked, now, epoch)
         except BaseException as error:  # noqa: BLE001 - as in `deliver`
-            self.end(subscription, error, now, epoch)
+            return [self.end(subscription, error, now, epoch)]
+        return []
 
     def debtors(self) -> tuple[Receiver[Any], ...]:
         """Return those that are closed or have ended, and whose queue had no room for their last gap."""
@@ -112,13 +130,17 @@ class Roster:
         for subscription in self:
             subscription.lose(error)
 
-    def end(self, subscription: Receiver[Any], error: BaseException, now: Moment, epoch: int) -> None:
-        """End *subscription* with *error*."""
+    def end(self, subscription: Receiver[Any], error: BaseException, now: Moment, epoch: int) -> Ended:
+        """End *subscription* with *error*, and return its end."""
         self.remove(subscription)
-        told = subscription.end(error, self.clock, now, epoch)
-        if told:
+        in_band = subscription.end(error, self.clock, now, epoch)
+        if in_band:
             self._settle_later(subscription)
-        self._ended(subscription, error, told)
+        return Ended(subscription, error, in_band)
+
+    def end_stream(self, stream: Stream, error: BaseException, now: Moment, epoch: int) -> list[Ended]:
+        """End all that receive *stream* with *error*, and return their ends."""
+        return [self.end(subscription, error, now, epoch) for subscription in self._streams[stream]]
 
     def settle_debts(self) -> bool:
         """Offer full queues what they are owed; say whether nothing is owed any more."""

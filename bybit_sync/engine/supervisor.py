@@ -20,8 +20,9 @@ from typing import Any, Final
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.arguments import check_ran
 from bybit_sync.delivery.callback import CallbackThread
+from bybit_sync.delivery.dispatcher import Dispatcher
 from bybit_sync.delivery.receiver import Receiver
-from bybit_sync.delivery.registry import Roster
+from bybit_sync.delivery.registry import Ended, Roster
 from bybit_sync.engine.login_signer import Clerk
 from bybit_sync.engine.notifier import Notifier, StatusChange
 from bybit_sync.engine.outage_log import Outage
@@ -42,7 +43,7 @@ from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
 from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.network.wire import reason_of, strip_traceback
-from bybit_sync.session.events import AllConfirmed, LoggedIn, SessionEvent, StreamConfirmed, StreamRejected
+from bybit_sync.session.events import LoggedIn, SessionEvent, StreamConfirmed, StreamRejected
 from bybit_sync.session.session import Session
 from bybit_sync.status import Health, State
 from bybit_sync.subscription import Subscription
@@ -107,7 +108,8 @@ class Connection:
         self._notifier = Notifier(settings.on_status, self._start_helper, log) if settings.on_status else None
         # From here on: only the connection thread; others may look.
         self._clock = ExchangeClock()
-        self.roster: Roster = Roster(self._clock, self._subscription_ended)
+        self.roster: Roster = Roster(self._clock)
+        self._dispatcher = Dispatcher(self.roster, self)
         self._clerk = Clerk(settings.credentials, name=settings.name, patient=settings.patient_signer)
         self._patience = Patience(settings.backoff, settings.timings)
         self._session: Session | None = None
@@ -529,8 +531,7 @@ class Connection:
             now = transport.read_at
             if recorder is not None:
                 recorder.received(frame, now)
-            for news in session.receive(frame, now):
-                self._pass_on(news, session, now)
+            self._dispatcher.dispatch(session.receive(frame, now), session, now)
         session.data_received(transport.last_data_ns)
 
     def _next_due(self, session: Session, transport: Transport) -> float:
@@ -553,32 +554,28 @@ class Connection:
         if slept > self._times.asleep:
             self.log.info("this machine was suspended for %.0f s: asking whether the connection still lives", slept)
             session.probe_now(now)
-        for news in session.tick(now):
-            self._pass_on(news, session, now)
+        self._dispatcher.dispatch(session.tick(now), session, now)
         for subscription in self.roster:
             subscription.remind(now.seconds, self._times)
 
     # --- what the session says ---
 
-    def _pass_on(self, news: SessionEvent, session: Session, now: Moment) -> None:
-        if isinstance(news, Event):
-            self.roster.deliver(news, now)
-        elif isinstance(news, StreamConfirmed):
-            # Who is woken by it finds the client LIVE.
-            self._check_live(session, now)
-            self._ever_confirmed = True
-            self.situation.hope()
-            self._kept = self._kept or self.roster.is_given(news.stream)
-            self.roster.confirm(news.stream, session.coverage, news.asked, now, session.epoch)
-        elif isinstance(news, LoggedIn):
+    def before(self, event: SessionEvent, session: Session, now: Moment) -> None:
+        """Take note of *event*, which brings no data, before any subscription is told of it."""
+        if isinstance(event, LoggedIn):
             self._epoch = session.epoch
             self._connected_at = now.utc
             self.obstacle = None
             self._patience.accepted()
-        elif isinstance(news, AllConfirmed):
-            self._check_live(session, now)
+        elif isinstance(event, StreamRejected):
+            self.explain(event.error)
         else:
-            self._rejected(news, now)
+            # Set before subscribers are woken: they must find the client LIVE.
+            self._check_live(session, now)
+        if isinstance(event, StreamConfirmed):
+            self._ever_confirmed = True
+            self.situation.hope()
+            self._kept = self._kept or self.roster.is_given(event.stream)
 
     def _check_live(self, session: Session, now: Moment) -> None:
         # With the only subscription refused there is nothing to be LIVE for.
@@ -594,32 +591,14 @@ class Connection:
             self._was_live, downtime = True, None
         self._change(State.LIVE, downtime=downtime)
 
-    def _rejected(self, news: StreamRejected, now: Moment) -> None:
-        self.explain(news.error)
-        self.roster.uncover(news.stream, news.uncovered)
-        for subscription in tuple(self.roster):
-            if subscription.stream is news.stream:
-                self._end(subscription, news.error, now)
-
-    # --- the ends of subscriptions ---
-
-    def _end(self, subscription: Receiver[Any], error: BaseException, now: Moment) -> None:
-        self.roster.end(subscription, error, now, self._epoch)
-
-    def _subscription_ended(self, subscription: Receiver[Any], error: BaseException, told: bool) -> None:  # noqa: FBT001
-        if not self.roster.has(subscription.stream) and self._session is not None:
-            self._unwant(self._session, subscription)
+    def ended(self, ended: Ended) -> None:
+        """Tell that a subscription ended by itself."""
         # The failure of the client is told once, as its own; what is not told in band is raised where it is waited for.
-        if told and self.situation.state is not State.FAILED:
+        if ended.in_band and self.situation.state is not State.FAILED:
             if not self.roster.is_established():
-                self.situation.tell(error)
-            self.log.error("the subscription to %s has ended: %s", subscription.stream.value, error)
-            self._tell(self.situation.state, self.situation.state, error=error, subscription=subscription.handle)
-
-    def _unwant(self, session: Session, subscription: Receiver[Any]) -> None:
-        now = Moment.now()
-        for news in session.unsubscribe(subscription.stream):
-            self._pass_on(news, session, now)
+                self.situation.tell(ended.error)
+            self.log.error("the subscription to %s has ended: %s", ended.receiver.stream.value, ended.error)
+            self._tell(self.situation.state, self.situation.state, error=ended.error, subscription=ended.receiver.handle)
 
     # --- commands ---
 
@@ -640,14 +619,14 @@ class Connection:
         if session.is_confirmed(subscription.stream):
             self._kept = self._kept or not subscription.awaited
             self.situation.hope()
-            self.roster.confirm_one(subscription, session.coverage, now, now, session.epoch)
+            self._dispatcher.confirm(subscription, session, now)
         else:
             session.subscribe(subscription.stream, now)
 
     def _release(self, subscription: Receiver[Any]) -> None:
         self.roster.release(subscription)
-        if not self.roster.has(subscription.stream) and self._session is not None:
-            self._unwant(self._session, subscription)
+        if self._session is not None:
+            self._dispatcher.unsubscribe_unused(subscription.stream, self._session, Moment.now())
 
     def _drop(self) -> None:
         self._drop_wanted = True
@@ -723,7 +702,7 @@ class Connection:
         now = Moment.now()
         for subscription in tuple(self.roster):
             try:
-                self._end(subscription, error, now)
+                self.ended(self.roster.end(subscription, error, now, self._epoch))
             except BaseException as bug:
                 self.log.critical("%s could not be told its end", subscription.stream.value, exc_info=bug)
                 subscription.error = error

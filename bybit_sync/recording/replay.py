@@ -13,9 +13,10 @@ from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.arguments import positive, refuse
 from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.buffer import Overflow
+from bybit_sync.delivery.dispatcher import Dispatcher
 from bybit_sync.delivery.queue_sink import EventQueue, Outlet
 from bybit_sync.delivery.receiver import Receiver
-from bybit_sync.delivery.registry import Roster
+from bybit_sync.delivery.registry import Ended, Roster
 from bybit_sync.errors import BybitSyncError, ConnectionLost
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.enums import Category
@@ -23,7 +24,7 @@ from bybit_sync.model.events import AnyEvent, Event, Stream
 from bybit_sync.recording.format import Direction, Line, Source, read_recording
 from bybit_sync.session.config import SessionConfig
 from bybit_sync.session.dialects import DIALECTS, Channel
-from bybit_sync.session.events import LoggedIn, SessionEvent, StreamConfirmed, StreamRejected
+from bybit_sync.session.events import LoggedIn, SessionEvent
 from bybit_sync.session.login import Login
 from bybit_sync.session.messages import Request
 from bybit_sync.session.requests import PendingRequests
@@ -128,7 +129,8 @@ class _Playback:
         self.name = "replay"
         self.log = ClientLog(self.name)
         self._environment = "the exchange"
-        self._roster = Roster(ExchangeClock(), lambda _subscription, _error, _told: None)
+        self._roster = Roster(ExchangeClock())
+        self._dispatcher = Dispatcher(self._roster, self)
         self._session: _Session | None = None
         self._last: Moment | None = None
         self._epoch = 0
@@ -152,7 +154,8 @@ class _Playback:
             self._assume_subscribed(line, session)
         # What it raises ended the session; the line that comes next tells so.
         with contextlib.suppress(BybitSyncError):
-            self._pass_on(session.receive(line.frame.encode(errors="surrogateescape"), line.moment), session, line.moment)
+            news = session.receive(line.frame.encode(errors="surrogateescape"), line.moment)
+            self._dispatcher.dispatch(news, session, line.moment)
 
     def _sent(self, line: Line) -> None:
         request, args = _read_request(line.frame)
@@ -179,18 +182,13 @@ class _Playback:
                 self._roster.uncover(stream, asked)
             self._lose(list(self._roster), reason)
 
-    def _pass_on(self, news: Sequence[SessionEvent], session: _Session, now: Moment) -> None:
-        for item in news:
-            if isinstance(item, Event):
-                self._roster.deliver(item, now)
-            elif isinstance(item, StreamConfirmed):
-                self._roster.confirm(item.stream, session.coverage, item.asked, now, session.epoch)
-            elif isinstance(item, LoggedIn):
-                self._epoch = session.epoch
-            elif isinstance(item, StreamRejected):
-                self._roster.uncover(item.stream, item.uncovered)
-                for subscription in self._of(item.stream):
-                    self._roster.end(subscription, item.error, now, self._epoch)
+    def before(self, event: SessionEvent, session: Session, now: Moment) -> None:  # noqa: ARG002
+        """Count the logins."""
+        if isinstance(event, LoggedIn):
+            self._epoch = session.epoch
+
+    def ended(self, ended: Ended) -> None:
+        """Tell nobody: its event does."""
 
     # --- logins ---
 
@@ -206,7 +204,7 @@ class _Playback:
         session = self._session = self._open(now)
         session.is_assumed = True
         session.recall(Request("auth", req_id=""))
-        self._pass_on(session.receive(_LOGGED_IN, now), session, now)
+        self._dispatcher.dispatch(session.receive(_LOGGED_IN, now), session, now)
         return session
 
     def _open(self, now: Moment) -> _Session:

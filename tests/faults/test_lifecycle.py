@@ -458,9 +458,9 @@ def test_a_first_start_without_a_descriptor_raises_our_error(play: Play) -> None
 
 PLACES: dict[Any, str] = {
     Connection: "_has_reason _obey _attempt _turn _limited_turnstile _open _stop_without_reason _converse _send "
-    "_listen _next_due _check_time _pass_on _became_live _redact _recover _end_of_live _back_off _rest",
+    "_listen _next_due _check_time before _became_live _redact _recover _end_of_live _back_off _rest",
     ExchangeClock: "learn",
-    Session: "__init__ requests next_deadline heard receive sent tick ending",
+    Session: "__init__ requests next_deadline data_received receive sent tick ending",
     Transport: "wait receive send close",
     Roster: "wanted deliver confirm lose settle_debts",
     Receiver: "lose remind",
@@ -573,7 +573,7 @@ def test_a_bug_of_ours_is_told_everywhere(play: Play, monkeypatch: pytest.Monkey
 
 @row(140, kills="a bug before the first confirmation is left to the timeout")
 @pytest.mark.parametrize(
-    "place", ["_has_reason", "_limited_turnstile", "_admit", "_open", "_converse", "_send", "_listen", "_pass_on", "_change"]
+    "place", ["_has_reason", "_limited_turnstile", "_admit", "_open", "_converse", "_send", "_listen", "before", "_change"]
 )
 def test_a_bug_at_the_first_connection_is_raised_by_the_call_that_waits(
     play: Play, monkeypatch: pytest.MonkeyPatch, place: str

@@ -95,8 +95,8 @@ MUTANTS: Final = (
     Mutant(
         "resubscribe to what was closed",
         "engine/supervisor.py",
-        "self.roster.release(subscription)\n        if not self.roster.has(",
-        "if not self.roster.has(",
+        "self.roster.release(subscription)\n        if self._session",
+        "if self._session",
         "tests/client/test_reconnecting.py tests/client/test_closing.py",
     ),
     Mutant(
@@ -468,9 +468,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "number on in a replay where a subscription ended",
-        "recording/replay.py",
-        "                    self._roster.end(subscription, item.error, now, self._epoch)\n",
-        "                    subscription.lose(item.error)\n",
+        "delivery/dispatcher.py",
+        "return self._registry.end_stream(event.stream, event.error, now, session.epoch)",
+        "self._registry.lose(event.error)",
         "tests/faults/test_windows.py -k 'replay'",
     ),
     Mutant(

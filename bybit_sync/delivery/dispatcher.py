@@ -1,0 +1,74 @@
+"""The way from a session to the subscriptions, the same for a live connection and for a replay."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from bybit_sync.clock import Moment
+from bybit_sync.delivery.receiver import Receiver
+from bybit_sync.delivery.registry import Ended, Roster
+from bybit_sync.model.events import Event, Stream
+from bybit_sync.session.events import SessionEvent, StreamConfirmed, StreamRejected
+from bybit_sync.session.session import Session
+
+__all__ = ["Dispatcher", "Observer"]
+
+
+class Observer(Protocol):
+    """The owner of a dispatcher: it keeps its own state by what passes."""
+
+    def before(self, event: SessionEvent, session: Session, now: Moment) -> None:
+        """Take note of *event*, which brings no data, before any subscription is told of it."""
+
+    def ended(self, ended: Ended) -> None:
+        """Take note that a subscription ended with an error."""
+
+
+class Dispatcher:
+    """Passes a session's events to the subscriptions of a registry, and what ends there back to the session.
+
+    Only the connection thread.
+    """
+
+    def __init__(self, registry: Roster, observer: Observer) -> None:
+        self._registry = registry
+        self._observer = observer
+
+    def dispatch(self, events: Iterable[SessionEvent], session: Session, now: Moment) -> None:
+        """Pass *events* of *session* on, and everything that follows from them."""
+        waiting = deque(events)
+        while waiting:
+            for ended in self._handle(waiting.popleft(), session, now):
+                waiting.extend(self._after(ended, session))
+
+    def confirm(self, receiver: Receiver[Any], session: Session, now: Moment) -> None:
+        """Tell *receiver*, a new one, that *session* has confirmed its stream before."""
+        for ended in self._registry.confirm_one(receiver, session.coverage, now, now, session.epoch):
+            self.dispatch(self._after(ended, session), session, now)
+
+    def unsubscribe_unused(self, stream: Stream, session: Session, now: Moment) -> None:
+        """Unsubscribe *session* from *stream* when no subscription receives it any more."""
+        self.dispatch(self._unsubscribed(stream, session), session, now)
+
+    def _handle(self, event: SessionEvent, session: Session, now: Moment) -> Sequence[Ended]:
+        """Pass *event* to those that it concerns, and return which of them ended by it."""
+        if isinstance(event, Event):
+            return self._registry.deliver(event, now)
+        self._observer.before(event, session, now)
+        if isinstance(event, StreamConfirmed):
+            return self._registry.confirm(event.stream, session.coverage, event.asked, now, session.epoch)
+        if isinstance(event, StreamRejected):
+            self._registry.uncover(event.stream, event.uncovered)
+            return self._registry.end_stream(event.stream, event.error, now, session.epoch)
+        return ()
+
+    def _after(self, ended: Ended, session: Session) -> Sequence[SessionEvent]:
+        """Return what follows from *ended* in *session*."""
+        events = self._unsubscribed(ended.receiver.stream, session)
+        self._observer.ended(ended)
+        return events
+
+    def _unsubscribed(self, stream: Stream, session: Session) -> Sequence[SessionEvent]:
+        return () if self._registry.has(stream) else session.unsubscribe(stream)
