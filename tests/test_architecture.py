@@ -62,7 +62,7 @@ TO_MEND: Final[frozenset[str]] = frozenset(
 
 # Which modules may import what is not in the standard library. `attrs` may be imported everywhere.
 DOORS: Final[Mapping[str, frozenset[str]]] = {
-    "websocket": frozenset({"network.websocket"}),
+    "websocket": frozenset({"network.link"}),
     "cattrs": frozenset({"decoding.reader"}),
     "msgspec": frozenset({"decoding.parsing"}),
     "python_socks": frozenset({"network.proxy"}),

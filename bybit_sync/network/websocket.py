@@ -1,8 +1,7 @@
-"""A websocket read without waiting and woken from another thread; the only file that knows websocket-client."""
+"""A websocket that is read without waiting and that a bell interrupts."""
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import math
 import ssl
@@ -12,25 +11,14 @@ from typing import Any
 
 from bybit_sync.clock import Moment
 from bybit_sync.config.environments import Environment
-from bybit_sync.errors import ConnectionLost, HandshakeRejected, ProtocolError, describe
+from bybit_sync.errors import ConnectionLost, ProtocolError, describe
 from bybit_sync.network.dialing import dial
+from bybit_sync.network.link import CLOSE, CONTINUATION, PING, PONG, TEXT, Link, framed
 from bybit_sync.network.proxy import Proxy
-from bybit_sync.network.wire import Deadline, Head, Wire, strip_traceback
+from bybit_sync.network.wire import Deadline, Wire, strip_traceback
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import printable
 from bybit_sync.threads.waker import Bell
-
-try:
-    import websocket
-    from websocket import ABNF
-except Exception as _error:
-    # A file of the user's may do anything when it is imported, and another package has the same name.
-    _found = getattr(importlib.util.find_spec("websocket"), "origin", None)
-    _what = f"{_found} is imported instead" if _found else "it is not installed"
-    raise ImportError(
-        f"bybit_sync needs the package websocket-client, and {_what}: rename that file if it is yours, else "
-        "pip uninstall websocket; pip install --force-reinstall websocket-client"
-    ) from _error
 
 __all__ = ["Transport", "open_websocket"]
 
@@ -49,9 +37,6 @@ _SIZE_IN_TWO_BYTES = 126
 _HEAD_OF_TWO = 4
 
 _NORMAL, _PROTOCOL, _NOT_UTF8, _TOO_BIG = 1000, 1002, 1007, 1009  # close codes (section 7.4)
-
-# websocket-client keeps one cookie jar per process, by host name. Under a name that no cookie can be for, it stays out of use.
-_NOWHERE = "ws://bybit-sync.invalid"
 
 _log = get_logger(__name__)
 
@@ -89,130 +74,19 @@ def open_websocket(
         log=log,
     )
     try:
-        link = _Link(wire)
-        _upgrade(link, environment, path)
+        link = Link(wire)
+        link.upgrade(environment, path)
         return Transport(wire, link, max_message_bytes=max_message_bytes, write_seconds=write_seconds, on_bell=on_bell)
     except BaseException:
         wire.release()
         raise
 
 
-class _Link:
-    """The socket that websocket-client is given: it writes to the wire, and reads only what lies here already."""
-
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
-        # Typed as what it may be: the library's types come and go between its minors.
-        self.client: Any = websocket.WebSocket(skip_utf8_validation=True, fire_cont_frame=True, enable_multithread=False)
-        self.head: Head | None = None
-        self.failure: BaseException | None = None
-        self._ready = b""
-        self._at = 0
-
-    def read_frame(self, frame: bytes) -> Any:
-        """Return what websocket-client makes of *frame*, a whole one."""
-        self._ready, self._at = frame, 0
-        return self.client.recv_frame()
-
-    def recv(self, size: int) -> bytes:
-        """Return the next *size* bytes; first of all those of the answer to the upgrade."""
-        if self.head is None:
-            self._ready = self._answer()
-        data = self._ready[self._at : self._at + size]
-        self._at += size
-        return data
-
-    def send(self, data: bytes) -> int:
-        """Write all of *data*."""
-        self.failure = self.wire.write(data)
-        if self.failure is not None:
-            raise self.failure
-        return len(data)
-
-    def gettimeout(self) -> None:
-        """Return None: nothing here waits."""
-
-    def close(self) -> None:
-        """Leave the wire to its owner."""
-
-    def _answer(self) -> bytes:
-        try:
-            self.head = head = self.wire.read_head()
-            return _checked(self.wire, head)
-        except BaseException as error:
-            self.failure = error
-            raise
-
-
-# -- the upgrade
-
-
-def _upgrade(link: _Link, environment: Environment, path: str) -> None:
-    wire = link.wire
-    wire.deadline.phase = "upgrading to a WebSocket"
-    try:
-        link.client.connect(_NOWHERE + path, socket=link, host=environment.authority, suppress_origin=True, redirect_limit=0)
-    except BaseException as error:  # noqa: BLE001 of whatever type: junk from a server takes strange ways through a library
-        raise link.failure or wire.deadline.failed(f"the answer opens no WebSocket: {printable(describe(error))}") from None
-
-
-def _checked(wire: Wire, head: Head) -> bytes:
-    """Return of *head* what websocket-client is to check, and no cookie among it; raises for what it would let pass."""
-    if head.status != 101:  # noqa: PLR2004
-        raise _rejected(wire, head)
-    for name in ("sec-websocket-extensions", "sec-websocket-protocol"):
-        if name in head.headers:
-            raise wire.deadline.failed(f"the server chose {printable(head.headers[name], 80)!r}, which was not offered")
-    lines = [f"{name}: {head.headers.get(name, '')}" for name in ("upgrade", "connection", "sec-websocket-accept")]
-    return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode()
-
-
-def _rejected(wire: Wire, head: Head) -> HandshakeRejected:
-    body = printable(head.rest or wire.read() or b"")  # what came with the head; nothing is worth waiting for
-    text = f"{wire.deadline.peer} answered {head.status} {head.phrase} instead of opening a WebSocket. {_remedy(head.status)}"
-    return HandshakeRejected(
-        f"{text}. It said: {body}" if body else text,
-        status=head.status,
-        retry_after=_retry_after(head.headers.get("retry-after", "")),
-    )
-
-
-_REMEDIES = {
-    401: "Check `environment`: no login is sent before the WebSocket is open",
-    403: "Bybit bans an address for minutes after too many connections, and refuses some regions: wait, or use the right site",
-    404: "Check `environment` and `dialect`: nothing is served at this path",
-    429: "Too many connections from this address: wait",
-    451: "The site is not offered in this region: use `environment` for the right one",
-}
-
-
-def _remedy(status: int) -> str:
-    if 300 <= status < 400:  # noqa: PLR2004
-        return "Redirects are not followed; check `environment`"
-    ours = "The server does not take our request: check `environment` and `proxy`"
-    return _REMEDIES.get(status, ours if 400 <= status < 500 else "The fault is the server's, and usually passes")  # noqa: PLR2004
-
-
-def _retry_after(text: str) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for, None when it cannot be read."""
-    if text.isdecimal() and text.isascii():
-        return float(text)
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 slow to import, seldom needed
-
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-
-
-# -- the conversation
-
-
 class Transport:
     """An open websocket that belongs to one thread."""
 
     def __init__(
-        self, wire: Wire, link: _Link, *, max_message_bytes: int, write_seconds: float, on_bell: Callable[[], None]
+        self, wire: Wire, link: Link, *, max_message_bytes: int, write_seconds: float, on_bell: Callable[[], None]
     ) -> None:
         self.last_data_ns: int = time.monotonic_ns()
         """`time.monotonic_ns` at the last byte of a data frame, at first of the opening; control frames do not count."""
@@ -380,9 +254,9 @@ class Transport:
     def _control(self, frame: Any) -> None:
         if not frame.fin or len(frame.data) > _LONGEST_CONTROL:
             raise self._refusal(_PROTOCOL, "a control frame was fragmented or too long")
-        if frame.opcode == ABNF.OPCODE_PING:
-            self._write(_framed(ABNF.OPCODE_PONG, frame.data))
-        elif frame.opcode == ABNF.OPCODE_CLOSE:
+        if frame.opcode == PING:
+            self._write(framed(PONG, frame.data))
+        elif frame.opcode == CLOSE:
             raise self._closed_by(frame.data)
 
     def _closed_by(self, data: bytes) -> ConnectionLost:
@@ -396,7 +270,7 @@ class Transport:
         return self._over
 
     def _assemble(self, frame: Any) -> bytes | None:
-        if (frame.opcode == ABNF.OPCODE_CONT) != bool(self._fragments):
+        if (frame.opcode == CONTINUATION) != bool(self._fragments):
             raise self._refusal(_PROTOCOL, "a fragment is out of order")
         self.last_data_ns = self.read_at.ns
         self._opcode = frame.opcode or self._opcode
@@ -409,7 +283,7 @@ class Transport:
     def _joined(self) -> bytes:
         message = b"".join(self._fragments)
         self._fragments, self._fragment_bytes = [], 0
-        return self._utf8(message) if self._opcode == ABNF.OPCODE_TEXT else message
+        return self._utf8(message) if self._opcode == TEXT else message
 
     def _refusal(self, code: int, why: str) -> ProtocolError:
         self._say_goodbye(code)
@@ -425,7 +299,7 @@ class Transport:
         be sent afterwards, as half a frame may be out; what the peer had sent is still to be had from `receive`.
         """
         # It may be a login: from here on only its masked frame is held, whoever looks at our locals.
-        frame = _framed(ABNF.OPCODE_TEXT, text)
+        frame = framed(TEXT, text)
         del text
         failure = self._write(frame)
         if failure is not None:
@@ -462,11 +336,5 @@ class Transport:
 
     def _say_goodbye(self, code: int) -> None:
         if not self._said_goodbye and self._broken is None:
-            self._wire.write_now(_framed(ABNF.OPCODE_CLOSE, code.to_bytes(2, "big")))
+            self._wire.write_now(framed(CLOSE, code.to_bytes(2, "big")))
         self._said_goodbye = True
-
-
-def _framed(opcode: int, payload: str | bytes) -> bytes:
-    """Return *payload* as a frame to be written; not by `WebSocket.send`, which prints it when somebody traces."""
-    frame: bytes = ABNF.create_frame(payload, opcode).format()
-    return frame

@@ -28,6 +28,7 @@ from bybit_sync.engine.outage_log import Outage
 from bybit_sync.engine.retrying import Patience
 from bybit_sync.engine.state import Situation
 from bybit_sync.engine.supervisor import Connection
+from bybit_sync.network.link import Link
 from bybit_sync.network.websocket import Transport
 from bybit_sync.session.session import Session
 from bybit_sync.threads.waker import Bell
@@ -469,7 +470,8 @@ PLACES: dict[Any, str] = {
     Situation: "change",
     Clerk: "write",
     Bell: "silence",
-    bybit_sync.network.websocket: "dial _upgrade",
+    Link: "upgrade",
+    bybit_sync.network.websocket: "dial",
 }
 """Where a bug of ours may strike: methods, and functions, that the connection thread comes through."""
 

@@ -19,7 +19,8 @@ from bybit_sync.decoding.parsing import PARSERS, Unreadable, parse
 from bybit_sync.decoding.reader import Reader
 from bybit_sync.errors import AuthenticationError, ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
 from bybit_sync.model.events import Event, Stream
-from bybit_sync.network.websocket import Transport, _Link, _upgrade
+from bybit_sync.network.link import Link
+from bybit_sync.network.websocket import Transport
 from bybit_sync.session.dialects import RENAMES, V3, V5
 from bybit_sync.session.messages import Request, classify, write
 from bybit_sync.signing.credentials import Credentials
@@ -229,7 +230,7 @@ class _Answering(Tape):
 def _upgraded(data: bytes, size: int) -> ConnectionFailed | None:
     wire = _Answering(data, size)
     try:
-        _upgrade(_Link(wire), PLACE, "/v5/private")
+        Link(wire).upgrade(PLACE, "/v5/private")
     except ConnectionFailed as error:
         return error
     return None
@@ -261,7 +262,7 @@ def frames(data: bytes) -> None:
 def _received(data: bytes, size: int) -> tuple[list[bytes], str, list[tuple[int, bytes]]]:
     """Return the messages in *data*, cut in pieces of *size*, how it ends, and what we wrote."""
     wire = Tape(cut(data, size))
-    transport = Transport(wire, _Link(wire), max_message_bytes=LARGEST, write_seconds=5, on_bell=lambda: None)
+    transport = Transport(wire, Link(wire), max_message_bytes=LARGEST, write_seconds=5, on_bell=lambda: None)
     messages: list[bytes] = []
     try:
         for _ in range(2 * len(data) + 2):

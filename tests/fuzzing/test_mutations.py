@@ -22,7 +22,8 @@ import pytest
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import BybitSyncError, ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
 from bybit_sync.model.events import Stream
-from bybit_sync.network.websocket import Transport, _Link, _upgrade
+from bybit_sync.network.link import Link
+from bybit_sync.network.websocket import Transport
 from bybit_sync.session.dialects import V3, V5, Dialect
 from tests.faults.conftest import wants
 from tests.faults.rows import COUNT
@@ -173,7 +174,7 @@ def test_a_websocket_takes_every_byte(count: int, request: pytest.FixtureRequest
     def trial(rand: Rand) -> None:
         data = rand.randbytes(rand.randrange(200)) if rand.random() < 0.2 else mutated(rand, frames(rand))
         with line() as (wire, theirs):
-            transport = Transport(wire, _Link(wire), max_message_bytes=LARGEST, write_seconds=5, on_bell=lambda: None)
+            transport = Transport(wire, Link(wire), max_message_bytes=LARGEST, write_seconds=5, on_bell=lambda: None)
             theirs.sendall(data[: rand.randrange(len(data) + 1)] if rand.random() < 0.1 else data)
             theirs.shutdown(socket.SHUT_WR)
             with pytest.raises((ConnectionLost, ProtocolError)):
@@ -214,7 +215,7 @@ def test_an_upgrade_takes_every_answer(count: int, request: pytest.FixtureReques
 
     def trial(rand: Rand) -> None:
         with line() as (wire, theirs):
-            link = _Link(wire)
+            link = Link(wire)
             real, asked = wire.write, []
 
             # The answer depends on the request; it lies ready before it is waited for.
@@ -226,7 +227,7 @@ def test_an_upgrade_takes_every_answer(count: int, request: pytest.FixtureReques
                 return failure
 
             wire.write = write  # type: ignore[method-assign]
-            outcome = raised_by(lambda: _upgrade(link, place, "/v5/private"))
+            outcome = raised_by(lambda: link.upgrade(place, "/v5/private"))
             assert len(asked) == 1
             if isinstance(outcome, HandshakeRejected):
                 assert outcome.status != 101

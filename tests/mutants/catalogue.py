@@ -707,9 +707,9 @@ MUTANTS: Final = (
     # --- the wire ---
     Mutant(
         "whatever is called websocket is websocket-client",
-        "network/websocket.py",
-        "except Exception as _error:\n    # A file",
-        "except ZeroDivisionError as _error:\n    # A file",
+        "network/link.py",
+        "except Exception as _error:\n    # A user",
+        "except ZeroDivisionError as _error:\n    # A user",
         "tests/test_doors.py",
     ),
     Mutant(
@@ -757,14 +757,14 @@ MUTANTS: Final = (
     Mutant(
         "take a control frame for life",
         "network/websocket.py",
-        "if frame.opcode == ABNF.OPCODE_PING:",
-        "self.last_data_ns = time.monotonic_ns()\n        if frame.opcode == ABNF.OPCODE_PING:",
+        "if frame.opcode == PING:",
+        "self.last_data_ns = time.monotonic_ns()\n        if frame.opcode == PING:",
         "tests/network/test_websocket.py",
     ),
     Mutant(
         "answer no ping",
         "network/websocket.py",
-        "self._write(_framed(ABNF.OPCODE_PONG, frame.data))",
+        "self._write(framed(PONG, frame.data))",
         "pass",
         "tests/network/test_websocket.py",
     ),
@@ -787,7 +787,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "take a redirect for an upgrade",
-        "network/websocket.py",
+        "network/upgrade.py",
         "if head.status != 101:",
         "if head.status >= 400:",
         "tests/network/test_websocket.py",
@@ -802,8 +802,8 @@ MUTANTS: Final = (
     Mutant(
         "log the login",
         "network/websocket.py",
-        "frame = _framed(ABNF.OPCODE_TEXT, text)",
-        '_log.debug("sending %s", text)\n        frame = _framed(ABNF.OPCODE_TEXT, text)',
+        "frame = framed(TEXT, text)",
+        '_log.debug("sending %s", text)\n        frame = framed(TEXT, text)',
         "tests/faults/test_login.py -k row61",
     ),
     Mutant(

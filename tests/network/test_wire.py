@@ -9,7 +9,7 @@ import pytest
 
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed
-from bybit_sync.network.websocket import _Link, _upgrade
+from bybit_sync.network.link import Link
 from bybit_sync.network.wire import Wire
 from tests.peers import line
 
@@ -43,5 +43,5 @@ def test_an_upgrade_that_nobody_reads_any_more_fails_as_a_connection(ends: tuple
     wire, theirs = ends
     theirs.close()
     with pytest.raises(ConnectionFailed) as raised:
-        _upgrade(_Link(wire), Environment.find("ws://127.0.0.1:1"), "/v5/private")
+        Link(wire).upgrade(Environment.find("ws://127.0.0.1:1"), "/v5/private")
     assert wire.failure is None or raised.value.__class__ is wire.failure.__class__
