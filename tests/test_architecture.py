@@ -53,12 +53,7 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
 NOT_MOVED: Final[Mapping[str, str]] = {}
 
 # Mistakes that are known and wait to be mended, in the words of the rules below. Nothing may be added.
-TO_MEND: Final[frozenset[str]] = frozenset(
-    {
-        "simulator.books.account imports simulator.server.connection, which is above it",
-        "simulator.books.account is pure and imports simulator.server.connection, which is not",
-    }
-)
+TO_MEND: Final[frozenset[str]] = frozenset()
 
 # Which modules may import what is not in the standard library. `attrs` may be imported everywhere.
 DOORS: Final[Mapping[str, frozenset[str]]] = {

@@ -10,15 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from bybit_sync.simulator.books.connections import AccountConnection
 from bybit_sync.simulator.books.instruments import Instrument
 from bybit_sync.simulator.books.ledger import Coin, Ledger
 from bybit_sync.simulator.books.orders import Execution, Order
 from bybit_sync.simulator.books.positions import Position
+from bybit_sync.simulator.books.pushes import Printer
 from bybit_sync.simulator.books.row_values import execution_facts, order_facts, position_facts, wallet_facts
-from bybit_sync.simulator.books.rows import SPELLINGS, Spelling, dump, envelope, print_fast, print_rows
-from bybit_sync.simulator.dialects import STREAMS, Gateway, Topic
 from bybit_sync.simulator.push_faults import Disturbances
-from bybit_sync.simulator.server.connection import Connection
 
 __all__ = ["KINDS", "Account", "Number"]
 
@@ -58,7 +57,7 @@ class Account:
         kind: str,
         uid: str,
         balances: Mapping[str, Number],
-        connections: Callable[[], Iterable[Connection]],
+        connections: Callable[[], Iterable[AccountConnection]],
         now: Callable[[], int],
         disturbances: Disturbances,
     ) -> None:
@@ -68,7 +67,7 @@ class Account:
         self.uid = uid
         self._connections = connections
         self._now = now
-        self._disturbances = disturbances
+        self._printer = Printer(uid, kind, disturbances)
         self._logins = itertools.count(1)
         # One action changes the books and reaches every connection before the next begins.
         self._lock = threading.RLock()
@@ -81,7 +80,7 @@ class Account:
         return f"<Account {self.uid}, {self.kind}>"
 
     @property
-    def connections(self) -> tuple[Connection, ...]:
+    def connections(self) -> tuple[AccountConnection, ...]:
         """The live connections that are logged in to this account."""
         return tuple(connection for connection in self._connections() if connection.account is self)
 
@@ -350,7 +349,7 @@ class Account:
         now = self._now() if created_at is None else created_at
         with self._lock:
             for connection in self.connections:
-                connection.push(self._printer(connection.gateway, stream, rows, id, now))
+                connection.push(self._printer.messages(connection.gateway, stream, rows, id=id, created_at=now))
 
     def _filled(self, executions: Sequence[Execution]) -> Order:
         """Tell a match and what follows from it, and return the order that it filled."""
@@ -381,29 +380,6 @@ class Account:
     def count_login(self) -> int:
         """Return the number of the login that was just accepted. Only the exchange."""
         return next(self._logins)
-
-    def _printer(
-        self, gateway: Gateway, stream: str, facts: Sequence[Row], id_: str | None, now: int
-    ) -> Callable[[Topic], str | None]:
-        spelling = SPELLINGS[gateway.name, self.kind]
-
-        def message_for(topic: Topic) -> str | None:
-            rows = facts if topic.name == stream else _printed(spelling, topic, stream, facts)
-            rows = self._disturbances.rewritten(topic.stream, rows)
-            own_id = id_ or f"{self.uid}_{topic.stream}_{now}"
-            return dump(envelope(gateway, topic, rows, id=own_id, created_at=now)) if rows else None
-
-        return message_for
-
-
-def _printed(spelling: Spelling, topic: Topic, stream: str, facts: Sequence[Row]) -> Sequence[Row]:
-    word = STREAMS.get(stream, "")
-    if topic.stream not in (word, f"{word}.fast"):
-        return ()
-    rows = [row for row in print_rows(spelling, word, facts) if topic.category in (None, row.get("category"))]
-    if topic.stream == word:
-        return rows
-    return [print_fast(row) for row in rows if row["execType"] == "Trade"]
 
 
 def _exact(name: str, number: Number) -> Decimal:

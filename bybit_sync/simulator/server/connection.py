@@ -8,20 +8,17 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
+from bybit_sync.simulator.books.account import Account
+from bybit_sync.simulator.books.rows import dump
 from bybit_sync.simulator.dialects import Gateway, Topic
 from bybit_sync.simulator.push_faults import Disturbances, Lane
+from bybit_sync.simulator.server.answers import Answers
 from bybit_sync.simulator.server.conversation import Conversation, read
-
-if TYPE_CHECKING:
-    from bybit_sync.simulator.books.account import Account
-    from bybit_sync.simulator.server.answers import Answers
-
-from bybit_sync.simulator.books.rows import dump
 
 __all__ = ["Connection", "Wire"]
 

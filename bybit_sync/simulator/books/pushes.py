@@ -1,0 +1,64 @@
+"""The messages that rows become: one for each topic that carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bybit_sync.simulator.books.rows import SPELLINGS, Spelling, dump, envelope, print_fast, print_rows
+from bybit_sync.simulator.dialects import STREAMS, Gateway, Topic
+from bybit_sync.simulator.push_faults import Disturbances
+
+__all__ = ["Printer"]
+
+Row = Mapping[str, Any]
+
+
+class Printer:
+    """Prints the rows of one account, as its kind and the dialect of a connection ask.
+
+    * *uid*: the account's number, which stands in the envelopes;
+    * *kind*: "UNIFIED" or "CONTRACT";
+    * *disturbances*: the changes to rows that were ordered.
+    """
+
+    def __init__(self, uid: str, kind: str, disturbances: Disturbances) -> None:
+        self._uid = uid
+        self._kind = kind
+        self._disturbances = disturbances
+
+    def messages(
+        self,
+        gateway: Gateway,
+        stream: str,
+        rows: Sequence[Row],
+        *,
+        id: str | None,  # noqa: A002 - the envelope's own word
+        created_at: int,
+    ) -> Callable[[Topic], str | None]:
+        """Return a function that returns the message of a topic; None when it carries none of *rows*.
+
+        *stream* is a stream's public name, or the name of one topic, whose rows are
+        printed as they are. *id* and *created_at* (ms) stand in the envelope; without an
+        *id* one is made.
+        """
+        spelling = SPELLINGS[gateway.name, self._kind]
+
+        def message_for(topic: Topic) -> str | None:
+            printed = rows if topic.name == stream else _printed(spelling, topic, stream, rows)
+            printed = self._disturbances.rewritten(topic.stream, printed)
+            own_id = id or f"{self._uid}_{topic.stream}_{created_at}"
+            return dump(envelope(gateway, topic, printed, id=own_id, created_at=created_at)) if printed else None
+
+        return message_for
+
+
+def _printed(spelling: Spelling, topic: Topic, stream: str, facts: Sequence[Row]) -> Sequence[Row]:
+    """Return the rows of *topic* out of those of *stream*; none when it carries another stream."""
+    word = STREAMS.get(stream, "")
+    if topic.stream not in (word, f"{word}.fast"):
+        return ()
+    rows = [row for row in print_rows(spelling, word, facts) if topic.category in (None, row.get("category"))]
+    if topic.stream == word:
+        return rows
+    return [print_fast(row) for row in rows if row["execType"] == "Trade"]
