@@ -12,7 +12,7 @@ from bybit_sync.cli import options
 from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.inspection import Outcome, inspect
 from bybit_sync.cli.status_line import seconds_text
-from bybit_sync.cli.target import a_place
+from bybit_sync.cli.target import open_target
 
 __all__ = ["add"]
 
@@ -48,14 +48,14 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Take the steps, and tell each as soon as it is taken."""
-    with a_place(arguments, without_key=True) as place:
+    with open_target(arguments, without_key=True) as target:
         if not arguments.json:
-            print(f"bybit-sync check  {place.title}", flush=True)
-        outcomes = list(_told(inspect(place), aloud=not arguments.json))
+            print(f"bybit-sync check  {target.title}", flush=True)
+        outcomes = list(_told(inspect(target), aloud=not arguments.json))
     failure = next((outcome for outcome in outcomes if outcome.works is False), None)
     if arguments.json:
         steps = [{"step": o.step, "works": o.works, "seconds": o.seconds, "says": o.says} for o in outcomes]
-        print(json.dumps({"environment": place.environment.url, "works": failure is None, "steps": steps}))
+        print(json.dumps({"environment": target.environment.url, "works": failure is None, "steps": steps}))
     elif failure is None:
         print("everything works")
     return DONE if failure is None else failure.code

@@ -12,9 +12,9 @@ import attrs
 from bybit_sync.model.events import Stream
 from bybit_sync.text import printable
 
-__all__ = ["COLUMNS", "Column", "Mood", "fitting", "shares"]
+__all__ = ["COLUMNS", "Column", "Style", "fitting", "shares"]
 
-Mood = Callable[[Any], str]
+Style = Callable[[Any], str]
 GOOD, BAD = "good", "bad"
 
 
@@ -26,7 +26,7 @@ class Column:
     cell: Callable[[Any], str]
     width: int = 10
     words: bool = False
-    mood: Mood = attrs.field(default=lambda _row: "")
+    style: Style = attrs.field(default=lambda _row: "")
 
 
 def _text(value: Any, missing: str = "-") -> str:
@@ -44,12 +44,12 @@ def _cell(name: str, missing: str = "-") -> Callable[[Any], str]:
     return lambda row: _text(getattr(row, name, None), missing)
 
 
-def _sign(name: str) -> Mood:
-    def mood(row: Any) -> str:
+def _sign(name: str) -> Style:
+    def style(row: Any) -> str:
         value = getattr(row, name, None)
         return "" if not value else GOOD if value > 0 else BAD
 
-    return mood
+    return style
 
 
 def _number(header: str, name: str, width: int = 10) -> Column:
@@ -57,7 +57,7 @@ def _number(header: str, name: str, width: int = 10) -> Column:
 
 
 def _gain(header: str, name: str) -> Column:
-    return Column(header, _cell(name), mood=_sign(name))
+    return Column(header, _cell(name), style=_sign(name))
 
 
 def _word(header: str, name: str, width: int, missing: str = "-") -> Column:
@@ -69,8 +69,8 @@ def _flag(header: str, name: str, shown: str) -> Column:
 
 
 def _side(missing: str = "-") -> Column:
-    moods = {"Buy": GOOD, "Sell": BAD}
-    return Column("side", _cell("side", missing), 4, words=True, mood=lambda row: moods.get(str(row.side), ""))
+    styles = {"Buy": GOOD, "Sell": BAD}
+    return Column("side", _cell("side", missing), 4, words=True, style=lambda row: styles.get(str(row.side), ""))
 
 
 _SYMBOL: Final = _word("symbol", "symbol", 12)

@@ -15,7 +15,7 @@ import attrs
 from bybit_sync.cli.exits import DONE, code_of
 from bybit_sync.cli.options import STREAMS
 from bybit_sync.cli.status_line import seconds_text
-from bybit_sync.cli.target import SUBSCRIBE, Place
+from bybit_sync.cli.target import SUBSCRIBE, Target
 from bybit_sync.client import Client
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.environments import host_and_port
@@ -51,16 +51,16 @@ class Outcome:
     code: int = DONE
 
 
-def inspect(place: Place) -> Iterator[Outcome]:
-    """Take the steps to *place* and yield what came of each, as soon as it is known; after a failure the rest is not tried."""
+def inspect(target: Target) -> Iterator[Outcome]:
+    """Take the steps to *target* and yield what came of each, as soon as it is known; after a failure the rest is not tried."""
     bell = Bell()
     with contextlib.closing(bell), contextlib.ExitStack() as open_things:
-        way = _Way(place, bell, open_things)
-        steps: list[tuple[str, Callable[[], str]]] = [("name", way.name), ("tcp", way.tcp)]
-        if place.environment.tls:
-            steps.append(("tls", way.tls))
-        steps += [("upgrade", way.upgrade), ("clock", way.clock), ("login", way.login)]
-        steps += [(stream.value, lambda stream=stream: way.topics(stream)) for stream in STREAMS]  # type: ignore[misc]
+        probe = _Probe(target, bell, open_things)
+        steps: list[tuple[str, Callable[[], str]]] = [("name", probe.name), ("tcp", probe.tcp)]
+        if target.environment.tls:
+            steps.append(("tls", probe.tls))
+        steps += [("upgrade", probe.upgrade), ("clock", probe.clock), ("login", probe.login)]
+        steps += [(stream.value, lambda stream=stream: probe.topics(stream)) for stream in STREAMS]  # type: ignore[misc]
         broken = False
         for step, take in steps:
             if broken:
@@ -86,15 +86,15 @@ def _reached(error: Exception) -> Exception:
     return error if isinstance(error, BybitSyncError) else ConnectionFailed(str(error))
 
 
-class _Way:
-    """The way to one place; each method is a step, and returns what is worth knowing, or raises why it cannot be taken."""
+class _Probe:
+    """The way to one target; each method is a step, and returns what is worth knowing, or raises why it cannot be taken."""
 
-    def __init__(self, place: Place, bell: Bell, open_things: contextlib.ExitStack) -> None:
-        self._place = place
-        self._there = place.environment
+    def __init__(self, target: Target, bell: Bell, open_things: contextlib.ExitStack) -> None:
+        self._target = target
+        self._there = target.environment
         self._bell = bell
         self._open = open_things
-        proxy = Proxy.parse(place.proxy)
+        proxy = Proxy.parse(target.proxy)
         self._proxy = proxy
         route = proxy.route(self._there) if proxy else None
         # Through a proxy the first two steps lead to it; it does the rest.
@@ -139,7 +139,7 @@ class _Way:
         return f"{self._there.host} has proved who it is"
 
     def upgrade(self) -> str:
-        path = DIALECTS[self._place.dialect].path
+        path = DIALECTS[self._target.dialect].path
         transport = open_websocket(
             self._there,
             path,
@@ -181,7 +181,7 @@ class _Way:
 
     def login(self) -> str:
         # Closed behind the last step. What is accepted here is what `watch` and `record` would be.
-        self._client = self._open.enter_context(self._place.client())
+        self._client = self._open.enter_context(self._target.client())
         stream = STREAMS[0]
         try:
             SUBSCRIBE[stream](self._client, _drop, timeout=_PATIENCE)

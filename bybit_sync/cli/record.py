@@ -15,7 +15,7 @@ from bybit_sync.cli import options
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.status_line import counted, size_text
-from bybit_sync.cli.target import SUBSCRIBE, a_place
+from bybit_sync.cli.target import SUBSCRIBE, open_target
 from bybit_sync.cli.views import QUEUE, follow, note, warnings_to
 from bybit_sync.model.events import AnyEvent
 from bybit_sync.recording.recorder import Recorder
@@ -59,13 +59,13 @@ def _run(arguments: argparse.Namespace) -> int:
     recorder = Recorder(sys.stdout if arguments.file == "-" else arguments.file, rotate_bytes=arguments.rotate)
     inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)
     streams = arguments.streams or options.STREAMS
-    with a_place(arguments) as place, warnings_to(logging.StreamHandler(), _fresh_line()):
-        note(f"connecting to {place.title} ...")
+    with open_target(arguments) as target, warnings_to(logging.StreamHandler(), _fresh_line()):
+        note(f"connecting to {target.title} ...")
         try:
-            with place.client(record=recorder) as client:
+            with target.client(record=recorder) as client:
                 for stream in streams:
                     SUBSCRIBE[stream](client, inbox)
-                place.begin()
+                target.begin()
                 deadline = time.monotonic() + arguments.seconds if arguments.seconds else None
                 progress = _Progress(recorder, Board(streams), lambda: client.state.value)
                 follow(inbox, progress, lambda: recorder.error is not None, go_on=lambda: not client.wait(0), deadline=deadline)

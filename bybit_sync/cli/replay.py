@@ -10,8 +10,8 @@ from typing import Final
 from bybit_sync.cli import options
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.exits import DONE
-from bybit_sync.cli.status_line import Headline, counted
-from bybit_sync.cli.views import a_view, add_views, follow, is_for_screen
+from bybit_sync.cli.status_line import StatusLine, counted
+from bybit_sync.cli.views import add_views, follow, is_for_screen, open_view
 from bybit_sync.model.events import AnyEvent
 from bybit_sync.recording.replay import replay
 
@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
     reader = _Reader(arguments.file, speed)
     board = Board(options.STREAMS)
     title = f"bybit-sync replay  {arguments.file}  q or Ctrl-C ends"
-    with a_view(arguments, board, title, lambda: reader.headline(board), keep=True) as (view, enough):
+    with open_view(arguments, board, title, lambda: reader.status_line(board), keep=True) as (view, enough):
         reader.start()
         follow(reader.inbox, view, enough, go_on=lambda: not reader.is_done)
     if reader.error is not None:
@@ -85,9 +85,9 @@ class _Reader(threading.Thread):
         finally:
             self._over.set()
 
-    def headline(self, board: Board) -> Headline:
+    def status_line(self, board: Board) -> StatusLine:
         """Return where it is."""
         when = f"{self._last.received_at:%Y-%m-%d %H:%M:%S} UTC" if self._last is not None else "-"
         speed = f"x{self._speed:g}" if self._speed is not None else "at once"
         facts = [when, speed, counted(board.updates, "update"), counted(board.gaps, "gap")]
-        return Headline("END" if self._over.is_set() else "REPLAY", facts=facts)
+        return StatusLine("END" if self._over.is_set() else "REPLAY", facts=facts)

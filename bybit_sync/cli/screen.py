@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bybit_sync.cli.board import Board, Row
 from bybit_sync.cli.columns import BAD, COLUMNS, GOOD, Column, fitting, shares
-from bybit_sync.cli.status_line import Headline, gap_text
+from bybit_sync.cli.status_line import StatusLine, gap_text
 from bybit_sync.model.events import AnyEvent, Gap, Stream
 
 if TYPE_CHECKING:
@@ -37,15 +37,15 @@ _LEGEND: Final = "~ stale until its next update"
 class Screen:
     """A terminal that belongs to us between ``with`` and its end, which gives it back as it was.
 
-    *headline* is asked at each picture; *keep* leaves the last picture on the terminal. One thread.
+    *status_line* is asked at each picture; *keep* leaves the last picture on the terminal. One thread.
     """
 
-    def __init__(self, board: Board, title: str, headline: Callable[[], Headline], *, keep: bool = False) -> None:
+    def __init__(self, board: Board, title: str, status_line: Callable[[], StatusLine], *, keep: bool = False) -> None:
         self.note: str = ""
         """What is to be read below the tables: the last warning, or gap."""
         self._board = board
         self._title = title
-        self._headline = headline
+        self._status_line = status_line
         self._keep = keep
         self._console = Console(highlight=False, force_terminal=True)
         self._live = Live(console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
@@ -98,9 +98,9 @@ class Screen:
     def _picture(self, size: ConsoleDimensions, *, last: bool = False) -> Iterator[RenderableType]:
         """Go over the picture from above; the *last* one is as long as it has to be, for it scrolls."""
         width, height = max(size.width, _SMALLEST.width), max(size.height, _SMALLEST.height)
-        headline = self._headline()
+        status_line = self._status_line()
         yield _line(Text(self._title, "dim"))
-        yield _line(_status(headline))
+        yield _line(_status(status_line))
         rows = {stream: self._board.rows(stream) for stream in self._board.streams}
         between = 1 if height >= _SPACIOUS else 0
         # All but the title, the status, the last line, and for each table its header and the line before it.
@@ -109,10 +109,10 @@ class Screen:
         given = wanted if last else shares(wanted, room)
         for stream, lines in zip(rows, given, strict=True):
             yield from [Text()] * between
-            yield self._table(stream, rows[stream], lines, fitting(COLUMNS[stream], width), doubtful=not headline.trusted)
+            yield self._table(stream, rows[stream], lines, fitting(COLUMNS[stream], width), doubtful=not status_line.trusted)
         if not last:
             yield from [Text()] * (room - sum(given))
-            yield _line(self._last_line(trusted=headline.trusted))
+            yield _line(self._last_line(trusted=status_line.trusted))
 
     def _last_line(self, *, trusted: bool) -> Text:
         legend = _LEGEND if trusted and self._board.has_stale else ""
@@ -164,9 +164,9 @@ def _line(text: Text) -> Text:
     return text
 
 
-def _status(headline: Headline) -> Text:
+def _status(status_line: StatusLine) -> Text:
     return Text.assemble(
-        (headline.state, f"bold {_STYLES.get(headline.mood, 'yellow')}"), *(f"  {fact}" for fact in headline.facts)
+        (status_line.state, f"bold {_STYLES.get(status_line.style, 'yellow')}"), *(f"  {fact}" for fact in status_line.facts)
     )
 
 
@@ -176,7 +176,7 @@ def _cells(columns: Sequence[Column], row: Row) -> Iterator[Text]:
         return
     for index, column in enumerate(columns):
         mark = "~" if row.stale and index == 0 else ""
-        yield Text(mark + column.cell(row.update), _STYLES.get(column.mood(row.update), ""))
+        yield Text(mark + column.cell(row.update), _STYLES.get(column.style(row.update), ""))
 
 
 def _gap_cells(columns: Sequence[Column], gap: Gap) -> Iterator[Text]:

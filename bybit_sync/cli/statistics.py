@@ -25,7 +25,7 @@ from bybit_sync.recording.replay import replay
 from bybit_sync.session.messages import Pong, Push, classify
 from bybit_sync.session.pings import Pings
 
-__all__ = ["Figures", "Topic", "figures_of", "percentile"]
+__all__ = ["Statistics", "Topic", "percentile", "read_statistics"]
 
 PERCENTILES: Final = (50, 90, 99, 100)
 
@@ -54,7 +54,7 @@ class Topic:
 
 
 @attrs.define
-class Figures:
+class Statistics:
     """What was counted."""
 
     file: str
@@ -83,23 +83,23 @@ class Figures:
         return pushes / self.seconds if self.seconds > 0 else 0.0
 
 
-def figures_of(file: str) -> Figures:
+def read_statistics(file: str) -> Statistics:
     """Read the recording *file*, twice: the frames, then the events that they make.
 
     A damaged one is counted up to where it is damaged. Raises `OSError`.
     """
-    figures = Figures(file)
+    statistics = Statistics(file)
     files = parts(Path(file))
-    figures.parts, figures.bytes = len(files), sum(path.stat().st_size for path in files)
+    statistics.parts, statistics.bytes = len(files), sum(path.stat().st_size for path in files)
     try:
-        _Frames(figures).count(read_recording(file))
+        _Frames(statistics).count(read_recording(file))
     except RecordingError as error:
-        figures.damage = error
+        statistics.damage = error
     try:
-        _count_events(figures, replay(file))
+        _count_events(statistics, replay(file))
     except RecordingError as error:
-        figures.damage = error
-    return figures
+        statistics.damage = error
+    return statistics
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
@@ -109,29 +109,29 @@ def percentile(ordered: Sequence[float], percent: float) -> float | None:
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
-def _count_events(figures: Figures, events: Iterable[AnyEvent]) -> None:
+def _count_events(statistics: Statistics, events: Iterable[AnyEvent]) -> None:
     for event in events:
         if event.gap is not None:
-            figures.gaps.append((event.stream, event.gap))
-        elif event.topic in figures.topics:
-            figures.topics[event.topic].rows += len(event.data)
+            statistics.gaps.append((event.stream, event.gap))
+        elif event.topic in statistics.topics:
+            statistics.topics[event.topic].rows += len(event.data)
 
 
 class _Frames:
     """Counts frames, and keeps the exchange's clock while doing so."""
 
-    def __init__(self, figures: Figures) -> None:
-        self._figures = figures
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
         self._clock, self._pings = ExchangeClock(), Pings()
         self._before: Moment | None = None
 
     def count(self, lines: Iterable[Line]) -> None:
         """Count *lines*."""
         for line in lines:
-            figures, moment = self._figures, line.moment
-            figures.first = figures.first or moment.utc
-            figures.last = max(figures.last or moment.utc, moment.utc)
-            figures.frames[line.direction.value] += 1
+            statistics, moment = self._statistics, line.moment
+            statistics.first = statistics.first or moment.utc
+            statistics.last = max(statistics.last or moment.utc, moment.utc)
+            statistics.frames[line.direction.value] += 1
             self._mind_clock(moment)
             self._look(line)
 
@@ -166,15 +166,15 @@ class _Frames:
         if echo is None:
             return
         if echo.exact:
-            self._figures.round_trips.append((now.ns - echo.since.ns) * 1e-9)
+            self._statistics.round_trips.append((now.ns - echo.since.ns) * 1e-9)
         if pong.at is not None:
             self._clock.learn(pong.at, sent=echo.since, received=now)
-            self._figures.clock_offset = self._clock.offset
+            self._statistics.clock_offset = self._clock.offset
 
     def _push(self, push: Push, now: Moment) -> None:
-        assert self._figures.first is not None
-        topic = self._figures.topics.setdefault(push.topic, Topic(push.topic))
-        topic.at.append((now.utc - self._figures.first).total_seconds())
+        assert self._statistics.first is not None
+        topic = self._statistics.topics.setdefault(push.topic, Topic(push.topic))
+        topic.at.append((now.utc - self._statistics.first).total_seconds())
         created = push.created_at
         topic.latency.append(math.nan if created is None else (self._clock.at(now) - created).total_seconds())
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bybit_sync.cli import options
 from bybit_sync.cli.exits import DONE
-from bybit_sync.cli.statistics import PERCENTILES, Figures, Topic, figures_of, percentile
+from bybit_sync.cli.statistics import PERCENTILES, Statistics, Topic, percentile, read_statistics
 from bybit_sync.cli.status_line import counted, gap_text, seconds_text, size_text
 from bybit_sync.cli.views import note
 from bybit_sync.text import printable
@@ -49,55 +49,57 @@ def _plot(text: str) -> str:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Count, print, draw; damage is told last, when all that is whole was counted."""
-    figures = figures_of(arguments.file)
-    print(json.dumps(_told(figures)) if arguments.json else "\n".join(_lines(figures)), flush=True)
+    statistics = read_statistics(arguments.file)
+    print(json.dumps(_told(statistics)) if arguments.json else "\n".join(_lines(statistics)), flush=True)
     if arguments.plot:
         from bybit_sync.cli.plot import plot  # noqa: PLC0415 - comes with an extra
 
-        plot(figures, arguments.plot)
+        plot(statistics, arguments.plot)
         note(f"{arguments.plot}: written")
-    if figures.damage is not None:
-        raise figures.damage
+    if statistics.damage is not None:
+        raise statistics.damage
     return DONE
 
 
 # --- as text ---
 
 
-def _lines(figures: Figures) -> Iterator[str]:
-    span = f"{figures.first:%Y-%m-%d %H:%M:%S} to {figures.last:%Y-%m-%d %H:%M:%S} UTC" if figures.first else "empty"
-    files = counted(figures.parts, "file")
-    yield f"{figures.file}: {span}, {seconds_text(figures.seconds)}, {files}, {size_text(figures.bytes)}"
-    frames = figures.frames
+def _lines(statistics: Statistics) -> Iterator[str]:
+    span = f"{statistics.first:%Y-%m-%d %H:%M:%S} to {statistics.last:%Y-%m-%d %H:%M:%S} UTC" if statistics.first else "empty"
+    files = counted(statistics.parts, "file")
+    yield f"{statistics.file}: {span}, {seconds_text(statistics.seconds)}, {files}, {size_text(statistics.bytes)}"
+    frames = statistics.frames
     yield f"frames       {frames['in']:,} in, {frames['out']:,} out; {counted(frames['lost'], 'connection')} ended"
-    yield f"its clock    {_clock(figures)}"
+    yield f"its clock    {_clock(statistics)}"
     yield ""
     yield f"{'topic':<18} {'pushes':>8} {'rows':>8} {'mean/s':>7} {'peak/s':>6} {'p50':>6} {'p90':>6} {'p99':>6} {'max':>6}"
-    yield from (_line(figures, topic) for topic in _sorted(figures))
+    yield from (_line(statistics, topic) for topic in _sorted(statistics))
     yield ""
-    yield f"{counted(len(figures.gaps), 'gap')}"
-    yield from (f"  {gap_text(gap, stream, why=False)}" for stream, gap in figures.gaps[:_GAPS_SHOWN])
-    if len(figures.gaps) > _GAPS_SHOWN:
-        yield f"  ... and {len(figures.gaps) - _GAPS_SHOWN} more"
+    yield f"{counted(len(statistics.gaps), 'gap')}"
+    yield from (f"  {gap_text(gap, stream, why=False)}" for stream, gap in statistics.gaps[:_GAPS_SHOWN])
+    if len(statistics.gaps) > _GAPS_SHOWN:
+        yield f"  ... and {len(statistics.gaps) - _GAPS_SHOWN} more"
 
 
-def _clock(figures: Figures) -> str:
-    if figures.clock_offset is None:
+def _clock(statistics: Statistics) -> str:
+    if statistics.clock_offset is None:
         return "told by no pong: latencies are by ours"
-    trips = sorted(figures.round_trips)
+    trips = sorted(statistics.round_trips)
     trip = seconds_text(percentile(trips, 50))
-    return f"{figures.clock_offset + 0.0:+.3f} s ahead of ours; {counted(len(trips), 'pong')}, median round trip {trip}"
+    return f"{statistics.clock_offset + 0.0:+.3f} s ahead of ours; {counted(len(trips), 'pong')}, median round trip {trip}"
 
 
-def _line(figures: Figures, topic: Topic) -> str:
+def _line(statistics: Statistics, topic: Topic) -> str:
     latencies = " ".join(f"{seconds_text(value):>6}" for value in _percentiles(topic.latencies()))
     name = printable(topic.name, 60)
-    return f"{name:<18} {topic.pushes:>8,} {topic.rows:>8,} {figures.rate(topic.pushes):>7.2f} {topic.peak():>6,} {latencies}"
+    return (
+        f"{name:<18} {topic.pushes:>8,} {topic.rows:>8,} {statistics.rate(topic.pushes):>7.2f} {topic.peak():>6,} {latencies}"
+    )
 
 
-def _sorted(figures: Figures) -> Sequence[Topic]:
+def _sorted(statistics: Statistics) -> Sequence[Topic]:
     """Return the topics by name, and all of them as one when there are several."""
-    topics = sorted(figures.topics.values(), key=lambda topic: topic.name)
+    topics = sorted(statistics.topics.values(), key=lambda topic: topic.name)
     return [*topics, _whole(topics)] if len(topics) > 1 else topics
 
 
@@ -116,32 +118,32 @@ def _percentiles(latencies: Sequence[float]) -> Sequence[float | None]:
 # --- as JSON ---
 
 
-def _told(figures: Figures) -> dict[str, Any]:
+def _told(statistics: Statistics) -> dict[str, Any]:
     return {
-        "file": figures.file,
-        "files": figures.parts,
-        "bytes": figures.bytes,
-        "first": figures.first and figures.first.isoformat(),
-        "last": figures.last and figures.last.isoformat(),
-        "seconds": figures.seconds,
-        "frames": {way: figures.frames[way] for way in ("in", "out")},
-        "connections_ended": figures.frames["lost"],
-        "clock_offset": figures.clock_offset,
-        "round_trip": dict(zip(_NAMES, _percentiles(sorted(figures.round_trips)), strict=True)),
-        "topics": {topic.name: _topic(figures, topic) for topic in _sorted(figures)},
-        "gaps": [_gap(stream.value, gap) for stream, gap in figures.gaps],
-        "damage": str(figures.damage) if figures.damage else None,
+        "file": statistics.file,
+        "files": statistics.parts,
+        "bytes": statistics.bytes,
+        "first": statistics.first and statistics.first.isoformat(),
+        "last": statistics.last and statistics.last.isoformat(),
+        "seconds": statistics.seconds,
+        "frames": {way: statistics.frames[way] for way in ("in", "out")},
+        "connections_ended": statistics.frames["lost"],
+        "clock_offset": statistics.clock_offset,
+        "round_trip": dict(zip(_NAMES, _percentiles(sorted(statistics.round_trips)), strict=True)),
+        "topics": {topic.name: _topic(statistics, topic) for topic in _sorted(statistics)},
+        "gaps": [_gap(stream.value, gap) for stream, gap in statistics.gaps],
+        "damage": str(statistics.damage) if statistics.damage else None,
     }
 
 
 _NAMES: Final = ("p50", "p90", "p99", "max")
 
 
-def _topic(figures: Figures, topic: Topic) -> dict[str, Any]:
+def _topic(statistics: Statistics, topic: Topic) -> dict[str, Any]:
     return {
         "pushes": topic.pushes,
         "rows": topic.rows,
-        "mean_per_second": figures.rate(topic.pushes),
+        "mean_per_second": statistics.rate(topic.pushes),
         "peak_per_second": topic.peak(),
         "latency": dict(zip(_NAMES, _percentiles(topic.latencies()), strict=True)),
     }

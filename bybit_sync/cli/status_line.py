@@ -13,22 +13,22 @@ from bybit_sync.model.events import Gap, Stream
 from bybit_sync.status import Health, State
 from bybit_sync.text import printable
 
-__all__ = ["Headline", "counted", "gap_text", "of_client", "seconds_text", "size_text"]
+__all__ = ["StatusLine", "counted", "gap_text", "of_client", "seconds_text", "size_text"]
 
-_MOODS: Final = {State.LIVE: GOOD, State.FAILED: BAD, State.CLOSED: BAD, State.BACKING_OFF: BAD}
+_STATE_STYLES: Final = {State.LIVE: GOOD, State.FAILED: BAD, State.CLOSED: BAD, State.BACKING_OFF: BAD}
 
 
 @attrs.frozen
-class Headline:
+class StatusLine:
     """*state* in a word, whether that is good or bad news, whether the rows can be trusted at this moment, and *facts*."""
 
     state: str
-    mood: str = ""
+    style: str = ""
     trusted: bool = True
     facts: Sequence[str] = ()
 
 
-def of_client(health: Health, board: Board) -> Headline:
+def of_client(health: Health, board: Board) -> StatusLine:
     """Return what *health* says in one line of 80 columns."""
     lags = [(s.last_push_age, s.last_push_lag) for s in health.subscriptions if s.last_push_age is not None]
     lag = min(lags)[1] if lags else None
@@ -39,7 +39,7 @@ def of_client(health: Health, board: Board) -> Headline:
         counted(health.reconnects, "reconnect"),
         counted(board.gaps, "gap"),
     ]
-    return Headline(health.state.value, _MOODS.get(health.state, ""), health.state is State.LIVE, facts)
+    return StatusLine(health.state.value, _STATE_STYLES.get(health.state, ""), health.state is State.LIVE, facts)
 
 
 def seconds_text(seconds: float | None) -> str:

@@ -17,7 +17,7 @@ from bybit_sync.errors import ConfigurationError
 from bybit_sync.model.events import Stream
 from bybit_sync.subscription import Subscription
 
-__all__ = ["SUBSCRIBE", "Place", "a_place"]
+__all__ = ["SUBSCRIBE", "Target", "open_target"]
 
 SUBSCRIBE: Final[Mapping[Stream, Callable[..., Subscription[Any]]]] = {
     Stream.POSITIONS: Client.subscribe_positions,
@@ -30,7 +30,7 @@ _PATIENCE: Final = 0.5
 
 
 @attrs.frozen
-class Place:
+class Target:
     """Where to connect, how to speak, and whose key to use."""
 
     environment: Environment
@@ -67,26 +67,26 @@ class Place:
 
 
 @contextlib.contextmanager
-def a_place(arguments: argparse.Namespace, *, without_key: bool = False) -> Iterator[Place]:
-    """Yield the place that *arguments* name; a simulated one lives as long.
+def open_target(arguments: argparse.Namespace, *, without_key: bool = False) -> Iterator[Target]:
+    """Yield the target that *arguments* name; a simulated one lives as long.
 
-    Raises `ConfigurationError`, before anybody is asked for a key; *without_key* says that even a place without one will do.
+    Raises `ConfigurationError`, before anybody is asked for a key; *without_key* says that even a target without one will do.
     """
     options = arguments.dialect, arguments.categories, arguments.proxy
     if arguments.simulate:
         with _simulated(arguments.scenario) as (url, begin, end):
-            yield Place(Environment.find(url), *options, key=_DEMO, begin=begin, end=end)
+            yield Target(Environment.find(url), *options, key=_DEMO, begin=begin, end=end)
         return
-    place = Place(Environment.find(arguments.environment), *options, key=_DEMO)
+    target = Target(Environment.find(arguments.environment), *options, key=_DEMO)
     # Made for its checks only.
-    place.client()
+    target.client()
     try:
-        place = attrs.evolve(place, key=find_key(arguments.key_file))
+        target = attrs.evolve(target, key=find_key(arguments.key_file))
     except ConfigurationError as error:
         if not without_key:
             raise
-        place = attrs.evolve(place, keyless=str(error))
-    yield place
+        target = attrs.evolve(target, keyless=str(error))
+    yield target
 
 
 @contextlib.contextmanager

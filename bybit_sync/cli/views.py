@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.keyboard import quiet_keyboard
 from bybit_sync.cli.lines import Json, Lines
-from bybit_sync.cli.status_line import Headline
+from bybit_sync.cli.status_line import StatusLine
 from bybit_sync.model.events import AnyEvent
 from bybit_sync.text import printable
 
 if TYPE_CHECKING:
     from bybit_sync.cli.screen import Screen
 
-__all__ = ["QUEUE", "View", "a_view", "add_views", "follow", "is_for_screen", "note", "warnings_to"]
+__all__ = ["QUEUE", "View", "add_views", "follow", "is_for_screen", "note", "open_view", "warnings_to"]
 
 # How often a screen is looked after while nothing is told, and how many events are shown before it is.
 _BEAT: Final = 0.1
@@ -56,8 +56,8 @@ def is_for_screen(arguments: argparse.Namespace) -> bool:
 
 
 @contextlib.contextmanager
-def a_view(
-    arguments: argparse.Namespace, board: Board, title: str, headline: Callable[[], Headline], *, keep: bool = False
+def open_view(
+    arguments: argparse.Namespace, board: Board, title: str, status_line: Callable[[], StatusLine], *, keep: bool = False
 ) -> Iterator[tuple[View, Callable[[], bool]]]:
     """Yield a view, and what says whether somebody at the keyboard has seen enough.
 
@@ -69,7 +69,7 @@ def a_view(
         return
     from bybit_sync.cli.screen import Screen  # noqa: PLC0415 - comes with an extra
 
-    with quiet_keyboard() as enough, Screen(board, title, headline, keep=keep) as screen, warnings_to(_Note(screen)):
+    with quiet_keyboard() as enough, Screen(board, title, status_line, keep=keep) as screen, warnings_to(_Note(screen)):
         yield screen, enough
 
 

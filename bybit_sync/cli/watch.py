@@ -12,8 +12,8 @@ from bybit_sync.cli import options
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.status_line import of_client
-from bybit_sync.cli.target import SUBSCRIBE, a_place
-from bybit_sync.cli.views import QUEUE, a_view, add_views, follow, note
+from bybit_sync.cli.target import SUBSCRIBE, open_target
+from bybit_sync.cli.views import QUEUE, add_views, follow, note, open_view
 from bybit_sync.model.events import AnyEvent
 
 __all__ = ["add", "watch"]
@@ -61,16 +61,16 @@ def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[s
     streams = arguments.streams or options.STREAMS
     inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)
     board = Board(streams)
-    with a_place(arguments) as place, place.client() as client:
-        say(f"connecting to {place.title} ...")
+    with open_target(arguments) as target, target.client() as client:
+        say(f"connecting to {target.title} ...")
         for stream in streams:
             SUBSCRIBE[stream](client, inbox)
         say("connected; the exchange sends no snapshot: a row appears with its first update")
-        place.begin()
+        target.begin()
         deadline = time.monotonic() + arguments.seconds if arguments.seconds else None
-        title = f"bybit-sync watch  {place.title}  q or Ctrl-C ends"
-        with a_view(arguments, board, title, lambda: of_client(client.health(), board), keep=keep) as (view, enough):
+        title = f"bybit-sync watch  {target.title}  q or Ctrl-C ends"
+        with open_view(arguments, board, title, lambda: of_client(client.health(), board), keep=keep) as (view, enough):
             follow(inbox, view, enough, go_on=lambda: not client.wait(0), deadline=deadline)
-            if place.end():
+            if target.end():
                 follow(inbox, view, enough, go_on=lambda: True, deadline=time.monotonic() + _AFTERGLOW)
     return DONE

@@ -9,13 +9,13 @@ from typing import Any
 
 from bybit_sync.client import Client
 from bybit_sync.simulator.books.account import Account
-from bybit_sync.simulator.demo_trades import story
+from bybit_sync.simulator.demo_trades import demo_trades
 from bybit_sync.simulator.exchange import Exchange
 
 __all__ = ["demo_client"]
 
 KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
-PATIENCE = 60.0
+SUBSCRIBE_TIMEOUT = 60.0
 
 
 def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -> Client:
@@ -36,25 +36,25 @@ def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -
     exchange = Exchange().start()
     account = exchange.account(KEY, SECRET, balances={"USDT": 10_000})
     client = Client(KEY, SECRET, environment=exchange.url, **options)
-    threading.Thread(target=_tell, args=(exchange, account, client, steps, drop_at), name="exchange-story", daemon=True).start()
+    threading.Thread(target=_trade, args=(exchange, account, client, steps, drop_at), name="exchange-demo", daemon=True).start()
     return client
 
 
-def _tell(exchange: Exchange, account: Account, client: Client, steps: int, drop_at: int | None) -> None:
-    """Tell the story while there is somebody to hear it."""
+def _trade(exchange: Exchange, account: Account, client: Client, steps: int, drop_at: int | None) -> None:
+    """Trade until the client is closed or the interpreter ends."""
     try:
-        _tell_to_the_end(exchange, account, client, steps, drop_at)
+        _trade_to_the_end(exchange, account, client, steps, drop_at)
     except RuntimeError:
-        # The script has ended: the interpreter starts nothing for the exchange any more, and takes it along.
+        # The main thread has ended: the interpreter starts no thread any more.
         if threading.main_thread().is_alive():
             raise
 
 
-def _tell_to_the_end(exchange: Exchange, account: Account, client: Client, steps: int, drop_at: int | None) -> None:
-    """Tell the story from the first subscription on, and end the client when it has been read."""
+def _trade_to_the_end(exchange: Exchange, account: Account, client: Client, steps: int, drop_at: int | None) -> None:
+    """Trade from the first subscription on, then close the client."""
     try:
-        exchange.wait_for(lambda: any(connection.topics for connection in account.connections), PATIENCE)
-        for step, pause in enumerate(itertools.islice(story(account), steps), start=1):
+        exchange.wait_for(lambda: any(connection.topics for connection in account.connections), SUBSCRIBE_TIMEOUT)
+        for step, pause in enumerate(itertools.islice(demo_trades(account), steps), start=1):
             time.sleep(pause)
             if step == drop_at:
                 exchange.drop()

@@ -11,14 +11,14 @@ import attrs
 from bybit_sync.simulator.books.account import Account
 from bybit_sync.simulator.books.orders import OPPOSITE
 
-__all__ = ["story"]
+__all__ = ["demo_trades"]
 
 LINEAR, INVERSE = "BTCUSDT", "BTCUSD"
-BEAT = 0.3
+PAUSE = 0.3
 
 
 @attrs.frozen
-class _Chapter:
+class _Trade:
     """One trade: what is bought or sold first, at which price, and by how much the price then moves."""
 
     side: str
@@ -27,50 +27,50 @@ class _Chapter:
     move: Decimal
 
 
-_CHAPTERS = (
-    _Chapter("Buy", Decimal("0.5"), Decimal("64250.0"), Decimal("38.5")),
-    _Chapter("Sell", Decimal("0.3"), Decimal("64310.5"), Decimal("-52.0")),
-    _Chapter("Buy", Decimal("0.8"), Decimal("64198.0"), Decimal("-21.5")),
-    _Chapter("Buy", Decimal("0.4"), Decimal("64175.5"), Decimal("64.0")),
-    _Chapter("Sell", Decimal("0.6"), Decimal("64242.0"), Decimal("17.5")),
+_TRADES = (
+    _Trade("Buy", Decimal("0.5"), Decimal("64250.0"), Decimal("38.5")),
+    _Trade("Sell", Decimal("0.3"), Decimal("64310.5"), Decimal("-52.0")),
+    _Trade("Buy", Decimal("0.8"), Decimal("64198.0"), Decimal("-21.5")),
+    _Trade("Buy", Decimal("0.4"), Decimal("64175.5"), Decimal("64.0")),
+    _Trade("Sell", Decimal("0.6"), Decimal("64242.0"), Decimal("17.5")),
 )
 
 
-def story(account: Account) -> Iterator[float]:
+def demo_trades(account: Account) -> Iterator[float]:
     """Let *account* trade, for ever; each step yields how many seconds to wait before the next.
 
     An order is placed, partly filled, filled; the price moves; a reduce-only order closes the position in one match of two
     fills; another order, on the inverse contract, is changed and cancelled. Then the same again, a little different.
     """
-    for chapter in itertools.cycle(_CHAPTERS):
-        yield from _open(account, chapter)
-        yield from _close(account, chapter)
-        yield from _change_of_mind(account, chapter)
+    for trade in itertools.cycle(_TRADES):
+        yield from _open(account, trade)
+        yield from _close(account, trade)
+        yield from _amend_and_cancel(account, trade)
 
 
-def _open(account: Account, chapter: _Chapter) -> Iterator[float]:
-    order = account.place_order(LINEAR, chapter.side, qty=chapter.qty, price=chapter.price)
-    yield BEAT
-    account.fill(order, qty=chapter.qty * 2 / 5)
-    yield BEAT
+def _open(account: Account, trade: _Trade) -> Iterator[float]:
+    order = account.place_order(LINEAR, trade.side, qty=trade.qty, price=trade.price)
+    yield PAUSE
+    account.fill(order, qty=trade.qty * 2 / 5)
+    yield PAUSE
     account.fill(order)
-    yield 2 * BEAT
+    yield 2 * PAUSE
 
 
-def _close(account: Account, chapter: _Chapter) -> Iterator[float]:
-    price = chapter.price + chapter.move
+def _close(account: Account, trade: _Trade) -> Iterator[float]:
+    price = trade.price + trade.move
     account.mark(LINEAR, price)
-    order = account.place_order(LINEAR, OPPOSITE[chapter.side], qty=chapter.qty, price=price, reduce_only=True)
-    yield 2 * BEAT
-    part = chapter.qty / 4
-    account.sweep(order, [(part, price), (chapter.qty - part, price)])
-    yield 2 * BEAT
+    order = account.place_order(LINEAR, OPPOSITE[trade.side], qty=trade.qty, price=price, reduce_only=True)
+    yield 2 * PAUSE
+    part = trade.qty / 4
+    account.sweep(order, [(part, price), (trade.qty - part, price)])
+    yield 2 * PAUSE
 
 
-def _change_of_mind(account: Account, chapter: _Chapter) -> Iterator[float]:
-    order = account.place_order(INVERSE, chapter.side, qty=1000, price=chapter.price - 300)
-    yield BEAT
-    account.amend(order, price=chapter.price - 250)
-    yield BEAT
+def _amend_and_cancel(account: Account, trade: _Trade) -> Iterator[float]:
+    order = account.place_order(INVERSE, trade.side, qty=1000, price=trade.price - 300)
+    yield PAUSE
+    account.amend(order, price=trade.price - 250)
+    yield PAUSE
     account.cancel(order)
-    yield 2 * BEAT
+    yield 2 * PAUSE

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import attrs
 
-__all__ = ["GATEWAYS", "STREAMS", "V3", "V5", "Gateway", "Topic"]
+__all__ = ["DIALECTS", "STREAMS", "V3", "V5", "Dialect", "Topic"]
 
 # A stream's public name, and the word that the wire has for it.
 STREAMS: Mapping[str, str] = MappingProxyType(
@@ -31,7 +31,7 @@ class Topic:
 
 
 @attrs.frozen
-class Gateway:
+class Dialect:
     """One private socket: its path and its topics."""
 
     name: str
@@ -52,7 +52,7 @@ def _named(topics: list[Topic]) -> Mapping[str, Topic]:
     return MappingProxyType({topic.name: topic for topic in topics})
 
 
-V5 = Gateway(
+V5 = Dialect(
     "v5",
     "/v5/private",
     _named(
@@ -66,9 +66,9 @@ V5 = Gateway(
         ]
     ),
 )
-V3 = Gateway(
+V3 = Dialect(
     "v3",
     "/contract/private/v3",
     _named([Topic(f"user.{stream}.contractAccount", stream) for stream in STREAMS.values()]),
 )
-GATEWAYS: Mapping[str, Gateway] = MappingProxyType({gateway.path: gateway for gateway in (V5, V3)})
+DIALECTS: Mapping[str, Dialect] = MappingProxyType({dialect.path: dialect for dialect in (V5, V3)})

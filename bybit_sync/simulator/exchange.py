@@ -17,7 +17,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
 from bybit_sync.simulator.books.account import KINDS, Account, Number
-from bybit_sync.simulator.dialects import GATEWAYS
+from bybit_sync.simulator.dialects import DIALECTS
 from bybit_sync.simulator.faults import Faults
 from bybit_sync.simulator.recording import Frame, read_recording
 from bybit_sync.simulator.rest.faults import RestFaults
@@ -218,7 +218,7 @@ class Exchange(Faults):
                 balances=balances,
                 connections=lambda: self.connections,
                 now=self.now,
-                disturbances=self._disturbances,
+                push_faults=self._push_faults,
             )
             return self._accounts[key]
 
@@ -343,7 +343,7 @@ class Exchange(Faults):
             response = wire.respond(status, body)
             response.headers.update(headers)
             return response
-        if urlsplit(request.path).path not in GATEWAYS:
+        if urlsplit(request.path).path not in DIALECTS:
             return wire.respond(404, "Not Found\n")
         return None
 
@@ -351,12 +351,12 @@ class Exchange(Faults):
         assert wire.request is not None
         target = urlsplit(wire.request.path)
         conn_id = f"sim{wire.number:017d}-{wire.number:x}"
-        conversation = Conversation(GATEWAYS[target.path], self._secret_of, self._refused, conn_id)
+        conversation = Conversation(DIALECTS[target.path], self._secret_of, self._refused, conn_id)
         connection = Connection(
             wire,
             conversation,
             self._answers,
-            self._disturbances,
+            self._push_faults,
             idle_limit=_idle_limit(target.query, self._idle_limit),
             login_limit=self._login_limit,
         )

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from bybit_sync.simulator.dialects import STREAMS
-from bybit_sync.simulator.malformed_frames import GARBAGE
-from bybit_sync.simulator.push_faults import DUPLICATE, LATE, LOSE, Disturbances
+from bybit_sync.simulator.malformed_frames import MALFORMED_FRAMES
+from bybit_sync.simulator.push_faults import DUPLICATE, LATE, LOSE, PushFaults
 from bybit_sync.simulator.refusals import Refusals
 from bybit_sync.simulator.server.answers import Answers
 from bybit_sync.simulator.server.connection import Connection
@@ -32,7 +32,7 @@ class Faults(abc.ABC):
         self._refused: Refusals[str] = Refusals()
         self._refused_upgrades: Refusals[tuple[int, Mapping[str, str], str]] = Refusals()
         self._answers = Answers()
-        self._disturbances = Disturbances()
+        self._push_faults = PushFaults()
 
     @property
     @abc.abstractmethod
@@ -131,15 +131,15 @@ class Faults(abc.ABC):
 
     def duplicate_pushes(self, *, times: int | None = None) -> None:
         """Send every push twice, the next *times* or until `leave_pushes_alone`."""
-        self._disturbances.order(DUPLICATE, times)
+        self._push_faults.order(DUPLICATE, times)
 
     def reorder_pushes(self, *, times: int | None = None) -> None:
         """Send a push after the one that follows it on its connection, *times* or, every second one, until told otherwise."""
-        self._disturbances.order(LATE, times)
+        self._push_faults.order(LATE, times)
 
     def lose_pushes(self, *, times: int | None = None) -> None:
         """Send no push, the next *times* or until `leave_pushes_alone`."""
-        self._disturbances.order(LOSE, times)
+        self._push_faults.order(LOSE, times)
 
     def rewrite(
         self,
@@ -166,20 +166,23 @@ class Faults(abc.ABC):
         """
         if stream not in STREAMS:
             raise ValueError(f"stream: {stream!r} is none of {', '.join(STREAMS)}")
-        self._disturbances.rewrite(STREAMS[stream], changes, without, as_text)
+        self._push_faults.rewrite(STREAMS[stream], changes, without, as_text)
 
     def leave_pushes_alone(self) -> None:
         """Send every push once, in order and as it is; one that is late comes now."""
-        self._disturbances.lift()
+        self._push_faults.lift()
         for connection in self.connections:
             connection.flush()
 
     def send_garbage(self, name: str) -> None:
-        """Send what no exchange should, by *name* in `bybit_sync.simulator.malformed_frames.GARBAGE`, on every connection."""
-        if name not in GARBAGE:
-            raise ValueError(f"name: {name!r} is none of {', '.join(GARBAGE)}")
-        piece = GARBAGE[name]
+        """Send a malformed frame on every connection.
+
+        *name* is a key of `bybit_sync.simulator.malformed_frames.MALFORMED_FRAMES`.
+        """
+        if name not in MALFORMED_FRAMES:
+            raise ValueError(f"name: {name!r} is none of {', '.join(MALFORMED_FRAMES)}")
+        malformed = MALFORMED_FRAMES[name]
         for connection in self.connections:
-            if piece.message is not None:
-                connection.send_raw(piece.message)
-            connection.send_bytes(piece.loose)
+            if malformed.message is not None:
+                connection.send_raw(malformed.message)
+            connection.send_bytes(malformed.loose)

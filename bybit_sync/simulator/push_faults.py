@@ -7,7 +7,7 @@ from typing import Any
 
 from bybit_sync.simulator.refusals import Refusals
 
-__all__ = ["DUPLICATE", "LATE", "LOSE", "Disturbances", "Lane"]
+__all__ = ["DUPLICATE", "LATE", "LOSE", "PushFaults", "PushSender"]
 
 DUPLICATE, LATE, LOSE = "duplicate", "late", "lose"
 # How often a push is sent that is disturbed so; one that is late waits for the next.
@@ -15,7 +15,7 @@ _COPIES: Mapping[str | None, int] = {None: 1, DUPLICATE: 2, LOSE: 0}
 Row = Mapping[str, Any]
 
 
-class Disturbances:
+class PushFaults:
     """What an exchange has been told to do to its pushes, on all connections."""
 
     def __init__(self) -> None:
@@ -52,18 +52,18 @@ def _changed(row: Row, without: Sequence[str], as_text: Sequence[str]) -> Row:
     }
 
 
-class Lane:
+class PushSender:
     """One connection's pushes, disturbed as ordered. Not locked: the connection does that."""
 
-    def __init__(self, disturbances: Disturbances, send: Callable[[str], None]) -> None:
-        self._disturbances = disturbances
+    def __init__(self, push_faults: PushFaults, send: Callable[[str], None]) -> None:
+        self._push_faults = push_faults
         self._send = send
         self._late: str | None = None
 
     def send(self, push: str) -> None:
         """Send *push* as is ordered, and after it the one that was late."""
         late, self._late = self._late, None
-        order = self._disturbances.take() if late is None else None
+        order = self._push_faults.take() if late is None else None
         if order == LATE:
             self._late = push
         for message in [push] * _COPIES.get(order, 0) + [late] * (late is not None):

@@ -12,7 +12,7 @@ import attrs
 
 from bybit_sync.simulator.books.account import Account
 from bybit_sync.simulator.books.orders import OPPOSITE
-from bybit_sync.simulator.demo_trades import LINEAR, story
+from bybit_sync.simulator.demo_trades import LINEAR, demo_trades
 from bybit_sync.simulator.exchange import Exchange
 
 __all__ = ["SCENARIOS"]
@@ -21,14 +21,14 @@ Scenario = Callable[[Exchange, Account], Iterator[float]]
 _log = logging.getLogger("bybit_sync.simulator")
 
 
-def _story(_exchange: Exchange, account: Account) -> Iterator[float]:
+def _demo_trades(_exchange: Exchange, account: Account) -> Iterator[float]:
     """Trade at leisure: what the demo shows."""
-    return story(account)
+    return demo_trades(account)
 
 
 # --- busy ---
 
-_BUSY_BEAT = 1 / 600
+_BUSY_PAUSE = 1 / 600
 _BUSY_SIZE, _BUSY_PRICE = Decimal("0.01"), Decimal("64000.0")
 
 
@@ -38,12 +38,12 @@ def _busy(_exchange: Exchange, account: Account) -> Iterator[float]:
         side = ("Buy", "Sell")[number // 10 % 2]
         price = _BUSY_PRICE + number % 100 * (1 if side == "Sell" else -1)
         order = account.place_order(LINEAR, side, qty=_BUSY_SIZE, price=price, order_link_id=f"busy-{number}")
-        yield _BUSY_BEAT
+        yield _BUSY_PAUSE
         if number % 3:
             account.fill(order)
         else:
             account.cancel(order)
-        yield _BUSY_BEAT
+        yield _BUSY_PAUSE
 
 
 # --- outages ---
@@ -82,17 +82,17 @@ _FAULTS: Sequence[_Fault] = (
     _Fault("a frame is half a JSON text", lambda e: e.send_garbage("half json"), 1.0),
     _Fault("a frame breaks WebSocket's own rules", lambda e: e.send_garbage("reserved bits"), 1.0),
 )
-_PEACE = 5.0
+_HEALTHY_SECONDS = 5.0
 
 
 def _outages(exchange: Exchange, account: Account) -> Iterator[float]:
     """Trade as in the story, while one thing after the other goes wrong and is healed."""
-    told = story(account)
+    trades = demo_trades(account)
     for fault in itertools.cycle(_FAULTS):
-        yield from _for_seconds(_PEACE, told)
+        yield from _for_seconds(_HEALTHY_SECONDS, trades)
         _log.info("now: %s", fault.name)
         fault.start(exchange)
-        yield from _for_seconds(fault.seconds, told)
+        yield from _for_seconds(fault.seconds, trades)
         exchange.heal()
 
 
@@ -115,13 +115,13 @@ def _liquidation(_exchange: Exchange, account: Account) -> Iterator[float]:
         account.transfer("USDT", 10_000 - account.balance("USDT").wallet)
         account.mark(LINEAR, _ENTRY)
         account.fill(account.place_order(LINEAR, "Buy", qty=_STAKE, price=_ENTRY))
-        hope = account.place_order(LINEAR, OPPOSITE["Buy"], qty=_STAKE, price=_ENTRY + 500, reduce_only=True)
+        exit_order = account.place_order(LINEAR, OPPOSITE["Buy"], qty=_STAKE, price=_ENTRY + 500, reduce_only=True)
         yield 1.0
         fall = (_ENTRY - account.liquidation_price(LINEAR)) / _STEPS
         for step in range(1, _STEPS):
             account.mark(LINEAR, (_ENTRY - fall * step).quantize(Decimal("0.1")))
-            # A price alone is told to nobody; changing the order tells the position, and what it has lost.
-            account.amend(hope, price=_ENTRY + 500 - 40 * step)
+            # A price alone is trades to nobody; changing the order tells the position, and what it has lost.
+            account.amend(exit_order, price=_ENTRY + 500 - 40 * step)
             if step % 4 == 0:
                 account.fund(LINEAR, "0.0001")
             yield 0.5
@@ -130,5 +130,5 @@ def _liquidation(_exchange: Exchange, account: Account) -> Iterator[float]:
 
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
-    {"story": _story, "busy": _busy, "outages": _outages, "liquidation": _liquidation}
+    {"story": _demo_trades, "busy": _busy, "outages": _outages, "liquidation": _liquidation}
 )

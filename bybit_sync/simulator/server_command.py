@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bybit_sync.simulator.books.account import Account
-from bybit_sync.simulator.dialects import GATEWAYS
+from bybit_sync.simulator.dialects import DIALECTS
 from bybit_sync.simulator.exchange import Exchange
 from bybit_sync.simulator.scenarios import SCENARIOS
 from bybit_sync.simulator.scheduling import on_time, paused
@@ -81,7 +81,7 @@ def _plan(exchange: Exchange, scenario: str, rate: float | None) -> tuple[list[A
 
 def _introduce(exchange: Exchange, accounts: list[Account], scenario: str, authority: str) -> None:
     """Say where it is and who may log in, a thing a line, so that a program can read it too."""
-    told = [("url", exchange.url), *(("path", f"{path} ({gateway.name})") for path, gateway in GATEWAYS.items())]
+    told = [("url", exchange.url), *(("path", f"{path} ({dialect.name})") for path, dialect in DIALECTS.items())]
     told += [line for account in accounts for line in (("key", account.key), ("secret", account.secret))]
     told += [("authority", authority)] if authority else []
     told += [("scenario", f"{scenario}; Ctrl-C ends")]

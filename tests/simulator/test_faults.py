@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from bybit_sync.simulator import Account, Exchange
-from bybit_sync.simulator.malformed_frames import GARBAGE
+from bybit_sync.simulator.malformed_frames import MALFORMED_FRAMES
 from tests.conftest import KEY, SECRET
 from tests.simulator.test_account import Listener
 from tests.simulator.test_streams import Peer, raw_upgrade
@@ -189,7 +189,7 @@ def test_a_flood_arrives_whole(peer: Peer, account: Account) -> None:
     assert hear(peer, 500) == [f"flood-{number}" for number in range(1, 501)]
 
 
-@pytest.mark.parametrize("name", GARBAGE)
+@pytest.mark.parametrize("name", MALFORMED_FRAMES)
 def test_garbage_is_what_its_name_says(exchange: Exchange, account: Account, name: str) -> None:
     """Some arrives as a message; what no frame can be ends the connection of a client that checks."""
     with Peer(exchange) as peer:
@@ -199,7 +199,7 @@ def test_garbage_is_what_its_name_says(exchange: Exchange, account: Account, nam
             with pytest.raises(ConnectionClosed):
                 peer.socket.recv(5)
         else:
-            assert peer.socket.recv(5) == GARBAGE[name].message
+            assert peer.socket.recv(5) == MALFORMED_FRAMES[name].message
             assert peer.hears_nothing()
 
 

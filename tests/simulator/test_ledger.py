@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bybit_sync.simulator.books.instruments import Instrument
 from bybit_sync.simulator.books.ledger import Ledger
 from bybit_sync.simulator.books.orders import Execution, Order
-from bybit_sync.simulator.books.row_values import position_facts, text, wallet_facts
+from bybit_sync.simulator.books.row_values import position_values, text, wallet_values
 
 D = Decimal
 
@@ -184,7 +184,7 @@ def test_the_break_even_price_is_where_nothing_is_lost() -> None:
     """Closing there, as a taker, brings back exactly what was paid."""
     ledger = books()
     trade(ledger, "BTCUSDT", "Sell", "1", "20000")
-    price = position_facts(ledger, ledger.positions["BTCUSDT", 0])["breakEvenPrice"]
+    price = position_values(ledger, ledger.positions["BTCUSDT", 0])["breakEvenPrice"]
     trade(ledger, "BTCUSDT", "Buy", "1", price)
     assert abs(ledger.balances["USDT"] - 10000) < D("0.0000001")
 
@@ -193,9 +193,9 @@ def test_the_totals_are_of_the_whole_account_and_the_list_of_what_changed() -> N
     """Every coin counts, in dollars, whether or not it is listed."""
     ledger = books(USDT="1000", BTC="0.5")
     ledger.marks["BTCUSD"] = D(20000)
-    facts = wallet_facts(ledger, ["BTC"], "UNIFIED")
-    assert facts["totalEquity"] == "11000"
-    assert [(coin["coin"], coin["usdValue"]) for coin in facts["coin"]] == [("BTC", "10000")]
+    values = wallet_values(ledger, ["BTC"], "UNIFIED")
+    assert values["totalEquity"] == "11000"
+    assert [(coin["coin"], coin["usdValue"]) for coin in values["coin"]] == [("BTC", "10000")]
 
 
 @pytest.mark.parametrize(

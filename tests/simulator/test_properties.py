@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bybit_sync.simulator import Account, Order
-from bybit_sync.simulator.push_faults import Disturbances
+from bybit_sync.simulator.push_faults import PushFaults
 
 D = Decimal
 START = {"USDT": D(10000), "BTC": D(1)}
@@ -49,7 +49,7 @@ class Told(Account):
             balances=START,
             connections=lambda: (),
             now=lambda: next(clock),
-            disturbances=Disturbances(),
+            push_faults=PushFaults(),
         )
 
     def push(self, stream: str, rows: Sequence[Any], **_envelope: Any) -> None:

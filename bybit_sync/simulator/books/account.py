@@ -16,8 +16,8 @@ from bybit_sync.simulator.books.ledger import Coin, Ledger
 from bybit_sync.simulator.books.orders import Execution, Order
 from bybit_sync.simulator.books.positions import Position
 from bybit_sync.simulator.books.pushes import Printer
-from bybit_sync.simulator.books.row_values import execution_facts, order_facts, position_facts, wallet_facts
-from bybit_sync.simulator.push_faults import Disturbances
+from bybit_sync.simulator.books.row_values import execution_values, order_values, position_values, wallet_values
+from bybit_sync.simulator.push_faults import PushFaults
 
 __all__ = ["KINDS", "Account", "Number"]
 
@@ -59,7 +59,7 @@ class Account:
         balances: Mapping[str, Number],
         connections: Callable[[], Iterable[AccountConnection]],
         now: Callable[[], int],
-        disturbances: Disturbances,
+        push_faults: PushFaults,
     ) -> None:
         self.key = key
         self.secret = secret
@@ -67,7 +67,7 @@ class Account:
         self.uid = uid
         self._connections = connections
         self._now = now
-        self._printer = Printer(uid, kind, disturbances)
+        self._printer = Printer(uid, kind, push_faults)
         self._logins = itertools.count(1)
         # One action changes the books and reaches every connection before the next begins.
         self._lock = threading.RLock()
@@ -202,7 +202,7 @@ class Account:
         """Lose the race between a cancel and a fill: *order*, Filled, is told as Filled a second time, with why."""
         with self._lock:
             filled = self._ledger.cancel_too_late(order.order_id)
-            self.push("orders", [order_facts(filled)], id=self._id_of(filled))
+            self.push("orders", [order_values(filled)], id=self._id_of(filled))
             return filled
 
     def reject(self, order: Order, *, reason: str = "EC_PostOnlyWillTakeLiquidity") -> Order:
@@ -277,7 +277,7 @@ class Account:
         """Move *amount* of *coin* into the account or, negative, out of it."""
         with self._lock:
             self._ledger.transfer(coin, _exact("amount", amount))
-            self.push("balances", [wallet_facts(self._ledger, [coin], self.kind)])
+            self.push("balances", [wallet_values(self._ledger, [coin], self.kind)])
 
     def mark(self, symbol: str, price: Number) -> None:
         """Set the mark *price* of *symbol*, which else follows its last trade; like the exchange's, it alone tells nobody."""
@@ -366,12 +366,12 @@ class Account:
         symbol, leg = (orders[0].symbol, orders[0].position_idx) if orders else (symbol, position_idx)
         legs = ledger.legs(symbol, leg)
         if executions:
-            facts = [execution_facts(execution) for execution in executions]
-            self.push("user_trades", facts, id=self._id_of(executions[-1].order))
+            values = [execution_values(execution) for execution in executions]
+            self.push("user_trades", values, id=self._id_of(executions[-1].order))
         for order in orders:
-            self.push("orders", [order_facts(order)], id=self._id_of(order))
-        self.push("positions", [position_facts(ledger, position) for position in legs])
-        self.push("balances", [wallet_facts(ledger, [legs[0].instrument.settle_coin], self.kind)])
+            self.push("orders", [order_values(order)], id=self._id_of(order))
+        self.push("positions", [position_values(ledger, position) for position in legs])
+        self.push("balances", [wallet_values(ledger, [legs[0].instrument.settle_coin], self.kind)])
 
     def _id_of(self, order: Order) -> str:
         """Return the envelope's id, which an order and its execution share."""

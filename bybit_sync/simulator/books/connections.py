@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from bybit_sync.simulator.dialects import Gateway, Topic
+    from bybit_sync.simulator.dialects import Dialect, Topic
 
 __all__ = ["AccountConnection"]
 
@@ -18,7 +18,7 @@ __all__ = ["AccountConnection"]
 class AccountConnection(Protocol):
     """A connection as an account sees it; see `bybit_sync.simulator.Connection`."""
 
-    gateway: Gateway
+    gateway: Dialect
     epoch: int
     received: list[Any]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bybit_sync.simulator.books.rows import SPELLINGS, Spelling, dump, envelope, print_fast, print_rows
-from bybit_sync.simulator.dialects import STREAMS, Gateway, Topic
-from bybit_sync.simulator.push_faults import Disturbances
+from bybit_sync.simulator.dialects import STREAMS, Dialect, Topic
+from bybit_sync.simulator.push_faults import PushFaults
 
 __all__ = ["Printer"]
 
@@ -19,17 +19,17 @@ class Printer:
 
     * *uid*: the account's number, which stands in the envelopes;
     * *kind*: "UNIFIED" or "CONTRACT";
-    * *disturbances*: the changes to rows that were ordered.
+    * *push_faults*: the changes to rows that were ordered.
     """
 
-    def __init__(self, uid: str, kind: str, disturbances: Disturbances) -> None:
+    def __init__(self, uid: str, kind: str, push_faults: PushFaults) -> None:
         self._uid = uid
         self._kind = kind
-        self._disturbances = disturbances
+        self._push_faults = push_faults
 
     def messages(
         self,
-        gateway: Gateway,
+        dialect: Dialect,
         stream: str,
         rows: Sequence[Row],
         *,
@@ -42,23 +42,23 @@ class Printer:
         printed as they are. *id* and *created_at* (ms) stand in the envelope; without an
         *id* one is made.
         """
-        spelling = SPELLINGS[gateway.name, self._kind]
+        spelling = SPELLINGS[dialect.name, self._kind]
 
         def message_for(topic: Topic) -> str | None:
             printed = rows if topic.name == stream else _printed(spelling, topic, stream, rows)
-            printed = self._disturbances.rewritten(topic.stream, printed)
+            printed = self._push_faults.rewritten(topic.stream, printed)
             own_id = id or f"{self._uid}_{topic.stream}_{created_at}"
-            return dump(envelope(gateway, topic, printed, id=own_id, created_at=created_at)) if printed else None
+            return dump(envelope(dialect, topic, printed, id=own_id, created_at=created_at)) if printed else None
 
         return message_for
 
 
-def _printed(spelling: Spelling, topic: Topic, stream: str, facts: Sequence[Row]) -> Sequence[Row]:
+def _printed(spelling: Spelling, topic: Topic, stream: str, values: Sequence[Row]) -> Sequence[Row]:
     """Return the rows of *topic* out of those of *stream*; none when it carries another stream."""
     word = STREAMS.get(stream, "")
     if topic.stream not in (word, f"{word}.fast"):
         return ()
-    rows = [row for row in print_rows(spelling, word, facts) if topic.category in (None, row.get("category"))]
+    rows = [row for row in print_rows(spelling, word, values) if topic.category in (None, row.get("category"))]
     if topic.stream == word:
         return rows
     return [print_fast(row) for row in rows if row["execType"] == "Trade"]

@@ -1,4 +1,4 @@
-"""What there is to say about an order, a fill, a position and a balance: facts for `rows` to print."""
+"""What there is to say about an order, a fill, a position and a balance: values for `rows` to print."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bybit_sync.simulator.books.ledger import TAKER_FEE, Coin, Ledger
 from bybit_sync.simulator.books.orders import ZERO, Execution, Order
 from bybit_sync.simulator.books.positions import Position
 
-__all__ = ["execution_facts", "order_facts", "position_facts", "text", "wallet_facts"]
+__all__ = ["execution_values", "order_values", "position_values", "text", "wallet_values"]
 
 Row = Mapping[str, Any]
 _DOLLARS = ("USDT", "USDC")
@@ -29,7 +29,7 @@ def text(number: Decimal) -> str:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
-def order_facts(order: Order) -> Row:
+def order_values(order: Order) -> Row:
     """Return what a row of the order stream says."""
     coin = order.instrument.settle_coin
     return {
@@ -57,7 +57,7 @@ def order_facts(order: Order) -> Row:
         "orderType": order.order_type,
         "lastPriceOnCreated": text(order.mark_on_created) if order.mark_on_created else "",
         "reduceOnly": order.reduce_only,
-        **_stop_facts(order),
+        **_stop_values(order),
         "createdTime": str(order.created),
         "updatedTime": str(order.updated),
         # V3 only.
@@ -66,20 +66,20 @@ def order_facts(order: Order) -> Row:
     }
 
 
-def _stop_facts(order: Order) -> Row:
+def _stop_values(order: Order) -> Row:
     """Return what an order row says of triggers, its own and those that it brings."""
     attached = {"takeProfit": order.take_profit, "stopLoss": order.stop_loss}
-    facts: dict[str, Any] = {key: text(price) if price else "" for key, price in attached.items()}
-    facts |= {f"{key}TriggerBy": "LastPrice" for key, price in (("tp", order.take_profit), ("sl", order.stop_loss)) if price}
+    values: dict[str, Any] = {key: text(price) if price else "" for key, price in attached.items()}
+    values |= {f"{key}TriggerBy": "LastPrice" for key, price in (("tp", order.take_profit), ("sl", order.stop_loss)) if price}
     if any(attached.values()) or order.is_position_stop:
-        facts["tpslMode"] = "Full"
+        values["tpslMode"] = "Full"
     if order.stop_type:
-        facts |= {"stopOrderType": order.stop_type, "triggerPrice": text(order.trigger_price), "triggerBy": "LastPrice"}
-        facts |= {"triggerDirection": order.trigger_direction, "closeOnTrigger": order.is_position_stop}
-    return facts
+        values |= {"stopOrderType": order.stop_type, "triggerPrice": text(order.trigger_price), "triggerBy": "LastPrice"}
+        values |= {"triggerDirection": order.trigger_direction, "closeOnTrigger": order.is_position_stop}
+    return values
 
 
-def execution_facts(execution: Execution) -> Row:
+def execution_values(execution: Execution) -> Row:
     """Return what a row of the execution stream says."""
     order = execution.order
     return {
@@ -113,7 +113,7 @@ def execution_facts(execution: Execution) -> Row:
     }
 
 
-def position_facts(ledger: Ledger, position: Position) -> Row:
+def position_values(ledger: Ledger, position: Position) -> Row:
     """Return what a row of the position stream says."""
     mark = ledger.mark(position.symbol)
     margin, maintenance = text(ledger.margin(position)), text(ledger.maintenance(position))
@@ -151,7 +151,7 @@ def position_facts(ledger: Ledger, position: Position) -> Row:
     }
 
 
-def wallet_facts(ledger: Ledger, coins: Sequence[str], kind: str) -> Row:
+def wallet_values(ledger: Ledger, coins: Sequence[str], kind: str) -> Row:
     """Return what a row of the wallet stream says: the totals of the account, and *coins* only."""
     every = [ledger.coin(name) for name in {**ledger.balances, **dict.fromkeys(coins)}]
     worth = {coin.name: _usd_price(ledger, coin.name) for coin in every}
@@ -175,11 +175,11 @@ def wallet_facts(ledger: Ledger, coins: Sequence[str], kind: str) -> Row:
         "totalInitialMarginByMp": text(margin),
         "totalMaintenanceMargin": text(maintenance),
         "totalMaintenanceMarginByMp": text(maintenance),
-        "coin": [_coin_facts(coin, worth[coin.name]) for coin in every if coin.name in coins],
+        "coin": [_coin_values(coin, worth[coin.name]) for coin in every if coin.name in coins],
     }
 
 
-def _coin_facts(coin: Coin, usd_price: Decimal) -> Row:
+def _coin_values(coin: Coin, usd_price: Decimal) -> Row:
     return {
         "coin": coin.name,
         "equity": text(coin.equity),

@@ -1,6 +1,6 @@
 """How the exchange prints a row, in each of its three spellings.
 
-A row is written once, as *facts* in the keys and values of a unified account on V5. Tables say what the other two spellings
+A row is written once, as *values* in the keys and values of a unified account on V5. Tables say what the other two spellings
 make of it: a classic contract account on V5, and V3.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.simulator.dialects import Gateway, Topic
+from bybit_sync.simulator.dialects import Dialect, Topic
 
 __all__ = ["SPELLINGS", "Spelling", "dump", "envelope", "print_fast", "print_rows"]
 
@@ -26,8 +26,8 @@ _NOTHING: Row = MappingProxyType({})
 class Shape:
     """One stream's rows in one spelling.
 
-    *plain* has every key, in order, as it stands when there is nothing to say. *names* and *values* translate the facts' keys
-    and values; *silent* keys stay plain whatever the facts are.
+    *plain* has every key, in order, as it stands when there is nothing to say. *names* and *values* translate the keys
+    and values; *silent* keys stay plain whatever the values are.
     """
 
     plain: Row
@@ -492,21 +492,21 @@ _ENVELOPES: Mapping[tuple[str, str], Sequence[str]] = {
 }
 
 
-def envelope(gateway: Gateway, topic: Topic, rows: Sequence[Row], *, id: str, created_at: int) -> Row:  # noqa: A002 - its own word
+def envelope(dialect: Dialect, topic: Topic, rows: Sequence[Row], *, id: str, created_at: int) -> Row:  # noqa: A002 - its own word
     """Return *rows* in the envelope of *topic*, keys in the exchange's order."""
     parts = {"topic": topic.name, "id": id, "creationTime": created_at, "data": list(rows)}
-    keys = _ENVELOPES.get((gateway.name, topic.stream), ("topic", "data"))
+    keys = _ENVELOPES.get((dialect.name, topic.stream), ("topic", "data"))
     return {key: parts[key] for key in keys}
 
 
-def print_rows(spelling: Spelling, stream: str, facts: Sequence[Row]) -> list[Row]:
-    """Return *facts* as *spelling* says them: keys not named stand as in a plain row, a key that nobody knows passes."""
+def print_rows(spelling: Spelling, stream: str, values: Sequence[Row]) -> list[Row]:
+    """Return *values* as *spelling* says them: keys not named stand as in a plain row, a key that nobody knows passes."""
     if stream != "wallet":
-        return [_print(spelling, stream, row) for row in facts]
-    coins = [[_print(spelling, "coin", coin) for coin in row.get("coin", ())] for row in facts]
+        return [_print(spelling, stream, row) for row in values]
+    coins = [[_print(spelling, "coin", coin) for coin in row.get("coin", ())] for row in values]
     if "wallet" not in spelling:
         return [coin for account in coins for coin in account]
-    return [_print(spelling, "wallet", {**row, "coin": held}) for row, held in zip(facts, coins, strict=True)]
+    return [_print(spelling, "wallet", {**row, "coin": held}) for row, held in zip(values, coins, strict=True)]
 
 
 def print_fast(execution: Row) -> Row:
@@ -515,10 +515,10 @@ def print_fast(execution: Row) -> Row:
     return {**row, "orderLinkId": ""} if row["isMaker"] else row
 
 
-def _print(spelling: Spelling, kind: str, facts: Row) -> Row:
+def _print(spelling: Spelling, kind: str, values: Row) -> Row:
     shape = spelling[kind]
     row = dict(shape.plain)
-    for key, value in facts.items():
+    for key, value in values.items():
         name = shape.names.get(key, key)
         if name not in shape.silent and (name in row or key not in _KNOWN[kind]):
             row[name] = _translated(shape, key, value)

@@ -156,7 +156,7 @@ def _paged(endpoint: Endpoint, listing: listings.Listing, asked: _Asked) -> Row:
     plan = asked.plan
     size = attrs.evolve(endpoint.pages, is_strict=plan.is_strict).of(asked.parameters)
     page = pages.cut(listing.items, size, str(asked.parameters.get("cursor", "")), kind=plan.cursors)
-    rows = [_rewritten(spell(endpoint.kind, listing.facts(item), way=plan.spelling), plan) for item in page.rows]
+    rows = [_rewritten(spell(endpoint.kind, listing.values(item), way=plan.spelling), plan) for item in page.rows]
     if plan.is_reversed:
         rows.reverse()
     return {"category": asked.parameters["category"], "list": rows, "nextPageCursor": page.next}

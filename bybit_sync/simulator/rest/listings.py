@@ -19,7 +19,7 @@ from bybit_sync.simulator.books.instruments import Instrument
 from bybit_sync.simulator.books.ledger import Ledger
 from bybit_sync.simulator.books.orders import Order
 from bybit_sync.simulator.books.positions import Position
-from bybit_sync.simulator.books.row_values import execution_facts, order_facts, position_facts, wallet_facts
+from bybit_sync.simulator.books.row_values import execution_values, order_values, position_values, wallet_values
 from bybit_sync.simulator.rest.pages import Key
 from bybit_sync.simulator.rest.refusals import RestRefusal
 from bybit_sync.simulator.rest.windows import DAY, LONGEST, window_of
@@ -39,10 +39,10 @@ _NEVER: Final = dict.fromkeys(("createdTime", "updatedTime", "entryPrice", "mark
 
 @attrs.frozen
 class Listing:
-    """What is listed, in order, each behind its sort key; *facts* tells of one what its row says."""
+    """What is listed, in order, each behind its sort key; *values* tells of one what its row says."""
 
     items: Sequence[tuple[Key, Any]]
-    facts: Callable[[Any], Row]
+    values: Callable[[Any], Row]
 
 
 @attrs.frozen
@@ -85,8 +85,8 @@ def _of_symbol(ledger: Ledger, instrument: Instrument) -> list[Position]:
 
 
 def _position_row(ledger: Ledger, position: Position) -> Row:
-    facts = position_facts(ledger, position)
-    return {**facts, **_NEVER} if not position.created else facts
+    values = position_values(ledger, position)
+    return {**values, **_NEVER} if not position.created else values
 
 
 # --- orders ---
@@ -156,7 +156,7 @@ def _filter_of(order: Order) -> str:
 
 
 def _order_listing(orders: Iterable[Order]) -> Listing:
-    return _listing([(_newest_first(order.created, order.order_id), order) for order in orders], order_facts)
+    return _listing([(_newest_first(order.created, order.order_id), order) for order in orders], order_values)
 
 
 # --- executions ---
@@ -175,7 +175,7 @@ def executions(ledger: Ledger, parameters: Parameters, now: int) -> Listing:
         found = [e for e in ledger.executions if start <= e.time <= end and kind in (None, "", e.kind)]
         is_wanted = _scope(category, parameters)
     items = [(_newest_first(e.time, e.exec_id), e) for e in found if is_wanted(e.order.instrument)]
-    return _listing(items, execution_facts)
+    return _listing(items, execution_values)
 
 
 # --- balances ---
@@ -187,7 +187,7 @@ def wallet(ledger: Ledger, parameters: Parameters, kind: str) -> Row:
         raise RestRefusal(10001, f"accountType only support {kind}.")
     asked = [name for name in str(parameters.get("coin", "")).split(",") if name]
     held = [name for name in ledger.balances if (coin := ledger.coin(name)).wallet or coin.equity]
-    return wallet_facts(ledger, asked or held, kind)
+    return wallet_values(ledger, asked or held, kind)
 
 
 # --- what parameters mean ---
@@ -221,8 +221,8 @@ def _scope(category: str, parameters: Parameters) -> Callable[[Instrument], bool
     return is_wanted
 
 
-def _listing(items: Sequence[tuple[Key, Any]], facts: Callable[[Any], Row]) -> Listing:
-    return Listing(sorted(items, key=lambda item: item[0]), facts)
+def _listing(items: Sequence[tuple[Key, Any]], values: Callable[[Any], Row]) -> Listing:
+    return Listing(sorted(items, key=lambda item: item[0]), values)
 
 
 def _newest_first(time: int, name: str) -> Key:

@@ -72,9 +72,9 @@ WAYS: Final[Mapping[str, Mapping[str, Mapping[Any, Any]]]] = {
 }
 
 
-def spell(kind: str, facts: Row, *, way: str | None = None) -> Row:
-    """Return *facts* (see `books.row_values`) as REST's row of *kind*; *way* is one of `WAYS`, None is usual."""
-    (pushed,) = print_rows(SPELLINGS["v5", "UNIFIED"], kind.partition(" ")[0], [facts])
+def spell(kind: str, values: Row, *, way: str | None = None) -> Row:
+    """Return *values* (see `books.row_values`) as REST's row of *kind*; *way* is one of `WAYS`, None is usual."""
+    (pushed,) = print_rows(SPELLINGS["v5", "UNIFIED"], kind.partition(" ")[0], [values])
     spelling = SPELLINGS_OF_REST[kind]
     values = {**spelling.values, **(spelling.when_flat if pushed.get("size") == "0" else {})}
     kept = {key: value for key, value in pushed.items() if key not in spelling.without}

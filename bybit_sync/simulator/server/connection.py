@@ -15,8 +15,8 @@ from websockets.sync.server import ServerConnection
 
 from bybit_sync.simulator.books.account import Account
 from bybit_sync.simulator.books.rows import dump
-from bybit_sync.simulator.dialects import Gateway, Topic
-from bybit_sync.simulator.push_faults import Disturbances, Lane
+from bybit_sync.simulator.dialects import Dialect, Topic
+from bybit_sync.simulator.push_faults import PushFaults, PushSender
 from bybit_sync.simulator.server.answers import Answers
 from bybit_sync.simulator.server.conversation import Conversation, read
 
@@ -127,12 +127,12 @@ class Connection:
         wire: Wire,
         conversation: Conversation,
         answers: Answers,
-        disturbances: Disturbances,
+        push_faults: PushFaults,
         *,
         idle_limit: float,
         login_limit: float,
     ) -> None:
-        self.gateway: Gateway = conversation.gateway
+        self.gateway: Dialect = conversation.gateway
         self.account: Account | None = None
         self.epoch: int = 0
         self.received: list[Any] = []
@@ -142,7 +142,7 @@ class Connection:
         self._idle_limit = idle_limit
         self._active_at = time.monotonic()
         self._login_until = self._active_at + login_limit
-        self._lane = Lane(disturbances, self.send_raw)
+        self._pushes = PushSender(push_faults, self.send_raw)
         # What is subscribed and what is sent change together: no push slips in between a topic and the answer that confirms it.
         self._lock = threading.RLock()
 
@@ -196,7 +196,7 @@ class Connection:
     def flush(self) -> None:
         """Send the push that `Exchange.reorder_pushes` keeps, when there is one."""
         with self._lock:
-            self._lane.flush()
+            self._pushes.flush()
 
     def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
         """End this connection as networks do: TCP just ends (FIN), or with *reset* breaks (RST).
@@ -224,7 +224,7 @@ class Connection:
             for message in map(message_for, self._conversation.topics):
                 if message is not None:
                     self._active_at = time.monotonic()
-                    self._lane.send(message)
+                    self._pushes.send(message)
 
     def _frames(self) -> Iterator[str | bytes]:
         """Yield what the client sends until the connection is over, was idle for too long, or nobody has logged in in time."""

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bybit_sync.simulator.dialects import Gateway, Topic
+from bybit_sync.simulator.dialects import Dialect, Topic
 from bybit_sync.simulator.refusals import Refusals
 
 __all__ = ["REFUSALS", "Conversation", "read", "sign"]
@@ -49,7 +49,7 @@ class Conversation:
     *secret_of* knows the secret of each key, and None for a key that it does not know.
     """
 
-    def __init__(self, gateway: Gateway, secret_of: Callable[[str], str | None], refusals: Refusals[str], conn_id: str) -> None:
+    def __init__(self, gateway: Dialect, secret_of: Callable[[str], str | None], refusals: Refusals[str], conn_id: str) -> None:
         self.gateway = gateway
         self.key: str | None = None
         self.topics: tuple[Topic, ...] = ()

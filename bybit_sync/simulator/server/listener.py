@@ -14,7 +14,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from bybit_sync.simulator.server.connection import Wire
-from bybit_sync.simulator.server.tls import SecureSocket
+from bybit_sync.simulator.server.tls import TLSSocket
 
 __all__ = ["Listener"]
 
@@ -101,7 +101,7 @@ class Listener:
         """Make a wire of a connection that was just accepted. Only that connection's thread."""
         sock.settimeout(SEND_TIMEOUT)
         with self._arrival(sock) as number:
-            secured = sock if self._tls is None else SecureSocket(sock, self._tls)
+            secured = sock if self._tls is None else TLSSocket(sock, self._tls)
             # It is everything of a socket that a connection needs.
             wire = Wire(cast("socket.socket", secured), *args, **kwargs)
             wire.number = number

@@ -8,7 +8,7 @@ import ssl
 import threading
 from typing import Any
 
-__all__ = ["Authority", "SecureSocket"]
+__all__ = ["Authority", "TLSSocket"]
 
 _RECORD_HEADER = 5
 # What a record may hold, and more.
@@ -43,7 +43,7 @@ def _trustme() -> Any:
     return trustme
 
 
-class SecureSocket:
+class TLSSocket:
     """The server's end of TLS on *sock*; the handshake is done when the constructor returns.
 
     One thread may read while others write, which Python's own TLS sockets do not promise. It reads one whole TLS record at a
