@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from bybit_sync.errors import RecordingError
 from bybit_sync.simulator.books.account import Account
-from bybit_sync.simulator.books.ledger import Coin
 from bybit_sync.simulator.books.orders import Order
 from bybit_sync.simulator.books.positions import Position
+from bybit_sync.simulator.books.tables import Coin
 from bybit_sync.simulator.demo import demo_client
 from bybit_sync.simulator.exchange import Exchange
 from bybit_sync.simulator.recording import Frame

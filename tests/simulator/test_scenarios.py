@@ -265,7 +265,7 @@ def test_the_busy_scenario_is_hundreds_of_orders_a_second(exchange: Exchange, ac
 
 def test_the_books_of_a_busy_account_do_not_grow(exchange: Exchange, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest final orders are forgotten, the unfinished ones never."""
-    monkeypatch.setattr("bybit_sync.simulator.books.ledger.FINAL_KEPT", 100)
+    monkeypatch.setattr("bybit_sync.simulator.books.tables.FINAL_KEPT", 100)
     kept = account.place_order("BTCUSDT", "Buy", qty=1, price=1)
     first = account.cancel(account.place_order("BTCUSDT", "Buy", qty=1, price=1))
     played("busy", exchange, account, 400)

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 from bybit_sync.simulator.books.connections import AccountConnection
 from bybit_sync.simulator.books.instruments import Instrument
-from bybit_sync.simulator.books.ledger import Coin, Ledger
+from bybit_sync.simulator.books.ledger import Ledger
 from bybit_sync.simulator.books.orders import Execution, Order
 from bybit_sync.simulator.books.positions import Position
 from bybit_sync.simulator.books.pushes import Printer
 from bybit_sync.simulator.books.row_values import execution_values, order_values, position_values, wallet_values
+from bybit_sync.simulator.books.tables import Books, Coin
 from bybit_sync.simulator.push_faults import PushFaults
 
 __all__ = ["KINDS", "Account", "Number"]
@@ -317,7 +318,7 @@ class Account:
         with self._lock:
             return self._ledger.executions
 
-    def read(self, look: Callable[[Ledger], T], *, lag: float = 0.0) -> T:
+    def read(self, look: Callable[[Books], T], *, lag: float = 0.0) -> T:
         """Return what *look* returns for the books (as they were *lag* seconds ago), which do not change meanwhile."""
         with self._lock:
             return look(self._ledger.as_of(lag) if lag else self._ledger)

@@ -7,87 +7,30 @@ average price is the right one.
 
 from __future__ import annotations
 
-import itertools
-from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import attrs
 
-from bybit_sync.simulator.books.history import History, Table
+from bybit_sync.simulator.books.checks import check_amendment, check_fill, check_order
 from bybit_sync.simulator.books.instruments import Instrument, rounded
 from bybit_sync.simulator.books.orders import FALL, OPPOSITE, POSITION_STOPS, RISE, ZERO, Execution, Order
-from bybit_sync.simulator.books.positions import LEVERAGE, Position
+from bybit_sync.simulator.books.positions import Position
+from bybit_sync.simulator.books.tables import Books, legs_of_mode
 
-__all__ = ["TAKER_FEE", "Coin", "Ledger"]
+__all__ = ["TAKER_FEE", "Ledger"]
 
 TAKER_FEE = Decimal("0.00055")
 MAKER_FEE = Decimal("0.0002")
-MAINTENANCE = Decimal("0.005")
 # How far from the mark a market order may fill.
 MARKET_BOUND = Decimal("0.01")
-FIRST_SEQ = 140_612_148_849_382
-# How many final orders can still be asked for; a busy account has no end of them.
-FINAL_KEPT = 10_000
-# How many executions can still be asked for.
-EXECUTIONS_KEPT = 120_000
-# The tables that `Ledger.as_of` takes back.
-_TABLES = ("balances", "realised", "_live", "_finished", "positions", "marks", "last_prices", "_executions")
-# The sides that each leg may hold.
-LEGS: Mapping[int, tuple[str, ...]] = {0: ("Buy", "Sell"), 1: ("Buy",), 2: ("Sell",)}
 # Why a cancelled order says that it was rejected, although nothing was.
 CANCEL_REASONS: Mapping[str, str] = {"CancelByUser": "EC_PerCancelRequest"}
 
 
-@attrs.frozen(kw_only=True)
-class Coin:
-    """What an account has of one coin.
-
-    *name* is the coin's, *wallet* its balance, *realised* what trading gained and paid since ever, *unrealised* what open
-    positions would add. *position_margin*, *maintenance_margin* and *order_margin* are what is bound.
-    """
-
-    name: str
-    wallet: Decimal
-    realised: Decimal
-    unrealised: Decimal
-    position_margin: Decimal
-    maintenance_margin: Decimal
-    order_margin: Decimal
-
-    @property
-    def equity(self) -> Decimal:
-        """The balance, and what open positions would add to it."""
-        return self.wallet + self.unrealised
-
-    @property
-    def free(self) -> Decimal:
-        """What may be put into new orders; never negative."""
-        return max(ZERO, self.wallet - self.position_margin - self.order_margin)
-
-
-class Ledger:
-    """One account's books.
-
-    *balances* is what it starts with, coin by coin; *new_id* names orders and executions; *clock* returns monotonic
-    seconds, for `as_of` only.
-    """
-
-    def __init__(
-        self, balances: Mapping[str, Decimal], new_id: Callable[[], str], clock: Callable[[], float] = lambda: 0.0
-    ) -> None:
-        self._history = history = History(clock)
-        self.balances: dict[str, Decimal] = Table(history, balances)
-        self.realised: dict[str, Decimal] = Table(history, dict.fromkeys(balances, ZERO))
-        self._live: dict[str, Order] = Table(history)
-        self._finished: dict[str, Order] = Table(history)
-        self.positions: dict[tuple[str, int], Position] = Table(history)
-        self.marks: dict[str, Decimal] = Table(history)
-        self.last_prices: dict[str, Decimal] = Table(history)
-        self._executions: dict[str, Execution] = Table(history)
-        self._new_id = new_id
-        self._seqs = itertools.count(FIRST_SEQ)
+class Ledger(Books):
+    """One account's books, and the actions that change them."""
 
     # --- orders ---
 
@@ -111,7 +54,7 @@ class Ledger:
     ) -> Order:
         """Take an order in; it is triggered when `trigger`, and fills when `fill` says so."""
         instrument = Instrument.named(symbol)
-        _check_order(side, qty, order_type, price, position_idx)
+        check_order(side, qty, order_type, price, position_idx)
         if price is not None:
             # Before the first trade that is the best there is to tell.
             self.last_prices.setdefault(symbol, price)
@@ -151,7 +94,7 @@ class Ledger:
     ) -> list[Execution]:
         """Fill an order with one match, all of it or nothing: parts of (quantity, price) that share a sequence number."""
         order = self._open_order(order_id)
-        _check_fill(order, self.positions[order.symbol, order.position_idx], fills)
+        check_fill(order, self.positions[order.symbol, order.position_idx], fills)
         match: dict[str, Any] = {"is_maker": is_maker, "now": now, "seq": next(self._seqs), "kind": kind}
         return [self._fill(self._open_order(order_id), qty, price, **match) for qty, price in fills]
 
@@ -162,7 +105,7 @@ class Ledger:
         order = self._unfinished(order_id)
         changes: dict[str, Any] = {"qty": qty, "price": price, "trigger_price": trigger_price}
         changes = {name: value for name, value in changes.items() if value is not None}
-        _check_amendment(order, changes)
+        check_amendment(order, changes)
         return self._keep(attrs.evolve(order, **changes, updated=now, seq=next(self._seqs)))
 
     def cancel(self, order_id: str, *, cancel_type: str, now: int) -> Order:
@@ -211,13 +154,6 @@ class Ledger:
             raise ValueError(f"symbol: no position on {symbol} is open")
         return [self._fund(position, rate, now) for position in held]
 
-    def held(self, symbol: str, position_idx: int) -> Position:
-        """Return a position that is open; ``ValueError`` when it is not."""
-        position = self.positions.get((symbol, position_idx))
-        if position is None or not position.size:
-            raise ValueError(f"symbol: no position on {symbol} is open (position_idx {position_idx})")
-        return position
-
     def start_liquidation(self, symbol: str, position_idx: int, *, now: int) -> Position:
         """Mark a position as taken over."""
         position = attrs.evolve(self.held(symbol, position_idx), status="Liq", updated=now)
@@ -232,75 +168,6 @@ class Ledger:
     def transfer(self, coin: str, amount: Decimal) -> None:
         """Put *amount* of a coin into the account or, negative, take it out."""
         self.balances[coin] = self.balances.get(coin, ZERO) + amount
-
-    # --- what there is ---
-
-    @property
-    def orders(self) -> Mapping[str, Order]:
-        """Every order by its id: the unfinished ones, and the last that are final."""
-        return ChainMap(self._live, self._finished)
-
-    def as_of(self, seconds: float) -> Ledger:
-        """Return a copy of these books as they were *seconds* ago, to be read only; at most 60 seconds."""
-        then = Ledger({}, self._new_id)
-        tables = self._history.as_of(seconds, [getattr(self, name) for name in _TABLES])
-        for name, table in zip(_TABLES, tables, strict=True):
-            setattr(then, name, table)
-        return then
-
-    @property
-    def executions(self) -> tuple[Execution, ...]:
-        """The latest executions, oldest first."""
-        return tuple(self._executions.values())
-
-    def order(self, order_id: str) -> Order:
-        """Return an order as it stands now."""
-        return self.orders[order_id]
-
-    def unfinished(self, symbol: str | None = None) -> tuple[Order, ...]:
-        """Return the orders (on *symbol*) that can still be filled, or triggered, oldest first."""
-        return tuple(order for order in self._live.values() if symbol in (None, order.symbol))
-
-    def legs(self, symbol: str, position_idx: int) -> list[Position]:
-        """Return the position of *symbol*, in hedge mode with the other leg."""
-        return [self.positions[symbol, leg] for leg in _mode(position_idx)]
-
-    def mark(self, symbol: str) -> Decimal:
-        """Return the mark price of *symbol*: what was set, else what it last traded at, else 0."""
-        return self.marks.get(symbol) or self.last_prices.get(symbol, ZERO)
-
-    def margin(self, position: Position) -> Decimal:
-        """Return the initial margin of *position*, at the mark price."""
-        return rounded(self._marked_value(position) / position.leverage)
-
-    def maintenance(self, position: Position) -> Decimal:
-        """Return the maintenance margin of *position*."""
-        return rounded(self._marked_value(position) * MAINTENANCE)
-
-    def liquidation_price(self, position: Position, maintenance: Decimal = MAINTENANCE) -> Decimal:
-        """Return the price at which what the coin is worth falls to its *maintenance* margin; 0 when no price does that.
-
-        An estimate, as the exchange's own: other positions in the coin stay at their mark prices.
-        """
-        if not position.size:
-            return ZERO
-        coin, mark = self.coin(position.instrument.settle_coin), self.mark(position.symbol)
-        others = coin.equity - coin.maintenance_margin - position.unrealised(mark) + self.maintenance(position)
-        return position.price_where(others, rate=maintenance)
-
-    def coin(self, name: str) -> Coin:
-        """Return what there is of a coin."""
-        positions = [position for position in self.positions.values() if position.instrument.settle_coin == name]
-        orders = [order for order in self._live.values() if order.instrument.settle_coin == name and order.is_open]
-        return Coin(
-            name=name,
-            wallet=self.balances.get(name, ZERO),
-            realised=self.realised.get(name, ZERO),
-            unrealised=sum((position.unrealised(self.mark(position.symbol)) for position in positions), ZERO),
-            position_margin=sum(map(self.margin, positions), ZERO),
-            maintenance_margin=sum(map(self.maintenance, positions), ZERO),
-            order_margin=sum((rounded(o.leaves_value / LEVERAGE) for o in orders if not o.reduce_only), ZERO),
-        )
 
     # --- one fill ---
 
@@ -357,16 +224,6 @@ class Ledger:
             mark_price=mark,
         )
         return self._executed(execution)
-
-    def _executed(self, execution: Execution) -> Execution:
-        self._executions[execution.exec_id] = execution
-        if len(self._executions) > EXECUTIONS_KEPT:
-            del self._executions[next(iter(self._executions))]
-        return execution
-
-    def _settle(self, coin: str, amount: Decimal) -> None:
-        self.balances[coin] = self.balances.get(coin, ZERO) + amount
-        self.realised[coin] = self.realised.get(coin, ZERO) + amount
 
     # --- one order ---
 
@@ -427,36 +284,11 @@ class Ledger:
         seq = next(self._seqs)
         return self._keep(order.ended(status, cancel_type=cancel_type, reject_reason=reason, now=now, seq=seq))
 
-    def _keep(self, order: Order) -> Order:
-        if order.is_final:
-            self._live.pop(order.order_id, None)
-            self._finished[order.order_id] = order
-            if len(self._finished) > FINAL_KEPT:
-                del self._finished[next(iter(self._finished))]
-        else:
-            self._live[order.order_id] = order
-        return order
-
-    def _open_order(self, order_id: str) -> Order:
-        order = self._unfinished(order_id)
-        if not order.is_open:
-            raise ValueError(f"order: it is {order.status}; trigger it first")
-        return order
-
-    def _unfinished(self, order_id: str) -> Order:
-        order = self.order(order_id)
-        if order.is_final:
-            raise ValueError(f"order: it is {order.status} already")
-        return order
-
-    def _unfinished_on(self, position: Position) -> list[Order]:
-        return [o for o in self.unfinished(position.symbol) if o.position_idx == position.position_idx]
-
     # --- one position ---
 
     def _open_position(self, instrument: Instrument, position_idx: int, now: int) -> None:
         """Let there be a position before there is anything in it; in hedge mode both legs."""
-        for leg in _mode(position_idx):
+        for leg in legs_of_mode(position_idx):
             flat = Position(instrument=instrument, position_idx=leg, created=now, updated=now)
             self.positions.setdefault((instrument.symbol, leg), flat)
 
@@ -464,10 +296,6 @@ class Ledger:
         """Return the worst price that a market order takes; like the exchange's, it has the price's own digits."""
         mark = self.mark(symbol)
         return (mark * (1 + MARKET_BOUND if side == "Buy" else 1 - MARKET_BOUND)).quantize(mark)
-
-    def _marked_value(self, position: Position) -> Decimal:
-        mark = self.mark(position.symbol)
-        return position.instrument.value(position.size, mark) if position.size else ZERO
 
 
 def _with_stops_of(order: Order, position: Position) -> Position:
@@ -497,44 +325,3 @@ def _funding_order(position: Position, now: int, seq: int) -> Order:
         updated=now,
         seq=seq,
     )
-
-
-def _mode(position_idx: int) -> tuple[int, ...]:
-    return (1, 2) if position_idx else (0,)
-
-
-def _check_order(side: str, qty: Decimal, order_type: str, price: Decimal | None, position_idx: int) -> None:
-    if side not in OPPOSITE:
-        raise ValueError(f"side: {side!r} is neither Buy nor Sell")
-    if order_type not in ("Limit", "Market"):
-        raise ValueError(f"order_type: {order_type!r} is neither Limit nor Market")
-    if position_idx not in LEGS:
-        raise ValueError(f"position_idx: {position_idx} is none of 0 (one-way), 1 (hedge mode, Buy), 2 (hedge mode, Sell)")
-    if qty <= 0 or (price is not None and price <= 0):
-        raise ValueError("qty and price: they have to be more than 0")
-    if order_type == "Limit" and price is None:
-        raise ValueError("price: a Limit order needs one")
-
-
-def _check_amendment(order: Order, changes: Mapping[str, Decimal]) -> None:
-    if any(value <= 0 for value in changes.values()):
-        raise ValueError(f"{' and '.join(changes)}: they have to be more than 0")
-    if changes.get("qty", order.qty) <= order.cum_qty:
-        raise ValueError(f"qty: {changes['qty']} is not more than the {order.cum_qty} that were filled")
-    if "trigger_price" in changes and not order.is_waiting:
-        raise ValueError(f"trigger_price: the order is {order.status}, and waits for no trigger")
-    if order.is_position_stop and order.is_waiting:
-        raise ValueError("order: it stands for a position's stop; change that with set_trading_stop")
-
-
-def _check_fill(order: Order, position: Position, fills: Sequence[tuple[Decimal, Decimal]]) -> None:
-    qty = sum((part for part, _ in fills), ZERO)
-    closes = position.closable(order.side, qty)
-    if not fills or any(part <= 0 or price <= 0 for part, price in fills):
-        raise ValueError("qty and price: they have to be more than 0")
-    if qty > order.leaves_qty:
-        raise ValueError(f"qty: {qty} of an order that leaves {order.leaves_qty}")
-    if order.reduce_only and closes < qty:
-        raise ValueError(f"qty: {qty} of a reduce-only order, when the position has {closes} to close")
-    if closes < qty and order.side not in LEGS[order.position_idx]:
-        raise ValueError(f"qty: {qty} closes more than the {closes} of hedge mode's leg {order.position_idx}")

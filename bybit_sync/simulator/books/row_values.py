@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from bybit_sync.simulator.books.instruments import rounded
-from bybit_sync.simulator.books.ledger import TAKER_FEE, Coin, Ledger
+from bybit_sync.simulator.books.ledger import TAKER_FEE
 from bybit_sync.simulator.books.orders import ZERO, Execution, Order
 from bybit_sync.simulator.books.positions import Position
+from bybit_sync.simulator.books.tables import Books, Coin
 
 __all__ = ["execution_values", "order_values", "position_values", "text", "wallet_values"]
 
@@ -113,10 +114,10 @@ def execution_values(execution: Execution) -> Row:
     }
 
 
-def position_values(ledger: Ledger, position: Position) -> Row:
+def position_values(books: Books, position: Position) -> Row:
     """Return what a row of the position stream says."""
-    mark = ledger.mark(position.symbol)
-    margin, maintenance = text(ledger.margin(position)), text(ledger.maintenance(position))
+    mark = books.mark(position.symbol)
+    margin, maintenance = text(books.margin(position)), text(books.maintenance(position))
     return {
         "positionIdx": position.position_idx,
         "symbol": position.symbol,
@@ -132,7 +133,7 @@ def position_values(ledger: Ledger, position: Position) -> Row:
         "positionIMByMp": margin,
         "positionMM": maintenance,
         "positionMMByMp": maintenance,
-        "liqPrice": _price_or_nothing(ledger.liquidation_price(position)),
+        "liqPrice": _price_or_nothing(books.liquidation_price(position)),
         "takeProfit": text(position.take_profit),
         "stopLoss": text(position.stop_loss),
         "positionStatus": position.status,
@@ -146,15 +147,15 @@ def position_values(ledger: Ledger, position: Position) -> Row:
         "seq": "-1" if position.seq is None else position.seq,
         # A classic account and V3 only.
         "heldMargin": margin,
-        "bankruptcyPrice": _price_or_nothing(ledger.liquidation_price(position, ZERO)),
+        "bankruptcyPrice": _price_or_nothing(books.liquidation_price(position, ZERO)),
         "occClosingFee": text(_closing_fee(position)),
     }
 
 
-def wallet_values(ledger: Ledger, coins: Sequence[str], kind: str) -> Row:
+def wallet_values(books: Books, coins: Sequence[str], kind: str) -> Row:
     """Return what a row of the wallet stream says: the totals of the account, and *coins* only."""
-    every = [ledger.coin(name) for name in {**ledger.balances, **dict.fromkeys(coins)}]
-    worth = {coin.name: _usd_price(ledger, coin.name) for coin in every}
+    every = [books.coin(name) for name in {**books.balances, **dict.fromkeys(coins)}]
+    worth = {coin.name: _usd_price(books, coin.name) for coin in every}
 
     def total(amount: str) -> Decimal:
         return rounded(sum((getattr(coin, amount) * worth[coin.name] for coin in every), ZERO))
@@ -195,12 +196,12 @@ def _coin_values(coin: Coin, usd_price: Decimal) -> Row:
     }
 
 
-def _usd_price(ledger: Ledger, coin: str) -> Decimal:
+def _usd_price(books: Books, coin: str) -> Decimal:
     if coin in _DOLLARS:
         return Decimal(1)
     symbols = [f"{coin}{quote}" for quote in ("USDT", "USD", "PERP")]
-    set_marks = [ledger.marks[symbol] for symbol in symbols if symbol in ledger.marks]
-    return (set_marks or [_USUAL_PRICES.get(coin, ledger.mark(symbols[1]))])[0]
+    set_marks = [books.marks[symbol] for symbol in symbols if symbol in books.marks]
+    return (set_marks or [_USUAL_PRICES.get(coin, books.mark(symbols[1]))])[0]
 
 
 def _rate(part: Decimal, whole: Decimal) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from bybit_sync.simulator.books.account import Account
-from bybit_sync.simulator.books.ledger import Ledger
+from bybit_sync.simulator.books.tables import Books
 from bybit_sync.simulator.rest import entry, listings, pages, signatures, statements
 from bybit_sync.simulator.rest.endpoints import ROUTES, Endpoint
 from bybit_sync.simulator.rest.limits import Standing
@@ -119,7 +119,7 @@ class RestHost:
     def _public(self, endpoint: Endpoint, parameters: Row) -> Row:
         if endpoint.name == "market/time":
             return statements.market_time(self._now() * 1_000_000)
-        ordered = [account.read(lambda ledger: list(ledger.positions)) for account in list(self._accounts.values())]
+        ordered = [account.read(lambda books: list(books.positions)) for account in list(self._accounts.values())]
         return statements.instruments([symbol for keys in ordered for symbol, _ in keys], parameters)
 
     def _private(self, endpoint: Endpoint, asked: _Asked) -> Row:
@@ -130,25 +130,25 @@ class RestHost:
             return statements.account_info(account.kind)
         if endpoint.name == "user/query-api":
             return statements.key_info(account.key, account.uid, account.kind)
-        return account.read(lambda ledger: self._read(endpoint, ledger, asked), lag=asked.plan.lag)
+        return account.read(lambda books: self._read(endpoint, books, asked), lag=asked.plan.lag)
 
-    def _read(self, endpoint: Endpoint, ledger: Ledger, asked: _Asked) -> Row:
+    def _read(self, endpoint: Endpoint, books: Books, asked: _Asked) -> Row:
         if endpoint.name == "asset/coin/query-info":
-            return statements.coins(ledger)
+            return statements.coins(books)
         if endpoint.name == "account/wallet-balance":
-            row = spell("wallet", listings.wallet(ledger, asked.parameters, asked.account.kind), way=asked.plan.spelling)
+            row = spell("wallet", listings.wallet(books, asked.parameters, asked.account.kind), way=asked.plan.spelling)
             return {"list": [_rewritten(row, asked.plan)]}
-        return _paged(endpoint, self._listed(endpoint, ledger, asked), asked)
+        return _paged(endpoint, self._listed(endpoint, books, asked), asked)
 
-    def _listed(self, endpoint: Endpoint, ledger: Ledger, asked: _Asked) -> listings.Listing:
+    def _listed(self, endpoint: Endpoint, books: Books, asked: _Asked) -> listings.Listing:
         omissions = self._plans.omissions
         if endpoint.name == "position/list":
-            return listings.positions(ledger, asked.parameters)
+            return listings.positions(books, asked.parameters)
         if endpoint.name == "order/realtime":
-            return listings.open_orders(ledger, asked.parameters, omissions)
+            return listings.open_orders(books, asked.parameters, omissions)
         if endpoint.name == "order/history":
-            return listings.closed_orders(ledger, asked.parameters, omissions, asked.now)
-        return listings.executions(ledger, asked.parameters, asked.now)
+            return listings.closed_orders(books, asked.parameters, omissions, asked.now)
+        return listings.executions(books, asked.parameters, asked.now)
 
 
 def _paged(endpoint: Endpoint, listing: listings.Listing, asked: _Asked) -> Row:

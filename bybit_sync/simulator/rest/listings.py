@@ -1,6 +1,6 @@
 """What the books answer to a listing: which orders, executions, positions and coins, in REST's order and with its omissions.
 
-Pure: a ledger and parameters in, a listing out. Only the rows of the page that is sent are spelled out.
+Pure: books and parameters in, a listing out. Only the rows of the page that is sent are spelled out.
 
 https://bybit-exchange.github.io/docs/v5/position , https://bybit-exchange.github.io/docs/v5/order/open-order ,
 https://bybit-exchange.github.io/docs/v5/order/order-list , https://bybit-exchange.github.io/docs/v5/order/execution ,
@@ -16,10 +16,10 @@ from typing import Any, Final
 import attrs
 
 from bybit_sync.simulator.books.instruments import Instrument
-from bybit_sync.simulator.books.ledger import Ledger
 from bybit_sync.simulator.books.orders import Order
 from bybit_sync.simulator.books.positions import Position
 from bybit_sync.simulator.books.row_values import execution_values, order_values, position_values, wallet_values
+from bybit_sync.simulator.books.tables import Books
 from bybit_sync.simulator.rest.pages import Key
 from bybit_sync.simulator.rest.refusals import RestRefusal
 from bybit_sync.simulator.rest.windows import DAY, LONGEST, window_of
@@ -60,58 +60,58 @@ class Omissions:
 # --- positions ---
 
 
-def positions(ledger: Ledger, parameters: Parameters) -> Listing:
+def positions(books: Books, parameters: Parameters) -> Listing:
     """Return positions: both legs of a ``symbol``, flat ones too, else the open ones only."""
     category = _category(parameters, "linear", "inverse", "option")
     symbol = parameters.get("symbol")
     if symbol:
-        found = _of_symbol(ledger, _instrument(symbol, category))
+        found = _of_symbol(books, _instrument(symbol, category))
     else:
         if category == "linear" and not parameters.get("settleCoin"):
             raise RestRefusal(10001, "params error: symbol or settleCoin is needed")
-        found = [position for position in ledger.positions.values() if position.size]
+        found = [position for position in books.positions.values() if position.size]
     is_wanted = _scope(category, parameters)
     items = [((p.symbol, str(p.position_idx)), p) for p in found if is_wanted(p.instrument)]
-    return _listing(items, lambda position: _position_row(ledger, position))
+    return _listing(items, lambda position: _position_row(books, position))
 
 
-def _of_symbol(ledger: Ledger, instrument: Instrument) -> list[Position]:
+def _of_symbol(books: Books, instrument: Instrument) -> list[Position]:
     """Return the legs of the mode that the symbol is in now; a flat one for a symbol that was never ordered."""
-    known = [position for position in ledger.positions.values() if position.symbol == instrument.symbol]
+    known = [position for position in books.positions.values() if position.symbol == instrument.symbol]
     if not known:
         return [Position(instrument=instrument, position_idx=0, created=0, updated=0)]
     newest = max(known, key=lambda position: (position.updated, position.position_idx))
     return [position for position in known if bool(position.position_idx) == bool(newest.position_idx)]
 
 
-def _position_row(ledger: Ledger, position: Position) -> Row:
-    values = position_values(ledger, position)
+def _position_row(books: Books, position: Position) -> Row:
+    values = position_values(books, position)
     return {**values, **_NEVER} if not position.created else values
 
 
 # --- orders ---
 
 
-def open_orders(ledger: Ledger, parameters: Parameters, omissions: Omissions) -> Listing:
+def open_orders(books: Books, parameters: Parameters, omissions: Omissions) -> Listing:
     """Return the orders that are open, or with ``openOnly=1`` the newest closed ones; an order by its id in either state."""
     category = _category(parameters, *CATEGORIES)
     by_id = parameters.get("orderId") or parameters.get("orderLinkId")
     _need_scope(category, parameters, is_by_id=bool(by_id))
-    closed = [order for order in ledger.orders.values() if order.is_final and order.updated >= omissions.forgotten_before]
+    closed = [order for order in books.orders.values() if order.is_final and order.updated >= omissions.forgotten_before]
     closed = sorted(_matching(closed, category, {}), key=lambda order: order.updated)[-RECENT_CLOSED:]
     if by_id:
-        found: Iterable[Order] = [*ledger.unfinished(), *closed]
+        found: Iterable[Order] = [*books.unfinished(), *closed]
     else:
-        found = closed if str(parameters.get("openOnly", "0")) == "1" else ledger.unfinished()
+        found = closed if str(parameters.get("openOnly", "0")) == "1" else books.unfinished()
     return _order_listing(_visible(_matching(found, category, parameters), parameters, omissions))
 
 
-def closed_orders(ledger: Ledger, parameters: Parameters, omissions: Omissions, now: int) -> Listing:
+def closed_orders(books: Books, parameters: Parameters, omissions: Omissions, now: int) -> Listing:
     """Return the closed orders that were created in the window; those without fills are kept for 24 hours only."""
     category = _category(parameters, *CATEGORIES)
     status = parameters.get("orderStatus")
     start, end = window_of(parameters, now)
-    found = [order for order in ledger.orders.values() if order.is_final and _is_kept(order, now)]
+    found = [order for order in books.orders.values() if order.is_final and _is_kept(order, now)]
     kept = [order for order in _matching(found, category, parameters) if start <= order.created <= end]
     if status:
         if status not in ("Filled", "Cancelled", "Rejected", "Deactivated", "PartiallyFilledCanceled"):
@@ -162,17 +162,17 @@ def _order_listing(orders: Iterable[Order]) -> Listing:
 # --- executions ---
 
 
-def executions(ledger: Ledger, parameters: Parameters, now: int) -> Listing:
+def executions(books: Books, parameters: Parameters, now: int) -> Listing:
     """Return the executions of the window, of every kind; those of an order by its id, whatever else is asked."""
     category = _category(parameters, *CATEGORIES)
     order_id, link_id, kind = (parameters.get(name) for name in ("orderId", "orderLinkId", "execType"))
     if order_id or link_id:
-        of_order = [e for e in ledger.executions if (order_id or e.order.order_id) == e.order.order_id]
+        of_order = [e for e in books.executions if (order_id or e.order.order_id) == e.order.order_id]
         found = [e for e in of_order if order_id or e.order.order_link_id == link_id]
         is_wanted = _scope(category, {})
     else:
         start, end = window_of(parameters, now)
-        found = [e for e in ledger.executions if start <= e.time <= end and kind in (None, "", e.kind)]
+        found = [e for e in books.executions if start <= e.time <= end and kind in (None, "", e.kind)]
         is_wanted = _scope(category, parameters)
     items = [(_newest_first(e.time, e.exec_id), e) for e in found if is_wanted(e.order.instrument)]
     return _listing(items, execution_values)
@@ -181,13 +181,13 @@ def executions(ledger: Ledger, parameters: Parameters, now: int) -> Listing:
 # --- balances ---
 
 
-def wallet(ledger: Ledger, parameters: Parameters, kind: str) -> Row:
+def wallet(books: Books, parameters: Parameters, kind: str) -> Row:
     """Return the account's row: the coins that ``coin`` names, zero or not, or else all that are not zero."""
     if parameters.get("accountType") != kind:
         raise RestRefusal(10001, f"accountType only support {kind}.")
     asked = [name for name in str(parameters.get("coin", "")).split(",") if name]
-    held = [name for name in ledger.balances if (coin := ledger.coin(name)).wallet or coin.equity]
-    return wallet_values(ledger, asked or held, kind)
+    held = [name for name in books.balances if (coin := books.coin(name)).wallet or coin.equity]
+    return wallet_values(books, asked or held, kind)
 
 
 # --- what parameters mean ---

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from bybit_sync.simulator.books.instruments import Instrument
-from bybit_sync.simulator.books.ledger import Ledger
+from bybit_sync.simulator.books.tables import Books
 from bybit_sync.simulator.rest.refusals import RestRefusal
 
 __all__ = ["account_info", "coins", "instruments", "key_info", "market_time"]
@@ -66,9 +66,9 @@ def key_info(key: str, uid: str, kind: str) -> Row:
     }
 
 
-def coins(ledger: Ledger) -> Row:
+def coins(books: Books) -> Row:
     """Return the coins of the account, as the list of coins that can be deposited."""
-    names = dict.fromkeys((*ledger.balances, "USDT", "USDC", "BTC", "ETH"))
+    names = dict.fromkeys((*books.balances, "USDT", "USDC", "BTC", "ETH"))
     return {"rows": [{"name": name, "coin": name, "remainAmount": "100000", "chains": []} for name in names]}
 
 
