@@ -1,6 +1,6 @@
-"""Reading rows as fast as Python can: a function for each shape of row, written when a row of that shape first comes.
+"""Reading rows as fast as Python can: a function for each layout of row, written when a row of that layout first comes.
 
-A shape is the keys of a row in their order. The exchange writes a kind of row in one or two of them.
+A layout is the keys of a row in their order. The exchange writes a kind of row in one or two of them.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any
 import attrs
 
 from bybit_sync.decoding.parsing import parse
-from bybit_sync.decoding.values import SCOPE, Leaf, Misfit, are_plain
+from bybit_sync.decoding.values import SCOPE, InvalidValue, ValueReader, are_plain
 from bybit_sync.model.lazy_row import ReadOnly
 from bybit_sync.model.record import EMPTY, mutable_twin
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import quoted
 
-__all__ = ["Shapes", "Variables", "listed"]
+__all__ = ["CompiledReaders", "Variables", "listed"]
 
 _LOG = get_logger("bybit_sync.shapes")
 
-# A peer that invents shapes can make neither the functions many, nor one of them long, nor have one written at every row, nor
-# keep out for good the shapes that come after its own.
+# A hostile peer may send a new layout with every row. These bound the number of functions,
+# the length of each, and how often one is compiled; later layouts still get their turn.
 _MOST = 64
 _LONGEST = 256
 _LONGEST_NAMES = 4_096  # characters of all keys
@@ -36,148 +36,151 @@ Variables = Mapping[str, str]
 """What a function calls the values of a row, by their keys: as their attributes are called, where they have one."""
 
 
-class Shapes(dict[tuple[str, ...], Read]):
-    """What reads the rows of class *cls*, by their shape.
+class CompiledReaders(dict[tuple[str, ...], Read]):
+    """The functions that read rows of class *cls*, by the layout of the row.
 
-    *leaves* maps JSON keys to their leaves, *aliases* further keys to one of these. What is found here explains nothing:
-    whatever it raises, the row has to be read thoroughly. Any thread: two that meet a new shape at once write the same.
+    *value_readers* maps JSON keys to the readers of their values, *aliases* maps further keys
+    to one of these keys. The errors of a compiled function do not name the field: read the row
+    again with `Reader.structure` to learn it. Any thread: two threads that meet a new layout at
+    once compile equal functions.
     """
 
-    def __init__(self, cls: type[Any], leaves: Mapping[str, Leaf], aliases: Mapping[str, str]) -> None:
+    def __init__(self, cls: type[Any], value_readers: Mapping[str, ValueReader], aliases: Mapping[str, str]) -> None:
         super().__init__()
         self._cls = cls
-        self._draft = mutable_twin(cls)
+        self._mutable = mutable_twin(cls)
         names = {field.metadata["key"]: field.name for field in attrs.fields(cls) if "key" in field.metadata}
-        self.leaves: Mapping[str, Leaf] = {names[key]: leaf for key, leaf in leaves.items()}
+        self.value_readers: Mapping[str, ValueReader] = {names[key]: reader for key, reader in value_readers.items()}
         """How each attribute is read."""
         # Under which keys each attribute may stand; the first one that is there counts.
         self._spellings: Mapping[str, tuple[str, ...]] = {
             name: (key, *(a for a, whose in aliases.items() if whose == key)) for key, name in names.items()
         }
-        self._keys = leaves.keys() | aliases.keys()
-        self._blanks: dict[str, Any] = {}
+        self._keys = value_readers.keys() | aliases.keys()
+        self._missing: dict[str, Any] = {}
         self._scope = self._names_in_functions()
-        # How many more rows of a new shape are read without one, and how many it were the last time.
+        # How many more rows of a new layout are read without one, and how many it were the last time.
         self._pause = 0
         self._last_pause = 0
 
-    def __missing__(self, shape: tuple[str, ...]) -> Read:
-        if self._pause > 0 or len(shape) > _LONGEST or sum(map(len, shape)) > _LONGEST_NAMES:
+    def __missing__(self, layout: tuple[str, ...]) -> Read:
+        if self._pause > 0 or len(layout) > _LONGEST or sum(map(len, layout)) > _LONGEST_NAMES:
             self._pause -= self._pause > 0
-            return self.read_any
+            return self.read_slowly
         try:
-            read: Read = self.written(shape, self._from_row)
-        except Misfit:
+            read: Read = self.compile_reader(layout, self._from_row)
+        except InvalidValue:
             # The row cannot do without a key that is not there: this one finds it, and raises the same.
-            read = self.read_any
+            read = self.read_slowly
         self._make_room()
-        self[shape] = read
+        self[layout] = read
         return read
 
     def _make_room(self) -> None:
-        """Forget the oldest shape when there are as many as may be, and learn ever more seldom."""
+        """Forget the oldest layout when there are as many as may be, and learn ever more seldom."""
         if len(self) >= _MOST:
             self._pause = self._last_pause = min(2 * self._last_pause + 1, _LONGEST_PAUSE)
             self.pop(next(iter(self)), None)
 
-    def read_any(self, row: Mapping[str, Any], wire: Any) -> Any:
-        """Read a row of any shape, and with values that are not plain, value by value."""
-        draft = self._draft()
-        for name in self.leaves:
+    def read_slowly(self, row: Mapping[str, Any], wire: Any) -> Any:
+        """Read a row of any layout, and with values that are not plain, value by value."""
+        update = self._mutable()
+        for name in self.value_readers:
             key = self._spelling(name, row)
-            setattr(draft, name, self._blank(name) if key is None else self.leaves[name].read(row[key]))
-        draft.extra = self.strange_in(row)
-        draft.wire = wire
-        draft.__class__ = self._cls
-        return draft
+            setattr(update, name, self._if_missing(name) if key is None else self.value_readers[name].read(row[key]))
+        update.extra = self.unknown_in(row)
+        update.wire = wire
+        update.__class__ = self._cls
+        return update
 
-    def strange_in(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    def unknown_in(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what stands in *row* under keys that nobody knows, read-only."""
-        return _extra_of(ReadOnly((key, row[key]) for key in self._strange(row)))
+        return _extra_of(ReadOnly((key, row[key]) for key in self._unknown(row)))
 
-    def variables(self, shape: Collection[str]) -> Variables:
-        """Return what a function that reads rows of *shape* calls their values."""
-        told = {self._spelling(name, shape): name for name in self.leaves}
-        return {key: told.get(key, f"strange_{place}") for place, key in enumerate(shape)}
+    def variables(self, layout: Collection[str]) -> Variables:
+        """Return the names of the values of *layout* in its function, by JSON key."""
+        told = {self._spelling(name, layout): name for name in self.value_readers}
+        return {key: told.get(key, f"unknown_{place}") for place, key in enumerate(layout)}
 
-    def _spelling(self, name: str, shape: Collection[str]) -> str | None:
-        """Return under which key *shape* has the attribute *name*; None when it has not."""
+    def _spelling(self, name: str, layout: Collection[str]) -> str | None:
+        """Return under which key of *layout* stands the attribute *name*; None when it has not."""
         for key in self._spellings[name]:
-            if key in shape:
+            if key in layout:
                 return key
         return None
 
-    def _blank(self, name: str) -> Any:
-        """Return what the attribute *name* is without a key; raises `Misfit` when a row cannot do without."""
-        if name not in self._blanks:
-            self._blanks[name] = self.leaves[name].read(self.leaves[name].blank)
-        return self._blanks[name]
+    def _if_missing(self, name: str) -> Any:
+        """Return what the attribute *name* is without a key; raises `InvalidValue` when a row cannot do without."""
+        if name not in self._missing:
+            self._missing[name] = self.value_readers[name].read(self.value_readers[name].if_missing)
+        return self._missing[name]
 
-    def _strange(self, shape: Iterable[str]) -> tuple[str, ...]:
-        return tuple(key for key in shape if key not in self._keys)
+    def _unknown(self, layout: Iterable[str]) -> tuple[str, ...]:
+        return tuple(key for key in layout if key not in self._keys)
 
     # --- writing ---
 
-    def written(self, shape: Collection[str], taking: Callable[[Variables], Iterable[str]]) -> Any:
-        """Return a function that reads rows of *shape*; *taking* writes the lines that take its variables from ``values``.
+    def compile_reader(self, layout: Collection[str], taking: Callable[[Variables], Iterable[str]]) -> Any:
+        """Return a function that reads rows of *layout*.
 
-        Raises `Misfit` when a key is not there that a row cannot do without. For a row of a symbol, a size, a time, a word and
-        a key that nobody knows it is ::
+        *taking* yields the lines that assign the variables from ``values``. Raises
+        `InvalidValue` when a required key is missing. For a row of a symbol, a size, a time, a
+        word and an unknown key the function is ::
 
             def read(values, wire):
-                [symbol, size, updated_time, tpsl_mode, strange_4, ] = values.values()
+                [symbol, size, updated_time, tpsl_mode, unknown_4, ] = values.values()
                 if not are_plain(('', size, updated_time, )):
-                    return read_any(values, wire)
-                draft = Draft()
-                draft.symbol = symbol if symbol.__class__ is str and symbol else read_symbol(symbol)
-                draft.size = ZERO if size == "0" else number(size) if size else None
-                draft.updated_time = EPOCH + MILLISECOND * int(updated_time) if updated_time > "1" else read_updated_time(...)
-                draft.tpsl_mode = known_tpsl_mode[tpsl_mode] if tpsl_mode in known_tpsl_mode else read_tpsl_mode(tpsl_mode)
-                draft.side = blank_side
-                draft.extra = extra_of(ReadOnly(zip(strange, (strange_4, ))))
-                draft.wire = wire
-                draft.__class__ = Update
-                return draft
+                    return read_slowly(values, wire)
+                update = MutableUpdate()
+                update.symbol = symbol if symbol.__class__ is str and symbol else read_symbol(symbol)
+                update.size = ZERO if size == "0" else number(size) if size else None
+                update.updated_time = EPOCH + MILLISECOND * int(updated_time) if updated_time > "1" else read_updated_time(...)
+                update.tpsl_mode = lookup_tpsl_mode[tpsl_mode] if tpsl_mode in lookup_tpsl_mode else read_tpsl_mode(tpsl_mode)
+                update.side = missing_side
+                update.extra = extra_of(ReadOnly(zip(unknown, (unknown_4, ))))
+                update.wire = wire
+                update.__class__ = Update
+                return update
         """
-        variables, strange = self.variables(shape), self._strange(shape)
-        told = [name for name in variables.values() if name in self.leaves]
-        blanks = {name: self._blank(name) for name in self.leaves if name not in told}
-        extra = f"extra_of(ReadOnly(zip(strange, ({listed(variables[key] for key in strange)}))))" if strange else "EMPTY"
+        variables, unknown = self.variables(layout), self._unknown(layout)
+        told = [name for name in variables.values() if name in self.value_readers]
+        missing = {name: self._if_missing(name) for name in self.value_readers if name not in told}
+        extra = f"extra_of(ReadOnly(zip(unknown, ({listed(variables[key] for key in unknown)}))))" if unknown else "EMPTY"
         lines = [
             "def read(values, wire):",
             *taking(variables),
-            "draft = Draft()",
-            *(f"draft.{name} = {self.leaves[name].quick.format(x=name)}" for name in told),
-            *(f"draft.{name} = blank_{name}" for name in blanks),
-            f"draft.extra = {extra}",
-            "draft.wire = wire",
-            "draft.__class__ = Update",
-            "return draft",
+            "update = MutableUpdate()",
+            *(f"update.{name} = {self.value_readers[name].inline.format(x=name)}" for name in told),
+            *(f"update.{name} = missing_{name}" for name in missing),
+            f"update.extra = {extra}",
+            "update.wire = wire",
+            "update.__class__ = Update",
+            "return update",
         ]
-        scope = self._scope | {"strange": strange} | {f"blank_{name}": blank for name, blank in blanks.items()}
+        scope = self._scope | {"unknown": unknown} | {f"missing_{name}": value for name, value in missing.items()}
         exec("\n    ".join(lines), scope)  # noqa: S102 - every name in it is ours
         return scope["read"]
 
     def _from_row(self, variables: Variables) -> Iterable[str]:
-        plain = (name for name in variables.values() if name in self.leaves and self.leaves[name].is_plain)
+        plain = (name for name in variables.values() if name in self.value_readers and self.value_readers[name].is_plain)
         yield f"[{listed(variables.values())}] = values.values()"
         yield f"if not are_plain(('', {listed(plain)})):"
-        yield "    return read_any(values, wire)"
+        yield "    return read_slowly(values, wire)"
 
     def _names_in_functions(self) -> dict[str, Any]:
         """Return the names that a written function uses. Every one is ours: nothing that the exchange sent is in its source."""
         ours: dict[str, Any] = {
-            "Draft": self._draft,
+            "MutableUpdate": self._mutable,
             "EMPTY": EMPTY,
             "ReadOnly": ReadOnly,
             "Update": self._cls,
             "are_plain": are_plain,
             "extra_of": _extra_of,
             "parse": parse,
-            "read_any": self.read_any,
+            "read_slowly": self.read_slowly,
         }
-        for name, leaf in self.leaves.items():
-            ours |= {f"read_{name}": leaf.read, f"known_{name}": leaf.known}
+        for name, reader in self.value_readers.items():
+            ours |= {f"read_{name}": reader.read, f"lookup_{name}": reader.lookup}
         return {**SCOPE, **ours}
 
 

@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from bybit_sync.decoding.compiled import Shapes, listed
-from bybit_sync.decoding.parsing import Frame, scan
-from bybit_sync.model.lazy_row import Row
+from bybit_sync.decoding.compiled import CompiledReaders, listed
+from bybit_sync.decoding.parsing import RawFrame, scan
+from bybit_sync.model.lazy_row import LazyRow
 
 __all__ = ["Patterns"]
 
@@ -61,15 +61,15 @@ class Patterns:
     Any thread: what two learn at the same time may be forgotten by one, and is learned again.
     """
 
-    def __init__(self, shapes: Shapes) -> None:
+    def __init__(self, shapes: CompiledReaders) -> None:
         self._shapes = shapes
         # The one that matched last is the first, at first one that never does; replaced, never changed.
-        self._ways: tuple[_Way, ...] = (_Way("(?!)", re.compile("(?!)").match, shapes.read_any),)
+        self._ways: tuple[_Way, ...] = (_Way("(?!)", re.compile("(?!)").match, shapes.read_slowly),)
         # For how many more pushes nothing is learned, and for how many it was the last time.
         self._pause = 0
         self._last_pause = 0
 
-    def rows(self, text: str, at: int, frame: Frame) -> tuple[Any, ...]:
+    def rows(self, text: str, at: int, frame: RawFrame) -> tuple[Any, ...]:
         """Return the updates of the rows that *text*, a push, ends with from *at* on.
 
         *frame* is where their `wire` is to be read again. Raises as it likes for what does not look as usual, or is bad: a
@@ -81,7 +81,7 @@ class Patterns:
             found = match(text, at)
             if found is None:
                 found, read = self._find(text, at)
-            updates.append(read(found.groups(), Row(frame, ("data", len(updates)))))
+            updates.append(read(found.groups(), LazyRow(frame, ("data", len(updates)))))
             at = found.end()
             if text[at] != ",":
                 break
@@ -115,17 +115,17 @@ class Patterns:
         pattern = r"\{" + ",".join(f'"{re.escape(key)}":{kinds[name].pattern}' for key, name in names.items()) + r"\}"
         if len(pattern) > _LONGEST:
             raise LookupError
-        way = _Way(pattern, re.compile(pattern).match, self._shapes.written(tuple(row), lambda _: _from_groups(kinds)))
+        way = _Way(pattern, re.compile(pattern).match, self._shapes.compile_reader(tuple(row), lambda _: _from_groups(kinds)))
         found = way.match(text, at)
         if found is None or found.end() != end:
             raise LookupError
-        way.read(found.groups(), Row(Frame("", row), ()))
+        way.read(found.groups(), LazyRow(RawFrame("", row), ()))
         return found, way
 
     def _kind(self, name: str, value: Any) -> _Kind:
         """Return the kind of *value*; raises `LookupError` for a number that only a parser reads well."""
-        leaf = self._shapes.leaves.get(name)
-        return (_DIGITS if leaf is not None and leaf.is_plain else _KINDS)[value.__class__]
+        value_reader = self._shapes.value_readers.get(name)
+        return (_DIGITS if value_reader is not None and value_reader.is_plain else _KINDS)[value.__class__]
 
 
 def _from_groups(kinds: Mapping[str, _Kind]) -> Iterable[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-__all__ = ["PARSERS", "Frame", "Unreadable", "parse", "scan"]
+__all__ = ["PARSERS", "RawFrame", "Unreadable", "parse", "scan"]
 
 
 try:
@@ -115,7 +115,7 @@ def parse(frame: bytes | str) -> Any:
     return _read(frame)
 
 
-class Frame:
+class RawFrame:
     """What was received; it is read when somebody asks what it says, and remembers that."""
 
     __slots__ = ("_message", "_text")

@@ -1,8 +1,8 @@
 """From plain values to updates: exact, open, and one bad row at a time.
 
-A good row is read by a function that was written for its class and shape, in a few microseconds, and does not explain itself.
+A good row is read by a function that was compiled for its class and layout, in a few microseconds; its errors name no field.
 When that fails, cattrs' own detailed validation reads the row again, slowly, and its errors become a text with the path to the
-field. Both use the same leaves, one for each kind of value.
+field. Both use the same value_readers, one for each kind of value.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import attrs
 from cattrs import BaseValidationError, Converter, IterableValidationError, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn, override
 
-from bybit_sync.decoding.compiled import Shapes
+from bybit_sync.decoding.compiled import CompiledReaders
 from bybit_sync.decoding.fast_path import Patterns
-from bybit_sync.decoding.parsing import Frame, Unreadable
+from bybit_sync.decoding.parsing import RawFrame, Unreadable
 from bybit_sync.decoding.values import (
     ABSENT,
-    LEAVES,
-    Leaf,
-    Misfit,
+    VALUE_READERS,
+    InvalidValue,
+    ValueReader,
     defaulted,
     kind_of,
     maker,
@@ -31,7 +31,7 @@ from bybit_sync.decoding.values import (
     word,
 )
 from bybit_sync.model.enums import Category, LastLiquidityInd, OpenEnum
-from bybit_sync.model.lazy_row import Row
+from bybit_sync.model.lazy_row import LazyRow
 
 __all__ = ["Decoded", "Decoder", "Reader"]
 
@@ -61,77 +61,79 @@ class Decoder:
 
     def _made(self, cls: type[Any], category: Category | None) -> Reader:
         attrs.resolve_types(cls)
-        leaves = {field.metadata["key"]: self._leaf(field) for field in attrs.fields(cls) if "key" in field.metadata}
+        value_readers = {
+            field.metadata["key"]: self._value_reader(field) for field in attrs.fields(cls) if "key" in field.metadata
+        }
         if category is not None:
-            leaves["category"] = defaulted(leaves["category"], category)
-        reader = Reader(cls, leaves, self)
+            value_readers["category"] = defaulted(value_readers["category"], category)
+        reader = Reader(cls, value_readers, self)
         if category is None:
             self.converter.register_structure_hook(cls, lambda row, _: reader.structure(row))
         return reader
 
-    def _leaf(self, field: attrs.Attribute[Any]) -> Leaf:
-        leaf = self._kind_of_leaf(field)
-        return required(leaf) if field.default is attrs.NOTHING else optional(leaf)
+    def _value_reader(self, field: attrs.Attribute[Any]) -> ValueReader:
+        value_reader = self._reader_by_kind(field)
+        return required(value_reader) if field.default is attrs.NOTHING else optional(value_reader)
 
-    def _kind_of_leaf(self, field: attrs.Attribute[Any]) -> Leaf:
-        """Return the leaf for what *field*'s metadata and type say."""
+    def _reader_by_kind(self, field: attrs.Attribute[Any]) -> ValueReader:
+        """Return the value_reader for what *field*'s metadata and type say."""
         kind = field.metadata.get("kind")
         if "rows" in field.metadata:
-            return self.reader(field.metadata["rows"]).as_leaf(field.metadata["key"])
+            return self.reader(field.metadata["rows"]).as_value_reader(field.metadata["key"])
         if kind == "maker":
             return maker(self._words[LastLiquidityInd])
         held = next(iter(get_args(field.type)), field.type)  # "X | None" holds an X
         if isinstance(held, type) and issubclass(held, OpenEnum):
             return word(held, self._words.get(held, {}))
-        return LEAVES[kind or held]
+        return VALUE_READERS[kind or held]
 
 
 class Reader:
     """Reads the rows of one class."""
 
-    def __init__(self, cls: type[Any], leaves: Mapping[str, Leaf], decoder: Decoder) -> None:
+    def __init__(self, cls: type[Any], value_readers: Mapping[str, ValueReader], decoder: Decoder) -> None:
         self.cls: type[Any] = cls
         """What rows become."""
-        self._leaves = leaves
-        self._aliases = {alias: key for alias, key in decoder.renames.items() if key in leaves}
+        self._value_readers = value_readers
+        self._aliases = {alias: key for alias, key in decoder.renames.items() if key in value_readers}
         self._renames = decoder.renames
         self._converter = decoder.converter
         self._written: Callable[[Any, Any], Any] | None = None
-        self.shapes: Shapes = Shapes(cls, leaves, self._aliases)
+        self.compiled: CompiledReaders = CompiledReaders(cls, value_readers, self._aliases)
         """What reads good rows."""
-        self.patterns: Patterns = Patterns(self.shapes)
+        self.patterns: Patterns = Patterns(self.compiled)
         """What reads them out of a text, if they look as usual."""
 
-    def rows(self, data: Any, frame: Frame) -> Decoded:
+    def rows(self, data: Any, frame: RawFrame) -> Decoded:
         """Read *data*, the rows of *frame*; a row that cannot be read costs only itself.
 
         Raises `Unreadable` when *data* is not a list.
         """
         if data.__class__ is not list:
             raise Unreadable(f"data is not a list of rows but {kind_of(data)}")
-        shapes, updates = self.shapes, list[Any]()
+        compiled, updates = self.compiled, list[Any]()
         try:
             for i, row in enumerate(data):
-                updates.append(shapes[tuple(row.keys())](row, Row(frame, ("data", i))))
+                updates.append(compiled[tuple(row.keys())](row, LazyRow(frame, ("data", i))))
         except Exception:  # noqa: BLE001 - whatever is wrong with a row, it costs that row
             return self._go_on(updates, data)
         return tuple(updates), ()
 
     def structure(self, row: Any) -> Any:
-        """Read *row* alone. Raises what cattrs raises, and `Misfit`."""
+        """Read *row* alone. Raises what cattrs raises, and `InvalidValue`."""
         try:
-            return self.shapes[tuple(row.keys())](row, Row(Frame(b"", row), ()))
+            return self.compiled[tuple(row.keys())](row, LazyRow(RawFrame(b"", row), ()))
         except Exception:  # noqa: BLE001 - it does not explain itself
             return self.explained(row)
 
-    def as_leaf(self, key: str) -> Leaf:
-        """Return the leaf for a list of such rows inside a row, under *key*."""
+    def as_value_reader(self, key: str) -> ValueReader:
+        """Return the value_reader for a list of such rows inside a row, under *key*."""
 
         def read(value: Any) -> Any:
             if value == "":
                 return ()
             if value.__class__ is not list:
-                raise Misfit("is not a list")
+                raise InvalidValue("is not a list")
             return tuple(read_row(index, row) for index, row in enumerate(value))
 
         def read_row(index: int, row: Any) -> Any:
@@ -142,8 +144,8 @@ class Reader:
                 vars(error)["__notes__"] = [IterableValidationNote("", index, self.cls)]
                 raise IterableValidationError("", [error], self.cls) from error
 
-        each = f"known_{{x}}[tuple(row.keys())](row, wire.part({key!r}, index)) for index, row in enumerate({{x}})"
-        return Leaf(read, f"tuple([{each}]) if {{x}}.__class__ is list else read_{{x}}({{x}})", self.shapes)
+        each = f"lookup_{{x}}[tuple(row.keys())](row, wire.part({key!r}, index)) for index, row in enumerate({{x}})"
+        return ValueReader(read, f"tuple([{each}]) if {{x}}.__class__ is list else read_{{x}}({{x}})", self.compiled)
 
     # --- thoroughly ---
 
@@ -158,7 +160,7 @@ class Reader:
             is_brief = len(faults) >= _DESCRIBED
             try:
                 updates.append(
-                    self.shapes[tuple(row.keys())](row, Row(Frame(b"", row), ())) if is_brief else self.structure(row)
+                    self.compiled[tuple(row.keys())](row, LazyRow(RawFrame(b"", row), ())) if is_brief else self.structure(row)
                 )
             except Exception as error:  # noqa: BLE001 - as above
                 brief = "further rows are not described"
@@ -168,11 +170,11 @@ class Reader:
     def explained(self, row: Any) -> Any:
         """Read *row* with cattrs' detailed validation, whose errors explain themselves."""
         if row.__class__ is not dict:
-            raise Misfit("is not an object")
-        blank = {key: leaf.blank for key, leaf in self._leaves.items()}
+            raise InvalidValue("is not an object")
+        missing = {key: value_reader.if_missing for key, value_reader in self._value_readers.items()}
         old = {key: row[alias] for alias, key in self._aliases.items() if alias in row}
-        update = self._thorough(blank | old | row, self.cls)
-        return attrs.evolve(update, extra=self.shapes.strange_in(row), wire=row)
+        update = self._thorough(missing | old | row, self.cls)
+        return attrs.evolve(update, extra=self.compiled.unknown_in(row), wire=row)
 
     @property
     def _thorough(self) -> Callable[[Any, Any], Any]:
@@ -187,7 +189,7 @@ class Reader:
         for field in attrs.fields(self.cls):
             if "key" in field.metadata:
                 key = field.metadata["key"]
-                fields[field.name] = override(rename=key, struct_hook=_cattrs_hook(self._leaves[key].read))
+                fields[field.name] = override(rename=key, struct_hook=_cattrs_hook(self._value_readers[key].read))
         return make_dict_structure_fn(self.cls, self._converter, _cattrs_detailed_validation=True, **fields)
 
 
@@ -207,7 +209,7 @@ def _fault(error: BaseException, value: Any, path: str, renames: Mapping[str, st
         step = _step(error, cls, value, renames)
         path += f"[{step}]" if isinstance(step, int) else f".{step}"
         value = value[step] if isinstance(step, int) else value.get(step, ABSENT)
-    why = str(error) if isinstance(error, Misfit) else f"cannot be read: {type(error).__name__}"
+    why = str(error) if isinstance(error, InvalidValue) else f"cannot be read: {type(error).__name__}"
     fault = f"{path} is missing" if value is ABSENT else f"{path}: {offending(value)} {why}"
     return f"{fault} (and {others} more)" if others else fault
 

@@ -1,4 +1,4 @@
-"""How the values of a row are read: a leaf for each kind of value."""
+"""Read the values of a row: one reader for each kind of value."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bybit_sync.text import quoted
 
 __all__ = [
     "ABSENT",
-    "LEAVES",
     "SCOPE",
-    "Leaf",
-    "Misfit",
+    "VALUE_READERS",
+    "InvalidValue",
+    "ValueReader",
     "are_plain",
     "defaulted",
     "kind_of",
@@ -44,13 +44,13 @@ ABSENT: Final[Any] = object()
 """What stands for a key that is not there, where "" would be a value."""
 
 
-class Misfit(ValueError):
+class InvalidValue(ValueError):
     """A value that its attribute cannot hold; the text goes behind the value: "is not a number"."""
 
 
 # --- Reading one value --------------------------------------------------------------------------------------------------------
 #
-# Each returns what its attribute holds, None for "", or raises Misfit; each looks at exact types, because True is an int.
+# Each returns what its attribute holds, None for "", or raises InvalidValue; each looks at exact types, because True is an int.
 
 _WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASCII)
 # Not the thread's own context, which may let nonsense pass as NaN; one that would rather raise than round.
@@ -88,7 +88,7 @@ def _number(value: Any) -> Decimal | None:
         try:
             return _plain_number(text)
         except InvalidOperation:
-            raise Misfit("is not a number") from None
+            raise InvalidValue("is not a number") from None
     _check_written(text)
     return _exact_number(text)
 
@@ -97,17 +97,17 @@ def _bare_text(value: object) -> str:
     """Return a number that stood in JSON without quotes in its normal notation; `parse` made no float of it."""
     if value.__class__ in (int, Decimal):
         return str(value)
-    raise Misfit("is not a number")
+    raise InvalidValue("is not a number")
 
 
 def _check_written(text: str) -> None:
     """Raise unless *text* is a number of at most 64 digits, with an exponent of at most 64 either way."""
     written = _WRITTEN.fullmatch(text)
     if written is None:
-        raise Misfit("is not a number")
+        raise InvalidValue("is not a number")
     digits, exponent = written[1].replace(".", ""), written[2] or "0"
     if len(digits) > _DIGITS or len(exponent) > len(str(_DIGITS)) or int(exponent) > _DIGITS:
-        raise Misfit(f"is a number of more than {_DIGITS} digits, or with an exponent beyond {_DIGITS}")
+        raise InvalidValue(f"is a number of more than {_DIGITS} digits, or with an exponent beyond {_DIGITS}")
 
 
 def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
@@ -115,17 +115,17 @@ def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
     if value == "":
         return EMPTY
     if value.__class__ is not dict:
-        raise Misfit("is not an object")
+        raise InvalidValue("is not an object")
     if len(value) > _NAMES:
-        raise Misfit(f"holds more than {_NAMES} names")
+        raise InvalidValue(f"holds more than {_NAMES} names")
     numbers = {}
     for name, text in value.items():
         if text is None:
             continue
         try:
             numbers[name] = _number(text)
-        except Misfit as misfit:
-            raise Misfit(f"holds {quoted(name)}: {offending(text)} {misfit}") from None
+        except InvalidValue as invalid:
+            raise InvalidValue(f"holds {quoted(name)}: {offending(text)} {invalid}") from None
     return ReadOnly({name: number for name, number in numbers.items() if number is not None})
 
 
@@ -137,10 +137,10 @@ def _time(value: Any) -> datetime | None:
         try:
             return _EPOCH + _MILLISECOND * value
         except OverflowError:
-            raise Misfit("is not a time before the year 10000") from None
+            raise InvalidValue("is not a time before the year 10000") from None
     if value == "" or (value.__class__ is int and value == 0):
         return None
-    raise Misfit("is not a time in milliseconds")
+    raise InvalidValue("is not a time in milliseconds")
 
 
 def moment(ms: Any) -> datetime | None:
@@ -166,7 +166,7 @@ def _whole(value: Any) -> int | None:
         return value
     if value == "":
         return None
-    raise Misfit("is not a whole number of 64 bits")
+    raise InvalidValue("is not a whole number of 64 bits")
 
 
 def _sequence(value: Any) -> int | None:
@@ -177,7 +177,7 @@ def _sequence(value: Any) -> int | None:
 def _text(value: Any) -> str | None:
     if value.__class__ is str:
         return value or None
-    raise Misfit("is not a text")
+    raise InvalidValue("is not a text")
 
 
 def _flag(value: Any) -> bool | None:
@@ -185,7 +185,7 @@ def _flag(value: Any) -> bool | None:
         return value
     if value is ABSENT:
         return None
-    raise Misfit("is not true or false")
+    raise InvalidValue("is not true or false")
 
 
 _BITS = {"": None, "0": False, "1": True}
@@ -197,25 +197,27 @@ def _bit(value: Any) -> bool | None:
         return value == 1
     if value.__class__ is str and value in _BITS:
         return _BITS[value]
-    raise Misfit("is not 0 or 1")
+    raise InvalidValue("is not 0 or 1")
 
 
 # --- Leaves -------------------------------------------------------------------------------------------------------------------
 
 
-class Leaf(NamedTuple):
-    """How one kind of value is read.
+class ValueReader(NamedTuple):
+    """The reader of one kind of value.
 
-    *read* looks at everything. *quick* is the source of an expression over ``{x}``, for the values that nearly always come; it
-    calls ``read_{x}`` for all others, and may use ``known_{x}``, which is *known* (the words of a vocabulary, or what reads the
-    rows of a list by their shape), and what `SCOPE` holds. Where *is_plain*, `are_plain` has looked at ``{x}`` before. *blank*
-    stands for a missing key.
+    *read* accepts every valid value and raises `InvalidValue` for any other. *inline* is the
+    source of an expression over ``{x}`` for the usual values; it calls ``read_{x}`` for all
+    others, and may use the names in `SCOPE` and ``lookup_{x}``, which is *lookup*: the members
+    of a vocabulary by their text, or the compiled readers of the rows of a list. *is_plain*
+    says that `are_plain` is called with ``{x}`` before. *if_missing* is the value that is read
+    in place of a missing key.
     """
 
     read: Callable[[Any], Any]
-    quick: str = "read_{x}({x})"
-    known: Any = None
-    blank: Any = ""
+    inline: str = "read_{x}({x})"
+    lookup: Any = None
+    if_missing: Any = ""
     is_plain: bool = False
 
 
@@ -227,7 +229,7 @@ SCOPE: Final[Mapping[str, Any]] = {
     "ZERO": Decimal(0),
     "number": _plain_number,
 }
-"""What the *quick* of leaves may use."""
+"""The names that *inline* expressions may use."""
 
 # What is not set is mostly "0", and a single character is compared at once.
 _NUMBER = 'ZERO if {x} == "0" else number({x}) if {x} else None'
@@ -235,7 +237,7 @@ _NUMBER = 'ZERO if {x} == "0" else number({x}) if {x} else None'
 _TIME = 'EPOCH + MILLISECOND * int({x}) if {x} > "1" else read_{x}({x}) if {x} else None'
 # Where a time comes bare, as `openTime` does, a row of it is not plain.
 _BARE_TIME = "EPOCH + MILLISECOND * {x} if {x}.__class__ is int and 0 < {x} < END else read_{x}({x})"
-_IF_WORD = "known_{x}[{x}] if {x} in known_{x} else read_{x}({x})"
+_IF_WORD = "lookup_{x}[{x}] if {x} in lookup_{x} else read_{x}({x})"
 # Small ones only, which Python compares at once. A text is mostly one digit.
 _IF_DIGIT = "DIGITS[{x}] if {x} in DIGITS else read_{x}({x})"
 _IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_SMALL} < {{x}} < {_SMALL} else {_IF_DIGIT}"
@@ -245,34 +247,34 @@ _TEXT = "({x} or None) if {x}.__class__ is str else read_{x}({x})"
 _SOME_TEXT = "{x} if {x}.__class__ is str and {x} else read_{x}({x})"
 _IF_FLAG = "{x} if {x} is True or {x} is False else read_{x}({x})"
 
-LEAVES: Final[Mapping[Any, Leaf]] = {
-    Decimal: Leaf(_number, _NUMBER, is_plain=True),
-    datetime: Leaf(_time, _TIME, is_plain=True),
-    "bare time": Leaf(_time, _BARE_TIME),
-    int: Leaf(_whole, _IF_WHOLE),
-    str: Leaf(_text, _TEXT),
-    bool: Leaf(_flag, _IF_FLAG, blank=ABSENT),
-    "sequence": Leaf(_sequence, _IF_COUNT),
-    "0 or 1": Leaf(_bit, _IF_BIT, _BITS),
-    "numbers by name": Leaf(_numbers_by_name),
+VALUE_READERS: Final[Mapping[Any, ValueReader]] = {
+    Decimal: ValueReader(_number, _NUMBER, is_plain=True),
+    datetime: ValueReader(_time, _TIME, is_plain=True),
+    "bare time": ValueReader(_time, _BARE_TIME),
+    int: ValueReader(_whole, _IF_WHOLE),
+    str: ValueReader(_text, _TEXT),
+    bool: ValueReader(_flag, _IF_FLAG, if_missing=ABSENT),
+    "sequence": ValueReader(_sequence, _IF_COUNT),
+    "0 or 1": ValueReader(_bit, _IF_BIT, _BITS),
+    "numbers by name": ValueReader(_numbers_by_name),
 }
 """By an attribute's type, or by its kind where the type does not tell."""
 
 
-def word(vocabulary: type[OpenEnum], words: Mapping[str, Any]) -> Leaf:
-    """Return the leaf of *vocabulary*; *words* are further spellings and what they mean."""
+def word(vocabulary: type[OpenEnum], words: Mapping[str, Any]) -> ValueReader:
+    """Return the reader of *vocabulary*; *words* maps further spellings to their members."""
     known = {member.value: member for member in vocabulary} | dict(words) | {"": None, "UNKNOWN": None}
 
     def read(value: Any) -> Any:
         if value.__class__ is not str:
-            raise Misfit("is not a text")
+            raise InvalidValue("is not a text")
         return known[value] if value in known else vocabulary(value)
 
-    return Leaf(read, _IF_WORD, known)
+    return ValueReader(read, _IF_WORD, known)
 
 
-def maker(words: Mapping[str, bool | None]) -> Leaf:
-    """Return the leaf that reads V5's flag and V3's *words* for the same thing.
+def maker(words: Mapping[str, bool | None]) -> ValueReader:
+    """Return the reader of V5's flag, and of V3's *words* for the same fact.
 
     A new word is logged, once, and says nothing: losing a trade over it would be worse than not knowing who was the maker.
     """
@@ -284,39 +286,39 @@ def maker(words: Mapping[str, bool | None]) -> Leaf:
             LastLiquidityInd(value)
         return words.get(value)
 
-    return Leaf(read, _IF_FLAG, blank=ABSENT)
+    return ValueReader(read, _IF_FLAG, if_missing=ABSENT)
 
 
-def optional(leaf: Leaf) -> Leaf:
-    """Return *leaf* for an attribute that need not be set: null says the same as a key that is not there."""
-
-    def read(value: Any) -> Any:
-        return leaf.read(leaf.blank if value is None else value)
-
-    return leaf._replace(read=read)
-
-
-def required(leaf: Leaf) -> Leaf:
-    """Return *leaf* for an attribute that must not be None, whichever way it is read."""
+def optional(reader: ValueReader) -> ValueReader:
+    """Return *reader* for an optional attribute: null means the same as a missing key."""
 
     def read(value: Any) -> Any:
-        result = leaf.read(value)
+        return reader.read(reader.if_missing if value is None else value)
+
+    return reader._replace(read=read)
+
+
+def required(reader: ValueReader) -> ValueReader:
+    """Return *reader* for a required attribute: it raises where the value would be None."""
+
+    def read(value: Any) -> Any:
+        result = reader.read(value)
         if result is None:
-            raise Misfit("names nothing, and the row cannot do without")
+            raise InvalidValue("names nothing, and the row cannot do without")
         return result
 
-    known = {text: word for text, word in (leaf.known or {}).items() if word is not None}
-    return leaf._replace(read=read, quick=_SOME_TEXT if leaf.quick == _TEXT else leaf.quick, known=known)
+    known = {text: word for text, word in (reader.lookup or {}).items() if word is not None}
+    return reader._replace(read=read, inline=_SOME_TEXT if reader.inline == _TEXT else reader.inline, lookup=known)
 
 
-def defaulted(leaf: Leaf, default: Any) -> Leaf:
-    """Return *leaf*, a vocabulary's, for an attribute that is *default* where the row does not tell."""
+def defaulted(reader: ValueReader, default: Any) -> ValueReader:
+    """Return *reader*, of a vocabulary, with *default* in place of None."""
 
     def read(value: Any) -> Any:
-        result = leaf.read(value)
+        result = reader.read(value)
         return default if result is None else result
 
-    return leaf._replace(read=read, known={text: default if word is None else word for text, word in leaf.known.items()})
+    return reader._replace(read=read, lookup={text: default if word is None else word for text, word in reader.lookup.items()})
 
 
 # --- A value in words ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn, Protocol
 
-__all__ = ["ReadOnly", "Row", "Wire"]
+__all__ = ["LazyRow", "ReadOnly", "Wire"]
 
 
 class ReadOnly(dict[str, Any]):
@@ -38,7 +38,7 @@ class Readable(Protocol):
         """Return what it says."""
 
 
-class Row:
+class LazyRow:
     """Where a row stands: the object that *path*, keys and indices, leads to in *frame*."""
 
     __slots__ = ("_frame", "_path")
@@ -47,9 +47,9 @@ class Row:
         self._frame = frame
         self._path = path
 
-    def part(self, key: str, index: int) -> Row:
+    def part(self, key: str, index: int) -> LazyRow:
         """Return the object that stands at *index* of the list under *key*."""
-        return Row(self._frame, (*self._path, key, index))
+        return LazyRow(self._frame, (*self._path, key, index))
 
     def read(self) -> ReadOnly:
         """Return what stands there."""
@@ -60,7 +60,7 @@ class Row:
 
 
 class Wire:
-    """The attribute `wire` of a class that keeps it in *slot*: a `Row` becomes what stands there when somebody looks."""
+    """The attribute `wire` of a class that keeps it in *slot*: a `LazyRow` becomes what stands there when somebody looks."""
 
     def __init__(self, slot: Any) -> None:
         self._slot = slot
@@ -68,7 +68,7 @@ class Wire:
     def __get__(self, update: Any, owner: type[Any] | None = None) -> Any:
         """Return what stands in *update*'s row. Any thread: of two that look at once, either's dict is kept."""
         held = self._slot.__get__(update, owner)
-        if held.__class__ is Row:
+        if held.__class__ is LazyRow:
             held = held.read()
             self._slot.__set__(update, held)
         return held

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from bybit_sync.model.lazy_row import ReadOnly, Row, Wire
+from bybit_sync.model.lazy_row import LazyRow, ReadOnly, Wire
 from bybit_sync.text import quoted
 
 __all__ = ["EMPTY", "Record", "json_field", "lazy_wire", "mapping_field", "mutable_twin", "read_only", "shown"]
@@ -75,7 +75,7 @@ class Record:
 
 def read_only(mapping: Any) -> Any:
     """Return *mapping* so that nobody can change it."""
-    return mapping if isinstance(mapping, (ReadOnly, Row)) else ReadOnly(mapping)
+    return mapping if isinstance(mapping, (ReadOnly, LazyRow)) else ReadOnly(mapping)
 
 
 def lazy_wire(cls: ClassT) -> ClassT:

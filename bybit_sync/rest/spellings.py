@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from bybit_sync.decoding.parsing import Frame, Unreadable, parse
+from bybit_sync.decoding.parsing import RawFrame, Unreadable, parse
 from bybit_sync.decoding.reader import Decoded
 from bybit_sync.model.enums import Category
 from bybit_sync.model.positions import PositionUpdate
@@ -31,7 +31,7 @@ def decode_rows(endpoint: Endpoint, rows: list[Any], category: str | None) -> De
     assert endpoint.row is not None
     reader = DECODER.reader(endpoint.row, None if category is None else Category(category))
     respelled = [_respelled(row, NAMES.get(endpoint.row, {})) for row in rows]
-    return reader.rows(respelled, Frame(b"", {"data": respelled}))
+    return reader.rows(respelled, RawFrame(b"", {"data": respelled}))
 
 
 def _respelled(row: Any, names: Mapping[str, str]) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from bybit_sync.decoding.parsing import Frame
+from bybit_sync.decoding.parsing import RawFrame
 from bybit_sync.decoding.reader import Decoded, Decoder, Reader
 from bybit_sync.model.balances import BalanceUpdate, CoinBalance
 from bybit_sync.model.enums import AccountType, Category, LastLiquidityInd, OpenEnum, Side, TimeInForce
@@ -85,7 +85,7 @@ class Channel:
     _reader: Reader = attrs.field(repr=False)
     _gather: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = attrs.field(default=None, repr=False)
 
-    def glance(self, text: str, at: int, frame: Frame) -> tuple[Any, ...]:
+    def glance(self, text: str, at: int, frame: RawFrame) -> tuple[Any, ...]:
         """Return the updates of the rows that *text*, a push, ends with from *at* on.
 
         Raises as it likes for what does not look as usual, or is bad; `decode` will tell.
@@ -93,12 +93,12 @@ class Channel:
         updates = self._reader.patterns.rows(text, at, frame)
         return updates if self._gather is None else self._gather(updates)
 
-    def decode(self, data: object, frame: Frame | None = None) -> Decoded:
+    def decode(self, data: object, frame: RawFrame | None = None) -> Decoded:
         """Read *data*, the rows of one push; *frame* is where their `wire` is to be read again, by default *data* is kept.
 
         Raises `Unreadable` when *data* is not a list; a row that cannot be read costs only itself.
         """
-        updates, faults = self._reader.rows(data, frame or Frame(b"", {"data": data}))
+        updates, faults = self._reader.rows(data, frame or RawFrame(b"", {"data": data}))
         return (updates if self._gather is None else self._gather(updates)), faults
 
 

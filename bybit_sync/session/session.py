@@ -16,7 +16,7 @@ from typing import Any, Final
 import attrs
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
-from bybit_sync.decoding.parsing import Frame, Unreadable, parse
+from bybit_sync.decoding.parsing import RawFrame, Unreadable, parse
 from bybit_sync.errors import ConnectionLost, ProtocolError
 from bybit_sync.model.events import Event, Gap, GapReason, Stream, new_event
 from bybit_sync.session.config import SessionConfig
@@ -185,7 +185,7 @@ class Session:
                 return None
             topic, name, created_at, at = push
             channel = self._topics.confirmed_channels[topic]
-            updates = channel.glance(text, at, Frame(frame))
+            updates = channel.glance(text, at, RawFrame(frame))
         except Exception:  # noqa: BLE001 - `_read` finds out what is wrong, if anything is
             return None
         client = self._config.client
@@ -324,7 +324,7 @@ class Session:
 
     def _events(self, channel: Channel, push: Push, frame: bytes, now: Moment) -> list[Event[Any]]:
         try:
-            updates, faults = channel.decode(push.data, Frame(frame))
+            updates, faults = channel.decode(push.data, RawFrame(frame))
         except Unreadable as error:
             return [self._undecodable(channel.stream, channel.topic, frame, (error.detail,), None, now)]
         topic, _, name, created_at = push

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bybit_sync import V5, PositionUpdate, Stream
-from bybit_sync.decoding.parsing import PARSERS, Frame
+from bybit_sync.decoding.parsing import PARSERS, RawFrame
 from bybit_sync.session.dialects import DECODER, Channel
 from bybit_sync.session.messages import match_push_envelope
 from tests.benchmarks.payloads import Market
@@ -42,11 +42,11 @@ def pushes(row: Callable[[], dict[str, Any]], topic: str) -> Frames:
 
 def row_reader(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     """Return bytes of one position row to update, and nothing else."""
-    shapes = DECODER.reader(PositionUpdate).shapes
+    compiled = DECODER.reader(PositionUpdate).compiled
 
     def read_row(frame: bytes) -> Any:
         row = parse(frame)
-        return shapes[tuple(row.keys())](row, row)
+        return compiled[tuple(row.keys())](row, row)
 
     return read_row
 
@@ -63,7 +63,7 @@ def glance(channel: Channel) -> Callable[[bytes], Any]:
         text = frame.decode()
         push = match_push_envelope(text)
         assert push
-        return channel.glance(text, push[-1], Frame(frame))
+        return channel.glance(text, push[-1], RawFrame(frame))
 
     return read_push
 

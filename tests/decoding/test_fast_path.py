@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bybit_sync.decoding import fast_path as patterns
 from bybit_sync.decoding.fast_path import Patterns
-from bybit_sync.decoding.parsing import PARSERS, Frame, Unreadable, parse
+from bybit_sync.decoding.parsing import PARSERS, RawFrame, Unreadable, parse
 from bybit_sync.decoding.reader import Decoder, Reader
 from bybit_sync.model.balances import BalanceUpdate
 from bybit_sync.model.orders import OrderUpdate
@@ -47,7 +47,7 @@ def written(*rows: object) -> str:
 def read(reader: Reader, text: str) -> tuple[Any, ...] | None:
     """Return what *reader* sees at a glance in *text*, the end of a push; None when that is left to a parser."""
     try:
-        return reader.patterns.rows(text, 0, Frame('{"data":[' + text))
+        return reader.patterns.rows(text, 0, RawFrame('{"data":[' + text))
     except Exception:  # noqa: BLE001 - as it likes
         return None
 
@@ -58,7 +58,7 @@ def parsed(reader: Reader, text: str) -> tuple[Any, ...] | None:
         data = parse('{"data":[' + text)["data"]
     except Unreadable:
         return None
-    updates, faults = reader.rows(data, Frame("", {"data": data}))
+    updates, faults = reader.rows(data, RawFrame("", {"data": data}))
     return None if faults else updates
 
 
@@ -101,7 +101,7 @@ def test_ways_to_write_may_alternate() -> None:
     """Each is known from its first row on, also within a push."""
     rows = [SMALL, {**SMALL, "side": "Buy"}, {**SMALL, "isReduceOnly": True}] * 3
     reader = fresh(PositionUpdate)
-    assert whole(read(reader, written(*rows))) == whole(reader.rows(rows, Frame("", {"data": rows}))[0])
+    assert whole(read(reader, written(*rows))) == whole(reader.rows(rows, RawFrame("", {"data": rows}))[0])
     assert len(reader.patterns._ways) == 1 + 3
 
 
@@ -218,9 +218,9 @@ def told(read_row: Callable[[Any], Any], row: Any) -> Any:
 
 def readings(reader: Reader, row: dict[str, Any], text: str) -> Iterator[Any]:
     """Go over what all who read *row*, which is written as *text*, make of it; () where it is left to another."""
-    shapes = reader.shapes
-    yield told(lambda row: shapes.read_any(row, {}), row)
-    yield told(lambda row: shapes[tuple(row)](row, {}), row) or ()
+    compiled = reader.compiled
+    yield told(lambda row: compiled.read_slowly(row, {}), row)
+    yield told(lambda row: compiled[tuple(row)](row, {}), row) or ()
     for _ in range(2):
         yield told(lambda text: read(reader, text)[0], text) or ()  # type: ignore[index]
 
@@ -230,7 +230,7 @@ def test_a_value_of_another_type_says_the_same_to_all_who_read_it(cls: type[Any]
     """At a glance, by shape, value by value, and thoroughly, with each parser: one meaning, or none at all."""
     good, reader = ROWS[cls](), fresh(cls)
     for key, other in ((key, other) for key, value in good.items() for other in flipped(value)):
-        reader.patterns, text = Patterns(reader.shapes), written(good | {key: other})
+        reader.patterns, text = Patterns(reader.compiled), written(good | {key: other})
         row, *same = (parse_json('{"data":[' + text)["data"][0] for parse_json in PARSERS.values())
         assert all(repr(row) == repr(other_row) for other_row in same)
         thorough = told(reader.explained, row)

@@ -84,7 +84,7 @@ def decoding(data: bytes) -> None:
     """
     channel = CHANNELS[data[0] % len(CHANNELS) if data else 0]
     # Else it would soon have seen enough shapes, and write no function any more.
-    channel._reader.shapes.clear()
+    channel._reader.compiled.clear()
     for row in _rows(KEYS[channel], data[1:]):
         updates, faults = channel.decode([row])
         assert len(updates) + len(faults) == 1
@@ -97,7 +97,7 @@ def decoding(data: bytes) -> None:
 
 def _check_row(reader: Reader, update: Any, row: dict[str, Any]) -> None:
     assert dict(update.wire) == row
-    assert to_dict(update) == to_dict(reader.shapes.read_any(row, row)) == to_dict(reader.explained(row))
+    assert to_dict(update) == to_dict(reader.compiled.read_slowly(row, row)) == to_dict(reader.explained(row))
     for field in attrs.fields(reader.cls):
         value = getattr(update, field.name)
         if type(value) is Decimal:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bybit_sync.decoding.parsing import Frame
+from bybit_sync.decoding.parsing import RawFrame
 from bybit_sync.model.balances import BalanceUpdate
 from bybit_sync.model.enums import AccountType
 from bybit_sync.model.events import Stream
@@ -24,7 +24,7 @@ ORDERS = V5.channels(Stream.ORDERS, None)[0]
 def received(rows: list[Any]) -> tuple[Any, ...]:
     """Return the updates of a frame with *rows*."""
     frame = json.dumps({"topic": "wallet", "data": rows}).encode()
-    return BALANCES.decode(rows, Frame(frame))[0]
+    return BALANCES.decode(rows, RawFrame(frame))[0]
 
 
 def test_every_row_is_its_own() -> None:
@@ -41,7 +41,7 @@ def test_a_row_inside_a_row_is_its_own() -> None:
 
 def test_a_row_is_read_when_somebody_looks() -> None:
     """An update that nobody asks holds the bytes of its frame, and no texts."""
-    (update,), _ = BALANCES.decode(ACCOUNTS[:1], frame := Frame(json.dumps({"data": ACCOUNTS[:1]}).encode()))
+    (update,), _ = BALANCES.decode(ACCOUNTS[:1], frame := RawFrame(json.dumps({"data": ACCOUNTS[:1]}).encode()))
     assert repr(update) == repr(received(ACCOUNTS[:1])[0])
     assert frame._message is None
     assert update.wire["accountType"] == "UNIFIED"

@@ -867,8 +867,8 @@ MUTANTS: Final = (
     Mutant(
         "show another row's wire",
         "decoding/reader.py",
-        'Row(frame, ("data", i))',
-        'Row(frame, ("data", 0))',
+        'LazyRow(frame, ("data", i))',
+        'LazyRow(frame, ("data", 0))',
         "tests/model/test_lazy_row.py",
     ),
     Mutant(
@@ -881,7 +881,7 @@ MUTANTS: Final = (
     Mutant(
         "show a row's place for the row",
         "model/lazy_row.py",
-        "if held.__class__ is Row:",
+        "if held.__class__ is LazyRow:",
         "if False:",
         "tests/model/test_lazy_row.py",
     ),
@@ -902,7 +902,7 @@ MUTANTS: Final = (
     Mutant(
         "take a bare number for a text",
         "decoding/fast_path.py",
-        "(_DIGITS if leaf is not None and leaf.is_plain else _KINDS)",
+        "(_DIGITS if value_reader is not None and value_reader.is_plain else _KINDS)",
         "_KINDS",
         "tests/decoding/test_fast_path.py",
     ),
@@ -916,8 +916,8 @@ MUTANTS: Final = (
     Mutant(
         "lose a row over a null",
         "decoding/values.py",
-        "leaf.read(leaf.blank if value is None else value)",
-        "leaf.read(value)",
+        "reader.read(reader.if_missing if value is None else value)",
+        "reader.read(value)",
         "tests/decoding/test_hostile.py",
     ),
     Mutant(
@@ -993,7 +993,7 @@ MUTANTS: Final = (
     Mutant(
         "remember keys of any length",
         "decoding/compiled.py",
-        " or sum(map(len, shape)) > _LONGEST_NAMES",
+        " or sum(map(len, layout)) > _LONGEST_NAMES",
         "",
         "tests/decoding/test_compiled.py",
     ),
@@ -1008,10 +1008,10 @@ MUTANTS: Final = (
         "take junk of digits for a bug",
         "decoding/values.py",
         """        except InvalidOperation:
-            raise Misfit("is not a number") from None
+            raise InvalidValue("is not a number") from None
     _check_written""",
         """        except ZeroDivisionError:
-            raise Misfit("is not a number") from None
+            raise InvalidValue("is not a number") from None
     _check_written""",
         "tests/decoding/test_reader.py tests/decoding/test_hostile.py",
     ),
