@@ -16,6 +16,7 @@ import pytest
 
 from bybit_sync import Event, Gap, GapReason, QueueOverflow, State, SubscriptionRejected, replay
 from tests.asleep import Sleep
+from tests.client.test_subscribing import in_background
 from tests.faults.conftest import Play
 from tests.faults.exchange import Act, Message, Talk, answer, ignore, order, pong, push_order, reset, say, serve, subscribed
 from tests.faults.history import History, lost_outside
@@ -23,7 +24,6 @@ from tests.faults.pace import patience, seconds, until
 from tests.faults.rows import row
 from tests.faults.scene import Scene
 from tests.peers import frame
-from tests.test_subscribing import in_background
 
 
 def lose(scene: Scene, *names: str) -> None:
