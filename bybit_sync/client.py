@@ -20,7 +20,7 @@ from bybit_sync.config.environments import ENVIRONMENTS, Environment
 from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.buffer import Buffer, Overflow
 from bybit_sync.delivery.callback import Callback
-from bybit_sync.delivery.queue_sink import EventQueue, Outlet
+from bybit_sync.delivery.queue_sink import EventQueue, QueueSink
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.engine.notifier import StatusChange
 from bybit_sync.engine.rate_limit import ConnectLimit
@@ -53,7 +53,7 @@ Sink = Callable[[Event[T]], object] | EventQueue[Event[T]] | None
 
 CATEGORIES: Final = ("linear", "inverse", "option")
 # Whoever gets an error from `subscribe_*` finds nothing left of it; the connection's thread needs a moment for that.
-_WITHDRAWAL: Final = 1.0
+_CANCEL_TIMEOUT: Final = 1.0
 _numbers: Final = itertools.count(1)
 # Characters of a client's name: it stands in every record of the log.
 LONGEST_NAME: Final = 200
@@ -339,7 +339,7 @@ class Client:
         subscription, receiver = self._make(stream, sink, wishes)
         if wishes.wait and self._connection.is_own_thread():
             raise ConfigurationError("wait=True on the client's own thread, which has to read the answer: give wait=False")
-        receiver.awaited = wishes.wait
+        receiver.confirm_awaited = wishes.wait
         try:
             receiver.start(f"{self.name}-{stream.value}-{next(self._thread_numbers)}")
             self._connection.admit(receiver)
@@ -348,20 +348,20 @@ class Client:
                 self._connection.keep()
         except BaseException as error:
             # Ctrl-C included: whatever is raised, nothing stays half-subscribed.
-            receiver.withdraw(error)
-            soon = time.monotonic() + _WITHDRAWAL
-            self._connection.wait_for_withdrawal(soon)
+            receiver.cancel(error)
+            soon = time.monotonic() + _CANCEL_TIMEOUT
+            self._connection.wait_cancelled(soon)
             receiver.wait_done(soon)
             raise
-        receiver.awaited = False
+        receiver.confirm_awaited = False
         return subscription
 
     def _make(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> tuple[Subscription[T], Receiver[T]]:
         session_config = self._settings.session_config
         topics = tuple(channel.topic for channel in session_config.dialect.channels(stream, session_config.categories))
         if _is_queue(sink):
-            outlet = _outlet(sink, wishes.policy(Overflow.DROP_NEWEST))
-            receiver = Receiver(self._connection, stream, topics, outlet, keep_alive=self)
+            queue_sink = _queue_sink(sink, wishes.policy(Overflow.DROP_NEWEST))
+            receiver = Receiver(self._connection, stream, topics, queue_sink, keep_alive=self)
             return Subscription(receiver, None), receiver
         buffer = Buffer[T](wishes.maxsize, wishes.policy(Overflow.DROP_OLDEST))
         function = plain_callable("sink", sink)
@@ -372,7 +372,7 @@ class Client:
     def _wait_settled(self, receiver: Receiver[Any], deadline: float | None, wishes: _Wishes) -> None:
         if not receiver.wait_settled(deadline):
             raise self._timed_out(receiver.stream, wishes.timeout)
-        if receiver.unborn and receiver.error is not None:
+        if receiver.failed_before_confirm and receiver.error is not None:
             raise fresh_copy(receiver.error)
         if receiver.is_closed and receiver.error is None:
             self._connection.check_open()
@@ -516,7 +516,7 @@ class Client:
         receivers = self._connection.delivering()
         self._connection.close()
         for receiver in receivers:
-            receiver.shut()
+            receiver.stop_accepting()
         # Every one of them is waited for, not only those before the first that is late. Before the thread: it offers queues
         # that are full the gaps that they miss, and ends when the last one took it or was given up.
         done = [receiver.wait_done(deadline) for receiver in receivers]
@@ -649,10 +649,10 @@ def _is_queue(sink: Sink[T]) -> TypeGuard[EventQueue[Event[T]]]:
     return False
 
 
-def _outlet(sink: EventQueue[Event[T]], policy: Overflow) -> Outlet[T]:
+def _queue_sink(sink: EventQueue[Event[T]], policy: Overflow) -> QueueSink[T]:
     if policy is Overflow.DROP_OLDEST:
         raise refuse("overflow", policy.value, "nothing can be taken back out of your queue; use 'drop_newest' or 'fail'")
-    return Outlet(sink, policy)
+    return QueueSink(sink, policy)
 
 
 def _with_environment(overrides: dict[str, Any]) -> dict[str, Any]:

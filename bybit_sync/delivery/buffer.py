@@ -107,17 +107,17 @@ class Buffer(Generic[T]):
         """Return 0."""
         return 0
 
-    def offer(self) -> bool:
+    def flush(self) -> bool:
         """Return True."""
         return True
 
-    def wait_empty(self, deadline: float) -> bool:  # noqa: ARG002
+    def wait_flushed(self, deadline: float) -> bool:  # noqa: ARG002
         """Return True at once: what is buffered can still be taken."""
         return True
 
     # --- the end ---
 
-    def close(self) -> None:
+    def stop_accepting(self) -> None:
         """Take nothing more in; what is buffered can still be taken. Any thread, signal handlers included."""
         self._open = False
         self._parking.wake()

@@ -11,7 +11,7 @@ from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, set_index
 from bybit_sync.threads.waiting import Parking
 
-__all__ = ["EventQueue", "Outlet"]
+__all__ = ["EventQueue", "QueueSink"]
 
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ E_contra = TypeVar("E_contra", contravariant=True)
 
 # An overflow is over when nothing was dropped for this long. A queue that is full most of the time takes an event now and
 # then: each of these would otherwise begin a new story, and a new warning.
-CALM_NS: Final = 60 * 10**9
+OVERFLOW_QUIET_NS: Final = 60 * 10**9
 
 
 class EventQueue(Protocol[E_contra]):
@@ -29,7 +29,7 @@ class EventQueue(Protocol[E_contra]):
         """Take *item* at once, or raise ``queue.Full``."""
 
 
-class Outlet(Generic[T]):
+class QueueSink(Generic[T]):
     """Hands events to a user's queue, in order and numbered. Only the connection thread.
 
     What a full queue misses becomes one gap, which is owed until it fits.
@@ -39,7 +39,7 @@ class Outlet(Generic[T]):
         self._sink = sink
         self._overflow = overflow
         # Replaced, never changed: another thread may discard it while this one offers it.
-        self._owed: tuple[Event[T], ...] = ()
+        self._pending: tuple[Event[T], ...] = ()
         self._open = True
         self._putting = False
         self._parking = Parking()
@@ -48,17 +48,17 @@ class Outlet(Generic[T]):
         """The number of the event put last."""
         self.overflowing: bool = False
         """Whether events were dropped within the last minute."""
-        self._missed_ns = 0
+        self._dropped_ns = 0
 
     @property
     def unflushed(self) -> int:
         """Return how many gaps wait for room."""
-        return len(self._owed)
+        return len(self._pending)
 
     @property
     def size(self) -> int:
         """Return the same: nothing but gaps waits here."""
-        return len(self._owed)
+        return len(self._pending)
 
     def put(self, event: Event[T]) -> None:
         """Put *event*, or remember that it did not fit. Raises `QueueOverflow`, and whatever the queue raises."""
@@ -72,32 +72,32 @@ class Outlet(Generic[T]):
             if not self._open:
                 self._parking.wake()
 
-    def wait_empty(self, deadline: float) -> bool:
+    def wait_flushed(self, deadline: float) -> bool:
         """Wait until nothing is being put and no gap waits for room; False when *deadline* passes first. Any thread."""
-        return self._parking.wait(lambda: not self._putting and not self._owed, deadline)
+        return self._parking.wait(lambda: not self._putting and not self._pending, deadline)
 
     def _put(self, event: Event[T]) -> None:
-        if event.received_ns - self._missed_ns > CALM_NS:
+        if event.received_ns - self._dropped_ns > OVERFLOW_QUIET_NS:
             self.overflowing = False
-        if self.offer() and self._fits(event):
+        if self.flush() and self._fits(event):
             return
         if event.gap is not None:
-            self._owe(event)
+            self._add_pending(event)
         else:
-            self._miss(event)
+            self._drop(event)
 
-    def _miss(self, event: Event[T]) -> None:
+    def _drop(self, event: Event[T]) -> None:
         if self._overflow is Overflow.FAIL:
             raise QueueOverflow(
                 f"the queue given for {event.stream.value} is full and overflow='fail' drops nothing: consume faster"
             )
         self.overflowing = True
-        self._missed_ns = event.received_ns
+        self._dropped_ns = event.received_ns
         self.dropped += 1
-        self._owe(missed_by(event, detail="the queue was full"))
+        self._add_pending(missed_by(event, detail="the queue was full"))
 
-    def _owe(self, gap: Event[T]) -> None:
-        self._owed = (merge(self._owed[0], gap) if self._owed else gap,)
+    def _add_pending(self, gap: Event[T]) -> None:
+        self._pending = (merge(self._pending[0], gap) if self._pending else gap,)
 
     def _fits(self, event: Event[T]) -> bool:
         try:
@@ -108,12 +108,12 @@ class Outlet(Generic[T]):
         self.index += 1
         return True
 
-    def offer(self) -> bool:
+    def flush(self) -> bool:
         """Offer again what is owed; say whether nothing is owed any more."""
-        while owed := self._owed:
-            if not self._fits(owed[0]):
+        while pending := self._pending:
+            if not self._fits(pending[0]):
                 return False
-            self._owed = owed[1:]
+            self._pending = pending[1:]
             if not self._open:
                 self._parking.wake()
         return True
@@ -122,14 +122,14 @@ class Outlet(Generic[T]):
         """Take nothing more in but *last*, which is owed until it fits."""
         if self._open:
             self._open = False
-            self._owed += (last,)
+            self._pending += (last,)
 
-    def close(self) -> None:
+    def stop_accepting(self) -> None:
         """Take nothing more in. Any thread."""
         self._open = False
 
     def discard(self) -> int:
         """Owe nothing any more, and return how many gaps that were. Any thread."""
         self._open = False
-        lost, self._owed = len(self._owed), ()
+        lost, self._pending = len(self._pending), ()
         return lost

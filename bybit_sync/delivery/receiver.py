@@ -68,9 +68,9 @@ class Receiver(Generic[T]):
         """Why it ended; None while it has not, and after `close`."""
         self.keep_alive: object | None = keep_alive
         """An open subscription keeps its client from being collected; a closed one does not."""
-        self.awaited: bool = False
+        self.confirm_awaited: bool = False
         """Whether `subscribe_*` waits for its confirmation: a failure before that is raised there, not told in band."""
-        self.unborn: bool = False
+        self.failed_before_confirm: bool = False
         """Whether it ended while `subscribe_*` waited."""
         self._callback = callback
         # Reentrant: `close` may run in a signal handler that interrupts any of these methods.
@@ -82,7 +82,7 @@ class Receiver(Generic[T]):
         # How many events were discarded with a warning.
         self._lost_events = 0
         # Why the connection was lost.
-        self._lost: BaseException | None = None
+        self._lost_by: BaseException | None = None
         self._undecodable = 0
         self._handler_errors = 0
         # When the last push was read (ns, UTC), and when the exchange made it.
@@ -109,11 +109,11 @@ class Receiver(Generic[T]):
         """Wait until it is confirmed or has ended; return False when *deadline* passes first."""
         return wait_for(self._settled, deadline)
 
-    def shut(self) -> None:
+    def stop_accepting(self) -> None:
         """Take nothing more in; what is buffered is still delivered."""
         with self._lock:
             self._state = SubscriptionState.CLOSED
-        self.sink.close()
+        self.sink.stop_accepting()
         self._settled.set()
         self.keep_alive = None
 
@@ -122,7 +122,7 @@ class Receiver(Generic[T]):
         self._leave()
         return self.wait_done(deadline)
 
-    def withdraw(self, error: BaseException) -> None:
+    def cancel(self, error: BaseException) -> None:
         """End it with *error* as if it had never been."""
         self.error = error
         self._leave()
@@ -130,7 +130,7 @@ class Receiver(Generic[T]):
 
     def _leave(self) -> None:
         # Both, also when it is closed already: Ctrl-C may have come in between.
-        self.shut()
+        self.stop_accepting()
         self.owner.release(self)
 
     # --- the end of delivery: any thread ---
@@ -156,7 +156,7 @@ class Receiver(Generic[T]):
         return done
 
     def _poll_flushed(self, deadline: float) -> bool:
-        while not self.sink.wait_empty(min(deadline, time.monotonic() + SLICE)):
+        while not self.sink.wait_flushed(min(deadline, time.monotonic() + SLICE)):
             if time.monotonic() >= deadline:
                 return False
             # Again: while it dials, the connection thread retries a gap only when a command arrives.
@@ -206,8 +206,8 @@ class Receiver(Generic[T]):
         self._window.begin(asked, coverage)
         if misses:
             since = min(complete_until or until, until)
-            detail = f"the connection was lost: {self._lost}"
-            self.deliver(self._gap(GapReason.DISCONNECTED, since, until, detail, self._lost, now, epoch))
+            detail = f"the connection was lost: {self._lost_by}"
+            self.deliver(self._gap(GapReason.DISCONNECTED, since, until, detail, self._lost_by, now, epoch))
         self._settled.set()
 
     def uncover(self, asked: Moment, clock: ExchangeClock) -> None:
@@ -217,7 +217,7 @@ class Receiver(Generic[T]):
         """
         self._window.uncover(asked, clock, is_live=self._state is SubscriptionState.LIVE)
 
-    def lose(self, error: BaseException) -> None:
+    def mark_stale(self, error: BaseException) -> None:
         """Count as stale, if it was confirmed: nothing is known after what was read until now, because of *error*."""
         with self._lock:
             if self._state not in (SubscriptionState.PENDING, SubscriptionState.LIVE):
@@ -225,7 +225,7 @@ class Receiver(Generic[T]):
             if self._state is SubscriptionState.LIVE:
                 self._state = SubscriptionState.STALE
         self._window.freeze()
-        self._lost = error
+        self._lost_by = error
 
     def end(self, error: BaseException, clock: ExchangeClock, now: Moment, epoch: int) -> bool:
         """End with *error*, told in band after all that is buffered, or raised by the `subscribe_*` that waits.
@@ -235,18 +235,20 @@ class Receiver(Generic[T]):
         with self._lock:
             if self._state is SubscriptionState.CLOSED:
                 return False
-            unborn = self.unborn = self.awaited and self._state is SubscriptionState.PENDING
+            failed_before_confirm = self.failed_before_confirm = (
+                self.confirm_awaited and self._state is SubscriptionState.PENDING
+            )
             self._state = SubscriptionState.CLOSED
             self.error = error
         until = clock.latest(now)
         since = min(self._window.complete_until() or until, until)
-        if unborn:
+        if failed_before_confirm:
             self.sink.discard()
         else:
             self.sink.end(self._gap(GapReason.ENDED, since, until, describe(error), error, now, epoch))
         self._release_client()
         self._settled.set()
-        return not unborn
+        return not failed_before_confirm
 
     def _release_client(self) -> None:
         # Not before the last gap fits: a user who holds nothing but the queue still gets it.
@@ -275,14 +277,14 @@ class Receiver(Generic[T]):
         )
 
     @property
-    def has_gap_left(self) -> bool:
+    def has_unflushed(self) -> bool:
         """Return whether a gap waits for room in a queue of the user's."""
         return self.sink.unflushed > 0
 
-    def settle_debts(self) -> bool:
+    def flush(self) -> bool:
         """Retry the gaps that the user's queue had no room for; return True when none are left."""
         try:
-            flushed = self.sink.offer()
+            flushed = self.sink.flush()
         except BaseException:  # noqa: BLE001 - beyond repair: it was told by its error, its state and `on_status`
             flushed = True
             if self.is_closed:
@@ -290,7 +292,7 @@ class Receiver(Generic[T]):
         self._release_client()
         return flushed
 
-    def remind(self, now: float, times: Timings) -> None:
+    def warn_if_slow(self, now: float, times: Timings) -> None:
         """Warn when the callback runs for long, or nobody takes what waits; *now* is the monotonic time."""
         self._slowness.warn_if_slow(now, times)
 

@@ -54,11 +54,11 @@ class Roster:
 
     def is_established(self) -> bool:
         """Say whether there is any whose failure nobody waits to be told."""
-        return any(not s.awaited or s.state is not SubscriptionState.PENDING for s in self)
+        return any(not s.confirm_awaited or s.state is not SubscriptionState.PENDING for s in self)
 
     def is_given(self, stream: Stream) -> bool:
         """Say whether somebody holds a subscription to *stream* without waiting for its confirmation."""
-        return any(not s.awaited for s in self._streams[stream])
+        return any(not s.confirm_awaited for s in self._streams[stream])
 
     def has(self, stream: Stream) -> bool:
         """Say whether anybody subscribes to *stream*."""
@@ -78,7 +78,7 @@ class Roster:
         self._settle_later(subscription)
 
     def _settle_later(self, subscription: Receiver[Any]) -> None:
-        if not subscription.settle_debts() and subscription not in self._debtors:
+        if not subscription.flush() and subscription not in self._debtors:
             self._debtors.append(subscription)
 
     def _replace(self, stream: Stream, subscriptions: Receivers) -> None:
@@ -117,7 +117,7 @@ class Roster:
     def debtors(self) -> tuple[Receiver[Any], ...]:
         """Return those that are closed or have ended, and whose queue had no room for their last gap."""
         # One that was given up stays in the list until the connection thread looks again.
-        return tuple(subscription for subscription in self._debtors if subscription.has_gap_left)
+        return tuple(subscription for subscription in self._debtors if subscription.has_unflushed)
 
     def uncover(self, stream: Stream, asked: Moment | None) -> None:
         """Have the next gap of all that receive *stream* begin when it was asked for, at *asked*, unless that is None."""
@@ -128,7 +128,7 @@ class Roster:
     def lose(self, error: BaseException) -> None:
         """Tell all that the connection is gone."""
         for subscription in self:
-            subscription.lose(error)
+            subscription.mark_stale(error)
 
     def end(self, subscription: Receiver[Any], error: BaseException, now: Moment, epoch: int) -> Ended:
         """End *subscription* with *error*, and return its end."""
@@ -144,6 +144,6 @@ class Roster:
 
     def settle_debts(self) -> bool:
         """Offer full queues what they are owed; say whether nothing is owed any more."""
-        self._debtors = [s for s in self._debtors if not s.settle_debts()]
-        owing = [s for s in self if not s.settle_debts()]
+        self._debtors = [s for s in self._debtors if not s.flush()]
+        owing = [s for s in self if not s.flush()]
         return not self._debtors and not owing

@@ -25,7 +25,7 @@ class EventSink(Protocol[T_contra]):
     def put(self, event: Event[T_contra]) -> None:
         """Add *event*, or apply the overflow policy. Only the connection thread."""
 
-    def offer(self) -> bool:
+    def flush(self) -> bool:
         """Retry pending gaps; return True when none are left. Only the connection thread."""
 
     @property
@@ -36,13 +36,13 @@ class EventSink(Protocol[T_contra]):
     def unflushed(self) -> int:
         """Return how many gaps wait for room in a queue of the user's. Any thread."""
 
-    def wait_empty(self, deadline: float) -> bool:
+    def wait_flushed(self, deadline: float) -> bool:
         """Wait until no gap waits for room; return False when *deadline* passes first. Any thread."""
 
     def end(self, last: Event[T_contra]) -> None:
         """Accept nothing more but *last*. Only the connection thread."""
 
-    def close(self) -> None:
+    def stop_accepting(self) -> None:
         """Accept nothing more; what is buffered is still delivered. Any thread, signal handlers included."""
 
     def discard(self) -> int:

@@ -143,7 +143,7 @@ class Connection:
             self.check_open()
             if self._thread is None:
                 self._start()
-            if not subscription.awaited:
+            if not subscription.confirm_awaited:
                 self.situation.hope()
             self._commands.append(lambda: self._enter(subscription))
         self._ring()
@@ -203,7 +203,7 @@ class Connection:
         mine = [t.receiver for t in threading.enumerate() if isinstance(t, CallbackThread) and t.owner is self]
         return {*self.roster, *self.roster.debtors(), *filter(None, mine)}
 
-    def wait_for_withdrawal(self, deadline: float) -> None:
+    def wait_cancelled(self, deadline: float) -> None:
         """Wait until every command so far is obeyed, and until the thread has ended if it has nothing left to do."""
         obeyed, idle = Flag(), Flag()
 
@@ -556,7 +556,7 @@ class Connection:
             session.probe_now(now)
         self._dispatcher.dispatch(session.tick(now), session, now)
         for subscription in self.roster:
-            subscription.remind(now.seconds, self._times)
+            subscription.warn_if_slow(now.seconds, self._times)
 
     # --- what the session says ---
 
@@ -617,7 +617,7 @@ class Connection:
         if session is None:
             return
         if session.is_confirmed(subscription.stream):
-            self._kept = self._kept or not subscription.awaited
+            self._kept = self._kept or not subscription.confirm_awaited
             self.situation.hope()
             self._dispatcher.confirm(subscription, session, now)
         else:
@@ -706,7 +706,7 @@ class Connection:
             except BaseException as bug:
                 self.log.critical("%s could not be told its end", subscription.stream.value, exc_info=bug)
                 subscription.error = error
-                subscription.shut()
+                subscription.stop_accepting()
 
     def _linger(self, bell: Bell) -> None:
         """Stay until every queue took its last gap, unless there is something better to do.
@@ -721,7 +721,7 @@ class Connection:
         self._obey()
         if self._closing:
             for subscription in tuple(self.roster):
-                subscription.shut()
+                subscription.stop_accepting()
                 self.roster.remove(subscription)
             self._change(State.CLOSED)
         else:

@@ -14,7 +14,7 @@ from bybit_sync.config.arguments import positive, refuse
 from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.buffer import Overflow
 from bybit_sync.delivery.dispatcher import Dispatcher
-from bybit_sync.delivery.queue_sink import EventQueue, Outlet
+from bybit_sync.delivery.queue_sink import EventQueue, QueueSink
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.delivery.registry import Ended, Roster
 from bybit_sync.errors import BybitSyncError, ConnectionLost
@@ -225,7 +225,7 @@ class _Playback:
 
     def _subscribe(self, channel: Channel, request: Request | None, session: _Session) -> None:
         if not self._of(channel.stream):
-            sink = Outlet[Any](self._collector, Overflow.DROP_NEWEST)
+            sink = QueueSink[Any](self._collector, Overflow.DROP_NEWEST)
             self._roster.add(Receiver[Any](self, channel.stream, (), sink))
         (subscription,) = self._of(channel.stream)
         if channel.topic not in subscription.topics:
@@ -240,7 +240,7 @@ class _Playback:
     def _lose(self, subscriptions: Sequence[Receiver[Any]], reason: str) -> None:
         error = ConnectionLost(reason)
         for subscription in subscriptions:
-            subscription.lose(error)
+            subscription.mark_stale(error)
 
     def _of(self, stream: Stream) -> list[Receiver[Any]]:
         return [subscription for subscription in self._roster if subscription.stream is stream]

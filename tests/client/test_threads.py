@@ -282,7 +282,7 @@ def test_ctrl_c_before_a_callback_thread_is_started_is_raised_at_once(client: Cl
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bybit_sync.delivery.callback.start_thread", interrupt)
-    monkeypatch.setattr("bybit_sync.client._WITHDRAWAL", 20.0)
+    monkeypatch.setattr("bybit_sync.client._CANCEL_TIMEOUT", 20.0)
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         client.subscribe_orders(lambda event: None)
@@ -397,7 +397,7 @@ def test_an_end_right_after_the_confirmation_is_told_once(
 def test_a_confirmation_that_comes_too_late_confirms_nothing(exchange: Exchange, account: Account, client: Client) -> None:
     """Between the timeout and the withdrawal: what `subscribe_*` did not return does not keep a client connected."""
     exchange.hold_acks("subscribe")
-    with Halt(Receiver.withdraw) as halt:
+    with Halt(Receiver.cancel) as halt:
         result = in_background(lambda: client.subscribe_balances(timeout=0.2))
         assert halt.reached.wait(5)
     exchange.release_acks()

@@ -194,7 +194,7 @@ def test_whatever_happens_nothing_is_lost_untold(maxsize: int, overflow: Overflo
             buffer.put(gap(GapReason[step], time_, missed=1 if step == "UNDECODABLE" else None))
         assert buffer.size <= maxsize
         assert len(buffer._items) <= 2 * maxsize + 1
-    buffer.close()
+    buffer.stop_accepting()
     history = [event for event in [*taken, *iter(buffer.take, None)] if event is not None]
     assert [event.index for event in history] == list(range(1, len(history) + 1))
     judge(history, steps)
@@ -206,7 +206,7 @@ def test_whatever_happens_nothing_is_lost_untold(maxsize: int, overflow: Overflo
 def test_closing_delivers_what_is_buffered_and_takes_nothing_in() -> None:
     """Then it is spent."""
     buffer = filled(9, OLDEST, push(1))
-    buffer.close()
+    buffer.stop_accepting()
     buffer.put(push(2))
     assert not buffer.is_spent
     assert drained(buffer) == [1]
@@ -225,7 +225,7 @@ def test_the_last_word_follows_what_is_buffered() -> None:
 def test_a_closed_buffer_has_no_last_word() -> None:
     """Whoever closed it knows."""
     buffer = filled(1, OLDEST)
-    buffer.close()
+    buffer.stop_accepting()
     buffer.end(gap(GapReason.ENDED, 1))
     assert drained(buffer) == []
 
@@ -256,7 +256,7 @@ def consumers(buffer: Buffer[Row], count: int) -> Iterator[list[list[Event[Row]]
         try:
             yield got
         finally:
-            buffer.close()
+            buffer.stop_accepting()
             for end in ends:
                 end.result(10)
 
@@ -313,7 +313,7 @@ def test_a_signal_handler_may_close_what_it_interrupts() -> None:
     """At whatever place: it never waits for the code below it."""
     for round_ in range(200):
         buffer = filled(100, OLDEST, *map(push, range(round_ % 40)))
-        with alarm(buffer.close, 0.0005, again=0.0005):
+        with alarm(buffer.stop_accepting, 0.0005, again=0.0005):
             while buffer.take() is not None:
                 pass
         assert buffer.is_spent

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.delivery.buffer import Overflow
-from bybit_sync.delivery.queue_sink import Outlet
+from bybit_sync.delivery.queue_sink import QueueSink
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, GapReason
 from tests.events import Row, gap, judge, outline, push
@@ -18,10 +18,10 @@ NEWEST, FAIL = Overflow.DROP_NEWEST, Overflow.FAIL
 Inbox = queue.Queue[Event[Row]]
 
 
-def pair(maxsize: int, overflow: Overflow = NEWEST) -> tuple[Inbox, Outlet[Row]]:
+def pair(maxsize: int, overflow: Overflow = NEWEST) -> tuple[Inbox, QueueSink[Row]]:
     """Return a user's queue and the way into it."""
     inbox: Inbox = queue.Queue(maxsize)
-    return inbox, Outlet(inbox, overflow)
+    return inbox, QueueSink(inbox, overflow)
 
 
 def drained(inbox: Inbox) -> list[object]:
@@ -31,110 +31,110 @@ def drained(inbox: Inbox) -> list[object]:
 
 def test_events_go_into_the_queue_in_order_and_numbered() -> None:
     """Gaps as well."""
-    inbox, outlet = pair(9)
+    inbox, sink = pair(9)
     for event in (push(1), gap(GapReason.DISCONNECTED, 2), push(3)):
-        outlet.put(event)
+        sink.put(event)
     assert [inbox.get_nowait().index for _ in range(3)] == [1, 2, 3]
-    assert outlet.index == 3
+    assert sink.index == 3
 
 
 def test_what_a_full_queue_missed_is_told_before_anything_newer() -> None:
     """One gap for all of it, as soon as there is room."""
-    inbox, outlet = pair(2)
+    inbox, sink = pair(2)
     for number in range(1, 6):
-        outlet.put(push(number))
+        sink.put(push(number))
     assert drained(inbox) == [1, 2]
-    outlet.put(push(6))
+    sink.put(push(6))
     assert drained(inbox) == [("OVERFLOW", 3, 3, 5), 6]
-    assert outlet.dropped == 3
+    assert sink.dropped == 3
 
 
 def test_what_is_owed_is_offered_without_a_new_event() -> None:
     """Nobody has to wait for the next push to hear of what is missing."""
-    inbox, outlet = pair(1)
-    outlet.put(push(1))
-    outlet.put(push(2))
-    assert not outlet.offer()
+    inbox, sink = pair(1)
+    sink.put(push(1))
+    sink.put(push(2))
+    assert not sink.flush()
     assert drained(inbox) == [1]
-    assert outlet.offer()
+    assert sink.flush()
     assert drained(inbox) == [("OVERFLOW", 1, 2, 2)]
-    assert outlet.offer()
+    assert sink.flush()
     assert inbox.empty()
 
 
 def test_an_event_that_finds_room_only_for_the_gap_is_missed_too() -> None:
     """It is told by the next gap."""
-    inbox, outlet = pair(1)
+    inbox, sink = pair(1)
     for number in (1, 2):
-        outlet.put(push(number))
+        sink.put(push(number))
     drained(inbox)
-    outlet.put(push(3))
+    sink.put(push(3))
     assert drained(inbox) == [("OVERFLOW", 1, 2, 2)]
-    assert outlet.size == 1
+    assert sink.size == 1
 
 
 def test_a_gap_that_does_not_fit_is_owed() -> None:
     """And merged with what is owed already."""
-    inbox, outlet = pair(1)
+    inbox, sink = pair(1)
     for event in (push(1), push(2), gap(GapReason.DISCONNECTED, 3), gap(GapReason.DISCONNECTED, 4)):
-        outlet.put(event)
+        sink.put(event)
     drained(inbox)
-    assert outlet.offer()
+    assert sink.flush()
     assert drained(inbox) == [("DISCONNECTED", None, 2, 4)]
 
 
 def test_an_event_that_did_not_fit_takes_no_number() -> None:
     """The numbers in the queue have no holes."""
-    inbox, outlet = pair(1)
-    outlet.put(push(1))
-    outlet.put(push(2))
+    inbox, sink = pair(1)
+    sink.put(push(1))
+    sink.put(push(2))
     inbox.get_nowait()
-    outlet.put(push(3))
+    sink.put(push(3))
     assert inbox.get_nowait().index == 2
 
 
 def test_a_full_queue_may_be_an_error() -> None:
     """A gap is owed all the same."""
-    _, outlet = pair(1, FAIL)
-    outlet.put(push(1))
-    outlet.put(gap(GapReason.DISCONNECTED, 2))
+    _, sink = pair(1, FAIL)
+    sink.put(push(1))
+    sink.put(gap(GapReason.DISCONNECTED, 2))
     with pytest.raises(QueueOverflow, match="orders is full"):
-        outlet.put(push(3))
+        sink.put(push(3))
 
 
 def test_the_last_word_is_owed_until_it_fits() -> None:
     """Behind what was owed before; nothing follows it."""
-    inbox, outlet = pair(1)
+    inbox, sink = pair(1)
     for number in (1, 2):
-        outlet.put(push(number))
-    outlet.end(gap(GapReason.ENDED, 3))
-    outlet.end(gap(GapReason.ENDED, 4))
-    outlet.put(push(5))
+        sink.put(push(number))
+    sink.end(gap(GapReason.ENDED, 3))
+    sink.end(gap(GapReason.ENDED, 4))
+    sink.put(push(5))
     seen = drained(inbox)
-    while not outlet.offer():
+    while not sink.flush():
         seen += drained(inbox)
     assert [*seen, *drained(inbox)] == [1, ("OVERFLOW", 1, 2, 2), ("ENDED", None, 3, 3)]
 
 
-@pytest.mark.parametrize("end", ["close", "discard"])
+@pytest.mark.parametrize("end", ["stop_accepting", "discard"])
 def test_after_the_end_nothing_is_put(end: str) -> None:
     """The user may use the queue for something else."""
-    inbox, outlet = pair(9)
-    getattr(outlet, end)()
-    outlet.put(push(1))
-    outlet.end(gap(GapReason.ENDED, 2))
-    assert outlet.offer()
+    inbox, sink = pair(9)
+    getattr(sink, end)()
+    sink.put(push(1))
+    sink.end(gap(GapReason.ENDED, 2))
+    assert sink.flush()
     assert inbox.empty()
 
 
 def test_what_was_discarded_is_not_offered() -> None:
     """Whoever withdrew wants to hear nothing more."""
-    inbox, outlet = pair(1)
-    outlet.put(push(1))
-    outlet.put(push(2))
-    outlet.discard()
+    inbox, sink = pair(1)
+    sink.put(push(1))
+    sink.put(push(2))
+    sink.discard()
     drained(inbox)
-    assert outlet.offer()
+    assert sink.flush()
     assert inbox.empty()
 
 
@@ -146,18 +146,18 @@ def test_what_the_queue_raises_is_raised() -> None:
             raise OSError("shut down")
 
     with pytest.raises(OSError, match="shut down"):
-        Outlet[Row](Broken(), NEWEST).put(push(1))
+        QueueSink[Row](Broken(), NEWEST).put(push(1))
 
 
 def test_an_overflow_is_one_story_until_a_calm_minute() -> None:
     """A queue that is full most of the time takes an event now and then: that ends nothing."""
-    inbox, outlet = pair(2)
+    inbox, sink = pair(2)
     for number in range(5):
-        outlet.put(push(number))
+        sink.put(push(number))
     for number, overflowing in [(5, True), (64, True), (65, False)]:
         drained(inbox)
-        outlet.put(push(number))
-        assert outlet.overflowing is overflowing
+        sink.put(push(number))
+        assert sink.overflowing is overflowing
 
 
 steps = st.lists(st.sampled_from(["push", "push", "push", "take", "DISCONNECTED"]), max_size=60)
@@ -167,14 +167,14 @@ steps = st.lists(st.sampled_from(["push", "push", "push", "take", "DISCONNECTED"
 @given(st.integers(1, 3), steps)
 def test_whatever_happens_nothing_is_lost_untold(maxsize: int, steps: list[str]) -> None:
     """Numbers have no holes, and each missing push lies in a gap before the next one."""
-    inbox, outlet = pair(maxsize)
+    inbox, sink = pair(maxsize)
     history: list[Event[Row]] = []
     for time, step in enumerate(steps):
         if step == "take":
             history += [] if inbox.empty() else [inbox.get_nowait()]
         else:
-            outlet.put(push(time) if step == "push" else gap(GapReason.DISCONNECTED, time))
-    while not outlet.offer() or not inbox.empty():
+            sink.put(push(time) if step == "push" else gap(GapReason.DISCONNECTED, time))
+    while not sink.flush() or not inbox.empty():
         history.append(inbox.get_nowait())
     assert [event.index for event in history] == list(range(1, len(history) + 1))
     judge(history, steps)

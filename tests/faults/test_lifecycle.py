@@ -464,7 +464,7 @@ PLACES: dict[Any, str] = {
     Session: "__init__ requests next_deadline data_received receive sent tick ending",
     Transport: "wait receive send close",
     Roster: "wanted deliver confirm lose settle_debts",
-    Receiver: "lose remind",
+    Receiver: "mark_stale warn_if_slow",
     Patience: "after accepted",
     Outage: "begin failed end",
     Situation: "change",

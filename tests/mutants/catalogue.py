@@ -169,10 +169,10 @@ MUTANTS: Final = (
         "tests/delivery/test_buffer.py tests/delivery/test_queue_sink.py",
     ),
     Mutant(
-        "forget what a full queue is owed",
+        "forget a gap that a full queue has no room for",
         "delivery/queue_sink.py",
-        "self._owed = (merge(self._owed[0], gap) if self._owed else gap,)",
-        "self._owed = self._owed or (gap,)",
+        "self._pending = (merge(self._pending[0], gap) if self._pending else gap,)",
+        "self._pending = self._pending or (gap,)",
         "tests/delivery/test_queue_sink.py",
     ),
     Mutant(
