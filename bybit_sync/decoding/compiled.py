@@ -5,7 +5,10 @@ A layout is the keys of a row in their order. The exchange writes a kind of row 
 
 from __future__ import annotations
 
+import itertools
+import linecache
 import logging
+import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -158,8 +161,7 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
             "return update",
         ]
         scope = self._scope | {"unknown": unknown} | {f"missing_{name}": value for name, value in missing.items()}
-        exec("\n    ".join(lines), scope)  # noqa: S102 - every name in it is ours
-        return scope["read"]
+        return _compiled("\n    ".join(lines) + "\n", scope, self._cls.__name__)
 
     def _from_row(self, variables: Variables) -> Iterable[str]:
         plain = (name for name in variables.values() if name in self.value_readers and self.value_readers[name].is_plain)
@@ -184,12 +186,27 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         return {**SCOPE, **ours}
 
 
+def _compiled(source: str, scope: dict[str, Any], name: str) -> Any:
+    """Return the function ``read`` of *source*, which `linecache` holds for as long as the function lives.
+
+    Tracebacks and `inspect.getsource` find the source there.
+    """
+    file = f"<bybit_sync reader {next(_numbers)} of {name}>"
+    exec(compile(source, file, "exec"), scope)  # noqa: S102 - nothing that the exchange sent is in it
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    # Taken out of its own globals: in a cycle with them it would wait for the garbage collector.
+    read = scope.pop("read")
+    weakref.finalize(read, linecache.cache.pop, file, None).atexit = False
+    return read
+
+
 def listed(names: Iterable[str]) -> str:
     """Return *names* as they stand in a list or a tuple, or as what values are unpacked to."""
     return "".join(f"{name}, " for name in names)
 
 
 _unknown_keys: set[str] = set()
+_numbers = itertools.count(1)
 
 
 def _extra_of(extra: ReadOnly) -> Mapping[str, Any]:

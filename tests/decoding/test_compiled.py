@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
+import linecache
+import traceback
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from bybit_sync import PositionUpdate
+from bybit_sync import BalanceUpdate, PositionUpdate
 from bybit_sync.decoding.compiled import CompiledReaders
 from bybit_sync.decoding.reader import Decoder
 from bybit_sync.decoding.values import InvalidValue
@@ -81,6 +85,35 @@ def test_a_row_without_what_it_cannot_do_without_is_refused_again(compiled: Comp
         with pytest.raises(InvalidValue, match="the row cannot do without"):
             read(compiled, {"symbol": "BTCUSDT"})
     assert len(compiled) == 1
+
+
+def test_a_function_shows_its_source(compiled: CompiledReaders) -> None:
+    """`inspect.getsource` finds the lines that were compiled."""
+    read(compiled, ROW)
+    assert "update.size = ZERO if size" in inspect.getsource(compiled[tuple(ROW)])
+
+
+def test_a_traceback_shows_the_line_of_a_function_that_failed(compiled: CompiledReaders) -> None:
+    """As for code that lies in a file, also after `linecache` looked for changed files."""
+    read(compiled, ROW)
+    linecache.checkcache()
+    with pytest.raises(InvalidValue) as caught:
+        read(compiled, {**ROW, "symbol": 5})
+    assert "read_symbol(symbol)" in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_source_of_a_function_is_dropped_with_it() -> None:
+    """A peer that invents layouts cannot fill `linecache`."""
+    reader, before = Decoder(RENAMES, WORDS).reader(BalanceUpdate), sources()
+    for number in range(200):
+        reader.structure({"accountType": "UNIFIED", f"new {number}": number})
+    gc.collect()
+    assert sources() <= before + 64
+
+
+def sources() -> int:
+    """Return how many functions that read balances have their source in `linecache`."""
+    return sum(name.endswith(" of BalanceUpdate>") for name in linecache.cache)
 
 
 def test_what_stands_in_a_key_is_never_executed(compiled: CompiledReaders) -> None:

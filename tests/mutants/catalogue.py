@@ -984,6 +984,20 @@ MUTANTS: Final = (
         "tests/decoding/test_compiled.py",
     ),
     Mutant(
+        "keep the source of every function",
+        "decoding/compiled.py",
+        "    weakref.finalize(read, linecache.cache.pop, file, None).atexit = False\n",
+        "",
+        "tests/decoding/test_compiled.py -k source",
+    ),
+    Mutant(
+        "show no source",
+        "decoding/compiled.py",
+        "    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)\n",
+        "",
+        "tests/decoding/test_compiled.py -k shows",
+    ),
+    Mutant(
         "never forget a shape",
         "decoding/compiled.py",
         "if self._pause > 0 or",
