@@ -25,7 +25,7 @@ from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ProtocolError
 from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.network.wire import Deadline, Wire
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -229,7 +229,7 @@ class Peer:
 
 def opened(url: str, **options: Any) -> Transport:
     """Return an open websocket to *url*, a base URL."""
-    given: dict[str, Any] = {"on_bell": lambda: None, "max_message_bytes": 4 * 2**20, **options}
+    given: dict[str, Any] = {"on_wake": lambda: None, "max_message_bytes": 4 * 2**20, **options}
     given.setdefault("deadline", time.monotonic() + PATIENCE)
     return open_websocket(Environment.find(url), "/v5/private", **given)
 
@@ -345,13 +345,13 @@ def in_namespace(script: str, *, nameserver: str = "127.0.0.1", hosts: str = "12
 def line(seconds: float = 5) -> Iterator[tuple[Wire, socket.socket]]:
     """A wire, and the other end of it."""
     ours, theirs = socket.socketpair()
-    bell = Bell()
+    waker = Waker()
     ours.setblocking(False)
     theirs.settimeout(seconds)
-    wire = Wire(ours, Deadline("ws://peer", at=time.monotonic() + seconds, bell=bell, on_bell=lambda: None))
+    wire = Wire(ours, Deadline("ws://peer", at=time.monotonic() + seconds, waker=waker, on_wake=lambda: None))
     try:
         yield wire, theirs
     finally:
         wire.release()
         theirs.close()
-        bell.close()
+        waker.close()

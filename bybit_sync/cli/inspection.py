@@ -28,7 +28,7 @@ from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.session.dialects import DIALECTS
 from bybit_sync.session.messages import Pong, classify
 from bybit_sync.text import printable
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 
 __all__ = ["Outcome", "inspect"]
 
@@ -53,9 +53,9 @@ class Outcome:
 
 def inspect(target: Target) -> Iterator[Outcome]:
     """Take the steps to *target* and yield what came of each, as soon as it is known; after a failure the rest is not tried."""
-    bell = Bell()
-    with contextlib.closing(bell), contextlib.ExitStack() as open_things:
-        probe = _Probe(target, bell, open_things)
+    waker = Waker()
+    with contextlib.closing(waker), contextlib.ExitStack() as open_things:
+        probe = _Probe(target, waker, open_things)
         steps: list[tuple[str, Callable[[], str]]] = [("name", probe.name), ("tcp", probe.tcp)]
         if target.environment.tls:
             steps.append(("tls", probe.tls))
@@ -89,10 +89,10 @@ def _reached(error: Exception) -> Exception:
 class _Probe:
     """The way to one target; each method is a step, and returns what is worth knowing, or raises why it cannot be taken."""
 
-    def __init__(self, target: Target, bell: Bell, open_things: contextlib.ExitStack) -> None:
+    def __init__(self, target: Target, waker: Waker, open_things: contextlib.ExitStack) -> None:
         self._target = target
         self._there = target.environment
-        self._bell = bell
+        self._waker = waker
         self._open = open_things
         proxy = Proxy.parse(target.proxy)
         self._proxy = proxy
@@ -129,8 +129,8 @@ class _Probe:
             wire = dial(
                 self._there,
                 deadline=time.monotonic() + _PATIENCE,
-                bell=self._bell,
-                on_bell=_nothing,
+                waker=self._waker,
+                on_wake=_nothing,
                 proxy=self._proxy,
             )
         except TLSError as error:
@@ -144,8 +144,8 @@ class _Probe:
             self._there,
             path,
             deadline=time.monotonic() + _PATIENCE,
-            bell=self._bell,
-            on_bell=_nothing,
+            waker=self._waker,
+            on_wake=_nothing,
             proxy=self._proxy,
             max_message_bytes=_MESSAGE,
         )

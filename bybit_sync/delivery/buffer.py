@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from bybit_sync.delivery.gaps import merge, missed_by
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, set_index
-from bybit_sync.threads.waiting import Parking
+from bybit_sync.threads.waiting import SignalSafeCondition
 
 __all__ = ["Buffer", "Overflow"]
 
@@ -42,7 +42,7 @@ class Buffer(Generic[T]):
         self._items: deque[Event[T]] = deque()
         # Reentrant, so that a signal handler may close what the code that it interrupts is just reading from.
         self._lock = threading.RLock()
-        self._parking = Parking()
+        self._condition = SignalSafeCondition()
         self._open = True
         self.size: int = 0
         """Events with data that wait."""
@@ -68,7 +68,7 @@ class Buffer(Generic[T]):
                 self.size += 1
             else:
                 self._add_to_full(event)
-        self._parking.wake()
+        self._condition.wake()
 
     def _add_gap(self, event: Event[T]) -> None:
         if self._items and self._items[-1].gap is not None:
@@ -120,7 +120,7 @@ class Buffer(Generic[T]):
     def stop_accepting(self) -> None:
         """Take nothing more in; what is buffered can still be taken. Any thread, signal handlers included."""
         self._open = False
-        self._parking.wake()
+        self._condition.wake()
 
     def end(self, last: Event[T]) -> None:
         """Take nothing more in but *last*, which follows what is buffered."""
@@ -128,7 +128,7 @@ class Buffer(Generic[T]):
             if self._open:
                 self._open = False
                 self._items.append(last)
-        self._parking.wake()
+        self._condition.wake()
 
     def discard(self) -> int:
         """Forget what is buffered and return how many events, gaps included, that were."""
@@ -136,7 +136,7 @@ class Buffer(Generic[T]):
             self._open = False
             lost, self.size = len(self._items), 0
             self._items.clear()
-        self._parking.wake()
+        self._condition.wake()
         return lost
 
     # --- the consumers' side: any thread ---
@@ -147,7 +147,7 @@ class Buffer(Generic[T]):
         if event is not None:
             return event
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self.is_spent and self._parking.wait(self._is_worth_a_look, deadline):
+        while not self.is_spent and self._condition.wait(self._is_worth_a_look, deadline):
             if (event := self._pop()) is not None:
                 return event
         return None

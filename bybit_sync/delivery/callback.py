@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from bybit_sync.config.arguments import check_ran
 from bybit_sync.delivery.buffer import Buffer
 from bybit_sync.model.events import Event
-from bybit_sync.threads.waiting import Flag, join, start_thread, wait_for
+from bybit_sync.threads.waiting import SignalSafeEvent, join, start_thread, wait_for
 
 __all__ = ["Callback", "CallbackThread"]
 
@@ -47,7 +47,7 @@ class Callback(Generic[T]):
         self._function = function
         self._events = events
         self._thread: CallbackThread | None = None
-        self._done = Flag()
+        self._done = SignalSafeEvent()
         self._stopped = False
         # The number of the event that the callback was called with last, and returned from.
         self._finished = 0

@@ -9,7 +9,7 @@ from bybit_sync.delivery.buffer import Overflow
 from bybit_sync.delivery.gaps import merge, missed_by
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, set_index
-from bybit_sync.threads.waiting import Parking
+from bybit_sync.threads.waiting import SignalSafeCondition
 
 __all__ = ["EventQueue", "QueueSink"]
 
@@ -42,7 +42,7 @@ class QueueSink(Generic[T]):
         self._pending: tuple[Event[T], ...] = ()
         self._open = True
         self._putting = False
-        self._parking = Parking()
+        self._condition = SignalSafeCondition()
         self.dropped: int = 0
         self.index: int = 0
         """The number of the event put last."""
@@ -70,11 +70,11 @@ class QueueSink(Generic[T]):
         finally:
             self._putting = False
             if not self._open:
-                self._parking.wake()
+                self._condition.wake()
 
     def wait_flushed(self, deadline: float) -> bool:
         """Wait until nothing is being put and no gap waits for room; False when *deadline* passes first. Any thread."""
-        return self._parking.wait(lambda: not self._putting and not self._pending, deadline)
+        return self._condition.wait(lambda: not self._putting and not self._pending, deadline)
 
     def _put(self, event: Event[T]) -> None:
         if event.received_ns - self._dropped_ns > OVERFLOW_QUIET_NS:
@@ -115,7 +115,7 @@ class QueueSink(Generic[T]):
                 return False
             self._pending = pending[1:]
             if not self._open:
-                self._parking.wake()
+                self._condition.wake()
         return True
 
     def end(self, last: Event[T]) -> None:

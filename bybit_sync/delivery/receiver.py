@@ -17,7 +17,7 @@ from bybit_sync.errors import describe
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event, Gap, GapReason, Stream, new_event
 from bybit_sync.status import SubscriptionHealth, SubscriptionState
-from bybit_sync.threads.waiting import SLICE, Flag, wait_for
+from bybit_sync.threads.waiting import POLL_INTERVAL, SignalSafeEvent, wait_for
 
 __all__ = ["Owner", "Receiver"]
 
@@ -76,7 +76,7 @@ class Receiver(Generic[T]):
         # Reentrant: `close` may run in a signal handler that interrupts any of these methods.
         self._lock = threading.RLock()
         self._state = SubscriptionState.PENDING
-        self._settled = Flag()
+        self._settled = SignalSafeEvent()
         self._window = CompleteWindow()
         self._slowness = SlowConsumerWarning(owner.log, stream, sink, callback)
         # How many events were discarded with a warning.
@@ -156,7 +156,7 @@ class Receiver(Generic[T]):
         return done
 
     def _poll_flushed(self, deadline: float) -> bool:
-        while not self.sink.wait_flushed(min(deadline, time.monotonic() + SLICE)):
+        while not self.sink.wait_flushed(min(deadline, time.monotonic() + POLL_INTERVAL)):
             if time.monotonic() >= deadline:
                 return False
             # Again: while it dials, the connection thread retries a gap only when a command arrives.

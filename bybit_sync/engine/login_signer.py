@@ -9,7 +9,7 @@ from collections.abc import Callable
 from bybit_sync.errors import AuthenticationError, ConnectionFailed, describe
 from bybit_sync.session.messages import Request, write
 from bybit_sync.signing.credentials import Credentials
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 
 __all__ = ["Clerk"]
 
@@ -26,11 +26,11 @@ class Clerk:
         self._patient = patient
         self._helper: threading.Thread | None = None
 
-    def write(self, request: Request, *, deadline: float, bell: Bell, on_bell: Callable[[], None]) -> str:
+    def write(self, request: Request, *, deadline: float, waker: Waker, on_wake: Callable[[], None]) -> str:
         """Return *request* as it goes over the wire.
 
         Raises `AuthenticationError` when the signer fails or is not done by *deadline*, `ConnectionFailed` when no thread can
-        be started for it, and whatever *on_bell* raises.
+        be started for it, and whatever *on_wake* raises.
         """
         if request.op != "auth" or not self._patient:
             return write(request, self._credentials)
@@ -38,7 +38,7 @@ class Clerk:
             raise _failed("it still has not answered an earlier login")
         outcome: list[Callable[[], str]] = []
         self._helper = threading.Thread(
-            target=self._sign, args=(request, outcome, bell), name=f"{self._name}-signer", daemon=True
+            target=self._sign, args=(request, outcome, waker), name=f"{self._name}-signer", daemon=True
         )
         try:
             self._helper.start()
@@ -48,14 +48,14 @@ class Clerk:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise _failed("it did not answer in time")
-            bell.wait(left)
-            on_bell()
+            waker.wait(left)
+            on_wake()
         return outcome[0]()
 
     # The helper's thread. The text is handed over in a closure, so that no frame that can fail holds it.
-    def _sign(self, request: Request, outcome: list[Callable[[], str]], bell: Bell) -> None:
+    def _sign(self, request: Request, outcome: list[Callable[[], str]], waker: Waker) -> None:
         outcome.append(self._outcome(request))
-        bell.ring()
+        waker.wake()
 
     def _outcome(self, request: Request) -> Callable[[], str]:
         try:

@@ -15,7 +15,7 @@ from bybit_sync.logs import ClientLog
 from bybit_sync.public import name_public
 from bybit_sync.status import State
 from bybit_sync.subscription import Subscription
-from bybit_sync.threads.waiting import Flag, take
+from bybit_sync.threads.waiting import SignalSafeEvent, take
 
 __all__ = ["Notifier", "StatusChange"]
 
@@ -63,7 +63,7 @@ class Notifier:
         self._changes: queue.SimpleQueue[StatusChange] = queue.SimpleQueue()
         # Reentrant: `close` in a signal handler may post while the interrupted call does.
         self._lock = threading.RLock()
-        self.idle: Flag = Flag()
+        self.idle: SignalSafeEvent = SignalSafeEvent()
         """Set while there is no thread."""
         # Whether the last thread could not be started: that is told once.
         self._is_late = False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from bybit_sync.status import State
-from bybit_sync.threads.waiting import Parking
+from bybit_sync.threads.waiting import SignalSafeCondition
 
 __all__ = ["Situation"]
 
@@ -18,7 +18,7 @@ class Situation:
     def __init__(self, now: datetime) -> None:
         # Reentrant: `close` in a signal handler may change it while the interrupted call does.
         self._lock = threading.RLock()
-        self._parking = Parking()
+        self._condition = SignalSafeCondition()
         self.state: State = State.IDLE
         self.since: datetime = now
         self.error: BaseException | None = None
@@ -31,7 +31,7 @@ class Situation:
             if previous in (state, State.CLOSED, State.FAILED):
                 return None
             self.state, self.since = state, at
-        self._parking.wake()
+        self._condition.wake()
         return previous
 
     def hope(self) -> None:
@@ -43,8 +43,8 @@ class Situation:
     def tell(self, error: BaseException | None) -> None:
         """Set *error*."""
         self.error = error
-        self._parking.wake()
+        self._condition.wake()
 
     def wait(self, wanted: Callable[[], bool], deadline: float | None) -> bool:
         """Wait until *wanted*, which looks at this, holds; False when *deadline* passes first."""
-        return self._parking.wait(wanted, deadline)
+        return self._condition.wait(wanted, deadline)

@@ -1,6 +1,6 @@
 """The thread that keeps a session going: connect, converse, back off, come back.
 
-One thread owns the socket, the session and the roster. Others leave a command and ring the bell.
+One thread owns the socket, the session and the roster. Others leave a command and wake it by the waker.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ from bybit_sync.session.events import LoggedIn, SessionEvent, StreamConfirmed, S
 from bybit_sync.session.session import Session
 from bybit_sync.status import Health, State
 from bybit_sync.subscription import Subscription
-from bybit_sync.threads.fair_lock import Floor
+from bybit_sync.threads.fair_lock import FairLock
 from bybit_sync.threads.forks import in_child
-from bybit_sync.threads.waiting import Flag, join, start_thread, wait_for
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waiting import SignalSafeEvent, join, start_thread, wait_for
+from bybit_sync.threads.waker import Waker
 
 __all__ = ["Connection"]
 
@@ -62,7 +62,7 @@ ENDINGS: Final = (ConnectionFailed, Refused, ProtocolError, ConfigurationError)
 # The connections that have a thread.
 _running: Final[set[Connection]] = set()
 # One connection of a process reads at a time: more could only take turns, and hundreds would do little else.
-_floor: Final = Floor(patience=0.1)
+_read_lock: Final = FairLock(patience=0.1)
 
 
 class _Stop(Exception):
@@ -100,9 +100,9 @@ class Connection:
         self._thread: threading.Thread | None = None
         # The same, also after it has ended.
         self._last_thread: threading.Thread | None = None
-        self._ended = Flag()
+        self._ended = SignalSafeEvent()
         self._ended.set()
-        self._bell: Bell | None = None
+        self._waker: Waker | None = None
         self._commands: deque[Callable[[], None]] = deque()
         self._closing = False
         self._notifier = Notifier(settings.on_status, self._start_helper, log) if settings.on_status else None
@@ -146,7 +146,7 @@ class Connection:
             if not subscription.confirm_awaited:
                 self.situation.hope()
             self._commands.append(lambda: self._enter(subscription))
-        self._ring()
+        self._wake()
 
     def keep(self) -> None:
         """Stay connected until `close`: somebody got a subscription that is confirmed."""
@@ -164,7 +164,7 @@ class Connection:
     def close(self) -> None:
         """End the thread soon, and with it everything. Waits for nothing; safe in a signal handler."""
         self._closing = True
-        self._ring()
+        self._wake()
         if self._thread is None:
             self._change(State.CLOSED)
 
@@ -205,7 +205,7 @@ class Connection:
 
     def wait_cancelled(self, deadline: float) -> None:
         """Wait until every command so far is obeyed, and until the thread has ended if it has nothing left to do."""
-        obeyed, idle = Flag(), Flag()
+        obeyed, idle = SignalSafeEvent(), SignalSafeEvent()
 
         def look() -> None:
             if not self._kept and not self.roster:
@@ -237,10 +237,10 @@ class Connection:
         return self._closing
 
     def abandon(self) -> None:
-        """In a forked child: give the bell back; connection and threads are the parent's."""
-        bell = self._bell
-        if bell is not None:  # pragma: no branch - a fork in the middle of _retire
-            bell.close()
+        """In a forked child: give the waker back; connection and threads are the parent's."""
+        waker = self._waker
+        if waker is not None:  # pragma: no branch - a fork in the middle of _retire
+            waker.close()
 
     def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
         """Hand what a callback raised to the user, on the callback's thread."""
@@ -282,28 +282,28 @@ class Connection:
         # Without a thread there is nothing to be told; it would wait here until there is one again.
         if self._thread is not None:
             self._commands.append(command)
-            self._ring()
+            self._wake()
 
-    def _ring(self) -> None:
-        bell = self._bell
-        if bell is not None:
-            bell.ring()
+    def _wake(self) -> None:
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
 
     def _start(self) -> None:
-        # Under the lock. The bell first: it must be there to be rung before the thread looks for commands.
+        # Under the lock. The waker first: it must exist before the thread looks for commands.
         try:
-            bell = Bell()
+            waker = Waker()
         except OSError as error:
             raise ConnectionFailed(f"no connection can be begun: {reason_of(error)}") from error
         try:
-            self._bell = bell
+            self._waker = waker
             _running.add(self)
             self._ended.clear()
-            self._thread = threading.Thread(target=self._run, args=(bell,), name=f"{self.name}-connection", daemon=True)
+            self._thread = threading.Thread(target=self._run, args=(waker,), name=f"{self.name}-connection", daemon=True)
             self._last_thread = self._thread
             start_thread(self._thread)
         except BaseException:
-            self._retire(bell)
+            self._retire(waker)
             raise
 
     def _start_helper(self, target: Callable[[], None], what: str) -> None:
@@ -311,48 +311,48 @@ class Connection:
 
     # --- the thread ---
 
-    def _run(self, bell: Bell) -> None:
-        # Ctrl-C while it was started: nobody knows of this thread, and its bell is gone.
+    def _run(self, waker: Waker) -> None:
+        # Ctrl-C while it was started: nobody knows of this thread, and its waker is gone.
         with self._lock:
-            if self._bell is not bell:
+            if self._waker is not waker:
                 return
         # Whatever goes wrong here is told: never a silently dead thread.
         try:
-            self._work(bell)
+            self._work(waker)
         except BaseException as bug:  # noqa: BLE001 - as said
             self._fail(bug, bug=True)
         finally:
-            if self._bell is bell:
-                self._retire(bell)
+            if self._waker is waker:
+                self._retire(waker)
 
-    def _work(self, bell: Bell) -> None:
+    def _work(self, waker: Waker) -> None:
         limited = self._limited_turnstile()
         if limited is not None:
-            limited.join(self, self._settings.connect_limit or ConnectLimit(), bell.ring)
-        self._serve_until_nothing_is_left(bell)
+            limited.join(self, self._settings.connect_limit or ConnectLimit(), waker.wake)
+        self._serve_until_nothing_is_left(waker)
 
-    def _serve_until_nothing_is_left(self, bell: Bell) -> None:
+    def _serve_until_nothing_is_left(self, waker: Waker) -> None:
         while True:
             try:
-                self._serve(bell)
+                self._serve(waker)
             except BaseException as bug:  # noqa: BLE001 - a bug ends the client, and the thread stays to tell it
                 self._fail(bug, bug=True)
-            self._linger(bell)
+            self._linger(waker)
             # Under the lock, or a command left between the look and the end would wait for ever.
             with self._lock:
                 if self._commands and not self._closing:
                     continue
                 self._finish()
-                self._retire(bell)
+                self._retire(waker)
                 return
 
-    def _retire(self, bell: Bell) -> None:
+    def _retire(self, waker: Waker) -> None:
         limited = self._limited_turnstile()
         if limited is not None:
             limited.leave(self)
-        self._thread = self._bell = None
+        self._thread = self._waker = None
         _running.discard(self)
-        bell.close()
+        waker.close()
         if self._recorder is not None:
             self._recorder.finish()
         # After the thread is gone from view: `close` looks at it after it asked, so one of us says so.
@@ -360,11 +360,11 @@ class Connection:
             self._change(State.CLOSED)
         self._ended.set()
 
-    def _serve(self, bell: Bell) -> None:
+    def _serve(self, waker: Waker) -> None:
         while self._has_reason():
-            error = self._attempt(bell)
+            error = self._attempt(waker)
             if error is not None and not self._closing:
-                self._recover(error, bell)
+                self._recover(error, waker)
         if self.situation.state is State.FAILED and self.last_error is not None:
             # Who was admitted in the moment of failing is told, too.
             self._end_all(self.last_error)
@@ -373,16 +373,16 @@ class Connection:
         self._obey()
         return not self._closing and self.situation.state is not State.FAILED and (self._kept or bool(self.roster))
 
-    def _attempt(self, bell: Bell) -> Exception | None:
+    def _attempt(self, waker: Waker) -> Exception | None:
         """Connect and converse; return what ended it, None when there was no reason to go on."""
         try:
             self._change(State.CONNECTING)
-            with self._turn(bell) as on_reached:
+            with self._turn(waker) as on_reached:
                 if self._recorder is not None:
                     self._recorder.begin(self._stop_without_reason)
-                self._transport = self._open(bell, on_reached)
+                self._transport = self._open(waker, on_reached)
             try:
-                self._converse(self._transport, bell)
+                self._converse(self._transport, waker)
             finally:
                 transport, self._transport = self._transport, None
                 transport.close()
@@ -394,14 +394,14 @@ class Connection:
             return strip_traceback(error)
         raise AssertionError("a conversation ends by an exception")
 
-    def _open(self, bell: Bell, on_reached: Callable[[], None]) -> Transport:
+    def _open(self, waker: Waker, on_reached: Callable[[], None]) -> Transport:
         settings = self._settings
         return open_websocket(
             settings.environment,
             settings.session_config.dialect.path,
             deadline=time.monotonic() + self._times.connect_timeout,
-            bell=bell,
-            on_bell=self._stop_without_reason,
+            waker=waker,
+            on_wake=self._stop_without_reason,
             on_reached=on_reached,
             proxy=settings.proxy,
             ssl_context=settings.ssl_context,
@@ -421,7 +421,7 @@ class Connection:
         return turnstile(environment.host, time.monotonic)
 
     @contextlib.contextmanager
-    def _turn(self, bell: Bell) -> Iterator[Callable[[], None]]:
+    def _turn(self, waker: Waker) -> Iterator[Callable[[], None]]:
         """Wait until the connect limit lets an attempt through, and yield what tells it that the host was reached.
 
         An attempt that ends before that does not count, whatever ends it.
@@ -431,23 +431,23 @@ class Connection:
             yield lambda: None
             return
         try:
-            self._wait_for_turn(limited, bell)
+            self._wait_for_turn(limited, waker)
             yield partial(limited.reached, self)
         finally:
             limited.give_back(self)
 
-    def _wait_for_turn(self, limited: Turnstile, bell: Bell) -> None:
+    def _wait_for_turn(self, limited: Turnstile, waker: Waker) -> None:
         wait = limited.turn(self)
         if not wait:
             return
         self.log.info("waiting %.1f s for the connect limit", wait)
         before = self.obstacle
         self.obstacle = kept_waiting(wait, before)
-        self._rest(lambda _: limited.turn(self), bell)
+        self._rest(lambda _: limited.turn(self), waker)
         self._stop_without_reason()
         self.obstacle = before
 
-    def _converse(self, transport: Transport, bell: Bell) -> None:
+    def _converse(self, transport: Transport, waker: Waker) -> None:
         # What was wished for until now belongs to this login.
         self._stop_without_reason()
         now = Moment.now()
@@ -463,7 +463,7 @@ class Connection:
         )
         self._session = session
         try:
-            self._take_turns(session, transport, bell)
+            self._take_turns(session, transport, waker)
         except ENDINGS as error:
             reason = session.ending(error)
             self._redact(reason)
@@ -476,14 +476,14 @@ class Connection:
             if self._recorder is not None:
                 self._recorder.closed_by_client()
 
-    def _take_turns(self, session: Session, transport: Transport, bell: Bell) -> None:
+    def _take_turns(self, session: Session, transport: Transport, waker: Waker) -> None:
         """Send, wait, listen and look at the time, over and over; only an exception ends that."""
         try:
             while True:
-                self._send(session, transport, bell)
+                self._send(session, transport, waker)
                 due_at = self._next_due(session, transport)
                 if transport.wait(due_at - time.monotonic()):
-                    bell.silence()
+                    waker.drain()
                 # Obeyed before listening: who subscribes receives all that is read after the call.
                 self._stop_without_reason()
                 self._listen(session, transport)
@@ -497,12 +497,12 @@ class Connection:
             for stream, asked in session.uncovered().items():
                 self.roster.uncover(stream, asked)
 
-    def _send(self, session: Session, transport: Transport, bell: Bell) -> None:
+    def _send(self, session: Session, transport: Transport, waker: Waker) -> None:
         for request in session.requests():
             began = Moment.now()
             deadline = began.seconds + self._times.request_timeout
             try:
-                transport.send(self._clerk.write(request, deadline=deadline, bell=bell, on_bell=self._stop_without_reason))
+                transport.send(self._clerk.write(request, deadline=deadline, waker=waker, on_wake=self._stop_without_reason))
             except ConnectionLost:
                 # What the exchange had sent before is still delivered; this raises the same when there is no more.
                 self._listen(session, transport)
@@ -516,13 +516,13 @@ class Connection:
     def _listen(self, session: Session, transport: Transport) -> None:
         # A queue that blocks, or a log handler, keeps the other clients of this process waiting for a moment only.
         self._is_listening = True
-        has_floor = _floor.take()
+        has_lock = _read_lock.acquire()
         try:
             self._listen_now(session, transport)
         finally:
             self._is_listening = False
-            if has_floor:
-                _floor.leave()
+            if has_lock:
+                _read_lock.release()
 
     def _listen_now(self, session: Session, transport: Transport) -> None:
         recorder = self._recorder
@@ -633,7 +633,7 @@ class Connection:
 
     # --- after a failure ---
 
-    def _recover(self, error: Exception, bell: Bell) -> None:
+    def _recover(self, error: Exception, waker: Waker) -> None:
         self.explain(error)
         self.last_error = self.obstacle = error
         proven = self._end_of_live(time.monotonic())
@@ -648,7 +648,7 @@ class Connection:
             return
         self._outage.failed(error, pause, loud=failure.loud and (failure.last or self._patience.is_news(error)))
         self._change(State.BACKING_OFF, error=error)
-        self._back_off(pause, self._patience.least, bell)
+        self._back_off(pause, self._patience.least, waker)
 
     def _end_of_live(self, now: float) -> bool:
         """Take note that the client is not LIVE, and say whether it was for long enough to forgive earlier failures."""
@@ -657,13 +657,13 @@ class Connection:
         self._outage.begin(now)
         return since is not None and now - since >= self._times.proven
 
-    def _back_off(self, seconds: float, least: float, bell: Bell) -> None:
+    def _back_off(self, seconds: float, least: float, waker: Waker) -> None:
         """Wait *seconds*; `reconnect` cuts that short, but not below *least*."""
         began = time.monotonic()
         self._drop_wanted = False
-        self._rest(lambda now: began + (least if self._drop_wanted else seconds) - now, bell)
+        self._rest(lambda now: began + (least if self._drop_wanted else seconds) - now, waker)
 
-    def _rest(self, remaining: Callable[[float], float], bell: Bell) -> None:
+    def _rest(self, remaining: Callable[[float], float], waker: Waker) -> None:
         """Wait while *remaining*, the seconds left at a moment, is above 0, unless there is no reason any more."""
         while self._has_reason():
             now = time.monotonic()
@@ -672,7 +672,7 @@ class Connection:
                 return
             self._outage.remind(now, self.last_error)
             left = min(left, self._outage.next_reminder() - now)
-            bell.wait(left if self.roster.settle_debts() else min(left, self._times.offer_again))
+            waker.wait(left if self.roster.settle_debts() else min(left, self._times.offer_again))
 
     def _dismiss(self, error: Exception) -> None:
         """End everything that waits on a client that never was LIVE, so that it is IDLE again."""
@@ -708,13 +708,13 @@ class Connection:
                 subscription.error = error
                 subscription.stop_accepting()
 
-    def _linger(self, bell: Bell) -> None:
+    def _linger(self, waker: Waker) -> None:
         """Stay until every queue took its last gap, unless there is something better to do.
 
         When closing, until whoever closes discards what does not fit in time.
         """
         while not self.roster.settle_debts() and (self._closing or not self._commands):
-            bell.wait(self._times.offer_again)
+            waker.wait(self._times.offer_again)
 
     def _finish(self) -> None:
         """Close what is open, or say that nothing is."""
@@ -787,7 +787,7 @@ def _say_goodbye() -> None:
 
 @in_child
 def _leave_to_the_parent() -> None:
-    _floor.free()
+    _read_lock.reset_after_fork()
     for connection in tuple(_running):
         connection.abandon()
     _running.clear()

@@ -24,7 +24,7 @@ from bybit_sync.network.proxy import Proxy
 from bybit_sync.network.wire import Deadline, Wire, lack_of_descriptors, reason_of, strip_traceback
 from bybit_sync.redaction import get_logger
 from bybit_sync.threads.forks import in_child
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 
 __all__ = ["dial"]
 
@@ -44,8 +44,8 @@ def dial(
     environment: Environment,
     *,
     deadline: float,
-    bell: Bell,
-    on_bell: Callable[[], None],
+    waker: Waker,
+    on_wake: Callable[[], None],
     on_reached: Callable[[], None] = lambda: None,
     proxy: Proxy | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -53,8 +53,8 @@ def dial(
 ) -> Wire:
     """Return a wire to *environment*, connected and with TLS done.
 
-    Ends by *deadline*, a moment of `time.monotonic`, whatever the network does. Each time the *bell* rings meanwhile, it is
-    silenced and *on_bell* called, which may raise to abandon the attempt; then, as after every failure, nothing stays open.
+    Ends by *deadline*, a moment of `time.monotonic`, whatever the network does. Each time the *waker* is woken meanwhile, it is
+    drained and *on_wake* called, which may raise to abandon the attempt; then, as after every failure, nothing stays open.
     *on_reached* is called once the host has taken the connection; through a proxy, once the proxy says so. With several
     addresses it may be called for each. Without *proxy* and
     *ssl_context*: directly, and with the system's certificates. Warnings go to *log*.
@@ -67,7 +67,7 @@ def dial(
     if route is not None:
         peer = f"{peer} through {route}"
         log.debug("dialling %s", peer)
-    limit = Deadline(peer, at=deadline, bell=bell, on_bell=on_bell)
+    limit = Deadline(peer, at=deadline, waker=waker, on_wake=on_wake)
     first = environment if route is None else route
     on_taken = on_reached if route is None else lambda: None
     wire = Wire(_connect(first.host, first.port, limit, only_loopback=not environment.tls, on_taken=on_taken), limit)
@@ -95,14 +95,14 @@ class _Lookup(threading.Thread):
         super().__init__(name=f"{threading.current_thread().name}-resolver", daemon=True)
         self.host = host
         self.answer: list[_Address] | Exception | None = None
-        self.waiting: set[Bell] = set()
+        self.waiting: set[Waker] = set()
 
     @classmethod
-    def join_or_start(cls, host: str, bell: Bell) -> _Lookup:
-        """Return the lookup of *host* that is under way, or begin one; *bell* rings when it has its answer."""
+    def join_or_start(cls, host: str, waker: Waker) -> _Lookup:
+        """Return the lookup of *host* that is under way, or begin one; *waker* is woken when it has its answer."""
         fresh = cls(host)
         lookup = cls.running.setdefault(host, fresh)  # one atomic step: of two clients one wins
-        lookup.waiting.add(bell)
+        lookup.waiting.add(waker)
         if lookup is fresh:
             try:
                 lookup.start()
@@ -123,8 +123,8 @@ class _Lookup(threading.Thread):
         self.answer = answer
         self.running.pop(self.host, None)
         # Who came before the answer was set is in the set by now, who came after sees the answer.
-        for bell in list(self.waiting):
-            bell.ring()
+        for waker in list(self.waiting):
+            waker.wake()
 
 
 def _resolve(host: str, port: int, deadline: Deadline) -> list[_Address]:
@@ -132,7 +132,7 @@ def _resolve(host: str, port: int, deadline: Deadline) -> list[_Address]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         return [(info[0], info[4]) for info in found]
     deadline.phase = f"resolving {host}"
-    lookup = _Lookup.join_or_start(host, deadline.bell)
+    lookup = _Lookup.join_or_start(host, deadline.waker)
     give_up = time.monotonic() + _RESOLVE_SECONDS
     while lookup.answer is None:
         if time.monotonic() >= give_up:

@@ -1,4 +1,4 @@
-"""A websocket that is read without waiting and that a bell interrupts."""
+"""A websocket that is read without waiting and that a waker interrupts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bybit_sync.network.proxy import Proxy
 from bybit_sync.network.wire import Deadline, Wire, strip_traceback
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import printable
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 
 __all__ = ["Transport", "open_websocket"]
 
@@ -46,8 +46,8 @@ def open_websocket(
     path: str,
     *,
     deadline: float,
-    bell: Bell,
-    on_bell: Callable[[], None],
+    waker: Waker,
+    on_wake: Callable[[], None],
     on_reached: Callable[[], None] = lambda: None,
     proxy: Proxy | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -57,7 +57,7 @@ def open_websocket(
 ) -> Transport:
     """Return an open websocket to *path* at *environment*: `dial`, then the upgrade, all by *deadline*.
 
-    A message that is sent is taken within *write_seconds*. *on_bell* is also called later, when the *bell* rings while
+    A message that is sent is taken within *write_seconds*. *on_wake* is also called later, when the *waker* is woken while
     `Transport.send` waits; it must not send.
 
     Raises what `dial` raises, and `HandshakeRejected` when the server answers the upgrade with another status than 101.
@@ -66,8 +66,8 @@ def open_websocket(
     wire = dial(
         environment,
         deadline=deadline,
-        bell=bell,
-        on_bell=on_bell,
+        waker=waker,
+        on_wake=on_wake,
         on_reached=on_reached,
         proxy=proxy,
         ssl_context=ssl_context,
@@ -76,7 +76,7 @@ def open_websocket(
     try:
         link = Link(wire)
         link.upgrade(environment, path)
-        return Transport(wire, link, max_message_bytes=max_message_bytes, write_seconds=write_seconds, on_bell=on_bell)
+        return Transport(wire, link, max_message_bytes=max_message_bytes, write_seconds=write_seconds, on_wake=on_wake)
     except BaseException:
         wire.release()
         raise
@@ -86,7 +86,7 @@ class Transport:
     """An open websocket that belongs to one thread."""
 
     def __init__(
-        self, wire: Wire, link: Link, *, max_message_bytes: int, write_seconds: float, on_bell: Callable[[], None]
+        self, wire: Wire, link: Link, *, max_message_bytes: int, write_seconds: float, on_wake: Callable[[], None]
     ) -> None:
         self.last_data_ns: int = time.monotonic_ns()
         """`time.monotonic_ns` at the last byte of a data frame, at first of the opening; control frames do not count."""
@@ -99,10 +99,10 @@ class Transport:
         self._max = max_message_bytes
         self._takes_size_of_two = max_message_bytes >= 1 << 16
         self._write_seconds = write_seconds
-        self._on_bell = on_bell
+        self._on_wake = on_wake
         self._rang = False
-        peer, bell = wire.deadline.peer, wire.deadline.bell
-        wire.deadline = Deadline(peer, at=math.inf, bell=bell, on_bell=self._mind_bell, error=ConnectionLost)
+        peer, waker = wire.deadline.peer, wire.deadline.waker
+        wire.deadline = Deadline(peer, at=math.inf, waker=waker, on_wake=self._check_waker, error=ConnectionLost)
         wire.deadline.phase = "connected"
         self._ahead = link.head.rest if link.head else b""  # read, and not looked at yet
         self._held = bytearray()  # the beginning of a frame
@@ -120,9 +120,9 @@ class Transport:
     # -- reading
 
     def wait(self, timeout: float | None) -> bool:
-        """Return when bytes lie ready, the bell rings, or *timeout* seconds have passed (None: never).
+        """Return when bytes lie ready, the waker is woken, or *timeout* seconds have passed (None: never).
 
-        Returns whether the bell was seen to ring; it is left ringing.
+        Returns whether the waker was seen woken; it is not drained.
         """
         return not (self._ahead or self._broken or self._over) and self._wire.wait(timeout)
 
@@ -295,7 +295,7 @@ class Transport:
     def send(self, text: str) -> None:
         """Send *text* as one message.
 
-        Raises `ConnectionLost` when it is not taken in time or the connection is gone, and what *on_bell* raises. Nothing can
+        Raises `ConnectionLost` when it is not taken in time or the connection is gone, and what *on_wake* raises. Nothing can
         be sent afterwards, as half a frame may be out; what the peer had sent is still to be had from `receive`.
         """
         # It may be a login: from here on only its masked frame is held, whoever looks at our locals.
@@ -314,13 +314,13 @@ class Transport:
         deadline.at, deadline.phase = math.inf, "connected"
         if self._rang:
             self._rang = False
-            deadline.bell.ring()
+            deadline.waker.wake()
         return self._broken
 
-    def _mind_bell(self) -> None:
-        # The ring was for the caller's own wait; it is rung again when the write is done.
+    def _check_waker(self) -> None:
+        # The wake-up was for the caller's own wait; it is repeated when the write is done.
         self._rang = True
-        self._on_bell()
+        self._on_wake()
 
     # -- the end
 

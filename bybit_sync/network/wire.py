@@ -1,4 +1,4 @@
-"""The one thing through which a connection's bytes pass, plain or TLS; every wait on it minds a deadline and a bell."""
+"""The one thing through which a connection's bytes pass, plain or TLS; every wait on it watches a deadline and a waker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import attrs
 
 from bybit_sync.errors import ConnectionFailed
 from bybit_sync.text import printable
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 
 __all__ = ["Deadline", "Head", "Wire", "lack_of_descriptors", "reason_of", "strip_traceback"]
 
@@ -63,10 +63,10 @@ def lack_of_descriptors() -> OSError | None:
 
 
 class Deadline:
-    """How long a peer may keep us waiting, and the bell that is minded meanwhile.
+    """How long a peer may keep us waiting, and the waker that is watched meanwhile.
 
     *peer* and `phase` say in errors for whom and what we waited. *at* is a moment of `time.monotonic`. Each time the
-    *bell* rings it is silenced and *on_bell* called, which may raise to abandon the wait. Failures are raised as *error*.
+    *waker* is woken it is drained and *on_wake* called, which may raise to abandon the wait. Failures are raised as *error*.
     """
 
     def __init__(
@@ -74,32 +74,34 @@ class Deadline:
         peer: str,
         *,
         at: float,
-        bell: Bell,
-        on_bell: Callable[[], None],
+        waker: Waker,
+        on_wake: Callable[[], None],
         error: type[ConnectionFailed] = ConnectionFailed,
     ) -> None:
         self.peer = peer
         self.phase = "connecting"
         self.at = at
-        self.bell = bell
-        self._on_bell = on_bell
+        self.waker = waker
+        self._on_wake = on_wake
         self._error = error
 
     def wait(self, wanted: Mapping[socket.socket, int], until: float | None = None) -> set[socket.socket]:
-        """Wait until one of *wanted* (sockets with selector events) is ready, the bell rang or *until* came; return the ready.
+        """Wait until one of *wanted* (sockets with selector events) is ready, and return those that are.
 
-        Raises the error of `failed` at the deadline, and whatever *on_bell* raises.
+        Returns early, with none, when the waker was woken or *until* came.
+
+        Raises the error of `failed` at the deadline, and whatever *on_wake* raises.
         """
         moment = self.at if until is None else min(self.at, until)
         with _Selector() as selector:
-            selector.register(self.bell, selectors.EVENT_READ)
+            selector.register(self.waker, selectors.EVENT_READ)
             for sock, events in wanted.items():
                 selector.register(sock, events)
             ready = {key.fileobj for key, _ in selector.select(max(0.0, moment - time.monotonic()))}
-        if self.bell in ready:
-            self.bell.silence()
-            self._on_bell()
-        # Even when something is ready: a peer that drips, or a bell that never stops, must not outlive the deadline.
+        if self.waker in ready:
+            self.waker.drain()
+            self._on_wake()
+        # Even when something is ready: a peer that drips, or a waker that never stops, must not outlive the deadline.
         if time.monotonic() >= self.at:
             raise self.failed("timed out")
         return {sock for sock in wanted if sock in ready}
@@ -144,20 +146,20 @@ class Wire:
         self._first_byte = b""
         self._selector = _Selector()
         self._selector.register(sock, selectors.EVENT_READ)
-        self._selector.register(deadline.bell, selectors.EVENT_READ)
+        self._selector.register(deadline.waker, selectors.EVENT_READ)
 
     # -- reading
 
     def wait(self, timeout: float | None) -> bool:
-        """Return when bytes lie ready, the bell rings (it is left ringing), or *timeout* seconds have passed.
+        """Return when bytes lie ready, the waker is woken (it is not drained), or *timeout* seconds have passed.
 
-        Returns whether the bell was seen to ring.
+        Returns whether the waker was seen woken.
         """
         # select is blind to what TLS has in memory: what a write had to read, and an end behind the last data.
         if self._incoming.pending or self._end is not None:
             return False
-        bell = self.deadline.bell
-        return any(key.fileobj is bell for key, _ in self._selector.select(timeout))
+        waker = self.deadline.waker
+        return any(key.fileobj is waker for key, _ in self._selector.select(timeout))
 
     def read(self) -> bytes | None:
         """Return what lies ready, at most 64 KiB: None when that is nothing, b"" when the peer has closed. Never waits."""

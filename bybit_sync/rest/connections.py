@@ -35,7 +35,7 @@ from bybit_sync.network.wire import Wire, strip_traceback
 from bybit_sync.redaction import get_logger
 from bybit_sync.rest.answers import Response
 from bybit_sync.rest.endpoints import Endpoint
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 
 try:
     from urllib3.connection import HTTPConnection
@@ -104,9 +104,9 @@ class ConnectionPool:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-            # Rung under the lock: a connection that is given back closes its bell, whose number may then be another's.
+            # Rung under the lock: a connection that is given back closes its waker, whose number may then be another's.
             for connection in self._busy:
-                connection.bell.ring()
+                connection.waker.wake()
         for connection in idle:
             connection.end()
 
@@ -141,7 +141,7 @@ class _Connection(HTTPConnection):
 
     def __init__(self, host: Environment, options: Mapping[str, Any], check_open: Callable[[], None]) -> None:
         super().__init__(host.host, host.port)
-        self.bell = Bell()
+        self.waker = Waker()
         self.deadline = 0.0
         self.is_reusable = False
         """Whether the last answer was read whole, and the peer keeps the connection."""
@@ -164,14 +164,14 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         """Reach the host, as the websocket does. Called by http.client."""
-        bell, check = self.bell, self._check_open
-        wire = dial(self._environment, deadline=self.deadline, bell=bell, on_bell=check, **self._options)
+        waker, check = self.waker, self._check_open
+        wire = dial(self._environment, deadline=self.deadline, waker=waker, on_wake=check, **self._options)
         self._wire = self.sock = _WireSocket(wire)
 
     def end(self) -> None:
         """Give everything back."""
         self.close()
-        self.bell.close()
+        self.waker.close()
 
     def _revive(self) -> bool:
         """Drop a connection that was kept and has ended; return whether one is still there."""

@@ -6,10 +6,10 @@ import threading
 import time
 from collections import deque
 
-__all__ = ["Floor"]
+__all__ = ["FairLock"]
 
 
-class Floor:
+class FairLock:
     """Who has it may speak, and hands it to whoever waits longest. Nobody waits for ever, and then speaks all the same.
 
     It keeps nothing consistent: threads that would only contend for the interpreter, and wake every few milliseconds to ask
@@ -19,9 +19,9 @@ class Floor:
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
-        self.free()
+        self.reset_after_fork()
 
-    def free(self) -> None:
+    def reset_after_fork(self) -> None:
         """Let nobody have it, or wait for it: after a fork these were threads of the parent's."""
         # Held for a few steps only.
         self._lock = threading.Lock()
@@ -29,8 +29,8 @@ class Floor:
         self._queue: deque[threading.Lock] = deque()
         self._turns = 0
 
-    def take(self) -> bool:
-        """Wait for it, and say whether it is ours: then `leave` it."""
+    def acquire(self) -> bool:
+        """Wait for it, and say whether it is ours: then `release` it."""
         with self._lock:
             if not self._is_taken:
                 self._is_taken = True
@@ -58,7 +58,7 @@ class Floor:
                 return False  # it was handed to us in this moment
             return True
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Let the next one have it."""
         with self._lock:
             self._turns += 1

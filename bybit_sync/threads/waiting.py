@@ -12,20 +12,20 @@ from typing import Final, Protocol
 
 from bybit_sync.errors import ConfigurationError
 
-__all__ = ["Flag", "Parking", "check_clock", "join", "remaining", "start_thread", "take", "wait_for"]
+__all__ = ["SignalSafeCondition", "SignalSafeEvent", "check_clock", "join", "start_thread", "take", "wait_for", "wait_slice"]
 
 
 # How long the main thread waits at a stretch. A signal that arrives as it begins to wait, or at another thread, does not
 # wake it (on Windows none does): Ctrl-C is seen in between.
-SLICE: Final = 0.2
+POLL_INTERVAL: Final = 0.2
 
 
-def remaining(deadline: float | None) -> float:
+def wait_slice(deadline: float | None) -> float:
     """Return the seconds until *deadline* on the monotonic clock (None: no end), at most one slice; 0 when it has passed.
 
     Raises `ConfigurationError` when that clock stands still: the deadline would never pass.
     """
-    longest = SLICE if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
+    longest = POLL_INTERVAL if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
     if deadline is None:
         return longest
     check_clock()
@@ -45,7 +45,7 @@ def check_clock() -> None:
         )
 
 
-class Parking:
+class SignalSafeCondition:
     """Where threads wait until something holds; whoever may have made it hold wakes them.
 
     Unlike a `threading.Condition` it has no lock of its own: a signal handler may wake the code that it interrupts, at any
@@ -53,45 +53,45 @@ class Parking:
     """
 
     def __init__(self) -> None:
-        self._parked: set[threading.Lock] = set()
+        self._waiters: set[threading.Lock] = set()
 
     def wait(self, wanted: Callable[[], bool], deadline: float | None) -> bool:
         """Wait until *wanted* holds; False when *deadline* passes first."""
         while not wanted():
-            left = remaining(deadline)
+            left = wait_slice(deadline)
             if left <= 0:
                 return False
-            self._park(wanted, left)
+            self._wait_once(wanted, left)
         return True
 
-    def _park(self, wanted: Callable[[], bool], seconds: float) -> None:
+    def _wait_once(self, wanted: Callable[[], bool], seconds: float) -> None:
         place = threading.Lock()
         place.acquire()
         try:
             # Announced before the last look: either we see what was changed, or who changed it sees us.
-            self._parked.add(place)
+            self._waiters.add(place)
             if not wanted():
                 place.acquire(timeout=seconds)
         finally:
-            self._parked.discard(place)
+            self._waiters.discard(place)
 
     def wake(self) -> None:
         """Have all who wait look again. Any thread, signal handlers included; never blocks."""
         # Adding, discarding and copying a set of locks is one step each, as far as other threads can see.
-        for place in self._parked.copy() if self._parked else ():
+        for place in self._waiters.copy() if self._waiters else ():
             # Releasing an unlocked lock raises: somebody else woke this one.
             with contextlib.suppress(RuntimeError):
                 place.release()
             # Woken once is enough, until it runs there may be a thousand reasons more. Not before: Ctrl-C may come in between.
-            self._parked.discard(place)
+            self._waiters.discard(place)
 
 
-class Flag:
+class SignalSafeEvent:
     """A `threading.Event` that a signal handler may set while the code that it interrupts waits for it or sets it."""
 
     def __init__(self) -> None:
         self._is_set = False
-        self._parking = Parking()
+        self._condition = SignalSafeCondition()
 
     def is_set(self) -> bool:
         """Say whether it is set."""
@@ -100,7 +100,7 @@ class Flag:
     def set(self) -> None:
         """Set it, and wake all who wait for it."""
         self._is_set = True
-        self._parking.wake()
+        self._condition.wake()
 
     def clear(self) -> None:
         """Take it back."""
@@ -108,7 +108,7 @@ class Flag:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set; False when *timeout* (in seconds; None: no limit) passes first."""
-        return self._parking.wait(self.is_set, None if timeout is None else time.monotonic() + timeout)
+        return self._condition.wait(self.is_set, None if timeout is None else time.monotonic() + timeout)
 
 
 class _Waitable(Protocol):
@@ -120,7 +120,7 @@ class _Waitable(Protocol):
 def wait_for(event: _Waitable, deadline: float | None) -> bool:
     """Wait until *event* is set; False when *deadline* passes first. Takes no lock when there is nothing to wait for."""
     while not event.is_set():
-        left = remaining(deadline)
+        left = wait_slice(deadline)
         if left <= 0:
             return False
         event.wait(left)
@@ -156,7 +156,7 @@ def start_thread(thread: threading.Thread) -> None:
     # ever, as if it were alive. It is raised on the main thread only, so another thread calls `start`.
     right: list[None] = [None]
     failed: list[BaseException] = []
-    done = Flag()
+    done = SignalSafeEvent()
     try:
         _thread.start_new_thread(_start, (thread, right, failed, done))
         wait_for(done, None)
@@ -168,7 +168,7 @@ def start_thread(thread: threading.Thread) -> None:
         raise failed[0]
 
 
-def _start(thread: threading.Thread, right: list[None], failed: list[BaseException], done: Flag) -> None:
+def _start(thread: threading.Thread, right: list[None], failed: list[BaseException], done: SignalSafeEvent) -> None:
     try:
         if take(right):
             thread.start()

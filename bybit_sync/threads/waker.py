@@ -1,47 +1,47 @@
-"""The bell that wakes a connection thread from its wait on the network."""
+"""A way to wake a connection thread from its wait on the network."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 
-__all__ = ["Bell"]
+__all__ = ["Waker"]
 
 
-class Bell:
-    """Something to wait for beside a socket, rung from any thread and from signal handlers."""
+class Waker:
+    """A descriptor to wait on beside a socket, woken from any thread and from signal handlers."""
 
     def __init__(self) -> None:
         self._inside, self._outside = socket.socketpair()
         self._inside.setblocking(False)
         self._outside.setblocking(False)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the waiting thread. Never blocks, never raises, takes no lock."""
-        # A full pipe means that it rings already; a closed one that nobody waits any more.
+        # EAGAIN: already signalled. Closed: no waiter left.
         with contextlib.suppress(OSError):
             self._outside.send(b"!")
 
-    def silence(self) -> None:
-        """Take back every ring so far. Only the waiting thread."""
+    def drain(self) -> None:
+        """Take back every wake-up so far. Only the waiting thread."""
         with contextlib.suppress(BlockingIOError):
             while self._inside.recv(4096):
                 pass
 
     def wait(self, timeout: float) -> None:
-        """Return when it rings, at the latest after *timeout* seconds, and take back every ring."""
+        """Wait until it is woken, at most *timeout* seconds, and drain it. Only the waiting thread."""
         if timeout > 0:
             self._inside.settimeout(timeout)
             with contextlib.suppress(TimeoutError):
                 self._inside.recv(4096)
             self._inside.setblocking(False)
-        self.silence()
+        self.drain()
 
     def fileno(self) -> int:
-        """Return the descriptor to wait on: readable while the bell rings."""
+        """Return the descriptor to wait on: readable from a wake-up until it is drained."""
         return self._inside.fileno()
 
     def close(self) -> None:
-        """Give both descriptors back."""
+        """Close both descriptors."""
         self._inside.close()
         self._outside.close()

@@ -197,8 +197,8 @@ class Exchange:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)
         self._callers: deque[socket.socket] = deque()
-        self._bell, self._rope = socket.socketpair()
-        self._bell.setblocking(False)
+        self._waker, self._rope = socket.socketpair()
+        self._waker.setblocking(False)
         self._rope.setblocking(False)
         self._ids = itertools.count(1)
 
@@ -232,11 +232,11 @@ class Exchange:
     def turn(self, seconds: float) -> None:
         """Take in what comes first, at most *seconds* from now."""
         alive = {line.sock: line for line in self.lines if not line.gone}
-        ready, _, _ = select.select([self._listener, self._bell, *alive], [], [], seconds)
+        ready, _, _ = select.select([self._listener, self._waker, *alive], [], [], seconds)
         for sock in ready:
-            if sock is self._bell:
+            if sock is self._waker:
                 with contextlib.suppress(BlockingIOError):
-                    self._bell.recv(4096)
+                    self._waker.recv(4096)
             elif sock is not self._listener:
                 alive[sock].take_in()
         # Last: a client that dials has closed what it had before, and that is to be seen first.
@@ -288,5 +288,5 @@ class Exchange:
 
     def close(self) -> None:
         """Give every descriptor back."""
-        for sock in (self._listener, self._bell, self._rope, *self._callers, *(line.sock for line in self.lines)):
+        for sock in (self._listener, self._waker, self._rope, *self._callers, *(line.sock for line in self.lines)):
             sock.close()

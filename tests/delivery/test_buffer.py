@@ -276,7 +276,7 @@ def test_each_event_goes_to_one_of_several_consumers(count: int) -> None:
 def parked(buffer: Buffer[Row], count: int) -> None:
     """Wait until *count* threads wait for *buffer*, which is empty."""
     deadline = time.monotonic() + 10
-    while buffer.size or len(buffer._parking._parked) < count:
+    while buffer.size or len(buffer._condition._waiters) < count:
         assert time.monotonic() < deadline
         time.sleep(0)
 
@@ -330,10 +330,10 @@ def test_an_interrupted_wait_takes_nothing_with_it() -> None:
     with consumers(buffer, 1) as got:
         for number in range(100):
             with contextlib.suppress(Interrupt), alarm(interrupt, 0.001):
-                buffer._parking.wait(lambda: False, None)
+                buffer._condition.wait(lambda: False, None)
             buffer.put(push(number))
     assert [event.data[0].number for event in got[0]] == list(range(100))
-    assert not buffer._parking._parked
+    assert not buffer._condition._waiters
 
 
 def test_a_gap_names_the_client_and_the_login_of_what_was_dropped() -> None:

@@ -31,7 +31,7 @@ from bybit_sync.engine.supervisor import Connection
 from bybit_sync.network.link import Link
 from bybit_sync.network.websocket import Transport
 from bybit_sync.session.session import Session
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 from tests.client.test_subscribing import in_background
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
@@ -177,7 +177,7 @@ PHASES: dict[str, Phase] = {
 }
 
 
-@row(129, kills="close() does not ring the bell, or one of the waits does not listen to it")
+@row(129, kills="close() does not wake the thread, or one of the waits does not listen to it")
 @pytest.mark.parametrize("phase", PHASES)
 def test_closing_takes_no_time_in_any_phase(play: Play, phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It returns at once, every consumer ends once, and thread and descriptors are back."""
@@ -469,7 +469,7 @@ PLACES: dict[Any, str] = {
     Outage: "begin failed end",
     Situation: "change",
     Clerk: "write",
-    Bell: "silence",
+    Waker: "drain",
     Link: "upgrade",
     bybit_sync.network.websocket: "dial",
 }
@@ -715,9 +715,9 @@ def test_a_subscription_that_was_never_confirmed_is_told_no_gap(play: Play) -> N
     orders.update("the first")
 
 
-@row(144, kills="the bell's socket blocks")
-def test_a_full_bell_blocks_nobody(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever rings while the thread is stuck comes back at once, however often; afterwards every command was obeyed."""
+@row(144, kills="the waker's socket blocks")
+def test_a_full_waker_blocks_nobody(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wake-up while the thread is stuck comes back at once, however often; afterwards every command was obeyed."""
     scene = play(**PATIENT)
     scene.subscribe()
     hold = Hold(monkeypatch, (Session, "tick"))
@@ -731,12 +731,12 @@ def test_a_full_bell_blocks_nobody(play: Play, monkeypatch: pytest.MonkeyPatch) 
     scene.goes_on()
 
 
-@row(144, kills="a ring at a closed bell raises")
-def test_a_closed_bell_is_rung_in_vain() -> None:
+@row(144, kills="waking a closed waker raises")
+def test_a_closed_waker_is_woken_in_vain() -> None:
     """Whoever still holds it need not know that nobody waits any more."""
-    bell = Bell()
+    waker = Waker()
     for _ in range(10_000):
-        bell.ring()
-    bell.close()
-    bell.ring()
-    bell.close()
+        waker.wake()
+    waker.close()
+    waker.wake()
+    waker.close()

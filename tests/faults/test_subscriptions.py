@@ -16,7 +16,7 @@ from bybit_sync import Backoff, Client, ConnectTimeout, GapReason, State, Subscr
 from bybit_sync.session.messages import Request, write
 from bybit_sync.signing.credentials import Credentials, hmac_signer
 from bybit_sync.simulator import Exchange as Simulator
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 from tests.conftest import KEY, SECRET
 from tests.faults import pace
 from tests.faults.conftest import Play
@@ -621,8 +621,8 @@ def test_the_simulator_refuses_what_bybit_forbids() -> None:
     with ExitStack() as stack:
         simulator = stack.enter_context(Simulator())
         simulator.account(KEY, SECRET)
-        bell = stack.enter_context(closing(Bell()))
-        transport = stack.enter_context(closing(opened(simulator.url, bell=bell)))
+        waker = stack.enter_context(closing(Waker()))
+        transport = stack.enter_context(closing(opened(simulator.url, waker=waker)))
         login = Request("auth", simulator.now() + 10_000, "1")
         transport.send(write(login, Credentials(KEY, hmac_signer(SECRET))))
         transport.send(json.dumps({"op": "subscribe", "args": ["position", "order.linear"]}))

@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from typing import cast
 
 from bybit_sync.network.wire import Deadline, Wire
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 
 
 class Tape(Wire):
     """Reads *pieces* and then the end; keeps what is written."""
 
     def __init__(self, pieces: Iterable[bytes] = ()) -> None:
-        # Nothing here waits, so the bell is never looked at.
-        self.deadline = Deadline("ws://peer", at=math.inf, bell=cast("Bell", None), on_bell=lambda: None)
+        # Nothing here waits, so the waker is never looked at.
+        self.deadline = Deadline("ws://peer", at=math.inf, waker=cast("Waker", None), on_wake=lambda: None)
         self.failure = None
         self.drained = False
         self.pieces = deque(pieces)

@@ -37,9 +37,9 @@ MUTANTS: Final = (
         "tests/client/test_reconnecting.py",
     ),
     Mutant(
-        "close without ringing",
+        "close without waking",
         "engine/supervisor.py",
-        "self._closing = True\n        self._ring()",
+        "self._closing = True\n        self._wake()",
         "self._closing = True",
         "tests/client/test_closing.py",
     ),
@@ -626,9 +626,9 @@ MUTANTS: Final = (
     ),
     # --- what a process shares ---
     Mutant(
-        "leave the floor to a thread of the parent's",
+        "leave the lock to a thread of the parent's",
         "engine/supervisor.py",
-        "    _floor.free()\n",
+        "    _read_lock.reset_after_fork()\n",
         "",
         "tests/threads/test_forks.py tests/threads/test_fair_lock.py",
     ),
@@ -668,7 +668,7 @@ MUTANTS: Final = (
         "tests/faults/test_lifecycle.py -k told_later",
     ),
     Mutant(
-        "no descriptor for the bell comes out as it is",
+        "no descriptor for the waker comes out as it is",
         "engine/supervisor.py",
         '        except OSError as error:\n            raise ConnectionFailed(f"no connection',
         '        except KeyError as error:\n            raise ConnectionFailed(f"no connection',
@@ -814,14 +814,14 @@ MUTANTS: Final = (
         "tests/fuzzing/test_mutations.py",
     ),
     Mutant(
-        "block on a full bell",
+        "block on a full waker",
         "threads/waker.py",
         "self._outside.setblocking(False)",
         "self._outside.setblocking(True)",
         f"{_LIFE} -k row144 --timeout=20",
     ),
     Mutant(
-        "raise at a closed bell",
+        "raise at a closed waker",
         "threads/waker.py",
         "with contextlib.suppress(OSError):",
         "with contextlib.suppress(BlockingIOError):",
@@ -857,7 +857,7 @@ MUTANTS: Final = (
         "tests/session/test_topics.py",
     ),
     Mutant(
-        "wait for the floor for ever",
+        "wait for the lock for ever",
         "threads/fair_lock.py",
         "place.acquire(timeout=self._patience)",
         "place.acquire()",
@@ -960,7 +960,7 @@ MUTANTS: Final = (
         "learn from every row", "decoding/fast_path.py", "if self._pause > 0:", "if False:", "tests/decoding/test_fast_path.py"
     ),
     Mutant(
-        "wait for the floor while it goes on",
+        "wait for the lock while it goes on",
         "threads/fair_lock.py",
         "(turns == self._turns or time.monotonic() >= end)",
         "True",
@@ -1244,7 +1244,7 @@ MUTANTS: Final = (
     Mutant(
         "close without waking who asks",
         "rest/connections.py",
-        "                connection.bell.ring()",
+        "                connection.waker.wake()",
         "                pass",
         "tests/rest/test_connections.py -k closed",
     ),

@@ -22,7 +22,7 @@ from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConfigurationError, ConnectionFailed, HandshakeRejected
 from bybit_sync.network.dialing import dial
 from bybit_sync.network.proxy import Proxy
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 from tests.peers import Line, Peer, Script, black_hole, closed_port, frame, in_namespace, opened, plays, read_messages
 
 PASSWORD = "pw-c4n4ry"
@@ -31,11 +31,11 @@ AUTHORITY = trustme.CA()
 
 
 @pytest.fixture
-def bell() -> Iterator[Bell]:
-    """A bell that nobody rings, unless the test does."""
-    bell = Bell()
-    yield bell
-    bell.close()
+def waker() -> Iterator[Waker]:
+    """A waker that nobody wakes, unless the test does."""
+    waker = Waker()
+    yield waker
+    waker.close()
 
 
 @pytest.fixture(autouse=True)
@@ -147,10 +147,10 @@ def proxy_at(peer: Peer, scheme: str = "http", user: str = "") -> Proxy | None:
     return Proxy.parse(f"{scheme}://{user}127.0.0.1:{peer.port}")
 
 
-def failure(url: str, bell: Bell, proxy: Proxy | None, *, within: float = 10.0) -> ConnectionFailed:
+def failure(url: str, waker: Waker, proxy: Proxy | None, *, within: float = 10.0) -> ConnectionFailed:
     """Return the error with which a dial of *url* through *proxy* ends."""
     with pytest.raises(ConnectionFailed) as caught:
-        dial(Environment.find(url), deadline=time.monotonic() + within, bell=bell, on_bell=lambda: None, proxy=proxy)
+        dial(Environment.find(url), deadline=time.monotonic() + within, waker=waker, on_wake=lambda: None, proxy=proxy)
     return caught.value
 
 
@@ -162,31 +162,31 @@ def rendered(error: BaseException) -> str:
 # -- HTTP CONNECT
 
 
-def test_conversation_through_an_http_proxy(bell: Bell, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+def test_conversation_through_an_http_proxy(waker: Waker, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     """The proxy is asked for host and port by name, and TLS is spoken through it with the exchange."""
     proxy = HttpProxy()
     with Peer(greets, context=contexts[0]) as exchange, Peer(proxy) as server:
         url = f"wss://localhost:{exchange.port}"
-        with contextlib.closing(opened(url, bell=bell, ssl_context=contexts[1], proxy=proxy_at(server))) as transport:
+        with contextlib.closing(opened(url, waker=waker, ssl_context=contexts[1], proxy=proxy_at(server))) as transport:
             assert read_messages(transport, 1) == [b"hello"]
     assert proxy.heads == [f"CONNECT localhost:{exchange.port} HTTP/1.1\r\nHost: localhost:{exchange.port}"]
 
 
-def test_proxy_is_used_again_on_every_dial(bell: Bell) -> None:
+def test_proxy_is_used_again_on_every_dial(waker: Waker) -> None:
     """Reconnecting goes the same way (row 153)."""
     proxy = HttpProxy()
     with Peer(greets) as exchange, Peer(proxy) as server:
         route = proxy_at(server)
         for _ in range(2):
-            opened(exchange.url, bell=bell, proxy=route).close()
+            opened(exchange.url, waker=waker, proxy=route).close()
     assert len(proxy.heads) == 2
 
 
-def test_ipv6_target_stands_in_brackets(bell: Bell) -> None:
+def test_ipv6_target_stands_in_brackets(waker: Waker) -> None:
     """The proxy can tell address from port."""
     heads: list[str] = []
     with Peer(lambda line: heads.append(line.read_head())) as server:
-        failure("ws://[::1]:8080", bell, proxy_at(server))
+        failure("ws://[::1]:8080", waker, proxy_at(server))
     assert heads[0].startswith("CONNECT [::1]:8080 HTTP/1.1")
 
 
@@ -194,20 +194,20 @@ def test_ipv6_target_stands_in_brackets(bell: Bell) -> None:
     ("user", "credentials"),
     [("me:secret@", "me:secret"), ("me:p%40ss%3A%2F@", "me:p@ss:/"), ("me@", "me:"), ("m%C3%BC:x@", "mü:x")],
 )
-def test_credentials_are_sent_to_an_http_proxy(bell: Bell, user: str, credentials: str) -> None:
+def test_credentials_are_sent_to_an_http_proxy(waker: Waker, user: str, credentials: str) -> None:
     """User and password go to the proxy as it expects them, whatever characters they hold."""
     heads: list[str] = []
     with Peer(lambda line: heads.append(line.read_head())) as server:
-        failure("ws://127.0.0.1:9", bell, proxy_at(server, user=user))
+        failure("ws://127.0.0.1:9", waker, proxy_at(server, user=user))
     token = base64.b64encode(credentials.encode()).decode()
     assert f"Proxy-Authorization: Basic {token}" in heads[0].split("\r\n")
 
 
 @pytest.mark.parametrize("status", [301, 400, 403, 407, 502, 503, 504])
-def test_refusal_of_an_http_proxy_carries_its_status(bell: Bell, status: int) -> None:
+def test_refusal_of_an_http_proxy_carries_its_status(waker: Waker, status: int) -> None:
     """What the proxy says is a rejection like the exchange's own, and names the proxy (row 153)."""
     with Peer(answers(f"HTTP/1.1 {status} No\x1b[2J\r\nContent-Length: 99\r\n\r\n".encode())) as server:
-        error = failure("wss://localhost:9", bell, proxy_at(server, user=f"me:{PASSWORD}@"))
+        error = failure("wss://localhost:9", waker, proxy_at(server, user=f"me:{PASSWORD}@"))
     assert isinstance(error, HandshakeRejected)
     assert error.status == status
     assert f"localhost:9 through http://127.0.0.1:{server.port}: the proxy refused with {status} No" in str(error)
@@ -232,55 +232,55 @@ WRONG: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("script", WRONG.values(), ids=WRONG)
-def test_wrong_answer_of_a_proxy_is_a_failed_attempt(bell: Bell, script: Script) -> None:
+def test_wrong_answer_of_a_proxy_is_a_failed_attempt(waker: Waker, script: Script) -> None:
     """Whatever a proxy does, it is a failed attempt that names the proxy and not the password (row 153)."""
     with Peer(script) as server:
-        error = failure("wss://localhost:9", bell, proxy_at(server, user=f"me:{PASSWORD}@"))
+        error = failure("wss://localhost:9", waker, proxy_at(server, user=f"me:{PASSWORD}@"))
     assert f"localhost:9 through http://127.0.0.1:{server.port}: " in str(error)
     assert PASSWORD not in rendered(error)
 
 
-def test_proxy_that_talks_before_the_exchange_is_refused(bell: Bell) -> None:
+def test_proxy_that_talks_before_the_exchange_is_refused(waker: Waker) -> None:
     """Bytes behind the proxy's answer would be taken for the exchange's: there are none to come (row 153)."""
     with Peer(answers(b"HTTP/1.1 200 OK\r\n\r\n<html>")) as server:
-        error = failure("wss://localhost:9", bell, proxy_at(server))
+        error = failure("wss://localhost:9", waker, proxy_at(server))
     assert "the proxy sent more than its answer: '<html>'" in str(error)
 
 
 @pytest.mark.parametrize("extra", [b"X-Via: caf\xe9\r\n", b"X-Via: one,\r\n two\r\n", b"\r\nHTTP/1.1 200 OK\r\n"])
-def test_answer_of_a_proxy_that_says_more_than_it_must_is_accepted(bell: Bell, extra: bytes) -> None:
+def test_answer_of_a_proxy_that_says_more_than_it_must_is_accepted(waker: Waker, extra: bytes) -> None:
     """Latin-1, folded headers and interim answers, as from the exchange itself (row 33)."""
     status = b"102 Processing" if b"200" in extra else b"200 OK"
     with Peer(plays(Line.read_head, b"HTTP/1.1 " + status + b"\r\n" + extra + b"\r\n", Line.wait_for_end)) as server:
         environment, deadline = Environment.find("ws://127.0.0.1:9"), time.monotonic() + 10
-        dial(environment, deadline=deadline, bell=bell, on_bell=lambda: None, proxy=proxy_at(server)).close()
+        dial(environment, deadline=deadline, waker=waker, on_wake=lambda: None, proxy=proxy_at(server)).close()
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])
-def test_silent_proxy_ends_at_the_deadline(bell: Bell, scheme: str) -> None:
+def test_silent_proxy_ends_at_the_deadline(waker: Waker, scheme: str) -> None:
     """A proxy that hangs is cut at the deadline (row 153)."""
     before = time.monotonic()
     with Peer(Line.wait_for_end) as server:
-        error = failure("wss://localhost:9", bell, proxy_at(server, scheme), within=0.4)
+        error = failure("wss://localhost:9", waker, proxy_at(server, scheme), within=0.4)
     assert "timed out (while asking the proxy)" in str(error)
     assert time.monotonic() - before < 3
 
 
-def test_proxy_that_nobody_runs_is_named(bell: Bell) -> None:
+def test_proxy_that_nobody_runs_is_named(waker: Waker) -> None:
     """A refused connection is the proxy's, and the error says so (row 153)."""
     port = closed_port()
-    error = failure("wss://localhost:9", bell, Proxy.parse(f"http://127.0.0.1:{port}"))
+    error = failure("wss://localhost:9", waker, Proxy.parse(f"http://127.0.0.1:{port}"))
     assert f"localhost:9 through http://127.0.0.1:{port}: Connection refused" in str(error)
 
 
 @pytest.mark.parametrize("status", [200, 502])
-def test_host_behind_a_proxy_is_reached_when_the_proxy_says_so(bell: Bell, status: int) -> None:
+def test_host_behind_a_proxy_is_reached_when_the_proxy_says_so(waker: Waker, status: int) -> None:
     """A proxy that was reached and refuses is not the exchange."""
     reached: list[bool] = []
     with Peer(answers(f"HTTP/1.1 {status} So\r\n\r\n".encode())) as peer, contextlib.suppress(HandshakeRejected):
         environment, deadline = Environment.find("ws://127.0.0.1:9"), time.monotonic() + 10
-        options: dict[str, Any] = {"proxy": proxy_at(peer), "on_bell": lambda: None, "on_reached": lambda: reached.append(True)}
-        dial(environment, deadline=deadline, bell=bell, **options).close()
+        options: dict[str, Any] = {"proxy": proxy_at(peer), "on_wake": lambda: None, "on_reached": lambda: reached.append(True)}
+        dial(environment, deadline=deadline, waker=waker, **options).close()
     assert reached == [True] * (status == 200)
 
 
@@ -289,20 +289,20 @@ class Abandoned(Exception):
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5h", "socks4a"])
-def test_bell_abandons_asking_a_proxy(bell: Bell, scheme: str) -> None:
-    """What *on_bell* raises comes out as it is, through python-socks too, and carries no password (rows 129, 157)."""
+def test_waker_abandons_asking_a_proxy(waker: Waker, scheme: str) -> None:
+    """What *on_wake* raises comes out as it is, through python-socks too, and carries no password (rows 129, 157)."""
 
     def abandon() -> None:
         raise Abandoned
 
     with Peer(Line.wait_for_end) as server:
-        threading.Timer(0.1, bell.ring).start()
+        threading.Timer(0.1, waker.wake).start()
         with pytest.raises(Abandoned) as caught:
             dial(
                 Environment.find("wss://localhost:9"),
                 deadline=time.monotonic() + 9,
-                bell=bell,
-                on_bell=abandon,
+                waker=waker,
+                on_wake=abandon,
                 proxy=proxy_at(server, scheme, f"me:{PASSWORD}@"),
             )
     assert PASSWORD not in rendered(caught.value)
@@ -316,23 +316,23 @@ def test_bell_abandons_asking_a_proxy(bell: Bell, scheme: str) -> None:
     [("socks5h", "localhost"), ("socks5", "127.0.0.1"), ("socks4a", "localhost"), ("socks4", "127.0.0.1")],
 )
 def test_conversation_through_a_socks_proxy(
-    bell: Bell, contexts: tuple[ssl.SSLContext, ssl.SSLContext], scheme: str, asked: str
+    waker: Waker, contexts: tuple[ssl.SSLContext, ssl.SSLContext], scheme: str, asked: str
 ) -> None:
     """Each kind works; the ``h`` and ``a`` leave resolving to the proxy, the others ask it for an address."""
     proxy = SocksProxy()
     with Peer(greets, context=contexts[0]) as exchange, Peer(proxy) as server:
         url = f"wss://localhost:{exchange.port}"
-        with contextlib.closing(opened(url, bell=bell, ssl_context=contexts[1], proxy=proxy_at(server, scheme))) as transport:
+        with contextlib.closing(opened(url, waker=waker, ssl_context=contexts[1], proxy=proxy_at(server, scheme))) as transport:
             assert read_messages(transport, 1) == [b"hello"]
     assert proxy.targets == [asked]
 
 
-def test_credentials_are_sent_to_a_socks_proxy(bell: Bell) -> None:
+def test_credentials_are_sent_to_a_socks_proxy(waker: Waker) -> None:
     """SOCKS 5 gets user and password, SOCKS 4 the user."""
     five, four = SocksProxy(wants_password=True), SocksProxy()
     with Peer(greets) as exchange, Peer(five) as server5, Peer(four) as server4:
-        opened(exchange.url, bell=bell, proxy=proxy_at(server5, "socks5h", "me:secret@")).close()
-        opened(exchange.url, bell=bell, proxy=proxy_at(server4, "socks4", "me@")).close()
+        opened(exchange.url, waker=waker, proxy=proxy_at(server5, "socks5h", "me:secret@")).close()
+        opened(exchange.url, waker=waker, proxy=proxy_at(server4, "socks4", "me@")).close()
     assert (five.users, four.users) == (["me:secret"], ["me"])
 
 
@@ -351,19 +351,19 @@ SOCKS_WRONG: dict[str, tuple[str, Script]] = {
 
 
 @pytest.mark.parametrize(("scheme", "script"), SOCKS_WRONG.values(), ids=SOCKS_WRONG)
-def test_wrong_answer_of_a_socks_proxy_is_a_failed_attempt(bell: Bell, scheme: str, script: Script) -> None:
+def test_wrong_answer_of_a_socks_proxy_is_a_failed_attempt(waker: Waker, scheme: str, script: Script) -> None:
     """Whatever a SOCKS proxy does, it is a failed attempt that names the proxy and not the password (row 153)."""
     with Peer(script) as server:
-        error = failure("wss://localhost:9", bell, proxy_at(server, scheme, f"me:{PASSWORD}@"))
+        error = failure("wss://localhost:9", waker, proxy_at(server, scheme, f"me:{PASSWORD}@"))
     assert f"localhost:9 through {scheme}://127.0.0.1:{server.port}: " in str(error)
     assert "while asking the proxy" in str(error)
     assert PASSWORD not in rendered(error)
 
 
-def test_password_that_socks_cannot_carry_is_not_shown(bell: Bell) -> None:
+def test_password_that_socks_cannot_carry_is_not_shown(waker: Waker) -> None:
     """A password that python-socks cannot encode is a failure that does not repeat it."""
     with Peer(SocksProxy(wants_password=True)) as server:
-        error = failure("wss://localhost:9", bell, proxy_at(server, "socks5h", f"me:{PASSWORD}%C3%BC@"))
+        error = failure("wss://localhost:9", waker, proxy_at(server, "socks5h", f"me:{PASSWORD}%C3%BC@"))
     assert PASSWORD not in rendered(error)
 
 
@@ -374,7 +374,7 @@ def test_socks_without_python_socks_tells_what_to_install(monkeypatch: pytest.Mo
         Proxy.parse("socks5h://127.0.0.1:1080")
 
 
-def test_http_proxy_needs_no_python_socks(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_proxy_needs_no_python_socks(waker: Waker, monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP CONNECT works on the default install."""
     real = builtins.__import__
 
@@ -386,7 +386,7 @@ def test_http_proxy_needs_no_python_socks(bell: Bell, monkeypatch: pytest.Monkey
     monkeypatch.setattr(builtins, "__import__", without_socks)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with Peer(greets) as exchange, Peer(HttpProxy()) as server:
-        opened(exchange.url, bell=bell, proxy=proxy_at(server)).close()
+        opened(exchange.url, waker=waker, proxy=proxy_at(server)).close()
 
 
 # -- what may be given
@@ -451,14 +451,14 @@ def test_credentials_are_in_no_rendering_of_a_proxy() -> None:
         pickle.dumps(proxy)
 
 
-def test_unencrypted_login_does_not_go_to_another_machines_proxy(bell: Bell) -> None:
+def test_unencrypted_login_does_not_go_to_another_machines_proxy(waker: Waker) -> None:
     """``ws://`` stays on this machine: through a proxy elsewhere it is refused, not sent (row 158)."""
     with pytest.raises(ConfigurationError, match="proxy=http://proxy.example:80 is on another machine"):
         dial(
             Environment.find("ws://127.0.0.1:9"),
             deadline=time.monotonic() + 5,
-            bell=bell,
-            on_bell=lambda: None,
+            waker=waker,
+            on_wake=lambda: None,
             proxy=Proxy.parse(f"http://me:{PASSWORD}@proxy.example"),
         )
 
@@ -536,14 +536,14 @@ def test_variable_that_cannot_be_read_is_named_without_its_value(monkeypatch: py
     assert PASSWORD not in rendered(caught.value)
 
 
-def test_variables_are_ignored_unless_asked_for(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_are_ignored_unless_asked_for(waker: Waker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without ``proxy="env"`` the environment has no say where the login goes (row 152)."""
     with Peer(greets) as exchange, Peer(HttpProxy()) as server:
         for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{server.port}")
-        opened(exchange.url, bell=bell).close()
+        opened(exchange.url, waker=waker).close()
         assert server.accepted == 0
-        opened(exchange.url, bell=bell, proxy=Proxy.parse("env")).close()
+        opened(exchange.url, waker=waker, proxy=Proxy.parse("env")).close()
         assert server.accepted == 1
 
 
@@ -552,7 +552,7 @@ def test_proxys_name_is_resolved_and_the_exchanges_is_not() -> None:
     in_namespace(
         """
 import time
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 from bybit_sync.network.dialing import dial
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed
@@ -562,7 +562,7 @@ server = NameServer({"proxy.test": ["127.0.0.1"]})
 heads = []
 with Peer(lambda line: heads.append(line.read_head())) as peer:
     try:
-        dial(Environment.find("wss://exchange.test"), deadline=time.monotonic() + 5, bell=Bell(), on_bell=lambda: None,
+        dial(Environment.find("wss://exchange.test"), deadline=time.monotonic() + 5, waker=Waker(), on_wake=lambda: None,
              proxy=Proxy.parse(f"http://proxy.test:{peer.port}"))
     except ConnectionFailed:
         pass
@@ -572,8 +572,8 @@ assert set(server.asked) == {"proxy.test"}, server.asked
     )
 
 
-def test_black_holed_proxy_ends_at_the_deadline(bell: Bell) -> None:
+def test_black_holed_proxy_ends_at_the_deadline(waker: Waker) -> None:
     """A proxy that cannot be reached takes no longer than anything else."""
     with black_hole() as port:
-        error = failure("wss://localhost:9", bell, Proxy.parse(f"http://127.0.0.1:{port}"), within=0.3)
+        error = failure("wss://localhost:9", waker, Proxy.parse(f"http://127.0.0.1:{port}"), within=0.3)
     assert "timed out (while connecting)" in str(error)

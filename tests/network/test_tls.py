@@ -33,7 +33,7 @@ from bybit_sync.errors import ConnectionFailed, ConnectionLost, TLSError
 from bybit_sync.network import dialing
 from bybit_sync.network.dialing import dial
 from bybit_sync.network.wire import Wire
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 from tests.faults.pace import until
 from tests.peers import Line, Peer, Script, closed_port, frame, line, opened, plays, read_messages, read_to_the_end, switching
 
@@ -58,50 +58,50 @@ def trusting() -> ssl.SSLContext:
 
 
 @pytest.fixture
-def bell() -> Iterator[Bell]:
-    """A bell that nobody rings, unless the test does."""
-    bell = Bell()
-    yield bell
-    bell.close()
+def waker() -> Iterator[Waker]:
+    """A waker that nobody wakes, unless the test does."""
+    waker = Waker()
+    yield waker
+    waker.close()
 
 
-def failure(url: str, bell: Bell, *, within: float = 10.0, **options: Any) -> ConnectionFailed:
+def failure(url: str, waker: Waker, *, within: float = 10.0, **options: Any) -> ConnectionFailed:
     """Return the error with which a dial of *url* ends."""
-    options.setdefault("on_bell", lambda: None)
+    options.setdefault("on_wake", lambda: None)
     with pytest.raises(ConnectionFailed) as caught:
-        dial(Environment.find(url), deadline=time.monotonic() + within, bell=bell, **options)
+        dial(Environment.find(url), deadline=time.monotonic() + within, waker=waker, **options)
     return caught.value
 
 
-def test_expired_certificate_is_told_as_such(bell: Bell, trusting: ssl.SSLContext) -> None:
+def test_expired_certificate_is_told_as_such(waker: Waker, trusting: ssl.SSLContext) -> None:
     """A certificate past its dates is no trust, and the error says so (row 14)."""
     context = server_context("127.0.0.1", not_before=NOW - timedelta(days=9), not_after=NOW - timedelta(days=1))
     with Peer(Line.wait_for_end, context=context) as peer:
-        error = failure(peer.url, bell, ssl_context=trusting)
+        error = failure(peer.url, waker, ssl_context=trusting)
     assert isinstance(error, TLSError)
     assert "expired" in str(error)
     assert "clock" in str(error)
 
 
-def test_certificate_that_is_not_valid_yet(bell: Bell, trusting: ssl.SSLContext) -> None:
+def test_certificate_that_is_not_valid_yet(waker: Waker, trusting: ssl.SSLContext) -> None:
     """A certificate of tomorrow, or a clock of yesterday, is told as such (row 14)."""
     context = server_context("127.0.0.1", not_before=NOW + timedelta(days=1), not_after=NOW + timedelta(days=9))
     with Peer(Line.wait_for_end, context=context) as peer:
-        error = failure(peer.url, bell, ssl_context=trusting)
+        error = failure(peer.url, waker, ssl_context=trusting)
     assert isinstance(error, TLSError)
     assert "not yet valid" in str(error)
     assert "clock" in str(error)
 
 
-def test_certificate_for_another_name_is_told_with_both(bell: Bell, trusting: ssl.SSLContext) -> None:
+def test_certificate_for_another_name_is_told_with_both(waker: Waker, trusting: ssl.SSLContext) -> None:
     """A certificate for other names is no trust; the error tells them and the one that was dialled (row 15)."""
     with Peer(Line.wait_for_end, context=server_context("impostor.example", "192.0.2.7")) as peer:
-        error = failure(f"wss://localhost:{peer.port}", bell, ssl_context=trusting)
+        error = failure(f"wss://localhost:{peer.port}", waker, ssl_context=trusting)
     assert isinstance(error, TLSError)
     assert "is for impostor.example, 192.0.2.7, not for localhost" in str(error)
 
 
-def test_certificate_that_names_nobody_is_told_as_such(bell: Bell, trusting: ssl.SSLContext, tmp_path: Path) -> None:
+def test_certificate_that_names_nobody_is_told_as_such(waker: Waker, trusting: ssl.SSLContext, tmp_path: Path) -> None:
     """One from before certificates listed names has none to tell (row 15)."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "impostor.example")])
@@ -113,29 +113,29 @@ def test_certificate_that_names_nobody_is_told_as_such(bell: Bell, trusting: ssl
     context.load_cert_chain(tmp_path / "old.pem")
     trusting.load_verify_locations(cadata=old.public_bytes(Encoding.PEM).decode())
     with Peer(Line.wait_for_end, context=context) as peer:
-        error = failure(f"wss://localhost:{peer.port}", bell, ssl_context=trusting)
+        error = failure(f"wss://localhost:{peer.port}", waker, ssl_context=trusting)
     assert isinstance(error, TLSError)
     assert "is for other names, not for localhost" in str(error)
 
 
-def test_certificate_for_another_address_is_told_with_both(bell: Bell, trusting: ssl.SSLContext) -> None:
+def test_certificate_for_another_address_is_told_with_both(waker: Waker, trusting: ssl.SSLContext) -> None:
     """The same for an address as for a name (row 15)."""
     with Peer(Line.wait_for_end, context=server_context("impostor.example")) as peer:
-        error = failure(peer.url, bell, ssl_context=trusting)
+        error = failure(peer.url, waker, ssl_context=trusting)
     assert isinstance(error, TLSError)
     assert "is for impostor.example, not for 127.0.0.1" in str(error)
 
 
-def test_unknown_authority_is_told_with_the_remedy(bell: Bell) -> None:
+def test_unknown_authority_is_told_with_the_remedy(waker: Waker) -> None:
     """A certificate of an authority that nobody knows is no trust; the error names ssl_context (row 16)."""
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
-        error = failure(peer.url, bell)
+        error = failure(peer.url, waker)
     assert isinstance(error, TLSError)
     assert "self-signed" in str(error).replace("self signed", "self-signed") or "issuer" in str(error)
     assert "ssl_context" in str(error)
 
 
-def test_server_that_is_refused_is_told_why(bell: Bell) -> None:
+def test_server_that_is_refused_is_told_why(waker: Waker) -> None:
     """The server gets the alert, so that its log says what is wrong, and nothing else (rows 14 to 16, 158)."""
     told: list[str] = []
 
@@ -147,11 +147,11 @@ def test_server_that_is_refused_is_told_why(bell: Bell) -> None:
             told.append(error.reason)
 
     with Peer(script) as peer:
-        failure(peer.url.replace("ws:", "wss:"), bell)
+        failure(peer.url.replace("ws:", "wss:"), waker)
     assert told == ["TLSV1_ALERT_UNKNOWN_CA"]
 
 
-def test_name_is_sent_to_the_server_and_an_address_is_not(bell: Bell, trusting: ssl.SSLContext) -> None:
+def test_name_is_sent_to_the_server_and_an_address_is_not(waker: Waker, trusting: ssl.SSLContext) -> None:
     """SNI carries the host's name; for a literal address it is left out (row 9)."""
     names: list[str | None] = []
     context = server_context("127.0.0.1", "localhost")
@@ -161,8 +161,8 @@ def test_name_is_sent_to_the_server_and_an_address_is_not(bell: Bell, trusting: 
             wire = dial(
                 Environment.find(url),
                 deadline=time.monotonic() + 5,
-                bell=bell,
-                on_bell=lambda: None,
+                waker=waker,
+                on_wake=lambda: None,
                 ssl_context=trusting,
             )
             wire.close()
@@ -171,7 +171,7 @@ def test_name_is_sent_to_the_server_and_an_address_is_not(bell: Bell, trusting: 
 
 @pytest.mark.parametrize("how", ["no verification", "no names"])
 def test_context_that_does_not_verify_is_warned_about_each_time(
-    bell: Bell, caplog: pytest.LogCaptureFixture, trusting: ssl.SSLContext, how: str
+    waker: Waker, caplog: pytest.LogCaptureFixture, trusting: ssl.SSLContext, how: str
 ) -> None:
     """Who switches verification off gets what he asked for, and a WARNING at every connect (row 17)."""
     trusting.check_hostname = False
@@ -182,34 +182,36 @@ def test_context_that_does_not_verify_is_warned_about_each_time(
             dial(
                 Environment.find(peer.url),
                 deadline=time.monotonic() + 5,
-                bell=bell,
-                on_bell=lambda: None,
+                waker=waker,
+                on_wake=lambda: None,
                 ssl_context=trusting,
                 log=logging.getLogger("bybit_sync.mine"),
             ).close()
             assert [(r.name, r.levelname) for r in caplog.records] == [("bybit_sync.mine", "WARNING")] * count
 
 
-def test_verifying_context_is_not_warned_about(bell: Bell, caplog: pytest.LogCaptureFixture, trusting: ssl.SSLContext) -> None:
+def test_verifying_context_is_not_warned_about(
+    waker: Waker, caplog: pytest.LogCaptureFixture, trusting: ssl.SSLContext
+) -> None:
     """A proper context is used without a word."""
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
         dial(
-            Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None, ssl_context=trusting
+            Environment.find(peer.url), deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None, ssl_context=trusting
         ).close()
     assert not caplog.records
 
 
-def test_server_without_tls_is_told_as_such(bell: Bell) -> None:
+def test_server_without_tls_is_told_as_such(waker: Waker) -> None:
     """Plain HTTP on the port is "not TLS", at once, and worth another try (row 18)."""
     before = time.monotonic()
     with Peer(plays(3, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", Line.wait_for_end)) as peer:
-        error = failure(peer.url.replace("ws:", "wss:"), bell)
+        error = failure(peer.url.replace("ws:", "wss:"), waker)
     assert not isinstance(error, TLSError)
     assert "not TLS" in str(error)
     assert time.monotonic() - before < 5
 
 
-def test_a_server_without_a_cipher_in_common_is_told_as_such(bell: Bell, trusting: ssl.SSLContext) -> None:
+def test_a_server_without_a_cipher_in_common_is_told_as_such(waker: Waker, trusting: ssl.SSLContext) -> None:
     """It ends the handshake with an alert: no question of trust, and perhaps mended when we come again."""
     context = server_context("127.0.0.1")
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -217,31 +219,31 @@ def test_a_server_without_a_cipher_in_common_is_told_as_such(bell: Bell, trustin
     trusting.set_ciphers("ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES256-GCM-SHA384")
     trusting.maximum_version = ssl.TLSVersion.TLSv1_2
     with Peer(Line.wait_for_end, context=context) as peer:
-        error = failure(peer.url, bell, ssl_context=trusting)
+        error = failure(peer.url, waker, ssl_context=trusting)
     assert not isinstance(error, TLSError)
     assert "the TLS handshake failed" in str(error)
 
 
-def test_stalled_handshake_ends_at_the_deadline(bell: Bell) -> None:
+def test_stalled_handshake_ends_at_the_deadline(waker: Waker) -> None:
     """A server that reads our hello and says nothing is cut at the deadline, which names the phase (row 19)."""
     before = time.monotonic()
     with Peer(plays(100, Line.wait_for_end)) as peer:
-        error = failure(peer.url.replace("ws:", "wss:"), bell, within=0.4)
+        error = failure(peer.url.replace("ws:", "wss:"), waker, within=0.4)
     assert "timed out (while shaking hands for TLS)" in str(error)
     assert time.monotonic() - before < 3
 
 
 @pytest.mark.parametrize("leave", [lambda line: line.sock.close(), Line.reset], ids=["FIN", "RST"])
-def test_connection_that_ends_in_the_handshake(bell: Bell, leave: Script) -> None:
+def test_connection_that_ends_in_the_handshake(waker: Waker, leave: Script) -> None:
     """A connection that ends in mid-handshake is worth another try (row 20)."""
     with Peer(plays(100, leave)) as peer:
-        error = failure(peer.url.replace("ws:", "wss:"), bell)
+        error = failure(peer.url.replace("ws:", "wss:"), waker)
     assert not isinstance(error, TLSError)
     assert "(while shaking hands for TLS)" in str(error)
 
 
-def test_bell_abandons_the_handshake(bell: Bell) -> None:
-    """A ring during the handshake is answered at once (row 129)."""
+def test_waker_abandons_the_handshake(waker: Waker) -> None:
+    """A wake-up during the handshake is answered at once (row 129)."""
 
     class Abandoned(Exception):
         pass
@@ -250,10 +252,10 @@ def test_bell_abandons_the_handshake(bell: Bell) -> None:
         raise Abandoned
 
     with Peer(plays(100, Line.wait_for_end)) as peer:
-        threading.Timer(0.1, bell.ring).start()
+        threading.Timer(0.1, waker.wake).start()
         with pytest.raises(Abandoned):
             place = Environment.find(peer.url.replace("ws:", "wss:"))
-            dial(place, deadline=time.monotonic() + 9, bell=bell, on_bell=abandon)
+            dial(place, deadline=time.monotonic() + 9, waker=waker, on_wake=abandon)
 
 
 def old_tls(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -265,18 +267,18 @@ def old_tls(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def test_server_with_old_tls_only_is_refused(bell: Bell) -> None:
+def test_server_with_old_tls_only_is_refused(waker: Waker) -> None:
     """TLS 1.2 is the least; a server without it is nothing that another try mends (row 22)."""
     with Peer(Line.wait_for_end, context=old_tls(server_context("127.0.0.1"))) as peer:
-        error = failure(peer.url, bell)
+        error = failure(peer.url, waker)
     assert isinstance(error, TLSError)
     assert "TLS 1.2" in str(error)
 
 
-def test_old_tls_is_refused_even_by_a_lax_context(bell: Bell, trusting: ssl.SSLContext) -> None:
+def test_old_tls_is_refused_even_by_a_lax_context(waker: Waker, trusting: ssl.SSLContext) -> None:
     """A context that would speak less does not lower the bar (row 22)."""
     with Peer(Line.wait_for_end, context=old_tls(server_context("127.0.0.1"))) as peer:
-        error = failure(peer.url, bell, ssl_context=old_tls(trusting))
+        error = failure(peer.url, waker, ssl_context=old_tls(trusting))
     assert isinstance(error, TLSError)
     assert "TLSv1.1" in str(error)
 
@@ -291,24 +293,24 @@ def fresh_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_default_context_trusts_what_the_system_trusts(bell: Bell, fresh_default: Path) -> None:
+def test_default_context_trusts_what_the_system_trusts(waker: Waker, fresh_default: Path) -> None:
     """Without a context the system's authorities are trusted, names are checked, and the context is made once."""
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
         opened_to = Environment.find(peer.url)
-        dial(opened_to, deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
-        assert isinstance(failure(f"wss://localhost:{peer.port}", bell), TLSError)
+        dial(opened_to, deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None).close()
+        assert isinstance(failure(f"wss://localhost:{peer.port}", waker), TLSError)
     assert list(dialing._contexts.values()) == [dialing._default_context()]
 
 
-def test_environment_variables_have_no_say(bell: Bell, fresh_default: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_have_no_say(waker: Waker, fresh_default: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No session keys are written for SSLKEYLOGFILE, and websocket-client's variable adds no trust (row 26)."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(fresh_default / "keys"))
     monkeypatch.setenv("WEBSOCKET_CLIENT_CA_BUNDLE", str(fresh_default / "authorities.pem"))
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
-        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
+        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None).close()
         assert not (fresh_default / "keys").exists()
         monkeypatch.setenv("SSL_CERT_FILE", str(fresh_default / "nothing"))
-        assert isinstance(failure(peer.url, bell), TLSError)
+        assert isinstance(failure(peer.url, waker), TLSError)
 
 
 @contextlib.contextmanager
@@ -324,17 +326,17 @@ def no_descriptor_for(path: Path | str) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_store_that_no_descriptor_was_left_to_read_is_a_failed_attempt(bell: Bell, fresh_default: Path) -> None:
+def test_store_that_no_descriptor_was_left_to_read_is_a_failed_attempt(waker: Waker, fresh_default: Path) -> None:
     """The attempt fails for that reason, and nothing is kept of it: the next one knows whom to trust (row 208)."""
     with line() as (wire, _), no_descriptor_for(fresh_default / "authorities.pem"):
         with pytest.raises(ConnectionFailed, match="certificates could not be read: Too many open files") as caught:
             dialing._secure(wire, "127.0.0.1", None, logging.getLogger())
         assert not isinstance(caught.value, TLSError)
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
-        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
+        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None).close()
 
 
-def test_certificate_that_could_not_be_looked_up_is_no_distrust(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificate_that_could_not_be_looked_up_is_no_distrust(waker: Waker, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenSSL takes an authority's file that it cannot open for one that is not there (row 208)."""
     start = Wire.start_tls
 
@@ -352,7 +354,7 @@ def test_certificate_that_could_not_be_looked_up_is_no_distrust(bell: Bell, monk
     monkeypatch.setattr(Wire, "start_tls", start_tls)
     monkeypatch.setattr(dialing, "_untrusted", _untrusted)
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
-        error = failure(peer.url, bell, ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        error = failure(peer.url, waker, ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     assert not isinstance(error, TLSError)
     assert "the certificate could not be checked: Too many open files" in str(error)
 
@@ -362,7 +364,7 @@ HASHED = {"a folder of hashes": "0a1b2c3d.0", "an empty folder": None, "a folder
 
 @pytest.mark.parametrize("folder", HASHED)
 def test_python_without_certificates_is_told_how_to_get_them(
-    bell: Bell, fresh_default: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+    waker: Waker, fresh_default: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     """As python.org's is on macOS until they were installed; where there are some, the server is the stranger (row 16)."""
     monkeypatch.setenv("SSL_CERT_FILE", str(fresh_default / "nothing"))
@@ -371,7 +373,7 @@ def test_python_without_certificates_is_told_how_to_get_them(
     if name := HASHED[folder]:
         (fresh_default / "folder" / name).touch()
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
-        told = str(failure(peer.url, bell))
+        told = str(failure(peer.url, waker))
     remedies = [
         remedy in told for remedy in ("Install Certificates.command", "SSL_CERT_FILE", "certifi.where()", "ssl_context=ssl")
     ]
@@ -380,20 +382,20 @@ def test_python_without_certificates_is_told_how_to_get_them(
 
 
 def test_certificates_that_appear_are_found_by_the_next_attempt(
-    bell: Bell, fresh_default: Path, monkeypatch: pytest.MonkeyPatch
+    waker: Waker, fresh_default: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where to look is asked each time, and that nothing was there is not remembered (row 208)."""
     later = fresh_default / "later.pem"
     monkeypatch.setenv("SSL_CERT_FILE", str(later))
     monkeypatch.setenv("SSL_CERT_DIR", str(fresh_default / "nowhere"))
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
-        assert isinstance(failure(peer.url, bell), TLSError)
+        assert isinstance(failure(peer.url, waker), TLSError)
         AUTHORITY.cert_pem.write_to_path(str(later))
-        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None).close()
+        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None).close()
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_both_versions_carry_a_conversation(bell: Bell, trusting: ssl.SSLContext, version: ssl.TLSVersion) -> None:
+def test_both_versions_carry_a_conversation(waker: Waker, trusting: ssl.SSLContext, version: ssl.TLSVersion) -> None:
     """TLS 1.2 and 1.3, with their session tickets, carry data both ways (row 23)."""
     context = server_context("127.0.0.1")
     context.minimum_version = context.maximum_version = version
@@ -405,14 +407,14 @@ def test_both_versions_carry_a_conversation(bell: Bell, trusting: ssl.SSLContext
             line.send(frame(text, opcode))
 
     with Peer(script, context=context) as peer:
-        transport = opened(peer.url, bell=bell, ssl_context=trusting)
+        transport = opened(peer.url, waker=waker, ssl_context=trusting)
         for number in range(100):
             transport.send(str(number))
             assert read_messages(transport, 1) == [str(number).encode()]
         transport.close()
 
 
-def test_broken_record_ends_the_stream_behind_what_was_whole(bell: Bell, trusting: ssl.SSLContext) -> None:
+def test_broken_record_ends_the_stream_behind_what_was_whole(waker: Waker, trusting: ssl.SSLContext) -> None:
     """Bytes that are no TLS end the connection; the messages before them are delivered first."""
 
     def script(line: Line) -> None:
@@ -420,29 +422,29 @@ def test_broken_record_ends_the_stream_behind_what_was_whole(bell: Bell, trustin
         socket.socket.sendall(line.sock, b"\x17\x03\x03\x00\x20" + bytes(32))  # past the encryption
         line.wait_for_end()
 
-    messages, error = whole_conversation(script, bell, trusting)
+    messages, error = whole_conversation(script, waker, trusting)
     assert messages == [b"whole"]
     assert isinstance(error, ConnectionLost)
     assert "the TLS stream broke" in str(error)
 
 
-def test_close_notify_is_the_end_without_a_fin(bell: Bell, trusting: ssl.SSLContext) -> None:
+def test_close_notify_is_the_end_without_a_fin(waker: Waker, trusting: ssl.SSLContext) -> None:
     """A server that ends TLS is gone, even if it leaves the socket open; what came before is delivered (row 41)."""
 
     def script(line: Line) -> None:
         line.upgrade(frame("whole"))
         line.sock.unwrap()  # type: ignore[attr-defined]  # sends it, and waits for ours
 
-    messages, error = whole_conversation(script, bell, trusting)
+    messages, error = whole_conversation(script, waker, trusting)
     assert messages == [b"whole"]
     assert isinstance(error, ConnectionLost)
 
 
-def whole_conversation(script: Script, bell: Bell, context: ssl.SSLContext) -> tuple[list[bytes], Exception]:
+def whole_conversation(script: Script, waker: Waker, context: ssl.SSLContext) -> tuple[list[bytes], Exception]:
     """Return what a peer that plays *script* gets across, and how it ends."""
     with (
         Peer(script, context=server_context("127.0.0.1")) as peer,
-        contextlib.closing(opened(peer.url, bell=bell, ssl_context=context)) as transport,
+        contextlib.closing(opened(peer.url, waker=waker, ssl_context=context)) as transport,
     ):
         before = time.monotonic()
         conversation = read_to_the_end(transport)
@@ -450,7 +452,7 @@ def whole_conversation(script: Script, bell: Bell, context: ssl.SSLContext) -> t
         return conversation
 
 
-def test_leaving_is_announced(bell: Bell, trusting: ssl.SSLContext) -> None:
+def test_leaving_is_announced(waker: Waker, trusting: ssl.SSLContext) -> None:
     """Closing sends a close_notify, so that the server can tell it from a cut line."""
     heard: list[bytes] = []
 
@@ -460,7 +462,7 @@ def test_leaving_is_announced(bell: Bell, trusting: ssl.SSLContext) -> None:
 
     with Peer(script, context=server_context("127.0.0.1")) as peer:
         place = Environment.find(peer.url)
-        dial(place, deadline=time.monotonic() + 5, bell=bell, on_bell=lambda: None, ssl_context=trusting).close()
+        dial(place, deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None, ssl_context=trusting).close()
     assert heard == [b""]
 
 
@@ -504,7 +506,7 @@ class OpenSSLServer:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the command openssl")
-def test_key_update_in_mid_stream_is_invisible(bell: Bell, trusting: ssl.SSLContext, tmp_path: Path) -> None:
+def test_key_update_in_mid_stream_is_invisible(waker: Waker, trusting: ssl.SSLContext, tmp_path: Path) -> None:
     """A server that changes its keys, and asks us to, disturbs neither direction (row 23)."""
     server = OpenSSLServer(tmp_path)
 
@@ -515,7 +517,7 @@ def test_key_update_in_mid_stream_is_invisible(bell: Bell, trusting: ssl.SSLCont
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        with contextlib.closing(opened(f"wss://127.0.0.1:{server.port}", bell=bell, ssl_context=trusting)) as transport:
+        with contextlib.closing(opened(f"wss://127.0.0.1:{server.port}", waker=waker, ssl_context=trusting)) as transport:
             thread.join()
             for command in (b"K\n", b"k\n", b"K\n"):
                 server.type(command)

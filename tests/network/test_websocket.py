@@ -20,7 +20,7 @@ from websocket import _handshake
 
 from bybit_sync.errors import ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
 from bybit_sync.network.websocket import Transport
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 from tests.peers import (
     BINARY,
     CLOSE,
@@ -46,8 +46,8 @@ AUTHORITY = trustme.CA()
 class Net:
     """What a test talks through: plain sockets or TLS."""
 
-    def __init__(self, bell: Bell, *, tls: bool) -> None:
-        self.bell = bell
+    def __init__(self, waker: Waker, *, tls: bool) -> None:
+        self.waker = waker
         self.server: ssl.SSLContext | None = None
         self.client: ssl.SSLContext | None = None
         self._transports: list[Transport] = []
@@ -63,7 +63,7 @@ class Net:
 
     def open(self, peer: Peer, **options: Any) -> Transport:
         """Return a transport to *peer* that is closed when the test ends."""
-        transport = opened(peer.url, **{"bell": self.bell, "ssl_context": self.client, **options})
+        transport = opened(peer.url, **{"waker": self.waker, "ssl_context": self.client, **options})
         self._transports.append(transport)
         return transport
 
@@ -74,25 +74,25 @@ class Net:
 
 
 @pytest.fixture
-def bell() -> Iterator[Bell]:
-    """A bell that nobody rings, unless the test does."""
-    bell = Bell()
-    yield bell
-    bell.close()
+def waker() -> Iterator[Waker]:
+    """A waker that nobody wakes, unless the test does."""
+    waker = Waker()
+    yield waker
+    waker.close()
 
 
 @pytest.fixture
-def plain(bell: Bell) -> Iterator[Net]:
+def plain(waker: Waker) -> Iterator[Net]:
     """Plain sockets, for what TLS cannot change."""
-    net = Net(bell, tls=False)
+    net = Net(waker, tls=False)
     yield net
     net.close()
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "tls"])
-def net(request: pytest.FixtureRequest, bell: Bell) -> Iterator[Net]:
+def net(request: pytest.FixtureRequest, waker: Waker) -> Iterator[Net]:
     """Plain sockets and TLS."""
-    net = Net(bell, tls=request.param)
+    net = Net(waker, tls=request.param)
     yield net
     net.close()
 
@@ -543,22 +543,22 @@ class Abandoned(Exception):
     """What the caller raises to get out of a wait."""
 
 
-def test_bell_gets_a_caller_out_of_a_write(net: Net) -> None:
-    """While a write waits, a ring calls *on_bell*, which may raise to give the connection up."""
+def test_waker_gets_a_caller_out_of_a_write(net: Net) -> None:
+    """While a write waits, a wake-up calls *on_wake*, which may raise to give the connection up."""
 
     def abandon() -> None:
         raise Abandoned
 
     with net.peer(says()) as peer:
-        transport = net.open(peer, on_bell=abandon)
-        threading.Timer(0.2, net.bell.ring).start()
+        transport = net.open(peer, on_wake=abandon)
+        threading.Timer(0.2, net.waker.wake).start()
         with pytest.raises(Abandoned):
             for _ in range(1000):
                 transport.send("x" * 100_000)
 
 
 def test_ring_during_a_write_is_not_lost(net: Net) -> None:
-    """When *on_bell* lets the write go on, the bell rings again afterwards for the wait that it was meant for."""
+    """When *on_wake* lets the write go on, the waker is woken again afterwards for the wait that it was meant for."""
     rung = threading.Event()
 
     def script(line: Line) -> None:
@@ -568,18 +568,18 @@ def test_ring_during_a_write_is_not_lost(net: Net) -> None:
         line.wait_for_end()
 
     with net.peer(script) as peer:
-        transport = net.open(peer, on_bell=rung.set, write_seconds=60.0)
-        threading.Timer(0.1, net.bell.ring).start()
+        transport = net.open(peer, on_wake=rung.set, write_seconds=60.0)
+        threading.Timer(0.1, net.waker.wake).start()
         transport.send("x" * 20_000_000)
         assert rung.is_set()
-        assert select.select([net.bell], [], [], 0)[0] == [net.bell]
+        assert select.select([net.waker], [], [], 0)[0] == [net.waker]
 
 
-def test_bell_ends_a_wait(net: Net) -> None:
-    """A ring from another thread ends the wait for bytes."""
+def test_waker_ends_a_wait(net: Net) -> None:
+    """A wake-up from another thread ends the wait for bytes."""
     with net.peer(says()) as peer:
         transport = net.open(peer)
-        threading.Timer(0.1, net.bell.ring).start()
+        threading.Timer(0.1, net.waker.wake).start()
         before = time.monotonic()
         transport.wait(None)
         assert time.monotonic() - before < 5
@@ -587,7 +587,7 @@ def test_bell_ends_a_wait(net: Net) -> None:
 
 
 def test_wait_ends_at_its_timeout(net: Net) -> None:
-    """Nothing comes, nobody rings: it returns; a time that is past already is none."""
+    """Nothing comes, nobody wakes it: it returns; a time that is past already is none."""
     with net.peer(says()) as peer:
         transport = net.open(peer)
         transport.wait(0.01)
@@ -616,14 +616,14 @@ def test_sent_text_is_in_no_frame_of_the_error(net: Net) -> None:
 
 
 def test_failing_write_does_not_carry_its_text(net: Net) -> None:
-    """Nor does the error of the very write that fails, or the exception by which *on_bell* abandons it (row 157)."""
+    """Nor does the error of the very write that fails, or the exception by which *on_wake* abandons it (row 157)."""
 
     def abandon() -> None:
         raise Abandoned
 
     with net.peer(says()) as peer:
-        transport = net.open(peer, on_bell=abandon)
-        threading.Timer(0.2, net.bell.ring).start()
+        transport = net.open(peer, on_wake=abandon)
+        threading.Timer(0.2, net.waker.wake).start()
         with pytest.raises(Abandoned) as caught:
             send_for_ever(transport)
     assert SECRET not in rendered(caught.value)
@@ -932,16 +932,16 @@ def test_connection_that_ends_in_the_upgrade_is_a_failed_attempt(net: Net, leave
         net.open(peer)
 
 
-def test_bell_abandons_the_upgrade(net: Net) -> None:
-    """What *on_bell* raises comes out as it is, whatever library it was raised through."""
+def test_waker_abandons_the_upgrade(net: Net) -> None:
+    """What *on_wake* raises comes out as it is, whatever library it was raised through."""
 
     def abandon() -> None:
         raise Abandoned
 
     with net.peer(answers(b"HTTP/1.1 101 Yes\r\n")) as peer:
-        threading.Timer(0.1, net.bell.ring).start()
+        threading.Timer(0.1, net.waker.wake).start()
         with pytest.raises(Abandoned):
-            net.open(peer, on_bell=abandon)
+            net.open(peer, on_wake=abandon)
 
 
 def test_cookie_of_one_connection_is_not_sent_by_another(net: Net) -> None:

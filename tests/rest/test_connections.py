@@ -370,7 +370,7 @@ def test_a_request_ends_at_once_when_the_door_is_closed(make_pool: Any) -> None:
 
 
 def test_a_closed_pool_leaves_no_descriptor() -> None:
-    """Neither idle connections nor their bells."""
+    """Neither idle connections nor their wakers."""
     with Peer(answers(http(b"1"), http(b"2"))) as peer:
         gc.collect()
         before = open_descriptors()

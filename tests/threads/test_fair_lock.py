@@ -15,7 +15,7 @@ import pytest
 from bybit_sync import Client
 from bybit_sync.engine import supervisor as house
 from bybit_sync.simulator import Account
-from bybit_sync.threads.fair_lock import Floor
+from bybit_sync.threads.fair_lock import FairLock
 
 
 class StuckQueue:
@@ -40,98 +40,98 @@ def stuck() -> Iterator[StuckQueue]:
 
 
 @pytest.fixture
-def floor() -> Floor:
-    """A floor for which anybody waits."""
-    return Floor(patience=5)
+def lock() -> FairLock:
+    """A lock for which anybody waits."""
+    return FairLock(patience=5)
 
 
-def until_waiting(floor: Floor, count: int) -> None:
-    """Return when *count* threads wait for *floor*."""
+def until_waiting(lock: FairLock, count: int) -> None:
+    """Return when *count* threads wait for *lock*."""
     deadline = time.monotonic() + 5
-    while len(floor._queue) < count:
+    while len(lock._queue) < count:
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
 
-def test_who_has_the_floor_has_it_alone() -> None:
+def test_who_has_the_lock_has_it_alone() -> None:
     """Nobody else gets it before it is left; who was in vain for it waits no longer."""
-    floor = Floor(patience=0.01)
-    assert [floor.take(), floor.take()] == [True, False]
-    floor.leave()
-    assert floor.take()
+    lock = FairLock(patience=0.01)
+    assert [lock.acquire(), lock.acquire()] == [True, False]
+    lock.release()
+    assert lock.acquire()
 
 
-def test_the_floor_goes_to_who_waits_longest(floor: Floor) -> None:
+def test_the_lock_goes_to_who_waits_longest(lock: FairLock) -> None:
     """Nobody is passed over, however soon another one asks again."""
     said: list[int] = []
 
     def speak(number: int) -> None:
-        assert floor.take()
+        assert lock.acquire()
         said.append(number)
-        floor.leave()
+        lock.release()
 
-    assert floor.take()
+    assert lock.acquire()
     threads = [threading.Thread(target=speak, args=(number,)) for number in range(5)]
     for waiting, thread in enumerate(threads, start=1):
         thread.start()
-        until_waiting(floor, waiting)
-    floor.leave()
+        until_waiting(lock, waiting)
+    lock.release()
     for thread in threads:
         thread.join(5)
     assert said == list(range(5))
 
 
-def test_who_waits_is_patient_as_long_as_the_floor_goes_on() -> None:
+def test_who_waits_is_patient_as_long_as_the_lock_goes_on() -> None:
     """Not with one who keeps it, but with any number who do not."""
-    floor, results = Floor(patience=0.1), queue.Queue[bool]()
-    assert floor.take()
-    thread = threading.Thread(target=lambda: results.put(floor.take()))
+    lock, results = FairLock(patience=0.1), queue.Queue[bool]()
+    assert lock.acquire()
+    thread = threading.Thread(target=lambda: results.put(lock.acquire()))
     thread.start()
-    until_waiting(floor, 1)
+    until_waiting(lock, 1)
     # Others speak for longer than anybody's patience.
     for _ in range(20):
-        floor._turns += 1
+        lock._turns += 1
         with pytest.raises(queue.Empty):
             results.get(timeout=0.01)
-    floor.leave()
+    lock.release()
     assert results.get(timeout=5)
     thread.join(5)
 
 
 def test_nobody_waits_for_many_who_are_slow() -> None:
     """It goes on from one to the next, but takes too long."""
-    floor, over = Floor(patience=0.02), threading.Event()
+    lock, over = FairLock(patience=0.02), threading.Event()
 
     def keep_it() -> None:
         while not over.is_set():
-            if floor.take():
+            if lock.acquire():
                 over.wait(0.015)
-                floor.leave()
+                lock.release()
 
     threads = [threading.Thread(target=keep_it, daemon=True) for _ in range(50)]
     for thread in threads:
         thread.start()
-    until_waiting(floor, 40)
+    until_waiting(lock, 40)
     # The fiftieth turn would be his.
-    assert not floor.take()
+    assert not lock.acquire()
     over.set()
     for thread in threads:
         thread.join(5)
 
 
-def test_who_is_handed_the_floor_does_not_give_it_up(floor: Floor) -> None:
+def test_who_is_handed_the_lock_does_not_give_it_up(lock: FairLock) -> None:
     """Its patience may end in the moment in which it is the next."""
-    assert floor.take()
+    assert lock.acquire()
     place = threading.Lock()
-    floor._queue.append(place)
-    assert floor._give_up(place)
-    assert not floor._give_up(place)
+    lock._queue.append(place)
+    assert lock._give_up(place)
+    assert not lock._give_up(place)
 
 
 def test_a_queue_that_blocks_costs_its_own_client_only(
     account: Account, make_client: Callable[..., Client], stuck: StuckQueue
 ) -> None:
-    """The others go on reading, pings included, though it happened while its client had the floor."""
+    """The others go on reading, pings included, though it happened while its client had the lock."""
     blocked, free = make_client(), make_client()
     inbox: queue.Queue[Any] = queue.Queue()
     blocked.subscribe_orders(stuck)
@@ -144,13 +144,13 @@ def test_a_queue_that_blocks_costs_its_own_client_only(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks are POSIX's")
-def test_a_fork_takes_the_floor_from_nobody() -> None:
+def test_a_fork_takes_the_lock_from_nobody() -> None:
     """A thread of the parent's has it, which the child has not: the child's clients find it free."""
-    assert house._floor.take()
+    assert house._read_lock.acquire()
     try:
         child = os.fork()
         if child == 0:
-            os._exit(0 if house._floor.take() else 1)
+            os._exit(0 if house._read_lock.acquire() else 1)
     finally:
-        house._floor.leave()
+        house._read_lock.release()
     assert os.waitpid(child, 0)[1] == 0

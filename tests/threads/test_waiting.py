@@ -8,41 +8,41 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bybit_sync import Client, ConfigurationError
-from bybit_sync.threads.waiting import Flag, Parking, remaining, wait_for
+from bybit_sync.threads.waiting import SignalSafeCondition, SignalSafeEvent, wait_for, wait_slice
 from tests.alarms import alarm, on_main_thread_only
 
 
 def test_without_a_deadline_there_is_no_end() -> None:
     """At least no early one: what is waited for in slices goes on."""
-    assert remaining(None) > 0
+    assert wait_slice(None) > 0
 
 
 def test_what_remains_is_never_negative() -> None:
     """A deadline that has passed leaves nothing."""
-    assert remaining(time.monotonic() - 1) == 0
-    assert 0 < remaining(time.monotonic() + 1000) <= 1000
+    assert wait_slice(time.monotonic() - 1) == 0
+    assert 0 < wait_slice(time.monotonic() + 1000) <= 1000
 
 
 def test_what_holds_is_not_waited_for() -> None:
     """Not even when the time is up."""
-    assert Parking().wait(lambda: True, time.monotonic() - 1)
+    assert SignalSafeCondition().wait(lambda: True, time.monotonic() - 1)
 
 
 def test_what_never_holds_is_given_up() -> None:
     """At the deadline."""
-    assert not Parking().wait(lambda: False, time.monotonic() + 0.01)
+    assert not SignalSafeCondition().wait(lambda: False, time.monotonic() + 0.01)
 
 
 def test_who_is_about_to_wait_looks_once_more_after_announcing_it() -> None:
     """What changed between the first look and this one is seen: whoever changed it could not know of us."""
-    parking = Parking()
+    condition = SignalSafeCondition()
     announced: list[int] = []
 
     def wanted() -> bool:
-        announced.append(len(parking._parked))
+        announced.append(len(condition._waiters))
         return len(announced) >= 2
 
-    assert parking.wait(wanted, time.monotonic() + 10)
+    assert condition.wait(wanted, time.monotonic() + 10)
     assert announced[:2] == [0, 1]
 
 
@@ -50,7 +50,7 @@ def test_who_is_about_to_wait_looks_once_more_after_announcing_it() -> None:
 def test_setting_a_flag_wakes_all_who_wait(count: int) -> None:
     """None of them needs another push, whoever comes first."""
     for _ in range(50):
-        flag = Flag()
+        flag = SignalSafeEvent()
         with ThreadPoolExecutor(count) as pool:
             waits = [pool.submit(flag.wait, 10) for _ in range(count)]
             flag.set()
@@ -59,18 +59,18 @@ def test_setting_a_flag_wakes_all_who_wait(count: int) -> None:
 
 def test_each_waits_for_what_it_wants() -> None:
     """One that is woken for another's sake goes on waiting, and does not swallow the other's call."""
-    parking, reached = Parking(), [0]
+    condition, reached = SignalSafeCondition(), [0]
     with ThreadPoolExecutor(5) as pool:
-        waits = [pool.submit(parking.wait, lambda n=n: reached[0] >= n, time.monotonic() + 10) for n in range(1, 6)]
+        waits = [pool.submit(condition.wait, lambda n=n: reached[0] >= n, time.monotonic() + 10) for n in range(1, 6)]
         for _ in range(5):
             reached[0] += 1
-            parking.wake()
+            condition.wake()
         assert all(wait.result(10) for wait in waits)
 
 
 def test_a_flag_that_was_taken_back_is_not_set() -> None:
     """It can be set again."""
-    flag = Flag()
+    flag = SignalSafeEvent()
     flag.set()
     flag.clear()
     assert not flag.wait(0)
@@ -78,8 +78,8 @@ def test_a_flag_that_was_taken_back_is_not_set() -> None:
     assert flag.wait()
 
 
-@pytest.mark.parametrize("kind", [Flag, threading.Event])
-def test_an_event_is_waited_for_until_its_deadline(kind: type[Flag | threading.Event]) -> None:
+@pytest.mark.parametrize("kind", [SignalSafeEvent, threading.Event])
+def test_an_event_is_waited_for_until_its_deadline(kind: type[SignalSafeEvent | threading.Event]) -> None:
     """One of ours or one of Python's."""
     event = kind()
     assert not wait_for(event, time.monotonic() + 0.01)
@@ -91,7 +91,7 @@ def test_an_event_is_waited_for_until_its_deadline(kind: type[Flag | threading.E
 def test_a_signal_handler_may_set_what_it_interrupts() -> None:
     """In the middle of waiting, and of setting: a `threading.Event` would wait for itself for ever."""
     for _ in range(200):
-        flag = Flag()
+        flag = SignalSafeEvent()
         with alarm(flag.set, 0.0003, again=0.0003):
             while not flag.wait(10):
                 pytest.fail("the handler's call was lost")

@@ -1,4 +1,4 @@
-"""The bell: rung from anywhere, heard by the one who waits, and heard once."""
+"""The waker: woken from anywhere, seen by the thread that waits, and seen once."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from collections.abc import Iterator
 
 import pytest
 
-from bybit_sync.threads.waker import Bell
+from bybit_sync.threads.waker import Waker
 
 
 @pytest.fixture
-def bell() -> Iterator[Bell]:
-    """A bell."""
-    bell = Bell()
-    yield bell
-    bell.close()
+def waker() -> Iterator[Waker]:
+    """A waker."""
+    waker = Waker()
+    yield waker
+    waker.close()
 
 
-def is_ringing(bell: Bell) -> bool:
-    """Say whether somebody who waits for *bell* would be woken."""
-    return bool(select.select([bell], [], [], 0)[0])
+def is_ringing(waker: Waker) -> bool:
+    """Say whether somebody who waits for *waker* would be woken."""
+    return bool(select.select([waker], [], [], 0)[0])
 
 
-def test_whoever_waits_is_woken_by_another_thread(bell: Bell) -> None:
-    """Long before the time is over; and the ring is taken back with it."""
+def test_whoever_waits_is_woken_by_another_thread(waker: Waker) -> None:
+    """Long before the time is over; and the wake-up is drained with it."""
     began = time.monotonic()
-    threading.Timer(0.05, bell.ring).start()
-    bell.wait(30)
+    threading.Timer(0.05, waker.wake).start()
+    waker.wait(30)
     assert time.monotonic() - began < 20
-    assert not is_ringing(bell)
+    assert not is_ringing(waker)
 
 
 @pytest.mark.parametrize("left", [0, -0.5])
-def test_a_wait_that_is_overdue_takes_back_what_rang_before(bell: Bell, left: float) -> None:
-    """With no time left it returns at once, and every ring so far has been heard."""
-    bell.ring()
-    bell.ring()
-    bell.wait(left)
-    assert not is_ringing(bell)
+def test_a_wait_that_is_overdue_takes_back_what_rang_before(waker: Waker, left: float) -> None:
+    """With no time left it returns at once, and every wake-up so far has been drained."""
+    waker.wake()
+    waker.wake()
+    waker.wait(left)
+    assert not is_ringing(waker)
 
 
-def test_a_bell_that_rings_without_end_never_blocks(bell: Bell) -> None:
-    """However often it rings unheard, ringing returns; it is still one bell to hear."""
+def test_a_waker_that_is_woken_without_end_never_blocks(waker: Waker) -> None:
+    """However often it is woken, `wake` returns at once; one drain takes it all."""
     for _ in range(100_000):
-        bell.ring()
-    bell.wait(30)
-    assert not is_ringing(bell)
+        waker.wake()
+    waker.wait(30)
+    assert not is_ringing(waker)
