@@ -65,7 +65,7 @@ class Talk:
             redact=lambda text: text.replace(key, "***"),
         )
         wishes = dict.fromkeys(wanted, resubscribing)
-        self.session = Session(config, epoch=1, clock=self.clock, wanted=wishes, now=self.now, doubted=doubted)
+        self.session = Session.begin(config, epoch=1, clock=self.clock, wanted=wishes, now=self.now, doubted=doubted)
         self._sent: list[Request] = []
         self.ping: str | None = None
         """The number of the latest ping, None when that was answered."""

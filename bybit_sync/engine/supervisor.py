@@ -453,7 +453,7 @@ class Connection:
         now = Moment.now()
         self._drop_wanted = False
         self._asleep_ns = now.asleep_ns
-        session = Session(
+        session = Session.begin(
             self._settings.session_config,
             epoch=self._epoch + 1,
             clock=self._clock,

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Literal, overload
+from typing import Any, Final, overload
 
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.arguments import positive, refuse
@@ -22,14 +22,12 @@ from bybit_sync.logs import ClientLog
 from bybit_sync.model.enums import Category
 from bybit_sync.model.events import AnyEvent, Event, Stream
 from bybit_sync.recording.format import Direction, Line, Source, read_recording
+from bybit_sync.recording.recorded_session import RecordedSession
 from bybit_sync.session.config import SessionConfig
 from bybit_sync.session.dialects import DIALECTS, Channel
 from bybit_sync.session.events import LoggedIn, SessionEvent
-from bybit_sync.session.login import Login
 from bybit_sync.session.messages import Request
-from bybit_sync.session.requests import PendingRequests
 from bybit_sync.session.session import Session
-from bybit_sync.session.topics import Topic, Topics, TopicState, WantedStream
 from bybit_sync.status import SubscriptionState
 
 __all__ = ["replay"]
@@ -131,7 +129,7 @@ class _Playback:
         self._environment = "the exchange"
         self._roster = Roster(ExchangeClock())
         self._dispatcher = Dispatcher(self._roster, self)
-        self._session: _Session | None = None
+        self._login: RecordedSession | None = None
         self._last: Moment | None = None
         self._epoch = 0
         self._doubted: frozenset[str] = frozenset()
@@ -149,36 +147,36 @@ class _Playback:
         return self._collector.empty()
 
     def _received(self, line: Line) -> None:
-        session = self._session or self._begin_midway(line.moment)
-        if session.is_assumed:
-            self._assume_subscribed(line, session)
-        # What it raises ended the session; the line that comes next tells so.
+        login = self._login or self._begin_midway(line.moment)
+        if login.is_assumed:
+            self._assume_subscribed(line, login)
+        # An error ended the recorded session too: the next line tells that.
         with contextlib.suppress(BybitSyncError):
-            news = session.receive(line.frame.encode(errors="surrogateescape"), line.moment)
-            self._dispatcher.dispatch(news, session, line.moment)
+            events = login.receive(line.frame.encode(errors="surrogateescape"), line.moment)
+            self._dispatcher.dispatch(events, login.session, line.moment)
 
     def _sent(self, line: Line) -> None:
         request, args = _read_request(line.frame)
         if request.op == "auth":
             self._begin(args, line.moment)
-        session = self._session or self._begin_midway(line.moment)
+        login = self._login or self._begin_midway(line.moment)
         channel = _CHANNELS.get(str(request.argument))
         if channel is not None and request.op == "subscribe":
-            self._subscribe(channel, request, session)
-            session.sent(request, line.moment)
+            self._subscribe(channel, request, login)
+            login.session.sent(request, line.moment)
         elif channel is not None and request.op == "unsubscribe":
-            session.recall(request)
-            session.unsubscribe(channel.stream)
+            login.expect(request)
+            login.session.unsubscribe(channel.stream)
             self._lose(self._of(channel.stream), "the recorded client unsubscribed")
         elif request.op in ("auth", "ping"):
-            session.recall(request)
-            session.sent(request, line.moment)
+            login.expect(request)
+            login.session.sent(request, line.moment)
 
     def _lost(self, reason: str) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            self._doubted = session.doubted
-            for stream, asked in session.uncovered().items():
+        login, self._login = self._login, None
+        if login is not None:
+            self._doubted = login.session.doubted
+            for stream, asked in login.session.uncovered().items():
                 self._roster.uncover(stream, asked)
             self._lose(list(self._roster), reason)
 
@@ -197,17 +195,16 @@ class _Playback:
         self._lost("the recording broke off")
         if len(args) == _LOGIN:
             self.name, _, self._environment = map(str, args)
-        self._session = self._open(now)
+        self._login = self._open(now, is_assumed=False)
 
-    def _begin_midway(self, now: Moment) -> _Session:
-        """Begin where no login was recorded: the parts before this one are gone."""
-        session = self._session = self._open(now)
-        session.is_assumed = True
-        session.recall(Request("auth", req_id=""))
-        self._dispatcher.dispatch(session.receive(_LOGGED_IN, now), session, now)
-        return session
+    def _begin_midway(self, now: Moment) -> RecordedSession:
+        """Begin after a login that is not in the recording: the files before this one are gone."""
+        login = self._login = self._open(now, is_assumed=True)
+        login.expect(Request("auth", req_id=""))
+        self._dispatcher.dispatch(login.receive(_LOGGED_IN, now), login.session, now)
+        return login
 
-    def _open(self, now: Moment) -> _Session:
+    def _open(self, now: Moment, *, is_assumed: bool) -> RecordedSession:
         if self._last is None or not _is_same_clock(self._last, now):
             self._roster.clock = ExchangeClock()
         config = SessionConfig(
@@ -219,23 +216,24 @@ class _Playback:
             log=_SILENT,
             redact=str,
         )
-        return _Session(config, epoch=self._epoch + 1, clock=self._roster.clock, now=now, doubted=self._doubted)
+        epoch, clock = self._epoch + 1, self._roster.clock
+        return RecordedSession(config, epoch=epoch, clock=clock, now=now, doubted=self._doubted, is_assumed=is_assumed)
 
     # --- subscriptions ---
 
-    def _subscribe(self, channel: Channel, request: Request | None, session: _Session) -> None:
+    def _subscribe(self, channel: Channel, request: Request | None, login: RecordedSession) -> None:
         if not self._of(channel.stream):
             sink = QueueSink[Any](self._collector, Overflow.DROP_NEWEST)
             self._roster.add(Receiver[Any](self, channel.stream, (), sink))
         (subscription,) = self._of(channel.stream)
         if channel.topic not in subscription.topics:
             subscription.topics += (channel.topic,)
-        session.recall_subscribe(channel, request, resubscribing=subscription.state is not SubscriptionState.PENDING)
+        login.subscribe(channel, request, resubscribing=subscription.state is not SubscriptionState.PENDING)
 
-    def _assume_subscribed(self, line: Line, session: _Session) -> None:
+    def _assume_subscribed(self, line: Line, login: RecordedSession) -> None:
         channel = _CHANNELS.get(_topic(line.frame))
-        if channel is not None and not session.knows(channel):
-            self._subscribe(channel, None, session)
+        if channel is not None and not login.has_topic(channel):
+            self._subscribe(channel, None, login)
 
     def _lose(self, subscriptions: Sequence[Receiver[Any]], reason: str) -> None:
         error = ConnectionLost(reason)
@@ -275,78 +273,6 @@ class _Collector:
         """Return what was put since the last time."""
         events, self._events = self._events, []
         return events
-
-
-# --- a session whose requests were sent long ago ---
-
-
-class _Session(Session):
-    """One login as it was recorded: what it asks for counts only when the recording tells that it was sent."""
-
-    def __init__(
-        self, config: SessionConfig, *, epoch: int, clock: ExchangeClock, now: Moment, doubted: frozenset[str]
-    ) -> None:
-        super().__init__(config, epoch=epoch, clock=clock, wanted={}, now=now)
-        self.is_assumed = False
-        """Whether its login was not recorded."""
-        self._requests = self._sent_post = _SentPost("")
-        self._topics = self._sent_topics = _SentTopics(config, self._requests, {}, doubted)
-        self._topics.tells_gaps = True
-        self._login = Login(config, clock, self._requests, now)
-
-    def knows(self, channel: Channel) -> bool:
-        """Say whether *channel* is wished for."""
-        return self._topics.find(channel.topic) is not None
-
-    def recall(self, request: Request) -> None:
-        """Await the answer to *request*."""
-        self._sent_post.recall(request)
-        if request.op == "ping" and self.coverage.told is None:
-            # Gaps waited for its pong, as far as it was sent before they were told.
-            self._topics.tells_gaps = False
-
-    def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
-        """Return what *frame* means, behind what was due before it."""
-        return [*self._overdue_gaps(now), *super().receive(frame, now)]
-
-    def recall_subscribe(self, channel: Channel, request: Request | None, *, resubscribing: bool) -> None:
-        """Await the answer to *request*, which asked for *channel*; None when nobody saw it."""
-        self._sent_topics.recall(channel, request, resubscribing=resubscribing)
-        if request is not None:
-            self.recall(request)
-
-
-class _SentPost(PendingRequests):
-    """Requests as they were recorded; it asks for nothing itself."""
-
-    def send(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:  # noqa: ARG002
-        """Ask for nothing."""
-        return ""
-
-    def ping(self) -> None:
-        """Ask for nothing."""
-
-    def recall(self, request: Request) -> None:
-        """Await the answer to *request*."""
-        if request.op != "ping":
-            self._unanswered[str(request.req_id)] = request
-
-
-class _SentTopics(Topics):
-    """Topics as they were asked for, one after the other."""
-
-    def recall(self, channel: Channel, request: Request | None, *, resubscribing: bool) -> None:
-        """Take note that *channel* was asked for by *request*; without one a push will be the proof."""
-        wanted = self._wanted.setdefault(channel.stream, WantedStream(channel.stream, resubscribing))
-        if channel.topic not in self._topics:
-            self._topics[channel.topic] = Topic(channel, wanted)
-            wanted.topics.append(self._topics[channel.topic])
-        topic = self._topics[channel.topic]
-        topic.state = TopicState.ASKED
-        topic.asked += 1
-        if request is not None:
-            topic.req_id = str(request.req_id)
-            self._asked[topic.req_id] = topic
 
 
 # --- reading ---

@@ -38,8 +38,14 @@ class PendingRequests:
         """Take what is to be sent, in order."""
         taken, self._outbox = self._outbox, []
         # Remembered before it is sent, so that an answer never finds nobody waiting; but not before it is about to be.
-        self._unanswered.update((str(request.req_id), request) for request in taken if request.op != "ping")
+        for request in taken:
+            self.expect(request)
         return taken
+
+    def expect(self, request: Request) -> None:
+        """Await the answer to *request*, which is sent; a pong is matched by the heartbeat."""
+        if request.op != "ping":
+            self._unanswered[str(request.req_id)] = request
 
     def is_pending(self, op: str, argument: str) -> bool:
         """Say whether such a request has no answer yet."""

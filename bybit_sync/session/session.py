@@ -54,19 +54,19 @@ class Session:
         *,
         epoch: int,
         clock: ExchangeClock,
-        wanted: Mapping[Stream, bool],
+        requests: PendingRequests,
+        topics: Topics,
         now: Moment,
-        doubted: Collection[str] = (),
     ) -> None:
         self.epoch = epoch
         self._config = config
         self.clock = clock
         self.coverage: Coverage = Coverage(clock)
         """Up to when all that it pushed has been read."""
-        self._requests = PendingRequests(f"{now.ns:x}")
+        self._requests = requests
         self._heartbeat = Heartbeat(config.timings, now)
-        self._topics = Topics(config, self._requests, wanted, doubted)
-        self._login = Login(config, clock, self._requests, now)
+        self._topics = topics
+        self._login = Login(config, clock, requests, now)
         self._unreadable: deque[float] = deque(maxlen=UNREADABLE_FRAMES)
         self._fatal_error: ProtocolError | None = None
         self._shapes: set[str] = set()
@@ -74,6 +74,23 @@ class Session:
         self._gaps_wait_until: float | None = None
         # None when something happened that may have made it earlier, or late.
         self._next_deadline: float | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        config: SessionConfig,
+        *,
+        epoch: int,
+        clock: ExchangeClock,
+        wanted: Mapping[Stream, bool],
+        now: Moment,
+        doubted: Collection[str] = (),
+    ) -> Session:
+        """Return a session that subscribes to *wanted* once it is logged in; True for a stream that was LIVE before."""
+        requests = PendingRequests(f"{now.ns:x}")
+        return cls(
+            config, epoch=epoch, clock=clock, requests=requests, topics=Topics(config, requests, wanted, doubted), now=now
+        )
 
     # --- asked ---
 
@@ -223,7 +240,7 @@ class Session:
             )
         self._login.check(now)
         self._topics.resend_overdue(now)
-        return self._overdue_gaps(now)
+        return self.overdue_gaps(now)
 
     def ending(self, error: Exception) -> Exception:
         """Return why the session really ends, when *error* ends it: a login refused outweighs what follows from it."""
@@ -280,7 +297,7 @@ class Session:
             self._login.again(now)
         return self._tell_gaps(now)
 
-    def _overdue_gaps(self, now: Moment) -> Sequence[SessionEvent]:
+    def overdue_gaps(self, now: Moment) -> Sequence[SessionEvent]:
         """Return the gaps that have waited long enough for the exchange's time: it may never answer a ping."""
         overdue = self._gaps_wait_until is not None and now.seconds >= self._gaps_wait_until
         return self._tell_gaps(now) if overdue else ()

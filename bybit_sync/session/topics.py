@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from enum import Enum
 from typing import Any, Final
-
-from attrs import Factory, define
 
 from bybit_sync.clock import Moment
 from bybit_sync.errors import ConnectionLost, ProtocolError, SubscriptionRejected
@@ -17,68 +14,13 @@ from bybit_sync.session.events import AllConfirmed, SessionEvent, StreamConfirme
 from bybit_sync.session.messages import Answer, Request
 from bybit_sync.session.refusals import misses_login
 from bybit_sync.session.requests import PendingRequests
+from bybit_sync.session.wanted import Topic, TopicState, WantedStream
 from bybit_sync.text import printable
 
-__all__ = ["Topic", "Topics", "WantedStream"]
+__all__ = ["Topics"]
 
 # More pushes than this before a subscription is confirmed are no start-up race: the exchange forgot its answer.
 HELD_LIMIT: Final = 100_000
-
-
-class TopicState(Enum):
-    """What became of a topic."""
-
-    WANTED = "to be asked for after the login"
-    LEAVING = "to be asked for after the answer to its unsubscribe"
-    ASKED = "asked for, not answered"
-    CONFIRMED = "subscribed"
-    WAITING = "refused once, to be asked for again"
-    DOUBTED = "refused for want of a login, which was accepted"
-    REFUSED = "refused for good"
-
-
-@define(eq=False)
-class WantedStream:
-    """One stream that is wanted."""
-
-    stream: Stream
-    resubscribing: bool
-    """Someone received it on an earlier login: a refusal then gets a second chance."""
-    topics: list[Topic] = Factory(list)
-    asked: Moment | None = None
-    """When the first request for one of its topics went out."""
-    confirmed: bool = False
-    held_events: list[Event[Any]] = Factory(list)
-    """What arrived before the confirmation, to be delivered right after it."""
-    refuted: bool = False
-    """The exchange refused one of its topics after it had confirmed it: perhaps it never pushed."""
-
-    @property
-    def uncovered(self) -> Moment | None:
-        """Since when pushes of it are missing if it ends now and no gap has told so; None when there are none."""
-        return self.asked if self.held_events or self.refuted else None
-
-
-@define(eq=False)
-class Topic:
-    """One topic that is wanted."""
-
-    channel: Channel
-    wanted: WantedStream
-    state: TopicState = TopicState.WANTED
-    due: float | None = None
-    """When the answer is overdue, or when it is asked for again."""
-    asked: int = 0
-    refusals: int = 0
-    req_id: str = ""
-    """Of the latest subscribe."""
-    text: str = ""
-    """The exchange's words, when they are doubted."""
-
-    @property
-    def name(self) -> str:
-        """How the exchange calls it."""
-        return self.channel.topic
 
 
 class Topics:
@@ -201,11 +143,21 @@ class Topics:
             # The exchange may carry it out after the subscribe, or push for the old subscription until it does.
             topic.state = TopicState.LEAVING
             return
-        topic.state = TopicState.ASKED
-        topic.asked += 1
         # One topic a request: a refusal then names its topic, and cannot take others with it.
-        topic.req_id = self._requests.send("subscribe", topic.name)
-        self._asked[topic.req_id] = topic
+        self._set_asked(topic, self._requests.send("subscribe", topic.name))
+
+    def _set_asked(self, topic: Topic, req_id: str) -> None:
+        topic.state, topic.req_id = TopicState.ASKED, req_id
+        topic.asked += 1
+        self._asked[req_id] = topic
+
+    def adopt(self, channel: Channel, req_id: str, *, resubscribing: bool) -> None:
+        """Count *channel* as asked for by request *req_id*, which a recorded client sent; "" when the request is unknown."""
+        wanted = self._wanted.setdefault(channel.stream, WantedStream(channel.stream, resubscribing))
+        if channel.topic not in self._topics:
+            self._topics[channel.topic] = Topic(channel, wanted)
+            wanted.topics.append(self._topics[channel.topic])
+        self._set_asked(self._topics[channel.topic], req_id)
 
     # --- what becomes of them ---
 

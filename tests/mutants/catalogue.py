@@ -319,8 +319,8 @@ MUTANTS: Final = (
     Mutant(
         "forget what was asked",
         "session/requests.py",
-        'if request.op != "ping")',
-        'if request.op == "auth")',
+        'if request.op != "ping":',
+        'if request.op == "auth":',
         "tests/session/test_topics.py",
     ),
     Mutant(

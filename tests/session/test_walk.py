@@ -385,7 +385,7 @@ def _relative_to(now: float) -> Callable[[float | None], float | None]:
 
 def _again(talk: Talk, wanted: dict[Stream, bool], doubted: frozenset[str]) -> Talk:
     """Return *talk* with a session for *wanted*, of which some return and some do not."""
-    talk.session = Session(talk.session._config, epoch=2, clock=talk.clock, wanted=wanted, now=talk.now, doubted=doubted)
+    talk.session = Session.begin(talk.session._config, epoch=2, clock=talk.clock, wanted=wanted, now=talk.now, doubted=doubted)
     return talk
 
 

@@ -1,0 +1,63 @@
+"""A session that is fed a recording: its requests were sent by the client that was recorded, and it sends none itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.session.config import SessionConfig
+from bybit_sync.session.dialects import Channel
+from bybit_sync.session.events import SessionEvent
+from bybit_sync.session.messages import Request
+from bybit_sync.session.requests import PendingRequests
+from bybit_sync.session.session import Session
+from bybit_sync.session.topics import Topics
+
+__all__ = ["RecordedSession"]
+
+
+class RecordedSession:
+    """One login of a recording: the session of a live client, given requests and topics as the recording tells them."""
+
+    def __init__(
+        self, config: SessionConfig, *, epoch: int, clock: ExchangeClock, now: Moment, doubted: frozenset[str], is_assumed: bool
+    ) -> None:
+        self.is_assumed = is_assumed
+        """True when the recording begins after the login, so that the login's success is assumed."""
+        self._requests = _RecordedRequests("")
+        self._topics = Topics(config, self._requests, {}, doubted)
+        self._topics.tells_gaps = True
+        self.session = Session(config, epoch=epoch, clock=clock, requests=self._requests, topics=self._topics, now=now)
+
+    def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
+        """Return the events of *frame*, after the gaps that were due before it. Raises what ends the session."""
+        return [*self.session.overdue_gaps(now), *self.session.receive(frame, now)]
+
+    def has_topic(self, channel: Channel) -> bool:
+        """Return whether *channel* was asked for."""
+        return self._topics.find(channel.topic) is not None
+
+    def expect(self, request: Request) -> None:
+        """Await the answer to *request*."""
+        self._requests.expect(request)
+        if request.op == "ping" and self.session.coverage.told is None:
+            # The live client told no gap before the first pong once the ping for it was sent.
+            self._topics.tells_gaps = False
+
+    def subscribe(self, channel: Channel, request: Request | None, *, resubscribing: bool) -> None:
+        """Await the answer to *request*, which asked for *channel*; None when the request was not recorded."""
+        self._topics.adopt(channel, str(request.req_id) if request else "", resubscribing=resubscribing)
+        if request is not None:
+            self.expect(request)
+
+
+class _RecordedRequests(PendingRequests):
+    """The requests of a recorded client; what the session itself would send is dropped."""
+
+    def send(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:  # noqa: ARG002
+        """Send nothing."""
+        return ""
+
+    def ping(self) -> None:
+        """Send nothing."""
