@@ -1,83 +1,182 @@
-"""Reading rows without taking their JSON apart: a pattern for each way in which a row was seen to be written.
+"""The fast path: read a push with regular expressions instead of a JSON parser.
 
-JSON has no other reading of a text that is known but for its values, where each of these is one: a text, a number or a flag by
-its pattern, what is nested by a parser, which refuses what is none. So the groups of a row that matches are the values of the
-keys that the pattern was made of. All that does not match is left to the parser.
+It is an optimisation and nothing else: `try_fast` returns exactly the event that the
+parser would lead to, or None, and then the parser reads the frame. Without its one call,
+in `Session.receive`, everything works as before, only slower.
+
+A pattern is compiled for each layout in which a row was seen: its keys in their order, and
+the JSON type of each value. A text that matches is valid JSON and has no other reading,
+since each group is a complete JSON value: strings, numbers and flags by their pattern;
+nested objects and lists are parsed, and the parser raises for invalid ones. So the groups
+are the values of the keys that the pattern was made from.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Protocol
 
+from bybit_sync.clock import Moment
 from bybit_sync.decoding.compiled import CompiledReaders, listed
 from bybit_sync.decoding.parsing import RawFrame, scan
+from bybit_sync.decoding.reader import Reader
+from bybit_sync.decoding.values import moment
+from bybit_sync.model.events import Event, Stream, new_event
 from bybit_sync.model.lazy_row import LazyRow
 
-__all__ = ["Patterns"]
+__all__ = ["FastChannel", "FastRows", "match_push_envelope", "read_rows", "try_fast"]
 
-# A peer that invents ways to write can make neither the patterns many, nor one of them long, nor have us try at every row.
-_MOST: Final = 16
-_LONGEST: Final = 8_192
+# A larger frame goes to the parser at once: a hostile peer may write one that takes long
+# and does not match in the end.
+LARGEST_FRAME: Final = 262_144
+
+# Limits against a peer that invents layouts: the number of patterns, the length of one, and
+# how long the path waits before it compiles another pattern.
+_MOST_PATTERNS: Final = 16
+_LONGEST_PATTERN: Final = 8_192
 _LONGEST_PAUSE: Final = 4_096
 
 
-class _Kind(NamedTuple):
-    """How values of one kind are written, and the source of what makes a value of its text ``{x}``, if that is not the text."""
+class FastChannel(Protocol):
+    """A subscribed topic, as far as the fast path needs it."""
+
+    @property
+    def stream(self) -> Stream:
+        """Return the stream that the topic belongs to."""
+
+    @property
+    def reader(self) -> Reader:
+        """Return the reader of its rows."""
+
+    @property
+    def gather(self) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
+        """Return the function that combines the rows of one push; None when each stands alone."""
+
+
+def try_fast(frame: bytes, channels: Mapping[str, FastChannel], now: Moment, client: str, epoch: int) -> Event[Any] | None:
+    """Return the event of *frame* if it is a valid push for one of *channels*, written in a known layout.
+
+    Return None for everything else, also for what is invalid: the parser then reads the frame and
+    finds out what it is. *channels* maps topics to the channels that are confirmed.
+    """
+    if len(frame) > LARGEST_FRAME:
+        return None
+    try:
+        text = frame.decode()
+        envelope = match_push_envelope(text)
+        if envelope is None:
+            return None
+        topic, name, created_at, at = envelope
+        channel = channels[topic]
+        updates = read_rows(channel, text, at, RawFrame(frame))
+    except Exception:  # noqa: BLE001 - the parser reads the frame and says what is wrong, if anything is
+        return None
+    return new_event(channel.stream, topic, now.utc, now.ns, updates, name, created_at, frame, client, epoch)
+
+
+# --- the envelope ---
+
+# A time of at most 14 digits is a valid date.
+_ENVELOPE: Final = re.compile(
+    r'\{(?:"(?:topic":"([^"\\\x00-\x1f]*)"|id":"([^"\\\x00-\x1f]*)"|creationTime":(0|[1-9][0-9]{0,13})),)+"data":\['
+)
+
+
+def match_push_envelope(text: str) -> tuple[str, str | None, datetime | None, int] | None:
+    """Return a push's topic, id and time, and the index in *text* at which its rows begin.
+
+    Return None when *text* is no push, or one with other keys in its envelope.
+    """
+    found = _ENVELOPE.match(text) if text.endswith("}]}") else None
+    if found is None:
+        return None
+    topic, name, created = found.groups()
+    return None if topic is None else (topic, name, moment(int(created)) if created else None, found.end())
+
+
+# --- the rows ---
+
+# The patterns of each reader. Readers live as long as the process.
+_ROWS: Final[dict[Reader, FastRows]] = {}
+
+
+def read_rows(channel: FastChannel, text: str, at: int, frame: RawFrame) -> tuple[Any, ...]:
+    """Return the updates of the rows of *channel* that *text*, a push, ends with from *at* on.
+
+    *frame* is what their `wire` is read from. Raises any exception for rows that are invalid or
+    have another layout.
+    """
+    # Two threads may both make one; `setdefault` keeps the first.
+    rows = _ROWS.get(channel.reader) or _ROWS.setdefault(channel.reader, FastRows(channel.reader.compiled))
+    updates = rows.read(text, at, frame)
+    return updates if channel.gather is None else channel.gather(updates)
+
+
+class _ValueKind(NamedTuple):
+    """A JSON type: the pattern of its text, and the source of the expression that makes a value of the text ``{x}``.
+
+    The source is "" where the text itself is the value.
+    """
 
     pattern: str
     source: str = ""
 
 
 _WHOLE: Final = "(0|-?[1-9][0-9]{0,17})"
-_KINDS: Final[Mapping[type, _Kind]] = {
-    str: _Kind(r'"([^"\\\x00-\x1f]*)"'),
-    int: _Kind(_WHOLE, "DIGITS[{x}] if {x} in DIGITS else int({x})"),
-    bool: _Kind("(true|false)", '{x} == "true"'),
-    dict: _Kind(r"(\{[^{}\[\]]*\})", "parse({x})"),
-    list: _Kind(r"(\[(?:\{[^{}\[\]]*\}(?:,\{[^{}\[\]]*\})*|[^{}\[\]]*)\])", "parse({x})"),
-    type(None): _Kind("(null)", "None"),
+_KINDS: Final[Mapping[type, _ValueKind]] = {
+    str: _ValueKind(r'"([^"\\\x00-\x1f]*)"'),
+    int: _ValueKind(_WHOLE, "DIGITS[{x}] if {x} in DIGITS else int({x})"),
+    bool: _ValueKind("(true|false)", '{x} == "true"'),
+    dict: _ValueKind(r"(\{[^{}\[\]]*\})", "parse({x})"),
+    list: _ValueKind(r"(\[(?:\{[^{}\[\]]*\}(?:,\{[^{}\[\]]*\})*|[^{}\[\]]*)\])", "parse({x})"),
+    type(None): _ValueKind("(null)", "None"),
 }
-# Where a number or a time stands, which is read from a text. So few characters are never more digits than there may be.
-_DIGITS: Final[Mapping[type, _Kind]] = {
-    str: _Kind(r'"([-.0-9]{0,40})"'),
-    int: _Kind(_WHOLE),
-    type(None): _Kind("(null)", '""'),
+# For attributes that are a number or a time and are read from a string. 40 characters never
+# exceed the digits that a number may have.
+_DIGITS: Final[Mapping[type, _ValueKind]] = {
+    str: _ValueKind(r'"([-.0-9]{0,40})"'),
+    int: _ValueKind(_WHOLE),
+    type(None): _ValueKind("(null)", '""'),
 }
 
 
-class _Way(NamedTuple):
-    """One way to write a row: what matches it in a text, and what makes an update of the groups and of what is to be `wire`."""
+class _Pattern(NamedTuple):
+    """The pattern of one layout of a row.
 
-    pattern: str
+    *match* finds a row in a text; *read* makes an update of the match's groups and of the update's `wire`.
+    """
+
+    source: str
     match: Callable[[str, int], re.Match[str] | None]
     read: Callable[[Any, Any], Any]
 
 
-class Patterns:
-    """Reads the rows that *shapes* is about out of a push's text.
+class FastRows:
+    """The patterns of one class of rows, which are learned from the rows that arrive.
 
-    Any thread: what two learn at the same time may be forgotten by one, and is learned again.
+    Any thread: when two threads learn at the same time, one pattern may be lost; it is learned again.
     """
 
-    def __init__(self, shapes: CompiledReaders) -> None:
-        self._shapes = shapes
-        # The one that matched last is the first, at first one that never does; replaced, never changed.
-        self._ways: tuple[_Way, ...] = (_Way("(?!)", re.compile("(?!)").match, shapes.read_slowly),)
-        # For how many more pushes nothing is learned, and for how many it was the last time.
+    def __init__(self, compiled: CompiledReaders) -> None:
+        self._compiled = compiled
+        # The pattern that matched last comes first; initially one that never matches. The tuple
+        # is replaced, never changed, so that no thread needs a lock to read it.
+        self._patterns: tuple[_Pattern, ...] = (_Pattern("(?!)", re.compile("(?!)").match, compiled.read_slowly),)
+        # The number of pushes before the next attempt to learn, and the last such number.
         self._pause = 0
         self._last_pause = 0
 
-    def rows(self, text: str, at: int, frame: RawFrame) -> tuple[Any, ...]:
+    def read(self, text: str, at: int, frame: RawFrame) -> tuple[Any, ...]:
         """Return the updates of the rows that *text*, a push, ends with from *at* on.
 
-        *frame* is where their `wire` is to be read again. Raises as it likes for what does not look as usual, or is bad: a
-        parser will tell.
+        *frame* is what their `wire` is read from. Raises any exception for rows that are invalid or
+        have an unknown layout.
         """
         updates: list[Any] = []
         while True:
-            _, match, read = self._ways[0]
+            _, match, read = self._patterns[0]
             found = match(text, at)
             if found is None:
                 found, read = self._find(text, at)
@@ -91,45 +190,48 @@ class Patterns:
         return tuple(updates)
 
     def _find(self, text: str, at: int) -> tuple[re.Match[str], Callable[[Any, Any], Any]]:
-        for way in self._ways[1:]:
-            found = way.match(text, at)
+        """Return the match of another known pattern, or of one that is learned from the row at *at*."""
+        for pattern in self._patterns[1:]:
+            found = pattern.match(text, at)
             if found is not None:
-                self._ways = (way, *(other for other in self._ways if other is not way))
-                return found, way.read
+                self._patterns = (pattern, *(other for other in self._patterns if other is not pattern))
+                return found, pattern.read
         if self._pause > 0:
             self._pause -= 1
             raise LookupError
-        # Taken back below, unless nothing could be learned, or another one was forgotten for it.
+        # The pause stays if learning fails or a known pattern has to be dropped; else it is reset below.
         self._pause = self._last_pause = min(2 * self._last_pause + 1, _LONGEST_PAUSE)
-        found, way = self._learned(text, at)
-        if len(self._ways) < _MOST:
+        found, pattern = self._learn(text, at)
+        if len(self._patterns) < _MOST_PATTERNS:
             self._pause = self._last_pause = 0
-        self._ways = (way, *(other for other in self._ways if other.pattern != way.pattern))[:_MOST]
-        return found, way.read
+        others = (other for other in self._patterns if other.source != pattern.source)
+        self._patterns = (pattern, *others)[:_MOST_PATTERNS]
+        return found, pattern.read
 
-    def _learned(self, text: str, at: int) -> tuple[re.Match[str], _Way]:
-        """Return how the row at *at* is written; raises whatever there is against it."""
+    def _learn(self, text: str, at: int) -> tuple[re.Match[str], _Pattern]:
+        """Return the match and the pattern of the row at *at*; raises any exception when none can be made."""
         row, end = scan(text, at)
-        names = self._shapes.variables(row)
+        names = self._compiled.variables(row)
         kinds = {name: self._kind(name, row[key]) for key, name in names.items()}
-        pattern = r"\{" + ",".join(f'"{re.escape(key)}":{kinds[name].pattern}' for key, name in names.items()) + r"\}"
-        if len(pattern) > _LONGEST:
+        source = r"\{" + ",".join(f'"{re.escape(key)}":{kinds[name].pattern}' for key, name in names.items()) + r"\}"
+        if len(source) > _LONGEST_PATTERN:
             raise LookupError
-        way = _Way(pattern, re.compile(pattern).match, self._shapes.compile_reader(tuple(row), lambda _: _from_groups(kinds)))
-        found = way.match(text, at)
+        read = self._compiled.compile_reader(tuple(row), lambda _: _from_groups(kinds))
+        pattern = _Pattern(source, re.compile(source).match, read)
+        found = pattern.match(text, at)
         if found is None or found.end() != end:
             raise LookupError
-        way.read(found.groups(), LazyRow(RawFrame("", row), ()))
-        return found, way
+        pattern.read(found.groups(), LazyRow(RawFrame("", row), ()))
+        return found, pattern
 
-    def _kind(self, name: str, value: Any) -> _Kind:
-        """Return the kind of *value*; raises `LookupError` for a number that only a parser reads well."""
-        value_reader = self._shapes.value_readers.get(name)
+    def _kind(self, name: str, value: Any) -> _ValueKind:
+        """Return the kind of *value*; raises `LookupError` for a number that only the parser reads exactly."""
+        value_reader = self._compiled.value_readers.get(name)
         return (_DIGITS if value_reader is not None and value_reader.is_plain else _KINDS)[value.__class__]
 
 
-def _from_groups(kinds: Mapping[str, _Kind]) -> Iterable[str]:
-    """Yield the lines that take from the groups the values that are called and written so."""
+def _from_groups(kinds: Mapping[str, _ValueKind]) -> Iterable[str]:
+    """Yield the source lines that assign the groups of a match to the variables named in *kinds*."""
     yield f"[{listed(kinds)}] = values"
     for name, kind in kinds.items():
         if kind.source:

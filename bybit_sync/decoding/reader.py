@@ -15,7 +15,6 @@ from cattrs import BaseValidationError, Converter, IterableValidationError, Iter
 from cattrs.gen import make_dict_structure_fn, override
 
 from bybit_sync.decoding.compiled import CompiledReaders
-from bybit_sync.decoding.fast_path import Patterns
 from bybit_sync.decoding.parsing import RawFrame, Unreadable
 from bybit_sync.decoding.values import (
     ABSENT,
@@ -101,8 +100,6 @@ class Reader:
         self._written: Callable[[Any, Any], Any] | None = None
         self.compiled: CompiledReaders = CompiledReaders(cls, value_readers, self._aliases)
         """What reads good rows."""
-        self.patterns: Patterns = Patterns(self.compiled)
-        """What reads them out of a text, if they look as usual."""
 
     def rows(self, data: Any, frame: RawFrame) -> Decoded:
         """Read *data*, the rows of *frame*; a row that cannot be read costs only itself.

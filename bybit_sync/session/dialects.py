@@ -82,24 +82,16 @@ class Channel:
     topic: str
     stream: Stream
     category: str | None
-    _reader: Reader = attrs.field(repr=False)
-    _gather: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = attrs.field(default=None, repr=False)
-
-    def glance(self, text: str, at: int, frame: RawFrame) -> tuple[Any, ...]:
-        """Return the updates of the rows that *text*, a push, ends with from *at* on.
-
-        Raises as it likes for what does not look as usual, or is bad; `decode` will tell.
-        """
-        updates = self._reader.patterns.rows(text, at, frame)
-        return updates if self._gather is None else self._gather(updates)
+    reader: Reader = attrs.field(repr=False)
+    gather: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = attrs.field(default=None, repr=False)
 
     def decode(self, data: object, frame: RawFrame | None = None) -> Decoded:
         """Read *data*, the rows of one push; *frame* is where their `wire` is to be read again, by default *data* is kept.
 
         Raises `Unreadable` when *data* is not a list; a row that cannot be read costs only itself.
         """
-        updates, faults = self._reader.rows(data, frame or RawFrame(b"", {"data": data}))
-        return (updates if self._gather is None else self._gather(updates)), faults
+        updates, faults = self.reader.rows(data, frame or RawFrame(b"", {"data": data}))
+        return (updates if self.gather is None else self.gather(updates)), faults
 
 
 @attrs.frozen

@@ -17,7 +17,7 @@ from attrs import frozen
 from bybit_sync.decoding.values import moment
 from bybit_sync.text import printable
 
-__all__ = ["LONGEST_TEXT", "Answer", "Pong", "Push", "Request", "UnknownMessage", "classify", "match_push_envelope", "write"]
+__all__ = ["LONGEST_TEXT", "Answer", "Pong", "Push", "Request", "UnknownMessage", "classify", "write"]
 
 
 LONGEST_TEXT: Final = 1_000
@@ -77,20 +77,6 @@ class Request:
 
 
 # --- reading ---
-
-# So few digits are no time that cannot be read.
-_PUSH_ENVELOPE: Final = re.compile(
-    r'\{(?:"(?:topic":"([^"\\\x00-\x1f]*)"|id":"([^"\\\x00-\x1f]*)"|creationTime":(0|[1-9][0-9]{0,13})),)+"data":\['
-)
-
-
-def match_push_envelope(text: str) -> tuple[str, str | None, datetime | None, int] | None:
-    """Return topic, id and time of a push that is written as usual, and where in *text* its rows begin; None for all else."""
-    found = _PUSH_ENVELOPE.match(text) if text.endswith("}]}") else None
-    if found is None:
-        return None
-    topic, name, created = found.groups()
-    return None if topic is None else (topic, name, moment(int(created)) if created else None, found.end())
 
 
 def classify(message: Mapping[str, Any]) -> Push | Answer | Pong | UnknownMessage:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import attrs
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
+from bybit_sync.decoding.fast_path import try_fast
 from bybit_sync.decoding.parsing import RawFrame, Unreadable, parse
 from bybit_sync.errors import ConnectionLost, ProtocolError
 from bybit_sync.model.events import Event, Gap, GapReason, Stream, new_event
@@ -24,7 +25,7 @@ from bybit_sync.session.dialects import Channel
 from bybit_sync.session.events import LoggedIn, SessionEvent
 from bybit_sync.session.heartbeat import Heartbeat
 from bybit_sync.session.login import Login
-from bybit_sync.session.messages import Answer, Pong, Push, Request, classify, match_push_envelope
+from bybit_sync.session.messages import Answer, Pong, Push, Request, classify
 from bybit_sync.session.requests import PendingRequests
 from bybit_sync.session.topics import Topics
 from bybit_sync.text import printable
@@ -41,8 +42,6 @@ SHAPE_LENGTH: Final = 200
 # Seconds between our clock and the exchange's that are worth a warning: half of what a login allows by default.
 SKEW_TOLERATED: Final = 5.0
 FAULTS_TOLD: Final = 10
-# A larger frame is for the parser at once: a peer may write it so that looking at it is in vain, and takes long.
-LARGEST_GLANCE: Final = 262_144
 
 
 class Session:
@@ -188,25 +187,10 @@ class Session:
 
     def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         """Return what *frame* means, in order. Raises what ends the session."""
-        event = self._glance(frame, now)
+        event = None
+        # Optional: without the next line the parser reads every push, to the same events.
+        event = try_fast(frame, self._topics.confirmed_channels, now, self._config.client, self.epoch)
         return self._read(frame, now) if event is None else [event]
-
-    def _glance(self, frame: bytes, now: Moment) -> Event[Any] | None:
-        """Return what `_read` would, if *frame* is a good push that looks as usual: nearly all are."""
-        if len(frame) > LARGEST_GLANCE:
-            return None
-        try:
-            text = frame.decode()
-            push = match_push_envelope(text)
-            if push is None:
-                return None
-            topic, name, created_at, at = push
-            channel = self._topics.confirmed_channels[topic]
-            updates = channel.glance(text, at, RawFrame(frame))
-        except Exception:  # noqa: BLE001 - `_read` finds out what is wrong, if anything is
-            return None
-        client = self._config.client
-        return new_event(channel.stream, topic, now.utc, now.ns, updates, name, created_at, frame, client, self.epoch)
 
     def _read(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         try:

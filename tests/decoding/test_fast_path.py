@@ -1,18 +1,19 @@
-"""Rows out of a text, without taking its JSON apart: the same as with a parser, or nothing."""
+"""The fast path: the same updates as with the parser, or none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bybit_sync.decoding import fast_path as patterns
-from bybit_sync.decoding.fast_path import Patterns
+from bybit_sync.decoding import fast_path
+from bybit_sync.decoding.fast_path import FastRows
 from bybit_sync.decoding.parsing import PARSERS, RawFrame, Unreadable, parse
 from bybit_sync.decoding.reader import Decoder, Reader
 from bybit_sync.model.balances import BalanceUpdate
@@ -44,10 +45,18 @@ def written(*rows: object) -> str:
     return compact({"data": list(rows)}).decode().removeprefix('{"data":[')
 
 
+ROWS_OF: WeakKeyDictionary[Reader, FastRows] = WeakKeyDictionary()
+
+
+def rows_of(reader: Reader) -> FastRows:
+    """Return the patterns of *reader*."""
+    return ROWS_OF.setdefault(reader, FastRows(reader.compiled))
+
+
 def read(reader: Reader, text: str) -> tuple[Any, ...] | None:
     """Return what *reader* sees at a glance in *text*, the end of a push; None when that is left to a parser."""
     try:
-        return reader.patterns.rows(text, 0, RawFrame('{"data":[' + text))
+        return rows_of(reader).read(text, 0, RawFrame('{"data":[' + text))
     except Exception:  # noqa: BLE001 - as it likes
         return None
 
@@ -93,7 +102,7 @@ def test_a_row_that_looks_as_usual_needs_no_parser(cls: type[Any], monkeypatch: 
     """What was written like it has been taken apart, once."""
     reader = fresh(cls)
     assert read(reader, written(ROWS[cls]()))
-    monkeypatch.delattr(patterns, "scan")
+    monkeypatch.delattr(fast_path, "scan")
     assert read(reader, written(ROWS[cls](), ROWS[cls]()))
 
 
@@ -102,7 +111,7 @@ def test_ways_to_write_may_alternate() -> None:
     rows = [SMALL, {**SMALL, "side": "Buy"}, {**SMALL, "isReduceOnly": True}] * 3
     reader = fresh(PositionUpdate)
     assert whole(read(reader, written(*rows))) == whole(reader.rows(rows, RawFrame("", {"data": rows}))[0])
-    assert len(reader.patterns._ways) == 1 + 3
+    assert len(rows_of(reader)._patterns) == 1 + 3
 
 
 # --- otherwise ---
@@ -150,14 +159,14 @@ def test_a_number_that_is_written_oddly_is_read_as_a_parser_reads_it(old: str, s
 def test_what_cannot_be_learned_is_tried_less_and_less() -> None:
     """An account whose rows are never as usual pays for a parser, and for no more; what is as usual is learned in time."""
     reader, tries = fresh(PositionUpdate), 0
-    learned = reader.patterns._learned
+    learned = rows_of(reader)._learn
 
     def counted(text: str, at: int) -> Any:
         nonlocal tries
         tries += 1
         return learned(text, at)
 
-    reader.patterns._learned = counted  # type: ignore[method-assign]
+    rows_of(reader)._learn = counted  # type: ignore[method-assign]
     for _ in range(1_000):
         assert read(reader, written({**SMALL, "size": "1e5"})) is None
     assert tries == 9
@@ -230,7 +239,7 @@ def test_a_value_of_another_type_says_the_same_to_all_who_read_it(cls: type[Any]
     """At a glance, by shape, value by value, and thoroughly, with each parser: one meaning, or none at all."""
     good, reader = ROWS[cls](), fresh(cls)
     for key, other in ((key, other) for key, value in good.items() for other in flipped(value)):
-        reader.patterns, text = Patterns(reader.compiled), written(good | {key: other})
+        ROWS_OF[reader], text = FastRows(reader.compiled), written(good | {key: other})
         row, *same = (parse_json('{"data":[' + text)["data"][0] for parse_json in PARSERS.values())
         assert all(repr(row) == repr(other_row) for other_row in same)
         thorough = told(reader.explained, row)
@@ -242,7 +251,7 @@ def test_a_row_in_another_spelling_is_read_at_a_glance_too(changes: dict[str, An
     """What the exchange changes for good costs no parser for good."""
     reader, row = fresh(OrderUpdate), MARKET.order() | changes
     assert read(reader, written(row))
-    monkeypatch.delattr(patterns, "scan")
+    monkeypatch.delattr(fast_path, "scan")
     assert read(reader, written(row))
 
 
@@ -253,7 +262,7 @@ def test_no_more_than_so_many_patterns_are_made() -> None:
     """A further one takes the place of the one that was of use longest ago, and ever more seldom."""
     reader = fresh(PositionUpdate)
     learned = [number for number in range(1_000) if read(reader, written({**SMALL, f"new {number}": 1}))]
-    assert len(reader.patterns._ways) == 16
+    assert len(rows_of(reader)._patterns) == 16
     assert 16 <= len(learned) <= 32
     assert read(reader, written({**SMALL, f"new {learned[-1]}": 1}))
     assert any(read(reader, written(SMALL)) for _ in range(2_000))
@@ -263,16 +272,16 @@ def test_a_way_is_kept_once() -> None:
     """Though two threads learned it at the same time."""
     reader = fresh(PositionUpdate)
     assert read(reader, written(SMALL))
-    before, reader.patterns._ways = reader.patterns._ways, reader.patterns._ways[1:]
+    before, rows_of(reader)._patterns = rows_of(reader)._patterns, rows_of(reader)._patterns[1:]
     assert read(reader, written(SMALL))
-    assert [way.pattern for way in reader.patterns._ways] == [way.pattern for way in before]
+    assert [pattern.source for pattern in rows_of(reader)._patterns] == [pattern.source for pattern in before]
 
 
 def test_an_endless_row_makes_no_pattern() -> None:
     """It would be as long."""
     reader = fresh(PositionUpdate)
     assert read(reader, written({**SMALL, "x" * 9_000: 1})) is None
-    assert len(reader.patterns._ways) == 1
+    assert len(rows_of(reader)._patterns) == 1
 
 
 def test_what_stands_in_a_key_is_no_pattern_and_no_code() -> None:

@@ -888,8 +888,8 @@ MUTANTS: Final = (
     Mutant(
         "read an escaped text as it stands",
         "decoding/fast_path.py",
-        """str: _Kind(r'"([^"\\\\\\x00-\\x1f]*)"'),""",
-        """str: _Kind(r'"([^"]*)"'),""",
+        """str: _ValueKind(r'"([^"\\\\\\x00-\\x1f]*)"'),""",
+        """str: _ValueKind(r'"([^"]*)"'),""",
         "tests/decoding/test_fast_path.py",
     ),
     Mutant(
@@ -923,8 +923,8 @@ MUTANTS: Final = (
     Mutant(
         "read a null number by a parser only",
         "decoding/fast_path.py",
-        """type(None): _Kind("(null)", '""'),""",
-        """type(None): _Kind("(null)"),""",
+        """type(None): _ValueKind("(null)", '""'),""",
+        """type(None): _ValueKind("(null)"),""",
         "tests/decoding/test_fast_path.py",
     ),
     Mutant(
@@ -945,8 +945,8 @@ MUTANTS: Final = (
     Mutant(
         "keep patterns without end",
         "decoding/fast_path.py",
-        "way.pattern))[:_MOST]",
-        "way.pattern))",
+        "*others)[:_MOST_PATTERNS]",
+        "*others)",
         "tests/decoding/test_fast_path.py",
     ),
     Mutant(

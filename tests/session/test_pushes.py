@@ -1,20 +1,32 @@
 from __future__ import annotations
 
+import inspect
 import logging
+import sys
 from datetime import timedelta
+from types import ModuleType
 
 import pytest
 
 from bybit_sync import V5
+from bybit_sync.decoding import fast_path
 from bybit_sync.errors import ProtocolError
 from bybit_sync.model.events import Event, GapReason, Stream
-from bybit_sync.session import session as protocol
-from bybit_sync.session import topics
+from bybit_sync.session import session, topics
 from bybit_sync.session.events import SessionEvent
 from tests.benchmarks.payloads import Market, compact
 from tests.talking import NOON, Talk, milliseconds, names, order
 
 ORDERS, POSITIONS = Stream.ORDERS, Stream.POSITIONS
+
+
+@pytest.fixture(autouse=True, params=["fast path", "parser only"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each promise hold with the fast path, and without it."""
+    if request.param == "parser only":
+        monkeypatch.setattr(session, "try_fast", lambda *_: None)
+
+
 TWO = ("linear", "inverse")
 
 
@@ -50,12 +62,9 @@ def test_a_push_is_an_event_with_all_that_is_known_of_it() -> None:
 
 @pytest.mark.parametrize("stream", Stream)
 @pytest.mark.parametrize("categories", [None, TWO])
-def test_a_push_that_looks_as_usual_is_what_a_parser_makes_of_it(
-    stream: Stream, categories: tuple[str, ...] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever its envelope says, in whatever order; and of a push that is too large to look at, too."""
-    market, seen, parsed = Market(), live(stream, categories=categories), live(stream, categories=categories)
-    monkeypatch.setattr(parsed.session, "_glance", lambda frame, now: None)
+def test_the_fast_path_makes_the_events_of_the_parser(stream: Stream, categories: tuple[str, ...] | None) -> None:
+    """Whatever the envelope says, in whatever order."""
+    market, fast, parsed = Market(), live(stream, categories=categories), live(stream, categories=categories)
     row = {"balances": market.account, "orders": market.order, "positions": market.position, "user_trades": market.trade}[
         stream
     ]
@@ -63,10 +72,34 @@ def test_a_push_that_looks_as_usual_is_what_a_parser_makes_of_it(
     for envelope in ({"ts": 5}, {}, {"id": "i"}, {"creationTime": 1_741_000_000_000}, {"id": "", "creationTime": 0}):
         for message in ({"topic": topic, **envelope, "data": [row(), row()]}, {**envelope, "topic": topic, "data": [row()]}):
             frame = compact(message)
-            assert only([*seen.hear_frame(frame)]) == only([*parsed.hear_frame(frame)])
-    assert seen.session._glance(frame, seen.now) is not None
-    monkeypatch.setattr(protocol, "LARGEST_GLANCE", len(frame) - 1)
-    assert seen.session._glance(frame, seen.now) is None
+            assert only([*fast.hear_frame(frame)]) == only([*parsed.session._read(frame, parsed.now)])
+    assert tried(fast, frame) is not None
+
+
+def tried(talk: Talk, frame: bytes) -> Event[object] | None:
+    """Return what the fast path makes of *frame*."""
+    return fast_path.try_fast(frame, talk.session._topics.confirmed_channels, talk.now, "test", 1)
+
+
+def test_a_large_push_takes_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer may write it so that matching takes long and is in vain."""
+    talk, frame = live(ORDERS), compact({"topic": "order", "data": [order("1")]})
+    assert tried(talk, frame) is not None
+    monkeypatch.setattr(fast_path, "LARGEST_FRAME", len(frame) - 1)
+    assert tried(talk, frame) is None
+
+
+def test_the_fast_path_is_one_line_that_can_be_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the parser reads every push, and the session is right."""
+    source = inspect.getsource(session)
+    [line] = [line for line in source.splitlines(keepends=True) if "try_fast(" in line]
+    without = ModuleType("without")
+    monkeypatch.setitem(sys.modules, "without", without)
+    exec(source.replace(line, ""), vars(without))
+    talk, slow = live(ORDERS), live(ORDERS)
+    monkeypatch.setattr(slow.session, "__class__", without.Session)
+    frame = compact({"topic": "order", "data": [order("1"), order("2")]})
+    assert only([*talk.hear_frame(frame)]) == only([*slow.hear_frame(frame)])
 
 
 def test_a_push_without_rows_is_an_event_without_rows() -> None:
