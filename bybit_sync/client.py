@@ -22,11 +22,11 @@ from bybit_sync.delivery.buffer import Buffer, Overflow
 from bybit_sync.delivery.callback import Callback
 from bybit_sync.delivery.queue_sink import EventQueue, QueueSink
 from bybit_sync.delivery.receiver import Receiver
+from bybit_sync.engine.engine import Engine
 from bybit_sync.engine.notifier import StatusChange
 from bybit_sync.engine.rate_limit import ConnectLimit
 from bybit_sync.engine.retrying import Backoff
 from bybit_sync.engine.settings import Settings
-from bybit_sync.engine.supervisor import Connection
 from bybit_sync.errors import ConfigurationError, ConnectTimeout, fresh_copy
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.balances import BalanceUpdate
@@ -184,7 +184,7 @@ class Client:
         if settings.recorder is not None:
             settings.recorder.attach(session_config)
         self._settings = settings
-        self._connection = Connection(settings, self._log)
+        self._engine = Engine(settings, self._log)
         self._thread_numbers = itertools.count(1)
 
     @classmethod
@@ -333,24 +333,24 @@ class Client:
         return self._subscribe(Stream.USER_TRADES, sink, _Wishes(maxsize, overflow, timeout, wait))
 
     def _subscribe(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> Subscription[T]:
-        self._connection.check_process()
+        self._engine.check_process()
         check_clock()
         deadline = None if wishes.timeout is None else time.monotonic() + wishes.timeout
         subscription, receiver = self._make(stream, sink, wishes)
-        if wishes.wait and self._connection.is_own_thread():
+        if wishes.wait and self._engine.is_own_thread():
             raise ConfigurationError("wait=True on the client's own thread, which has to read the answer: give wait=False")
         receiver.confirm_awaited = wishes.wait
         try:
             receiver.start(f"{self.name}-{stream.value}-{next(self._thread_numbers)}")
-            self._connection.admit(receiver)
+            self._engine.admit(receiver)
             if wishes.wait:
                 self._wait_settled(receiver, deadline, wishes)
-                self._connection.keep()
+                self._engine.stay_connected()
         except BaseException as error:
             # Ctrl-C included: whatever is raised, nothing stays half-subscribed.
             receiver.cancel(error)
             soon = time.monotonic() + _CANCEL_TIMEOUT
-            self._connection.wait_cancelled(soon)
+            self._engine.wait_cancelled(soon)
             receiver.wait_done(soon)
             raise
         receiver.confirm_awaited = False
@@ -361,12 +361,12 @@ class Client:
         topics = tuple(channel.topic for channel in session_config.dialect.channels(stream, session_config.categories))
         if _is_queue(sink):
             queue_sink = _queue_sink(sink, wishes.policy(Overflow.DROP_NEWEST))
-            receiver = Receiver(self._connection, stream, topics, queue_sink, keep_alive=self)
+            receiver = Receiver(self._engine, stream, topics, queue_sink, keep_alive=self)
             return Subscription(receiver, None), receiver
         buffer = Buffer[T](wishes.maxsize, wishes.policy(Overflow.DROP_OLDEST))
         function = plain_callable("sink", sink)
         callback = None if function is None else Callback(function, buffer)
-        receiver = Receiver(self._connection, stream, topics, buffer, callback=callback, keep_alive=self)
+        receiver = Receiver(self._engine, stream, topics, buffer, callback=callback, keep_alive=self)
         return Subscription(receiver, buffer if callback is None else None), receiver
 
     def _wait_settled(self, receiver: Receiver[Any], deadline: float | None, wishes: _Wishes) -> None:
@@ -375,15 +375,15 @@ class Client:
         if receiver.failed_before_confirm and receiver.error is not None:
             raise fresh_copy(receiver.error)
         if receiver.is_closed and receiver.error is None:
-            self._connection.check_open()
+            self._engine.check_open()
 
     def _timed_out(self, stream: Stream, timeout: float | None) -> ConnectTimeout:
-        obstacle = self._connection.obstacle
+        obstacle = self._engine.obstacle
         why = f"; the last failure: {obstacle}" if obstacle is not None else ": call again, or give a longer timeout="
         text = f"{self._settings.session_config.environment} did not confirm {stream.value} within {timeout:g} s{why}"
         error = ConnectTimeout(text)
         error.__cause__ = obstacle
-        self._connection.explain(error)
+        self._engine.explain(error)
         return error
 
     # --- the client as a whole ---
@@ -396,7 +396,7 @@ class Client:
     @property
     def state(self) -> State:
         """What the client is doing at this moment."""
-        return self._connection.situation.state
+        return self._engine.client_state.state
 
     def health(self) -> Health:
         """Return an immutable picture of connection and subscriptions at this moment; it waits for nothing.
@@ -411,8 +411,8 @@ class Client:
             ClientClosed: this process was forked from the client's.
 
         """
-        self._connection.check_process()
-        return self._connection.health()
+        self._engine.check_process()
+        return self._engine.health()
 
     def reconnect(self) -> None:
         """Drop the connection and dial again; every open subscription is told a gap. Returns at once.
@@ -428,7 +428,7 @@ class Client:
             BybitSyncError: what the client failed with.
 
         """
-        self._connection.reconnect()
+        self._engine.reconnect()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the client is closed: True; False when *timeout* (in seconds, None: without limit) passes first.
@@ -468,15 +468,15 @@ class Client:
         """
         seen = self._wait_for((State.LIVE, State.CLOSED), timeout)
         if seen is State.CLOSED:
-            self._connection.check_open()
+            self._engine.check_open()
         return seen is State.LIVE
 
     def _wait_for(self, wanted: tuple[State, ...], timeout: float | None) -> State | None:
         """Return which of the *wanted* states came, None when *timeout* passed first. Raises what it ended with."""
         if timeout is not None:
             not_negative(self, "timeout", timeout)
-        self._connection.check_process()
-        situation = self._connection.situation
+        self._engine.check_process()
+        situation = self._engine.client_state
         seen: list[State | BaseException] = []
 
         def look() -> bool:
@@ -511,17 +511,17 @@ class Client:
 
         """
         not_negative(self, "timeout", timeout)
-        self._connection.check_process()
+        self._engine.check_process()
         deadline = time.monotonic() + timeout
-        receivers = self._connection.delivering()
-        self._connection.close()
+        receivers = self._engine.delivering()
+        self._engine.close()
         for receiver in receivers:
             receiver.stop_accepting()
         # Every one of them is waited for, not only those before the first that is late. Before the thread: it offers queues
         # that are full the gaps that they miss, and ends when the last one took it or was given up.
         done = [receiver.wait_done(deadline) for receiver in receivers]
-        ended = self._connection.wait_closed(deadline)
-        return self._connection.wait_told(deadline) and ended and all(done)
+        ended = self._engine.wait_closed(deadline)
+        return self._engine.wait_told(deadline) and ended and all(done)
 
     def __enter__(self) -> Self:
         return self
@@ -530,9 +530,9 @@ class Client:
         self.close()
 
     def __del__(self) -> None:
-        connection = getattr(self, "_connection", None)
-        if connection is not None and connection.is_open:
-            connection.close()
+        engine = getattr(self, "_engine", None)
+        if engine is not None and engine.is_open:
+            engine.close()
             if not sys.is_finalizing():
                 warnings.warn(
                     f"unclosed {self!r}: call close(), or use it in a with statement",
@@ -543,9 +543,9 @@ class Client:
 
     def __repr__(self) -> str:
         # Asked for by who shows the locals of a traceback that begins in the constructor.
-        if not hasattr(self, "_connection"):
+        if not hasattr(self, "_engine"):
             return "<Client that could not be made>"
-        streams = ", ".join(sorted({s.stream.value for s in self._connection.roster})) or "no stream"
+        streams = ", ".join(sorted({s.stream.value for s in self._engine.registry})) or "no stream"
         place, dialect = self._settings.environment.name, self._settings.session_config.dialect.name
         return f"<Client {self.name}: {place} {dialect}, {self.state.value}, {streams}>"
 

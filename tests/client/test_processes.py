@@ -227,4 +227,4 @@ def test_no_descriptors_left(account: Account, make_client: Callable[..., Client
 
 def wait_for_state(client: Any, state: str) -> None:
     """Wait until *client* is in *state*."""
-    assert client._connection.situation.wait(lambda: client.state == state, time.monotonic() + 5)
+    assert client._engine.client_state.wait(lambda: client.state == state, time.monotonic() + 5)

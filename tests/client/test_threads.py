@@ -40,7 +40,8 @@ from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.engine.notifier import Notifier
 from bybit_sync.engine.rate_limit import Turnstile, turnstile
 from bybit_sync.engine.state import Situation
-from bybit_sync.engine.supervisor import Connection
+from bybit_sync.engine.supervisor import Supervisor
+from bybit_sync.engine.worker import Worker
 from bybit_sync.logs import ClientLog
 from bybit_sync.session.session import Session
 from bybit_sync.simulator import Account, Exchange
@@ -198,7 +199,7 @@ def test_ctrl_c_anywhere_in_subscribing_leaves_a_client_that_works(
     """The next `subscribe_*` of the same client succeeds, and it closes as any other."""
     for place, client in interrupted_everywhere(make_client, lambda client: client.subscribe_orders(lambda event: None)):
         orders = client.subscribe_orders(timeout=3)
-        assert (orders.state, list(client._connection.roster)) == ("LIVE", [orders._receiver]), place
+        assert (orders.state, list(client._engine.registry)) == ("LIVE", [orders._receiver]), place
         assert client.close(timeout=2), place
         assert client.state is State.CLOSED, place
 
@@ -361,7 +362,7 @@ def test_wait_tells_an_end_although_somebody_else_still_waited(exchange: Exchang
     exchange.refuse_login("API key is invalid")
     client.subscribe_orders(wait=False)
     result = in_background(client.subscribe_user_trades)
-    exchange.wait_for(lambda: exchange.connections[0].received and len(list(client._connection.roster)) == 2)
+    exchange.wait_for(lambda: exchange.connections[0].received and len(list(client._engine.registry)) == 2)
     exchange.release_acks()
     assert isinstance(result.get(timeout=5), AuthenticationError)
     with pytest.raises(AuthenticationError):
@@ -773,7 +774,7 @@ def test_a_client_that_goes_idle_and_on_keeps_its_connect_limit(
     halt.go.set()
     assert result.get(timeout=5).state == "LIVE"
     exchange.wait_for(lambda: len(threads_of(client)) == 1)
-    assert client._connection in turnstile("127.0.0.1", time.monotonic)._users
+    assert client._engine._supervisor in turnstile("127.0.0.1", time.monotonic)._users
 
 
 def test_reconnect_does_not_jump_the_connect_limit(
@@ -792,7 +793,7 @@ def test_reconnect_does_not_jump_the_connect_limit(
     assert exchange.accepted == 1
 
 
-@pytest.mark.parametrize("moment", [Connection._start, Connection._run, Connection._serve, Connection._retire])
+@pytest.mark.parametrize("moment", [Worker._start, Worker._run, Supervisor.serve, Worker._cleanup])
 def test_a_client_that_is_closed_while_its_thread_starts_or_ends(
     moment: Any, account: Account, make_client: Callable[..., Client]
 ) -> None:
@@ -801,7 +802,7 @@ def test_a_client_that_is_closed_while_its_thread_starts_or_ends(
     client = make_client(on_status=lambda change: told.append(change.state))
     with Halt(moment) as halt:
         result = in_background(client.subscribe_orders)
-        closing = in_background(client.close) if moment is Connection._retire else None
+        closing = in_background(client.close) if moment is Worker._cleanup else None
         assert halt.reached.wait(5)
     closing = closing or in_background(client.close)
     with suppress(queue.Empty):
@@ -811,7 +812,7 @@ def test_a_client_that_is_closed_while_its_thread_starts_or_ends(
     assert isinstance(result.get(timeout=5), (ClientClosed, Subscription))
     assert client.close()
     assert told.count(State.CLOSED) == 1
-    assert (client.state, list(client._connection.roster)) == (State.CLOSED, [])
+    assert (client.state, list(client._engine.registry)) == (State.CLOSED, [])
 
 
 @pytest.mark.parametrize("way", [Client.subscribe_orders, Client.close], ids=["subscribe", "close"])
@@ -878,7 +879,7 @@ def test_many_threads_subscribe_and_close_while_the_client_closes(
         assert client.close()
         assert [worker.get(timeout=5) for worker in workers] == [None] * 4
         assert client.close()
-        assert (list(client._connection.roster), threads_of(client)) == ([], [])
+        assert (list(client._engine.registry), threads_of(client)) == ([], [])
 
 
 def test_the_gap_reason_of_an_end_is_ended(account: Account, client: Client) -> None:

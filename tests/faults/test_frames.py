@@ -288,7 +288,7 @@ def test_a_frame_may_be_cut_at_each_point_of_its_header(play: Play, size: int) -
 
 def wait_until_read(client: Client) -> None:
     """Wait until *client* has taken all that lies in the kernel for it."""
-    transport, until = client._connection._transport, time.monotonic() + patience()
+    transport, until = client._engine._supervisor.conversation.transport, time.monotonic() + patience()
     assert transport is not None
     while int.from_bytes(fcntl.ioctl(transport._wire._sock, termios.FIONREAD, bytes(4)), sys.byteorder):
         assert time.monotonic() < until

@@ -21,13 +21,18 @@ import pytest
 import bybit_sync.network.websocket
 from bybit_sync import Backoff, ClientClosed, ConnectionFailed, Event, GapReason, State, StatusChange, SubscriptionClosed
 from bybit_sync.clock import ExchangeClock
+from bybit_sync.delivery.dispatcher import Dispatcher
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.delivery.registry import Roster
+from bybit_sync.engine.conversation import Conversation
 from bybit_sync.engine.login_signer import Clerk
 from bybit_sync.engine.outage_log import Outage
+from bybit_sync.engine.progress import Progress
 from bybit_sync.engine.retrying import Patience
 from bybit_sync.engine.state import Situation
-from bybit_sync.engine.supervisor import Connection
+from bybit_sync.engine.status_reporter import StatusReporter
+from bybit_sync.engine.supervisor import Supervisor
+from bybit_sync.engine.worker import Commands
 from bybit_sync.network.link import Link
 from bybit_sync.network.websocket import Transport
 from bybit_sync.session.session import Session
@@ -210,7 +215,7 @@ def test_closing_while_a_message_is_decoded(play: Play, monkeypatch: pytest.Monk
     assert scene.client.close()
     assert (scene.client.state, list(orders)) == (State.CLOSED, [])
     closed.set()
-    assert scene.client._connection.wait_ended(time.monotonic() + pace.patience())
+    assert scene.client._engine.wait_ended(time.monotonic() + pace.patience())
 
 
 @row(131, kills="wait_ended returns what the first caller found")
@@ -416,7 +421,7 @@ def no_thread(monkeypatch: pytest.MonkeyPatch, what: str) -> Iterator[list[str]]
 def test_a_thread_limit_in_an_outage_is_an_outage(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """The attempts fail while the signer has no thread, as they do for names; the next one after it is LIVE."""
     scene = play()
-    scene.client._connection._clerk._patient = True  # as with signer=
+    scene.client._engine._supervisor._signer._patient = True  # as with signer=
     scene.subscribe()
     with no_thread(monkeypatch, "-signer") as refused:
         scene.cause(hang_up)
@@ -458,8 +463,13 @@ def test_a_first_start_without_a_descriptor_raises_our_error(play: Play) -> None
 
 
 PLACES: dict[Any, str] = {
-    Connection: "_has_reason _obey _attempt _turn _limited_turnstile _open _stop_without_reason _converse _send "
-    "_listen _next_due _check_time before _became_live _redact _recover _end_of_live _back_off _rest",
+    Supervisor: "should_run _attempt _turn _open _stop_unless_needed _run_session _new_session "
+    "_new_conversation _recover _back_off _sleep_until_retry",
+    Commands: "run",
+    Conversation: "run _take_turns _send _send_text _receive _next_due _check_time _check_frame _check_suspension",
+    Progress: "before _logged_in _check_live _became_live live_ended",
+    Dispatcher: "dispatch",
+    StatusReporter: "change",
     ExchangeClock: "learn",
     Session: "__init__ requests next_deadline data_received receive sent tick ending",
     Transport: "wait receive send close",
@@ -575,14 +585,26 @@ def test_a_bug_of_ours_is_told_everywhere(play: Play, monkeypatch: pytest.Monkey
 
 @row(140, kills="a bug before the first confirmation is left to the timeout")
 @pytest.mark.parametrize(
-    "place", ["_has_reason", "_limited_turnstile", "_admit", "_open", "_converse", "_send", "_listen", "before", "_change"]
+    "place",
+    [
+        (Supervisor, "begin"),
+        (Supervisor, "should_run"),
+        (Supervisor, "_confirm_or_subscribe"),
+        (Supervisor, "_open"),
+        (Supervisor, "_run_session"),
+        (Conversation, "_send"),
+        (Conversation, "_receive"),
+        (Progress, "before"),
+        (StatusReporter, "change"),
+    ],
+    ids=lambda place: place[1],
 )
 def test_a_bug_at_the_first_connection_is_raised_by_the_call_that_waits(
-    play: Play, monkeypatch: pytest.MonkeyPatch, place: str
+    play: Play, monkeypatch: pytest.MonkeyPatch, place: Place
 ) -> None:
     """`subscribe_*` raises it at once, and nothing stays half-subscribed."""
     bug = LookupError("there is no such thing in our own loop")
-    point = Failpoint(monkeypatch, (Connection, place), bug)
+    point = Failpoint(monkeypatch, place, bug)
     point.armed.set()
     scene = play()
     outcome = in_background(lambda: scene.client.subscribe_orders(timeout=5))
@@ -611,10 +633,10 @@ def test_a_bug_while_a_bug_is_told_costs_one_consumer_only(play: Play, monkeypat
 
 
 @row(140, kills="what the thread does last is outside of what is caught")
-@pytest.mark.parametrize("place", ["_linger", "_finish"])
+@pytest.mark.parametrize("place", ["flush_queues", "finish"])
 def test_a_bug_at_the_end_of_the_thread_is_told(play: Play, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """The log says it, the consumers end, and `close` comes back."""
-    point = Failpoint(monkeypatch, (Connection, place), LookupError("there is no such thing in our own loop"))
+    point = Failpoint(monkeypatch, (Supervisor, place), LookupError("there is no such thing in our own loop"))
     scene = play()
     scene.subscribe()
     subscription = scene.client.subscribe_positions()
@@ -628,7 +650,7 @@ def test_a_bug_at_the_end_of_the_thread_is_told(play: Play, monkeypatch: pytest.
 
 
 @row(141, kills="only Exception is caught")
-@pytest.mark.parametrize("place", ["Session.receive", "Transport.receive", "Roster.deliver", "Connection._recover"])
+@pytest.mark.parametrize("place", ["Session.receive", "Transport.receive", "Roster.deliver", "Supervisor._recover"])
 @pytest.mark.parametrize("bug", [MemoryError(), RecursionError("deep"), SystemExit(3), KeyboardInterrupt()], ids=repr)
 def test_no_kind_of_exception_ends_the_thread_in_silence(
     play: Play, monkeypatch: pytest.MonkeyPatch, place: str, bug: BaseException

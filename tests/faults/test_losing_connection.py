@@ -429,7 +429,7 @@ def pings_without_reading(line: Talk) -> None:
 
 def keep_little(scene: Scene) -> None:
     """Let the kernel keep little between client and exchange, so that a writer soon has to wait."""
-    transport = scene.client._connection._transport
+    transport = scene.client._engine._supervisor.conversation.transport
     assert transport is not None
     transport._wire._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     scene.exchange.talks[0].sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

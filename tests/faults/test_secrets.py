@@ -153,7 +153,7 @@ def collection(scene: Scene) -> dict[str, object]:
     return {
         "client": scene.client,
         "pull": pulled,
-        "callback": next(r.handle for r in scene.client._connection.roster if r.handle is not pulled),
+        "callback": next(r.handle for r in scene.client._engine.registry if r.handle is not pulled),
         "event": event,
         "row": event.data[0],
         "undecodable": gap,
@@ -167,7 +167,7 @@ def collection(scene: Scene) -> dict[str, object]:
         "environment": settings.environment,
         "session_config": settings.session_config,
         "proxy": settings.proxy,
-        "connection": scene.client._connection,
+        "connection": scene.client._engine,
         "class": type(scene.client),
         "module": bybit_sync,
     }
@@ -302,7 +302,7 @@ def test_no_error_carries_a_secret(play: Play, situation: str) -> None:
     scene.histories.clear()
     assert isinstance(error, BybitSyncError)
     assert not canaries_in(rendered(error)), rendered(error)
-    last = scene.client._connection.last_error
+    last = scene.client._engine.last_error
     assert last is None or not canaries_in(rendered(last))
     for change in scene.status.changes:
         assert change.error is None or not canaries_in(rendered(change.error))

@@ -410,7 +410,7 @@ def test_a_push_behind_an_unsubscribe_is_dropped_in_silence(play: Play) -> None:
     scene = play(lambda line: serve(line, unsubscribe=late))
     balances = scene.subscribe("balances")
     orders = scene.subscribe()
-    subscription = next(r.handle for r in scene.client._connection.roster if r.stream == "orders")
+    subscription = next(r.handle for r in scene.client._engine.registry if r.stream == "orders")
     assert subscription.close()
     scene.exchange.wait_for(lambda: scene.exchange.talks[0].topics == ["wallet"])
     fence(scene, balances)

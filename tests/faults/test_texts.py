@@ -113,7 +113,7 @@ def test_what_was_warned_of_takes_a_bounded_number_of_bytes(play: Play) -> None:
     scene.exchange.do(push, "\U0001f600" * 100_000, [])
     scene.exchange.do(say, frame(json.dumps({f"{n}" + "\x01" * 1_000: 1 for n in range(10)})))
     scene.log.wait_for("unknown shape: an object with the keys 0")
-    session = scene.client._connection._session
+    session = scene.client._engine._supervisor.conversation.session
     assert session is not None
     assert len(session._shapes) == 2
     assert max(map(sys.getsizeof, session._shapes)) * SHAPES_REMEMBERED < 2**20

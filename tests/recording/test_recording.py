@@ -143,7 +143,7 @@ def test_close_does_not_wait_until_a_disk_is_open(path: Path, make_client: MakeC
     client.subscribe_orders(wait=False)
     assert opening.wait(20)
     client.close(timeout=0)
-    assert client._connection._ended.wait(20)
+    assert client._engine._worker._ended.wait(20)
     assert client.state is State.CLOSED
     over.set()
     assert client.close(20)

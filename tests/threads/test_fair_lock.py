@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bybit_sync import Client
-from bybit_sync.engine import supervisor as house
+from bybit_sync.engine import conversation as house
 from bybit_sync.simulator import Account
 from bybit_sync.threads.fair_lock import FairLock
 

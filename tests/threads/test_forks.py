@@ -140,7 +140,7 @@ def test_no_lock_that_a_process_shares_is_locked_in_its_child(busy: Client) -> N
     """Those of modules, of classes and of everything that hangs on them are found by looking, not by a list."""
     with all_held() as held:
         assert {name.split("/")[0] for name in held} >= {
-            "bybit_sync.engine.supervisor._read_lock",
+            "bybit_sync.engine.conversation._read_lock",
             "bybit_sync.engine.rate_limit._turnstiles",
         }
         assert in_a_child(locked) == "nothing"

@@ -1,0 +1,169 @@
+"""One connection to the exchange: a socket and its session, from login to loss."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from attrs import define, field
+
+from bybit_sync.clock import Moment
+from bybit_sync.delivery.dispatcher import Dispatcher
+from bybit_sync.delivery.registry import Roster
+from bybit_sync.engine.error_texts import redact_error
+from bybit_sync.engine.login_signer import Clerk
+from bybit_sync.engine.settings import Settings
+from bybit_sync.engine.status_reporter import StatusReporter
+from bybit_sync.errors import ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused
+from bybit_sync.logs import ClientLog
+from bybit_sync.network.websocket import Transport
+from bybit_sync.session.session import Session
+from bybit_sync.threads.fair_lock import FairLock
+from bybit_sync.threads.forks import in_child
+from bybit_sync.threads.waker import Waker
+
+__all__ = ["ENDINGS", "Conversation"]
+
+
+# The errors that end an attempt or a connection. Any other is a bug of the library and ends the client.
+ENDINGS: Final = (ConnectionFailed, Refused, ProtocolError, ConfigurationError)
+
+# One connection of a process reads at a time: more could only take turns, and hundreds would do little else.
+_read_lock: Final = FairLock(patience=0.1)
+in_child(_read_lock.reset_after_fork)
+
+
+@define(kw_only=True, eq=False)
+class Conversation:
+    """One login on one socket: it sends, waits, receives and checks deadlines until an error ends it.
+
+    Only the connection thread; other threads may read.
+    """
+
+    settings: Settings
+    log: ClientLog
+    transport: Transport
+    session: Session
+    registry: Roster
+    dispatcher: Dispatcher
+    status: StatusReporter
+    signer: Clerk
+    waker: Waker
+    run_commands: Callable[[], None]
+    """Runs the commands of other threads, and raises when there is no reason to go on."""
+    drop_wanted: bool = field(default=False, init=False)
+    """Set by `Client.reconnect`."""
+    is_receiving: bool = field(default=False, init=False)
+    """Whether the thread reads, decodes and delivers at this moment."""
+    _asleep_ns: int = field(init=False)
+    _check_at: float = field(default=0.0, init=False)
+
+    def run(self) -> None:
+        """Talk to the exchange until an error ends it, and raise that error; every subscription is STALE then."""
+        recorder = self.settings.recorder
+        self._asleep_ns = Moment.now().asleep_ns
+        try:
+            self._take_turns()
+        except ENDINGS as error:
+            reason = self.session.ending(error)
+            redact_error(reason, self.settings.session_config.redact)
+            self.registry.lose(reason)
+            if recorder is not None:
+                recorder.lost(str(reason))
+            raise reason from reason.__cause__
+        finally:
+            if recorder is not None:
+                recorder.closed_by_client()
+
+    def _take_turns(self) -> None:
+        """Send, wait, receive and check the time, over and over; only an exception ends that."""
+        try:
+            while True:
+                self._send()
+                due_at = self._next_due()
+                if self.transport.wait(due_at - time.monotonic()):
+                    self.waker.drain()
+                # Before receiving: a new subscription gets every event that is read after the call.
+                self.run_commands()
+                self._receive()
+                if self.drop_wanted:
+                    raise ConnectionLost("reconnect() was called")
+                # After receiving: what is buffered is read before a deadline is judged, however long the thread was held up.
+                if time.monotonic() >= due_at:
+                    self._check_time()
+        finally:
+            # Pushes that are not delivered by now never are: the next gap begins before them.
+            for stream, asked in self.session.uncovered().items():
+                self.registry.uncover(stream, asked)
+
+    def _send(self) -> None:
+        recorder = self.settings.recorder
+        for request in self.session.requests():
+            began = Moment.now()
+            deadline = began.seconds + self.settings.timings.request_timeout
+            text = self.signer.write(request, deadline=deadline, waker=self.waker, on_wake=self.run_commands)
+            self._send_text(text)
+            # The time to answer begins now, as signing took some. What the answer tells of the exchange's time is no older
+            # than the beginning: it may have come before the write returned.
+            self.session.sent(request, Moment.now(), began=began)
+            if recorder is not None:
+                recorder.sent(request, began)
+
+    def _send_text(self, text: str) -> None:
+        try:
+            self.transport.send(text)
+        except ConnectionLost:
+            # Deliver what the exchange had sent before; this raises the same when there is no more.
+            self._receive()
+            raise  # pragma: no cover - as said
+
+    def _receive(self) -> None:
+        # A queue that blocks, or a log handler, keeps the other clients of this process waiting for a moment only.
+        self.is_receiving = True
+        has_lock = _read_lock.acquire()
+        try:
+            self._receive_now()
+        finally:
+            self.is_receiving = False
+            if has_lock:
+                _read_lock.release()
+
+    def _receive_now(self) -> None:
+        transport, session, recorder = self.transport, self.session, self.settings.recorder
+        for frame in transport.receive():
+            # The time of this frame: delivering the one before it may have taken long.
+            now = transport.read_at
+            if recorder is not None:
+                recorder.received(frame, now)
+            self.dispatcher.dispatch(session.receive(frame, now), session, now)
+        session.data_received(transport.last_data_ns)
+
+    def _next_due(self) -> float:
+        due_at = min(self.session.next_deadline(), self._check_at)
+        if self.transport.frame_since is not None:
+            due_at = min(due_at, self.transport.frame_since + self.settings.timings.frame)
+        if not self.registry.settle_debts():
+            due_at = min(due_at, time.monotonic() + self.settings.timings.offer_again)
+        return due_at
+
+    def _check_time(self) -> None:
+        now, times = Moment.now(), self.settings.timings
+        self._check_at = now.seconds + times.glance
+        self.status.catch_up()
+        self._check_frame(now)
+        self._check_suspension(now)
+        self.dispatcher.dispatch(self.session.tick(now), self.session, now)
+        for subscription in self.registry:
+            subscription.warn_if_slow(now.seconds, times)
+
+    def _check_frame(self, now: Moment) -> None:
+        began = self.transport.frame_since
+        if began is not None and now.seconds - began > self.settings.timings.frame:
+            raise ConnectionLost(f"the exchange stalled inside a frame for {now.seconds - began:.0f} s")
+
+    def _check_suspension(self, now: Moment) -> None:
+        slept, self._asleep_ns = (now.asleep_ns - self._asleep_ns) * 1e-9, now.asleep_ns
+        if slept > self.settings.timings.asleep:
+            self.log.info("this machine was suspended for %.0f s: asking whether the connection still lives", slept)
+            self.session.probe_now(now)

@@ -1,0 +1,202 @@
+"""The side of the connection thread that other threads see: a client's one object to talk to."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bybit_sync.clock import ExchangeClock, Moment
+from bybit_sync.config.arguments import check_ran
+from bybit_sync.delivery.callback import CallbackThread
+from bybit_sync.delivery.receiver import Receiver
+from bybit_sync.delivery.registry import Roster
+from bybit_sync.engine.error_texts import add_notice
+from bybit_sync.engine.notifier import Notifier
+from bybit_sync.engine.settings import Settings
+from bybit_sync.engine.state import Situation
+from bybit_sync.engine.status_reporter import StatusReporter
+from bybit_sync.engine.supervisor import Supervisor
+from bybit_sync.engine.worker import Commands, Worker
+from bybit_sync.errors import ClientClosed, fresh_copy
+from bybit_sync.logs import ClientLog
+from bybit_sync.model.events import Event
+from bybit_sync.status import Health, State
+from bybit_sync.threads.waiting import SignalSafeEvent, start_thread, wait_for
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """Takes a client's subscriptions, hands them to its connection thread, and answers for that thread. Any thread."""
+
+    def __init__(self, settings: Settings, log: ClientLog) -> None:
+        self.name: str = settings.name
+        self.log: ClientLog = log
+        self.client_state: Situation = Situation(Moment.now().utc)
+        """The state of the client, to be read and waited for."""
+        self.registry: Roster = Roster(ExchangeClock())
+        """The open subscriptions; only the connection thread changes it."""
+        self._settings = settings
+        self._recorder = settings.recorder
+        self._process = os.getpid()
+        self._notifier = Notifier(settings.on_status, self._start_helper, log) if settings.on_status else None
+        self._status = StatusReporter(self.client_state, self._notifier, log)
+        self._commands = Commands()
+        self._supervisor = Supervisor(
+            settings, log, commands=self._commands, registry=self.registry, state=self.client_state, status=self._status
+        )
+        self._worker = Worker(settings.name, self._supervisor, self._commands, self)
+
+    # --- subscriptions ---
+
+    def admit(self, receiver: Receiver[Any]) -> None:
+        """Have *receiver* served. Raises `ClientClosed`, and what the client failed with."""
+
+        def accepted() -> None:
+            if not receiver.confirm_awaited:
+                self.client_state.hope()
+
+        self._worker.execute(lambda: self._supervisor.add(receiver), check=self.check_open, accepted=accepted)
+
+    def stay_connected(self) -> None:
+        """Stay connected until `close`: a call returned a subscription that is confirmed."""
+        self._supervisor.progress.stays_connected = True
+
+    def release(self, receiver: Receiver[Any]) -> None:
+        """Deliver nothing more to *receiver*. Takes no lock."""
+        self._worker.leave(lambda: self._supervisor.remove(receiver))
+
+    def wait_cancelled(self, deadline: float) -> None:
+        """Wait until every command so far has run, and until the thread has ended if it has nothing left to do."""
+        ran, idle = SignalSafeEvent(), SignalSafeEvent()
+
+        def look() -> None:
+            if not self._supervisor.progress.stays_connected and not self.registry:
+                idle.set()
+            ran.set()
+
+        if not self._worker.leave_safely(look) or (wait_for(ran, deadline) and idle.is_set()):
+            self.wait_ended(deadline)
+
+    def delivering(self) -> set[Receiver[Any]]:
+        """Return the subscriptions that are open, and those that have ended and whose consumer has not got everything."""
+        threads = [t for t in threading.enumerate() if isinstance(t, CallbackThread) and t.owner is self]
+        return {*self.registry, *self.registry.debtors(), *filter(None, (t.receiver for t in threads))}
+
+    def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
+        """Call `on_error` with what a callback raised. On the callback's thread."""
+        if self._settings.on_error is not None:
+            try:
+                check_ran(self._settings.on_error(error, event, receiver.handle))
+            except BaseException as raised:
+                self.log.error("on_error raised", exc_info=raised)  # noqa: TRY400 - its log never raises, `exception` may
+
+    # --- the connection ---
+
+    def reconnect(self) -> None:
+        """Drop the connection, if there is one, and dial again. Raises as `check_open`."""
+        self.check_open()
+        self._worker.leave(self._supervisor.drop)
+
+    def close(self) -> None:
+        """End the thread soon, and with it everything. Waits for nothing; safe in a signal handler."""
+        self._worker.close()
+        if not self._worker.has_thread:
+            self._status.change(State.CLOSED)
+
+    def wait_ended(self, deadline: float) -> bool:
+        """Wait until the thread has ended and the recording is written; return False when *deadline* passes first."""
+        if self.is_inside():
+            return True
+        ended = self._worker.wait_ended(deadline)
+        return ended and (self._recorder is None or self._recorder.wait_written(deadline))
+
+    def wait_closed(self, deadline: float) -> bool:
+        """Wait as `wait_ended`, but for a thread that is decoding only a moment; return False when *deadline* passes first.
+
+        Call it when every subscription is done: one long message of the exchange may take a second to decode, and nothing of
+        it can be delivered any more. The thread ends by itself afterwards.
+        """
+        if self.is_inside():
+            return True
+        soon = min(deadline, time.monotonic() + self._settings.timings.last_read)
+        if self._worker.wait_ended(soon) or self._recorder is not None or not self._is_receiving():
+            return self.wait_ended(deadline)
+        self._status.change(State.CLOSED)
+        return True
+
+    def wait_told(self, deadline: float) -> bool:
+        """Wait until `on_status` was called with everything; return False when *deadline* passes first."""
+        self._status.catch_up()
+        return self._notifier is None or self.is_inside() or self._status.wait_idle(deadline)
+
+    def abandon(self) -> None:
+        """Close the waker in a forked child: connection and threads are the parent's."""
+        self._worker.abandon()
+
+    # --- what it is doing ---
+
+    @property
+    def obstacle(self) -> BaseException | None:
+        """Return why the client is not logged in; None when nothing keeps it from that."""
+        return self._supervisor.progress.obstacle
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether a thread runs and `close` was not called."""
+        return self._worker.has_thread and not self._commands.is_closing and os.getpid() == self._process
+
+    def is_own_thread(self) -> bool:
+        """Return whether this is the thread that would have to read the exchange's answer."""
+        return self._worker.is_own_thread()
+
+    def is_inside(self) -> bool:
+        """Return whether this thread runs a user's code for this client."""
+        return getattr(threading.current_thread(), "owner", None) is self or self.is_own_thread()
+
+    def check_process(self) -> None:
+        """Raise `ClientClosed` in a process that was forked from the client's."""
+        if os.getpid() != self._process:
+            raise ClientClosed(f"{self.name} belongs to the process that forked this one: make clients after the fork")
+
+    def check_open(self) -> None:
+        """Raise `ClientClosed` when it is closed or another process's, and what it failed with when it failed."""
+        self.check_process()
+        if self._commands.is_closing:
+            raise ClientClosed(f"{self.name} is closed: make a new client")
+        if self.client_state.state is State.FAILED and self.client_state.error is not None:
+            raise fresh_copy(self.client_state.error)
+
+    def explain(self, error: Exception) -> None:
+        """Add to *error* the notice for users of an old dialect."""
+        add_notice(error, self._settings.session_config.notice)
+
+    def health(self) -> Health:
+        """Return the state at this moment."""
+        conversation, progress, clock = self._supervisor.conversation, self._supervisor.progress, self.registry.clock
+        last_data_ns = conversation.transport.last_data_ns if conversation else None
+        # Read after the time of the last data: no age is negative.
+        now = Moment.now()
+        return Health(
+            state=self.client_state.state,
+            since=self.client_state.since,
+            connected_at=progress.connected_at,
+            epoch=progress.epoch,
+            reconnects=progress.reconnects,
+            last_error=progress.last_error,
+            last_frame_age=(now.ns - last_data_ns) * 1e-9 if last_data_ns is not None else None,
+            ping_rtt=conversation.session.ping_rtt if conversation else None,
+            clock_offset=clock.offset,
+            fresh_as_of=conversation.session.fresh_as_of if conversation else None,
+            subscriptions=tuple(receiver.health(clock, now) for receiver in self.registry),
+        )
+
+    def _is_receiving(self) -> bool:
+        conversation = self._supervisor.conversation
+        return conversation is not None and conversation.is_receiving
+
+    def _start_helper(self, target: Callable[[], None], what: str) -> None:
+        start_thread(CallbackThread(self, f"{self.name}-{what}", target))

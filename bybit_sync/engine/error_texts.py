@@ -1,0 +1,34 @@
+"""What is added to the text of an error, and what is taken out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bybit_sync.errors import ConnectionFailed, Refused
+
+__all__ = ["add_notice", "connect_limit_reached", "redact_error"]
+
+
+def add_notice(error: Exception, notice: str) -> None:
+    """Add *notice*, which a user of an old dialect must know, to the text of *error*, unless it is there already."""
+    if notice and notice not in str(error):
+        error.args = (f"{str(error).rstrip('.')}. {notice}",)
+        if isinstance(error, Refused):
+            error.remedy = f"{error.remedy} {notice}"
+
+
+def redact_error(error: Exception, redact: Callable[[str], str]) -> None:
+    """Take key and signatures out of *error* by *redact*: an exchange may echo them anywhere, even in a close frame."""
+    error.args = (redact(str(error)),)
+    vars(error).update({name: redact(value) for name, value in vars(error).items() if isinstance(value, str)})
+
+
+def connect_limit_reached(seconds: float, before: BaseException | None) -> ConnectionFailed:
+    """Return the error that says that the connect limit allows no attempt for *seconds*, after the failure *before*."""
+    text = (
+        f"the connect limit lets the next attempt through in {seconds:.1f} s. Raise connect_limit= if nothing else connects "
+        "from this address: Bybit allows an address 500 connections in 5 minutes"
+    )
+    error = ConnectionFailed(text if before is None else f"{text}; the failure before: {before}")
+    error.__cause__ = before
+    return error

@@ -1,0 +1,68 @@
+"""What happens to running clients when the process forks or ends."""
+
+from __future__ import annotations
+
+import atexit
+import time
+from typing import Final, Protocol
+
+from bybit_sync.threads.forks import in_child
+
+__all__ = ["Member", "add", "discard"]
+
+# Seconds that a script which ends without closing its clients waits for them.
+_GOODBYE: Final = 1.0
+
+
+class Member(Protocol):
+    """A client that has a thread."""
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether a thread runs and `close` was not called."""
+
+    def close(self) -> None:
+        """Have the thread end soon, without waiting for it."""
+
+    def wait_ended(self, deadline: float) -> bool:
+        """Wait until the thread has ended; return False when *deadline* passes first."""
+
+    def wait_told(self, deadline: float) -> bool:
+        """Wait until `on_status` was called with everything; return False when *deadline* passes first."""
+
+    def abandon(self) -> None:
+        """Give back in a forked child what only the parent can use."""
+
+
+# The clients that have a thread.
+_running: Final[set[Member]] = set()
+
+
+def add(member: Member) -> None:
+    """Count *member* as running. Any thread."""
+    _running.add(member)
+
+
+def discard(member: Member) -> None:
+    """Count *member* as running no longer. Any thread."""
+    _running.discard(member)
+
+
+def _close_all() -> None:
+    deadline = time.monotonic() + _GOODBYE
+    members = [member for member in tuple(_running) if member.is_open]
+    for member in members:
+        member.close()
+    for member in members:
+        member.wait_ended(deadline)
+        member.wait_told(deadline)
+
+
+@in_child
+def _leave_to_the_parent() -> None:
+    for member in tuple(_running):
+        member.abandon()
+    _running.clear()
+
+
+atexit.register(_close_all)

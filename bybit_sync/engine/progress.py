@@ -1,0 +1,108 @@
+"""How far a client has come: what the exchange confirmed, and since when it is LIVE or is not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bybit_sync.clock import Moment
+from bybit_sync.delivery.registry import Ended, Roster
+from bybit_sync.engine.error_texts import add_notice
+from bybit_sync.engine.outage_log import Outage
+from bybit_sync.engine.retrying import Patience
+from bybit_sync.engine.settings import Settings
+from bybit_sync.engine.state import Situation
+from bybit_sync.engine.status_reporter import StatusReporter
+from bybit_sync.logs import ClientLog
+from bybit_sync.session.events import LoggedIn, SessionEvent, StreamConfirmed, StreamRejected
+from bybit_sync.session.session import Session
+from bybit_sync.status import State
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """The history of a client over its logins, kept by the connection thread; any thread may read it."""
+
+    def __init__(self, settings: Settings, log: ClientLog, registry: Roster, state: Situation, status: StatusReporter) -> None:
+        self.epoch: int = 0
+        """How many logins were accepted."""
+        self.reconnects: int = 0
+        """How often the client came back to LIVE."""
+        self.connected_at: datetime | None = None
+        """Our UTC time of the last login; None while there is no connection."""
+        self.last_error: BaseException | None = None
+        """Why the last attempt or connection ended; None before the first failure."""
+        self.obstacle: BaseException | None = None
+        """Why the client is not logged in; None when nothing keeps it from that."""
+        self.ever_confirmed: bool = False
+        """Whether a subscription was confirmed since the client was IDLE."""
+        self.stays_connected: bool = False
+        """Whether the connection is kept without subscriptions: a call returned one that is confirmed."""
+        self.retries: Patience = Patience(settings.backoff, settings.timings)
+        self.outage: Outage = Outage(log, settings.timings)
+        self._notice = settings.session_config.notice
+        self._proven = settings.timings.proven
+        self._registry = registry
+        self._state = state
+        self._status = status
+        self._live_since: float | None = None
+        self._was_live = False
+
+    def before(self, event: SessionEvent, session: Session, now: Moment) -> None:
+        """Take note of *event*, which brings no data, before any subscription is told of it."""
+        if isinstance(event, LoggedIn):
+            self._logged_in(session, now)
+        elif isinstance(event, StreamRejected):
+            add_notice(event.error, self._notice)
+        else:
+            # Set LIVE before waking subscribers: a caller of `subscribe_*` must find the client LIVE.
+            self._check_live(session, now)
+        if isinstance(event, StreamConfirmed):
+            self.confirmed(stays=self._registry.is_given(event.stream))
+            self.ever_confirmed = True
+
+    def confirmed(self, *, stays: bool) -> None:
+        """Take note that a subscription is confirmed; *stays* tells whether no call waits for it."""
+        self._state.hope()
+        self.stays_connected = self.stays_connected or stays
+
+    def ended(self, ended: Ended) -> None:
+        """Report that a subscription ended by itself."""
+        # The failure of the client is reported once, as its own; what is not told in band is raised by `subscribe_*`.
+        if ended.in_band and self._state.state is not State.FAILED:
+            if not self._registry.is_established():
+                self._state.tell(ended.error)
+            self._status.subscription_ended(ended)
+
+    def live_ended(self, now: float) -> bool:
+        """Take note that the client is not LIVE, and return whether it was for long enough to forgive earlier failures."""
+        since, self._live_since = self._live_since, None
+        self.connected_at = None
+        self.outage.begin(now)
+        return since is not None and now - since >= self._proven
+
+    def reset(self) -> None:
+        """Take note that the client is IDLE: the next failure is one of a new client."""
+        self.outage.forget()
+        self.obstacle = None
+        self.ever_confirmed = False
+
+    def _logged_in(self, session: Session, now: Moment) -> None:
+        self.epoch = session.epoch
+        self.connected_at = now.utc
+        self.obstacle = None
+        self.retries.accepted()
+
+    def _check_live(self, session: Session, now: Moment) -> None:
+        # With the only subscription refused there is nothing to be LIVE for.
+        if session.is_live and (self.stays_connected or self._registry) and self._state.state is not State.LIVE:
+            self._became_live(now)
+
+    def _became_live(self, now: Moment) -> None:
+        self._live_since = now.seconds
+        downtime = self.outage.end(now.seconds)
+        if self._was_live:
+            self.reconnects += 1
+        else:
+            self._was_live, downtime = True, None
+        self._status.change(State.LIVE, downtime=downtime)

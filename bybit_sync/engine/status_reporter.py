@@ -1,0 +1,50 @@
+"""The way of a change of state to the log, to threads that wait for it and to ``on_status``."""
+
+from __future__ import annotations
+
+from bybit_sync.clock import Moment
+from bybit_sync.delivery.registry import Ended
+from bybit_sync.engine.notifier import Notifier, StatusChange
+from bybit_sync.engine.state import Situation
+from bybit_sync.logs import ClientLog
+from bybit_sync.status import State
+from bybit_sync.threads.waiting import wait_for
+
+__all__ = ["StatusReporter"]
+
+
+class StatusReporter:
+    """Changes the state of a client and reports each change. Any thread."""
+
+    def __init__(self, state: Situation, notifier: Notifier | None, log: ClientLog) -> None:
+        self._state = state
+        self._notifier = notifier
+        self._log = log
+
+    def change(self, state: State, *, error: BaseException | None = None, downtime: float | None = None) -> None:
+        """Set *state* and report the change, unless it is the same or the state before was final."""
+        now = Moment.now().utc
+        previous = self._state.change(state, now)
+        if previous is not None:
+            self._log.debug("%s -> %s", previous.value, state.value)
+            self._post(StatusChange(previous=previous, state=state, at=now, error=error, downtime=downtime))
+
+    def subscription_ended(self, ended: Ended) -> None:
+        """Report that a subscription ended by itself; the state of the client stays."""
+        state, stream = self._state.state, ended.receiver.stream
+        self._log.error("the subscription to %s has ended: %s", stream.value, ended.error)
+        now = Moment.now().utc
+        self._post(StatusChange(previous=state, state=state, at=now, error=ended.error, subscription=ended.receiver.handle))
+
+    def catch_up(self) -> None:
+        """Report what could not be reported before because no thread could be started."""
+        if self._notifier is not None:
+            self._notifier.catch_up()
+
+    def wait_idle(self, deadline: float) -> bool:
+        """Wait until `on_status` was called with everything; return False when *deadline* passes first."""
+        return self._notifier is None or wait_for(self._notifier.idle, deadline)
+
+    def _post(self, change: StatusChange) -> None:
+        if self._notifier is not None:
+            self._notifier.post(change)

@@ -1,0 +1,214 @@
+"""The thread of a client: it is started when there is something to do, runs commands, and ends when nothing is left."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from bybit_sync.engine import processes
+from bybit_sync.errors import ConnectionFailed
+from bybit_sync.logs import ClientLog
+from bybit_sync.network.wire import reason_of
+from bybit_sync.threads.waiting import SignalSafeEvent, join, start_thread, wait_for
+from bybit_sync.threads.waker import Waker
+
+__all__ = ["Commands", "Job", "Worker"]
+
+Command = Callable[[], None]
+
+
+class Commands:
+    """The calls that other threads leave for the connection thread. Takes no lock: the deque is atomic."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Command] = deque()
+        self.is_closing: bool = False
+        """Whether the thread is to end soon, whatever else there is to do."""
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, command: Command) -> None:
+        """Leave *command*. Any thread."""
+        self._waiting.append(command)
+
+    def run(self) -> None:
+        """Run every command so far. Only the connection thread; raises what a command raises."""
+        while self._waiting:
+            self._waiting.popleft()()
+
+    def run_guarded(self, log: ClientLog) -> None:
+        """Run every command so far, and log what one raises."""
+        while self._waiting:
+            try:
+                self.run()
+            except BaseException as bug:  # pragma: no cover - no command raises; the next one that is written may
+                log.critical("a command failed", exc_info=bug)
+
+
+class Job(Protocol):
+    """The work of a worker's thread. Every method is called on that thread."""
+
+    def begin(self, waker: Waker) -> None:
+        """Prepare to wait by *waker*, which other threads ring."""
+
+    def serve(self) -> None:
+        """Work until nothing is left to do."""
+
+    def fail(self, error: BaseException) -> None:
+        """Report *error*, a bug, everywhere, and end for good."""
+
+    def flush_queues(self) -> None:
+        """Stay until nothing waits for room any more, unless there are commands."""
+
+    def finish(self) -> None:
+        """Close what is open, or report that nothing is."""
+
+    def release(self) -> None:
+        """Give back what `begin` took; on the starting thread when the start failed."""
+
+    def ended(self) -> None:
+        """Take note that the thread counts as ended."""
+
+
+class Worker:
+    """Starts, wakes and ends the thread that does a job, as often as there is something to do."""
+
+    def __init__(self, name: str, job: Job, commands: Commands, member: processes.Member) -> None:
+        self._name = name
+        self._job = job
+        self._commands = commands
+        # Counts as running while there is a thread.
+        self._member = member
+        # Held to start the thread and by the thread to end: a command is never left to a thread that is just ending.
+        # Reentrant, so that a signal handler may subscribe while the code that it interrupts does.
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        # The same, also after it has ended.
+        self._last_thread: threading.Thread | None = None
+        self._ended = SignalSafeEvent()
+        self._ended.set()
+        self._waker: Waker | None = None
+
+    # --- any thread ---
+
+    @property
+    def has_thread(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread is not None
+
+    def is_own_thread(self) -> bool:
+        """Return whether the calling thread is the worker's."""
+        return threading.current_thread() is self._thread
+
+    def execute(self, command: Command, *, check: Command, accepted: Command) -> None:
+        """Leave *command*, and start the thread when there is none.
+
+        *check*, which may raise, is called first, and *accepted* before the thread can see the command. Raises
+        `ConnectionFailed` without a descriptor for the waker, and what starting a thread raises.
+        """
+        with self._lock:
+            check()
+            if self._thread is None:
+                self._start()
+            accepted()
+            self._commands.add(command)
+        self.wake()
+
+    def leave(self, command: Command) -> bool:
+        """Leave *command* if there is a thread, and return whether there is. Takes no lock."""
+        # Without a thread nothing would run it: it would wait until there is one again.
+        if self._thread is None:
+            return False
+        self._commands.add(command)
+        self.wake()
+        return True
+
+    def leave_safely(self, command: Command) -> bool:
+        """Leave *command* as `leave` does; when True is returned it will be run, even by a thread that is just ending."""
+        with self._lock:
+            return self.leave(command)
+
+    def wake(self) -> None:
+        """Wake the thread. Takes no lock; safe in a signal handler."""
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
+
+    def close(self) -> None:
+        """Have the thread end soon. Takes no lock; safe in a signal handler."""
+        self._commands.is_closing = True
+        self.wake()
+
+    def wait_ended(self, deadline: float) -> bool:
+        """Wait until the thread has ended; return False when *deadline* passes first."""
+        thread, ended = self._last_thread, wait_for(self._ended, deadline)
+        if ended:
+            join(thread, deadline)
+        return ended
+
+    def abandon(self) -> None:
+        """Close the waker in a forked child: the thread is the parent's."""
+        waker = self._waker
+        if waker is not None:  # pragma: no branch - a fork in the middle of _cleanup
+            waker.close()
+
+    def _start(self) -> None:
+        # Under the lock. The waker first: other threads need it before the thread looks for commands.
+        try:
+            waker = Waker()
+        except OSError as error:
+            raise ConnectionFailed(f"no connection can be begun: {reason_of(error)}") from error
+        try:
+            self._waker = waker
+            processes.add(self._member)
+            self._ended.clear()
+            self._thread = threading.Thread(target=self._run, args=(waker,), name=f"{self._name}-connection", daemon=True)
+            self._last_thread = self._thread
+            start_thread(self._thread)
+        except BaseException:
+            self._cleanup(waker)
+            raise
+
+    # --- the thread ---
+
+    def _run(self, waker: Waker) -> None:
+        # Ctrl-C came while it was started: the starter has cleaned up, and its waker is closed.
+        with self._lock:
+            if self._waker is not waker:
+                return
+        # Report every error: the thread never dies in silence.
+        try:
+            self._work(waker)
+        except BaseException as bug:  # noqa: BLE001 - as said
+            self._job.fail(bug)
+        finally:
+            if self._waker is waker:
+                self._cleanup(waker)
+
+    def _work(self, waker: Waker) -> None:
+        self._job.begin(waker)
+        while True:
+            try:
+                self._job.serve()
+            except BaseException as bug:  # noqa: BLE001 - a bug ends the client, and the thread stays to report it
+                self._job.fail(bug)
+            self._job.flush_queues()
+            # Under the lock, or a command left between the check and the end would never be run.
+            with self._lock:
+                if self._commands and not self._commands.is_closing:
+                    continue
+                self._job.finish()
+                self._cleanup(waker)
+                return
+
+    def _cleanup(self, waker: Waker) -> None:
+        self._job.release()
+        self._thread = self._waker = None
+        processes.discard(self._member)
+        waker.close()
+        # After `_thread` is None: `close` sets its flag before it checks `_thread`, so at least one side reports CLOSED.
+        self._job.ended()
+        self._ended.set()
