@@ -10,14 +10,14 @@ A script:
     sub.close()
     client.close()
 
-Examples in this documentation run. They take every public name for imported, and
+Examples in this documentation run. They assume that every public name is imported, and
 
     >>> from bybit_sync.simulator import Exchange
     >>> exchange = Exchange().start()  # on loopback: nothing leaves the machine
     >>> account = exchange.account("KEY", "SECRET")
     >>> client = Client("KEY", "SECRET", environment=exchange.url)
 
-for made. What they make ends like this:
+They end with:
 
     >>> client.close()
     True
@@ -187,8 +187,8 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # Loaded when the first of these names is asked for: pytest imports this package at every start, for the sake of its
-    # fixtures, and whoever patches ssl or socket has to come first.
+    # Imported at the first access to a public name: pytest imports this package at every start,
+    # for its fixtures, and tools that patch ssl or socket have to run before the first import.
     _HOMES = (
         "bybit_sync.client",
         "bybit_sync.config.environments",
@@ -213,7 +213,7 @@ if not TYPE_CHECKING:
     )
 
     def __getattr__(name: str) -> object:
-        """Return what is public and was not asked for yet."""
+        """Return the public *name*, and import all of them."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         for home in _HOMES:

@@ -1,7 +1,7 @@
-"""Everything that can go wrong, as one family.
+"""The errors of the library, as one family.
 
-Each error says what happened, whose fault it is and what to do. None of them carries the key, the secret, a signature or an
-account id.
+Each error says what happened, where the fault lies and what to do. None of them holds the key,
+the secret, a signature or an account id.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ConfigurationError(BybitSyncError, ValueError):
 
 
 class ConnectionFailed(BybitSyncError, ConnectionError):
-    """The exchange could not be reached, or was lost; usually worth another try. Also a ``ConnectionError``."""
+    """The exchange could not be reached, or the connection was lost; a retry usually helps. Also a ``ConnectionError``."""
 
 
 class ConnectTimeout(ConnectionFailed, TimeoutError):
@@ -71,7 +71,7 @@ class ConnectTimeout(ConnectionFailed, TimeoutError):
 
 
 class TLSError(ConnectionFailed):
-    """The server could not prove who it is, or speaks no acceptable TLS; nothing secret was sent."""
+    """The server could not prove its identity, or offers no acceptable TLS; nothing secret was sent."""
 
 
 class HandshakeRejected(ConnectionFailed):
@@ -99,9 +99,9 @@ class ConnectionLost(ConnectionFailed):
 
 
 class Refused(BybitSyncError):
-    """The exchange said no.
+    """The exchange refused a request.
 
-    *text* is what it said, in its own words, of which at most 1,000 characters are kept; *remedy* is what to do about it.
+    *text* is the exchange's own text, at most 1,000 characters; *remedy* says what to do.
     """
 
     def __init__(self, message: str = "", *, text: str = "", remedy: str = "") -> None:
@@ -118,8 +118,9 @@ class AuthenticationError(Refused):
         Traceback (most recent call last):
         bybit_sync.AuthenticationError: ... refused the login: Error sign, ... Check that the secret belongs to ...
 
-    *clock_offset* is the exchange's clock minus ours in seconds, None when it was not measured. *transient* says that it is
-    refused only for now, *retry_after* for how many seconds at least.
+    *clock_offset* is the exchange's clock minus ours in seconds, None when it was not measured.
+    *transient* says that a later login may succeed, *retry_after* after how many seconds at
+    the earliest (None when that is not known).
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class AuthenticationError(Refused):
 
 
 class SubscriptionRejected(Refused):
-    """The exchange refused *topic*; the other streams are not touched.
+    """The exchange refused *topic*; the other streams go on.
 
     Example:
         >>> exchange.refuse_topic("position.linear")
@@ -161,7 +162,7 @@ class ProtocolError(BybitSyncError):
 
 
 class QueueOverflow(BybitSyncError):
-    """A consumer was too slow, and its subscription was made with ``overflow="fail"``: to end rather than to drop."""
+    """A consumer was too slow, and its subscription has ``overflow="fail"``: it ended instead of dropping events."""
 
 
 class ClientClosed(BybitSyncError):
@@ -169,7 +170,7 @@ class ClientClosed(BybitSyncError):
 
 
 class SubscriptionClosed(BybitSyncError):
-    """The subscription has ended, and everything that it received has been taken; what ``get()`` raises after ``close()``.
+    """The subscription has ended, and every event was taken; ``get()`` raises it after ``close()``.
 
     Example:
         >>> orders = client.subscribe_orders()
@@ -183,9 +184,10 @@ class SubscriptionClosed(BybitSyncError):
 
 
 class RecordingError(BybitSyncError, ValueError):
-    """A recording cannot be read on, or a file is none; everything before it was given. Also a ``ValueError``.
+    """A recording is damaged, or a file is not a recording; all lines before were read. Also a ``ValueError``.
 
-    *path* is the file, "" when it was given as lines, and *line* the number of the line in it, from 1; 0 when it is no line's.
+    *path* is the file, "" for a recording that was given as lines. *line* is the number of the
+    line, from 1; 0 when the error is not about one line.
 
     Example:
         >>> list(replay(['{"recv_ns": 1, "recv_']))
@@ -203,8 +205,9 @@ class RecordingError(BybitSyncError, ValueError):
 class RestError(BybitSyncError):
     """A request to the REST host failed; the base of what can go wrong there.
 
-    *endpoint* is what was asked (``execution/list``), *remedy* what to do about it, *retry_after* after how many seconds to try
-    again: None when the exchange did not say, and when no try will help.
+    *endpoint* is the path of the request (``execution/list``), *remedy* says what to do.
+    *retry_after* is the seconds until a retry makes sense: None when the exchange did not say,
+    and when no retry can help.
     """
 
     def __init__(self, message: str = "", *, endpoint: str = "", remedy: str = "", retry_after: float | None = None) -> None:
@@ -215,26 +218,27 @@ class RestError(BybitSyncError):
 
 
 class RestUnavailable(RestError, ConnectionFailed):
-    """The REST host could not be reached, gave up in the middle of an answer, or is busy: worth another try, with backoff."""
+    """The REST host could not be reached, closed in the middle of an answer, or is busy: retry with backoff."""
 
 
 class RestTLSError(RestUnavailable, TLSError):
-    """The REST host could not prove who it is, or speaks no acceptable TLS; nothing secret was sent."""
+    """The REST host could not prove its identity, or offers no acceptable TLS; nothing secret was sent."""
 
 
 class RestLimited(RestUnavailable):
-    """The key, or the system, was asked too often; *retry_after* is when the exchange said to ask again."""
+    """The key's or the system's rate limit is exceeded; *retry_after* is the exchange's wait in seconds."""
 
 
 class RestBlocked(RestUnavailable):
-    """HTTP 403: this address is banned for a while, or its region is. Nothing may be asked for *retry_after* seconds."""
+    """HTTP 403: this address or its region is banned for a while. Send nothing for *retry_after* seconds."""
 
 
 class RestRefused(RestError, Refused):
-    """The REST host said no, and will say so again: the key, a permission, an address, or a request that cannot be.
+    """The REST host refused for good: the key, a permission, an address, or an impossible request.
 
-    *text* is what it said, in its own words, *code* its ``retCode`` (None for an HTTP status without one). *is_general* says
-    that every other endpoint will refuse as well: the key, not the endpoint, is what it does not like.
+    *text* is the exchange's own text, *code* its ``retCode`` (None for an HTTP status without
+    one). *is_general* says that every other endpoint will refuse as well: the cause is the key,
+    not the endpoint.
     """
 
     def __init__(
@@ -254,15 +258,15 @@ class RestRefused(RestError, Refused):
 
 
 class RestClockRefused(RestRefused):
-    """The request was signed for another time: measure the exchange's clock and try once more."""
+    """The timestamp of the request is wrong: measure the exchange's clock and retry once."""
 
 
 class RestProtocolError(RestError, ProtocolError):
-    """The REST host answered something that its documentation does not allow; another try may bring a better answer."""
+    """The REST host's answer breaks its documentation; a retry may bring a better one."""
 
 
 def describe(error: BaseException) -> str:
-    """Return what *error* is, for a text: never empty, whatever it says of itself, and with its class unless it is ours."""
+    """Return a text for *error*: never empty, and with its class unless it is one of ours."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - a user's own class may fail at anything

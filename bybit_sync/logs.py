@@ -1,4 +1,4 @@
-"""The log of one client: every record says whose it is, and none can end a thread."""
+"""The log of one client: every record names the client, and no handler's error ends a thread."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ LOGGER = get_logger("bybit_sync")
 
 
 class ClientLog(_Adapter):
-    """Writes to the logger ``bybit_sync``, the client's name first; it is also the record's ``client``."""
+    """A logger adapter for ``bybit_sync``: the client's name leads each text, and is the record's ``client``."""
 
     def __init__(self, name: str) -> None:
         super().__init__(LOGGER, {"client": name})
         self._name = name
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Write the record; a handler that raises costs one line on stderr, not the thread."""
+        """Write the record; the error of a handler becomes one line on stderr."""
         try:
             if self.isEnabledFor(level):
                 kwargs["extra"] = {**kwargs.get("extra", {}), "client": self._name}
                 kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
-                # A percent sign in the name is no place for an argument; without arguments nobody looks for places.
+                # Logging formats the text only if there are arguments: then escape percent signs in the name.
                 name = self._name.replace("%", "%%") if args else self._name
                 text = f"{name}: {msg}"
                 self.logger.log(level, text, *map(_shown, args), **kwargs)
         except BaseException as error:
-            # On the main thread it may be Ctrl-C, or what a signal handler raised: that is not ours to keep.
+            # On the main thread it may be KeyboardInterrupt, or the error of a signal handler: raise those.
             if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
                 raise
             with contextlib.suppress(Exception):

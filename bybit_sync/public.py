@@ -1,4 +1,4 @@
-"""Where public classes say that they are: in the package, from which users import them."""
+"""Name the package, from which users import, as the module of public classes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Taking keys and signatures out of the texts that leave the library: logs, errors, gaps, recordings.
+"""Take keys and signatures out of the texts that leave the library: logs, errors, gaps, recordings.
 
-An exchange may give back what a login told it, wherever it has a text: whole, in pieces, in other case, escaped for JSON.
+An exchange may echo the login in any of its texts: whole, in pieces, in another case, escaped
+for JSON.
 """
 
 from __future__ import annotations
@@ -14,24 +15,26 @@ from typing import Final
 __all__ = ["Redactor", "get_logger"]
 
 MASK: Final = b"***"
-# Texts are searched for pieces of this size, cut from the secret side by side: none of 15 characters or more gets through.
+# Texts are searched for pieces of this size, cut from the secret side by side: any echo of 15 or
+# more characters holds one of them.
 _PIECE: Final = 8
-# Words, and what is escaped for JSON: that stands between words.
+# Words, and JSON escapes, which separate words.
 _TOKEN: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\w+/=-]+")
-# Written in full for JSON, though nothing has to be; two backslashes are one that is meant, whatever follows.
+# JSON escapes of characters that need none, and escaped backslashes.
 _ESCAPED: Final = re.compile(r"\\(?:\\|/|u00([2-7][0-9a-fA-F]))")
 _PLAIN: Final = re.compile(r"[\w+/=.:-]", re.ASCII)
 
 Pieces = Collection[bytes]
 
-# Those of every client of this process, by identity. Changed and copied in one step each, so that no thread sees half of it.
+# The redactors of every client of this process, by identity. Changed and copied in one atomic
+# step each, so no thread sees it half changed.
 _redactors: Final[dict[int, weakref.ref[Redactor]]] = {}
 
 
 class Redactor:
-    """Takes what it has learned out of texts. Any thread.
+    """A filter that takes the secrets of one client out of texts. Any thread.
 
-    The secrets live in a closure: no attribute, repr or captured local of ours holds them.
+    The secrets live in a closure: no attribute, repr or captured local holds them.
     """
 
     def __init__(self) -> None:
@@ -40,12 +43,12 @@ class Redactor:
         _redactors[place] = weakref.ref(self, lambda _: _redactors.pop(place, None))
 
     def learn(self, *secrets: Callable[[], str]) -> None:
-        """Know these *secrets*, and no others, from now on; one of less than 8 characters is none."""
+        """Replace the known secrets by *secrets*; one of less than 8 characters is ignored."""
         pieces = frozenset(piece for secret in secrets for piece in _pieces_of(secret()))
         self._pieces = lambda: pieces
 
     def redact(self, text: str) -> str:
-        """Return *text* with three asterisks for each word that holds a piece of a secret; what was JSON still is."""
+        """Return *text* with each word that holds a piece of a secret as three asterisks; JSON stays JSON."""
         return _redact(text, self._pieces())
 
     def __repr__(self) -> str:
@@ -57,7 +60,7 @@ def _pieces_of(secret: str) -> list[bytes]:
     if len(data) < _PIECE:
         return []
     starts = [*range(0, len(data) - _PIECE, _PIECE), len(data) - _PIECE]
-    # Digits alone may be any number.
+    # A piece of digits could be part of any number.
     return [piece for at in starts if not (piece := data[at : at + _PIECE]).isdigit() or len(data) == _PIECE]
 
 
@@ -69,7 +72,7 @@ def _redact(text: str, pieces: Pieces) -> str:
 
 
 def _unescaped(text: str) -> str:
-    """Return *text* with the letters and digits that were escaped for JSON, and needed not be, as they are meant."""
+    """Return *text* with the JSON escapes of letters and digits, which need none, replaced."""
     return _ESCAPED.sub(_meant, text) if "\\" in text else text
 
 
@@ -79,7 +82,7 @@ def _meant(found: re.Match[str]) -> str:
 
 
 def _masked(data: bytes, found: Pieces) -> bytes:
-    # The whole word: a piece may be cut out of it at any place. Then what is no part of a word.
+    # First whole words, because a piece is any part of a secret; then pieces outside of words.
     pattern = re.compile(b"|".join(map(re.escape, found)), re.IGNORECASE)
     words = _TOKEN.sub(lambda word: MASK if pattern.search(word[0]) else word[0], data)
     return pattern.sub(MASK, words)
@@ -89,10 +92,10 @@ def _masked(data: bytes, found: Pieces) -> bytes:
 
 
 class _Filter(logging.Filter):
-    """Takes the secrets of every client of the process out of records: what is decoded is remembered for all of them."""
+    """A logging filter that takes the secrets of every client of the process out of records."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let *record* pass, redacted; one that tells nothing secret keeps its arguments."""
+        """Return True, with *record* redacted; a record without a secret keeps its arguments."""
         text = redacted = record.getMessage()
         for redactor in tuple(_redactors.values()):
             known = redactor()

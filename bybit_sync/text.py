@@ -1,4 +1,4 @@
-"""Foreign text made fit for a log line, an error and a terminal."""
+"""Make foreign text safe for a log line, an error and a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SHOWN = 100  # characters of a text in quotes
 
 
 def printable(text: bytes | str, limit: int = 200) -> str:
-    """Return at most *limit* bytes or characters of a peer's *text*, with everything escaped that a terminal would obey."""
+    """Return at most *limit* bytes or characters of a peer's *text*, with control characters escaped."""
     text = text[:limit]
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
@@ -16,5 +16,5 @@ def printable(text: bytes | str, limit: int = 200) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return *text* in quotes and fit for a log line: control characters escaped, cut at 100 characters."""
+    """Return *text* in quotes, control characters escaped, cut at 100 characters."""
     return ascii(text[:_SHOWN]) + ("..." if len(text) > _SHOWN else "")

@@ -1,1 +1,1 @@
-"""From JSON to the model: exact, open to new words, one bad row at a time."""
+"""Decode JSON into the model: numbers stay exact, new words are accepted, a bad row costs only itself."""

@@ -1,6 +1,7 @@
-"""Reading rows as fast as Python can: a function for each layout of row, written when a row of that layout first comes.
+"""Compile a function for each layout of a row, when a row of that layout first arrives.
 
-A layout is the keys of a row in their order. The exchange writes a kind of row in one or two of them.
+A layout is the keys of a row in their order. The exchange writes each kind of row in one or two
+layouts, so nearly all rows are read by a function without loops and look-ups.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ _LONGEST_PAUSE = 4_096
 _NAMES = 1_000  # unknown keys that are logged
 
 Read = Callable[[Mapping[str, Any], Any], Any]
-"""Makes an update out of a row, and of what is to be its `wire`."""
+"""A function that takes a row and the value of `wire`, and returns an update."""
 Variables = Mapping[str, str]
-"""What a function calls the values of a row, by their keys: as their attributes are called, where they have one."""
+"""The variables that hold the values of a row, by JSON key: named after the attribute, if there is one."""
 
 
 class CompiledReaders(dict[tuple[str, ...], Read]):
@@ -44,7 +45,7 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
 
     *value_readers* maps JSON keys to the readers of their values, *aliases* maps further keys
     to one of these keys. The errors of a compiled function do not name the field: read the row
-    again with `Reader.structure` to learn it. Any thread: two threads that meet a new layout at
+    again with `Reader.explained` to learn it. Any thread: two threads that meet a new layout at
     once compile equal functions.
     """
 
@@ -54,15 +55,15 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         self._mutable = mutable_twin(cls)
         names = {field.metadata["key"]: field.name for field in attrs.fields(cls) if "key" in field.metadata}
         self.value_readers: Mapping[str, ValueReader] = {names[key]: reader for key, reader in value_readers.items()}
-        """How each attribute is read."""
-        # Under which keys each attribute may stand; the first one that is there counts.
+        """The reader of each attribute's value, by the name of the attribute."""
+        # The keys of each attribute, in order of preference.
         self._spellings: Mapping[str, tuple[str, ...]] = {
-            name: (key, *(a for a, whose in aliases.items() if whose == key)) for key, name in names.items()
+            name: (key, *(alias for alias, target in aliases.items() if target == key)) for key, name in names.items()
         }
         self._keys = value_readers.keys() | aliases.keys()
         self._missing: dict[str, Any] = {}
         self._scope = self._names_in_functions()
-        # How many more rows of a new layout are read without one, and how many it were the last time.
+        # The number of rows of new layouts that are read without compiling, now and the last time.
         self._pause = 0
         self._last_pause = 0
 
@@ -73,20 +74,20 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         try:
             read: Read = self.compile_reader(layout, self._from_row)
         except InvalidValue:
-            # The row cannot do without a key that is not there: this one finds it, and raises the same.
+            # A required key is missing: `read_slowly` raises the same error for each row.
             read = self.read_slowly
         self._make_room()
         self[layout] = read
         return read
 
     def _make_room(self) -> None:
-        """Forget the oldest layout when there are as many as may be, and learn ever more seldom."""
+        """Drop the oldest layout when the table is full, and double the pause before the next one."""
         if len(self) >= _MOST:
             self._pause = self._last_pause = min(2 * self._last_pause + 1, _LONGEST_PAUSE)
             self.pop(next(iter(self)), None)
 
     def read_slowly(self, row: Mapping[str, Any], wire: Any) -> Any:
-        """Read a row of any layout, and with values that are not plain, value by value."""
+        """Read a row of any layout and with unusual values, one value at a time."""
         update = self._mutable()
         for name in self.value_readers:
             key = self._spelling(name, row)
@@ -97,23 +98,23 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         return update
 
     def unknown_in(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what stands in *row* under keys that nobody knows, read-only."""
+        """Return the values of *row* under unknown keys, read-only."""
         return _extra_of(ReadOnly((key, row[key]) for key in self._unknown(row)))
 
     def variables(self, layout: Collection[str]) -> Variables:
         """Return the names of the values of *layout* in its function, by JSON key."""
-        told = {self._spelling(name, layout): name for name in self.value_readers}
-        return {key: told.get(key, f"unknown_{place}") for place, key in enumerate(layout)}
+        names = {self._spelling(name, layout): name for name in self.value_readers}
+        return {key: names.get(key, f"unknown_{place}") for place, key in enumerate(layout)}
 
     def _spelling(self, name: str, layout: Collection[str]) -> str | None:
-        """Return under which key of *layout* stands the attribute *name*; None when it has not."""
+        """Return the key of the attribute *name* in *layout*; None when there is none."""
         for key in self._spellings[name]:
             if key in layout:
                 return key
         return None
 
     def _if_missing(self, name: str) -> Any:
-        """Return what the attribute *name* is without a key; raises `InvalidValue` when a row cannot do without."""
+        """Return the value of the attribute *name* without a key; raises `InvalidValue` when it is required."""
         if name not in self._missing:
             self._missing[name] = self.value_readers[name].read(self.value_readers[name].if_missing)
         return self._missing[name]
@@ -121,7 +122,7 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
     def _unknown(self, layout: Iterable[str]) -> tuple[str, ...]:
         return tuple(key for key in layout if key not in self._keys)
 
-    # --- writing ---
+    # --- compiling ---
 
     def compile_reader(self, layout: Collection[str], taking: Callable[[Variables], Iterable[str]]) -> Any:
         """Return a function that reads rows of *layout*.
@@ -146,14 +147,14 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
                 return update
         """
         variables, unknown = self.variables(layout), self._unknown(layout)
-        told = [name for name in variables.values() if name in self.value_readers]
-        missing = {name: self._if_missing(name) for name in self.value_readers if name not in told}
+        present = [name for name in variables.values() if name in self.value_readers]
+        missing = {name: self._if_missing(name) for name in self.value_readers if name not in present}
         extra = f"extra_of(ReadOnly(zip(unknown, ({listed(variables[key] for key in unknown)}))))" if unknown else "EMPTY"
         lines = [
             "def read(values, wire):",
             *taking(variables),
             "update = MutableUpdate()",
-            *(f"update.{name} = {self.value_readers[name].inline.format(x=name)}" for name in told),
+            *(f"update.{name} = {self.value_readers[name].inline.format(x=name)}" for name in present),
             *(f"update.{name} = missing_{name}" for name in missing),
             f"update.extra = {extra}",
             "update.wire = wire",
@@ -170,7 +171,7 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         yield "    return read_slowly(values, wire)"
 
     def _names_in_functions(self) -> dict[str, Any]:
-        """Return the names that a written function uses. Every one is ours: nothing that the exchange sent is in its source."""
+        """Return the names that a compiled function uses: nothing that the exchange sent is in its source."""
         ours: dict[str, Any] = {
             "MutableUpdate": self._mutable,
             "EMPTY": EMPTY,
@@ -201,7 +202,7 @@ def _compiled(source: str, scope: dict[str, Any], name: str) -> Any:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return *names* as they stand in a list or a tuple, or as what values are unpacked to."""
+    """Return *names* as source text, each followed by a comma: the items of a list or a tuple."""
     return "".join(f"{name}, " for name in names)
 
 
@@ -210,7 +211,7 @@ _numbers = itertools.count(1)
 
 
 def _extra_of(extra: ReadOnly) -> Mapping[str, Any]:
-    """Return *extra*, keys that nobody knows and their values, and log each of these keys once."""
+    """Return *extra*, the unknown keys and their values, and log each key once."""
     if not extra:
         return EMPTY
     if _LOG.isEnabledFor(logging.DEBUG):

@@ -1,4 +1,4 @@
-"""From a frame to plain Python values: JSON, with every bare number exact."""
+"""Parse a frame into plain Python values: JSON, with every bare number exact."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ except ImportError:  # the extra ``speed`` is not installed
 
 
 class Unreadable(ValueError):
-    """Something that no update can be read from; *detail* says why, without a character of its content."""
+    """A frame that no update can be read from; *detail* says why, without a character of its content."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -25,9 +25,10 @@ class Unreadable(ValueError):
 
 
 def _bare(text: str) -> Decimal | float:
-    """Return a number that stands in JSON without quotes, exactly.
+    """Return a JSON number without quotes exactly.
 
-    What is too large even for a Decimal becomes a float, which no attribute takes: that costs one row, not the message.
+    A number that is too large for a Decimal becomes a float, which no attribute accepts: that
+    costs one row, not the whole message.
     """
     try:
         return Decimal(text)
@@ -37,20 +38,24 @@ def _bare(text: str) -> Decimal | float:
 
 _JSON = json.JSONDecoder(parse_float=_bare)
 scan: Callable[[str, int], tuple[Any, int]] = _JSON.scan_once  # type: ignore[attr-defined]
-"""Returns the value that begins at a place of a text, and where it ends. Raises `StopIteration` when none begins there."""
+"""Return the value that begins at an index of a text, and the index of its end.
+
+Raises `StopIteration` when no value begins there.
+"""
 
 
-# A message of this size holds no more rows than cost half a second; in a larger one they are counted.
+# The rows of a message up to this size take at most half a second; in a larger one they are counted.
 _SMALL = 65_536
 _MOST_OBJECTS = 12_000
 _MOST_VALUES = 200_000
 
 
 def _check_amounts(frame: bytes | str) -> None:
-    """Raise `Unreadable` for a *frame* of so many objects, lists or values that only a hostile peer sends it.
+    """Raise `Unreadable` for more objects, lists or values than the exchange ever sends.
 
-    A frame of the largest size, 4 MiB, of rows of the exchange holds fewer. Each costs microseconds, and a bad one costs
-    its neighbours another reading: of millions, that would be many seconds in which no other client of the process is served.
+    A frame of the largest size, 4 MiB, of the exchange's rows holds fewer. Each costs
+    microseconds: millions of them would hold the GIL for many seconds, and stop every other
+    client of the process.
     """
     text = frame.encode("utf-8", "surrogatepass") if isinstance(frame, str) else frame
     if text.count(b"{") + text.count(b"[") > _MOST_OBJECTS:
@@ -62,8 +67,8 @@ def _check_amounts(frame: bytes | str) -> None:
 def _read_json(frame: bytes | str) -> Any:
     """Return a JSON text as plain Python values, its bare numbers exact: int or Decimal.
 
-    Raises `Unreadable`, and nothing else, for what cannot be read: wrong UTF-8 or JSON, nesting beyond Python's limit, a whole
-    number of thousands of digits. Of a key that comes twice, the last one counts.
+    Raises `Unreadable`, and nothing else: for wrong UTF-8 or JSON, nesting beyond Python's
+    limit, an integer of thousands of digits. Of a repeated key, the last value counts.
     """
     try:
         text = frame if isinstance(frame, str) else frame.decode()
@@ -71,11 +76,11 @@ def _read_json(frame: bytes | str) -> Any:
             value, end = scan(text, 0)
         except StopIteration:
             end = -1
-        # White space around the value, and what is no JSON at all, is for the decoder, which costs more and says what is wrong.
+        # The decoder is slower, but accepts white space around the value and says what is wrong.
         return value if end == len(text) else _JSON.decode(text)
     except (ValueError, RecursionError) as error:
         detail = _complaint(error)
-    # Outside of the except clause, because the error that it caught holds the whole frame.
+    # Raised outside of the except clause: as `__context__`, the caught error would keep the whole frame.
     raise Unreadable(detail)
 
 
@@ -93,10 +98,10 @@ if msgspec is not None:
     _quick_json = msgspec.json.Decoder(float_hook=_bare).decode
 
     def _read_msgspec(frame: bytes | str) -> Any:
-        """Do what the standard library does, sooner; what msgspec refuses, such as half a surrogate pair, is tried again."""
+        """Parse with msgspec; retry what it refuses, such as half a surrogate pair, with the standard library."""
         try:
             return _quick_json(frame)
-        except Exception:  # noqa: BLE001, S110 - whatever it refuses; its error, too, may hold a part of the frame
+        except Exception:  # noqa: BLE001, S110 - its error may hold a part of the frame
             pass
         return _read_json(frame)
 
@@ -106,9 +111,10 @@ _read: Callable[[bytes | str], Any] = PARSERS.get("msgspec", _read_json)
 
 
 def parse(frame: bytes | str) -> Any:
-    """Return a JSON text as plain Python values, by the quickest parser that is installed.
+    """Return a JSON text as plain Python values, with the fastest parser that is installed.
 
-    Raises `Unreadable`, and nothing else: also for more objects and values than the exchange could mean.
+    Raises `Unreadable`, and nothing else: also for more objects and values than the exchange
+    ever sends.
     """
     if len(frame) > _SMALL:
         _check_amounts(frame)
@@ -116,7 +122,7 @@ def parse(frame: bytes | str) -> Any:
 
 
 class RawFrame:
-    """What was received; it is read when somebody asks what it says, and remembers that."""
+    """A frame as it was received; it is parsed at the first call of `message`."""
 
     __slots__ = ("_message", "_text")
 
@@ -125,7 +131,7 @@ class RawFrame:
         self._message = message
 
     def message(self) -> Any:
-        """Return what it says. Any thread: two that ask at once read the same."""
+        """Return the parsed frame. Any thread: two threads at once may both parse, with equal results."""
         if self._message is None:
             self._message = parse(self._text)
         return self._message

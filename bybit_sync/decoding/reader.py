@@ -1,8 +1,9 @@
-"""From plain values to updates: exact, open, and one bad row at a time.
+"""Turn plain values into updates: numbers stay exact, new words are accepted.
 
-A good row is read by a function that was compiled for its class and layout, in a few microseconds; its errors name no field.
-When that fails, cattrs' own detailed validation reads the row again, slowly, and its errors become a text with the path to the
-field. Both use the same value_readers, one for each kind of value.
+A row that cannot be read costs only itself. A good row is read by a function that was compiled
+for its class and layout, in a few microseconds; the errors of that function name no field. When
+it fails, cattrs' detailed validation reads the row again, slowly, and its errors become a text
+with the path to the field. Both use the same readers of values.
 """
 
 from __future__ import annotations
@@ -34,16 +35,17 @@ from bybit_sync.model.lazy_row import LazyRow
 
 __all__ = ["Decoded", "Decoder", "Reader"]
 
-_DESCRIBED = 100  # bad rows of one message that are told in words
+_DESCRIBED = 100  # bad rows of one message that are described
 
 Decoded = tuple[tuple[Any, ...], tuple[str, ...]]
-"""What became of the rows of one push: the updates that could be read, and one text for each row that could not."""
+"""The result of one push: the updates, and one text for each row that could not be read."""
 
 
 class Decoder:
-    """Makes readers of the exchange's rows, around one cattrs converter.
+    """A factory of readers of the exchange's rows, around one cattrs converter.
 
-    *renames* maps a JSON key to the one whose attribute it shares; *words* maps, for a vocabulary, spellings to what they mean.
+    *renames* maps a JSON key to another key of the same attribute; *words* maps, for each
+    vocabulary, further spellings to their members.
     """
 
     def __init__(self, renames: Mapping[str, str], words: Mapping[type[OpenEnum], Mapping[str, Any]]) -> None:
@@ -53,7 +55,7 @@ class Decoder:
         self._readers: dict[tuple[type[Any], Category | None], Reader] = {}
 
     def reader(self, cls: type[Any], category: Category | None = None) -> Reader:
-        """Return what reads rows as *cls*, of *category* where they do not tell their own."""
+        """Return the reader of rows as *cls*; *category* is the default where a row has none."""
         if (cls, category) not in self._readers:
             self._readers[cls, category] = self._made(cls, category)
         return self._readers[cls, category]
@@ -75,7 +77,7 @@ class Decoder:
         return required(value_reader) if field.default is attrs.NOTHING else optional(value_reader)
 
     def _reader_by_kind(self, field: attrs.Attribute[Any]) -> ValueReader:
-        """Return the value_reader for what *field*'s metadata and type say."""
+        """Return the reader of values for the metadata and the type of *field*."""
         kind = field.metadata.get("kind")
         if "rows" in field.metadata:
             return self.reader(field.metadata["rows"]).as_value_reader(field.metadata["key"])
@@ -88,21 +90,21 @@ class Decoder:
 
 
 class Reader:
-    """Reads the rows of one class."""
+    """A reader of the rows of one class."""
 
     def __init__(self, cls: type[Any], value_readers: Mapping[str, ValueReader], decoder: Decoder) -> None:
         self.cls: type[Any] = cls
-        """What rows become."""
+        """The class of the updates."""
         self._value_readers = value_readers
         self._aliases = {alias: key for alias, key in decoder.renames.items() if key in value_readers}
         self._renames = decoder.renames
         self._converter = decoder.converter
         self._written: Callable[[Any, Any], Any] | None = None
         self.compiled: CompiledReaders = CompiledReaders(cls, value_readers, self._aliases)
-        """What reads good rows."""
+        """The compiled functions, which read good rows."""
 
     def rows(self, data: Any, frame: RawFrame) -> Decoded:
-        """Read *data*, the rows of *frame*; a row that cannot be read costs only itself.
+        """Return the result for *data*, the rows of *frame*; a bad row costs only itself.
 
         Raises `Unreadable` when *data* is not a list.
         """
@@ -117,14 +119,14 @@ class Reader:
         return tuple(updates), ()
 
     def structure(self, row: Any) -> Any:
-        """Read *row* alone. Raises what cattrs raises, and `InvalidValue`."""
+        """Return the update of one *row*. Raises cattrs' errors and `InvalidValue`."""
         try:
             return self.compiled[tuple(row.keys())](row, LazyRow(RawFrame(b"", row), ()))
-        except Exception:  # noqa: BLE001 - it does not explain itself
+        except Exception:  # noqa: BLE001 - `explained` raises an error that names the field
             return self.explained(row)
 
     def as_value_reader(self, key: str) -> ValueReader:
-        """Return the value_reader for a list of such rows inside a row, under *key*."""
+        """Return the reader of a list of such rows, under *key* of another row."""
 
         def read(value: Any) -> Any:
             if value == "":
@@ -137,23 +139,23 @@ class Reader:
             try:
                 return self.structure(row)
             except Exception as error:
-                # As cattrs does it, but not on and on: it would keep an error for each of a hostile peer's million rows.
+                # cattrs reports the error like this too, but collects one for each of a hostile peer's million rows.
                 vars(error)["__notes__"] = [IterableValidationNote("", index, self.cls)]
                 raise IterableValidationError("", [error], self.cls) from error
 
         each = f"lookup_{{x}}[tuple(row.keys())](row, wire.part({key!r}, index)) for index, row in enumerate({{x}})"
         return ValueReader(read, f"tuple([{each}]) if {{x}}.__class__ is list else read_{{x}}({{x}})", self.compiled)
 
-    # --- thoroughly ---
+    # --- a bad row ---
 
     def _go_on(self, updates: list[Any], data: list[Any]) -> Decoded:
-        """Read what can be read of *data* behind its first *updates*, and say what is wrong with the rest.
+        """Return the result for *data*, whose first rows are read already, as *updates*.
 
         Those are not read again: of a hostile peer's thousands of rows only the last may be bad.
         """
         faults: list[str] = []
         for index, row in enumerate(data[len(updates) :], len(updates)):
-            # A hostile peer's million bad rows are not all explained to it.
+            # Explaining is slow: a hostile peer may send a million bad rows.
             is_brief = len(faults) >= _DESCRIBED
             try:
                 updates.append(
@@ -165,7 +167,7 @@ class Reader:
         return tuple(updates), tuple(faults)
 
     def explained(self, row: Any) -> Any:
-        """Read *row* with cattrs' detailed validation, whose errors explain themselves."""
+        """Return the update of *row*, read with cattrs' detailed validation, whose errors name the field."""
         if row.__class__ is not dict:
             raise InvalidValue("is not an object")
         missing = {key: value_reader.if_missing for key, value_reader in self._value_readers.items()}
@@ -175,8 +177,9 @@ class Reader:
 
     @property
     def _thorough(self) -> Callable[[Any, Any], Any]:
-        # Written when the first bad row needs it: that takes longer than all the rest of the import of this module.
-        # `functools.cached_property` has a lock before Python 3.12, and a fork would leave it locked. Two threads may write it.
+        # Made for the first bad row: making it takes longer than the import of this module. Not a
+        # `functools.cached_property`: before Python 3.12 that has a lock, which a fork may leave
+        # locked. Two threads may both make it.
         if self._written is None:
             self._written = self._write_thorough()
         return self._written
@@ -194,11 +197,11 @@ def _cattrs_hook(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda value, _: read(value)
 
 
-# --- What was wrong, in words -------------------------------------------------------------------------------------------------
+# --- A fault in words ---------------------------------------------------------------------------------------------------------
 
 
 def _fault(error: BaseException, value: Any, path: str, renames: Mapping[str, str]) -> str:
-    """Return the *path* to the first thing that is wrong with *value*, what stands there, and why it cannot be read."""
+    """Return a text: the *path* to the first fault in *value*, the value there, and why it cannot be read."""
     others = 0
     while isinstance(error, BaseValidationError):
         others += len(error.exceptions) - 1
@@ -212,7 +215,7 @@ def _fault(error: BaseException, value: Any, path: str, renames: Mapping[str, st
 
 
 def _step(error: BaseException, cls: Any, value: Any, renames: Mapping[str, str]) -> int | str:
-    """Return the index or the JSON key, as it is spelled in *value*, that cattrs' note on *error* is about."""
+    """Return the index or the JSON key, as spelled in *value*, from cattrs' note on *error*."""
     note = vars(error)["__notes__"][0]
     if isinstance(note, IterableValidationNote):
         return int(note.index)

@@ -34,40 +34,41 @@ _DIGITS = 64  # of a number as written, and the largest exponent
 _WHOLE = 2**63  # where whole numbers end
 _SMALL = 2**29  # whole numbers that Python keeps in one piece
 _WHOLE_DIGITS = 19  # of the largest
-_LOOK = 100  # characters of a value that are told
+_LOOK = 100  # characters of a value in a log line
 _NAMES = 1_000  # in an object of numbers
 
 _END = 253_402_300_800_000  # milliseconds until the year 10000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)
 ABSENT: Final[Any] = object()
-"""What stands for a key that is not there, where "" would be a value."""
+"""The value of a missing key, where "" would be a value."""
 
 
 class InvalidValue(ValueError):
-    """A value that its attribute cannot hold; the text goes behind the value: "is not a number"."""
+    """A value that its attribute cannot hold; the text follows the value: "is not a number"."""
 
 
 # --- Reading one value --------------------------------------------------------------------------------------------------------
 #
-# Each returns what its attribute holds, None for "", or raises InvalidValue; each looks at exact types, because True is an int.
+# Each function returns the attribute's value, None for "", or raises InvalidValue. Each compares
+# exact types, because True is an int.
 
 _WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASCII)
-# Not the thread's own context, which may let nonsense pass as NaN; one that would rather raise than round.
+# Not the thread's own context, which may return NaN for junk: this one raises, and never rounds.
 _exact_number = Context(prec=_DIGITS, Emin=-999, Emax=999, clamp=0, traps=[InvalidOperation, Rounded]).create_decimal
-# The same for numbers in plain notation, of half as many digits, and no more places than that: who looks for as many zeros in
-# front, which the context does not count, knows that there are no more digits than there may be. It takes neither underscores
-# nor spaces, but NaN, exponents and the digits of other scripts.
+# The same for plain notation and half as many digits. The context does not count leading zeros:
+# `are_plain` refuses long runs of zeros, so the digits stay within the limit. The context refuses
+# underscores and spaces, but accepts NaN, exponents and the digits of other scripts.
 _HALF = _DIGITS // 2 - 1
 _plain_number = Context(prec=_HALF, Emin=-1, Emax=999, clamp=0, traps=[InvalidOperation, Rounded, Clamped]).create_decimal
 _ZEROS = b"0" * (_HALF + 1)
 
 
 def are_plain(texts: tuple[str, ...]) -> bool:
-    """Tell whether all of *texts*, the first of which is "", are texts that numbers and times are quickly read from.
+    """Return whether all of *texts* hold only digits, points and minus signs, and few zeros in a row.
 
-    They hold digits, points and minus signs only, and few zeros in a row. One look at all the numbers of a row costs a fraction
-    of a look at each, and deleting what is plain a fraction of a search for what is not.
+    The first of them is "". Checking all numbers of a row at once costs a fraction of checking
+    each, and deleting the allowed characters a fraction of a search for others.
     """
     try:
         written = ",".join(texts).encode()
@@ -83,7 +84,7 @@ def _number(value: Any) -> Decimal | None:
     text = value if value.__class__ is str else _bare_text(value)
     if not text:
         return None
-    # Short and plain: too few characters for too many digits. What is left is junk, or takes a closer look.
+    # So short and plain a text cannot have too many digits: it is a number or junk.
     if len(text) <= _HALF and not text.strip("0123456789.-"):
         try:
             return _plain_number(text)
@@ -94,7 +95,7 @@ def _number(value: Any) -> Decimal | None:
 
 
 def _bare_text(value: object) -> str:
-    """Return a number that stood in JSON without quotes in its normal notation; `parse` made no float of it."""
+    """Return a bare JSON number as text; `parse` made an int or a Decimal of it."""
     if value.__class__ in (int, Decimal):
         return str(value)
     raise InvalidValue("is not a number")
@@ -111,7 +112,7 @@ def _check_written(text: str) -> None:
 
 
 def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
-    """Read an object of numbers; one that is "" or null is not there."""
+    """Read an object of numbers; leave out those that are "" or null."""
     if value == "":
         return EMPTY
     if value.__class__ is not dict:
@@ -146,7 +147,7 @@ def _time(value: Any) -> datetime | None:
 def moment(ms: Any) -> datetime | None:
     """Return the time of an envelope, aware and in UTC, from milliseconds since 1970: a whole number or a text of digits.
 
-    None for None, "" and 0. Raises `ValueError` for what is no time.
+    None for None, "" and 0. Raises `ValueError` for any other value.
     """
     if ms.__class__ is int and 0 < ms < _END:
         return _EPOCH + _MILLISECOND * ms
@@ -154,7 +155,7 @@ def moment(ms: Any) -> datetime | None:
 
 
 def _is_digits(value: Any) -> bool:
-    """Tell whether *value* is a text of digits that `int` takes, and takes quickly."""
+    """Return whether *value* is a text of ASCII digits, few enough for a fast `int`."""
     return value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= _WHOLE_DIGITS
 
 
@@ -200,7 +201,7 @@ def _bit(value: Any) -> bool | None:
     raise InvalidValue("is not 0 or 1")
 
 
-# --- Leaves -------------------------------------------------------------------------------------------------------------------
+# --- Readers of values --------------------------------------------------------------------------------------------------------
 
 
 class ValueReader(NamedTuple):
@@ -231,14 +232,14 @@ SCOPE: Final[Mapping[str, Any]] = {
 }
 """The names that *inline* expressions may use."""
 
-# What is not set is mostly "0", and a single character is compared at once.
+# Most unset numbers are "0", and comparing a single character is cheap.
 _NUMBER = 'ZERO if {x} == "0" else number({x}) if {x} else None'
-# Behind "1" in the order of texts is what begins with another digit than 0. Of that `int` takes whole numbers only.
+# Text > "1" is true only for numbers that start with 1-9; `int` then accepts whole numbers only.
 _TIME = 'EPOCH + MILLISECOND * int({x}) if {x} > "1" else read_{x}({x}) if {x} else None'
-# Where a time comes bare, as `openTime` does, a row of it is not plain.
+# A bare time, as `openTime` is one, would make `are_plain` refuse the whole row.
 _BARE_TIME = "EPOCH + MILLISECOND * {x} if {x}.__class__ is int and 0 < {x} < END else read_{x}({x})"
 _IF_WORD = "lookup_{x}[{x}] if {x} in lookup_{x} else read_{x}({x})"
-# Small ones only, which Python compares at once. A text is mostly one digit.
+# Small integers only, because comparing them is cheap. Most texts are one digit.
 _IF_DIGIT = "DIGITS[{x}] if {x} in DIGITS else read_{x}({x})"
 _IF_WHOLE = f"{{x}} if {{x}}.__class__ is int and {-_SMALL} < {{x}} < {_SMALL} else {_IF_DIGIT}"
 _IF_COUNT = f"{{x}} if {{x}}.__class__ is int and 0 <= {{x}} < {_WHOLE} else read_{{x}}({{x}})"
@@ -258,7 +259,7 @@ VALUE_READERS: Final[Mapping[Any, ValueReader]] = {
     "0 or 1": ValueReader(_bit, _IF_BIT, _BITS),
     "numbers by name": ValueReader(_numbers_by_name),
 }
-"""By an attribute's type, or by its kind where the type does not tell."""
+"""The readers, by the type of an attribute, or by its kind where the type is not enough."""
 
 
 def word(vocabulary: type[OpenEnum], words: Mapping[str, Any]) -> ValueReader:
@@ -276,7 +277,8 @@ def word(vocabulary: type[OpenEnum], words: Mapping[str, Any]) -> ValueReader:
 def maker(words: Mapping[str, bool | None]) -> ValueReader:
     """Return the reader of V5's flag, and of V3's *words* for the same fact.
 
-    A new word is logged, once, and says nothing: losing a trade over it would be worse than not knowing who was the maker.
+    A new word is logged once and read as None: losing a trade over it would be worse than not
+    knowing who was the maker.
     """
 
     def read(value: Any) -> bool | None:
@@ -321,7 +323,7 @@ def defaulted(reader: ValueReader, default: Any) -> ValueReader:
     return reader._replace(read=read, lookup={text: default if word is None else word for text, word in reader.lookup.items()})
 
 
-# --- A value in words ---------------------------------------------------------------------------------------------------------
+# --- A value as text ----------------------------------------------------------------------------------------------------------
 
 
 def offending(value: Any) -> str:

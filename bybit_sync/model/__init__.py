@@ -1,1 +1,1 @@
-"""What a user receives: enums, updates, events and gaps. Frozen, and without any knowledge of the wire."""
+"""The objects that a user receives: enums, updates, events and gaps. Frozen, and independent of the wire."""

@@ -1,6 +1,6 @@
 """An account and its coins as a subscriber receives them."""
 
-# ruff: noqa: RUF009 - _key() declares an attribute, as attrs.field() does
+# ruff: noqa: RUF009 - json_field() declares an attribute, as attrs.field() does
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -136,7 +136,7 @@ class BalanceUpdate(Record):
 
     @property
     def key(self) -> tuple[AccountType]:
-        """What this row replaces: account_type."""
+        """The key that this row replaces: account_type."""
         return (self.account_type,)
 
     def coin(self, name: str) -> CoinBalance | None:

@@ -1,10 +1,11 @@
 """The exchange's vocabularies, open to new words.
 
-Each member is its text: it compares equal to it, hashes like it, prints as it. A text that is not written here becomes a member
-too, because the exchange adds one every few months and an order must not be lost over a new word.
+Each member is its text: it compares equal to it, hashes like it, prints as it. An unknown text
+becomes a member, too, because the exchange adds one every few months, and an order must not be
+lost over a new word.
 
 The words are those of https://bybit-exchange.github.io/docs/v5/enum, those that only V3 knew, and those seen on the wire.
-The placeholders ``""`` and ``UNKNOWN`` are no words: an attribute is None instead.
+The placeholders ``""`` and ``UNKNOWN`` are not members: an attribute is None instead.
 """
 
 # ruff: noqa: S105 - PASS_THROUGH is no password
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 _LOG = get_logger("bybit_sync.enums")
-STRANGERS = 1_000  # unknown texts that are kept for each vocabulary
+MOST_UNKNOWN = 1_000  # unknown texts that are kept for each vocabulary
 _LONGEST = 100  # characters of a text that are kept
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -73,7 +74,7 @@ class TextEnum(str, Enum):
         return str.__format__(self, spec)
 
     def __repr__(self) -> str:
-        """Return the call that makes it, on one line whatever the text holds."""
+        """Return the call that makes the member, on one line whatever the text holds."""
         return f"{type(self).__name__}({str(self)!r})"
 
 
@@ -88,7 +89,7 @@ class OpenEnum(TextEnum):
         True
         >>> OrderStatus.PARTIALLY_FILLED == "PartiallyFilled"
         True
-        >>> OcoTriggerBy("OcoTriggerByMoon")  # a word that nobody knew
+        >>> OcoTriggerBy("OcoTriggerByMoon")  # an unknown word
         OcoTriggerBy('OcoTriggerByMoon')
 
     """
@@ -97,29 +98,30 @@ class OpenEnum(TextEnum):
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, str):
             return None
-        stranger = str.__new__(cls, value)
-        stranger._name_ = upper_snake(value[:_LONGEST])
-        stranger._value_ = value
-        return _welcome(cls, stranger)
+        member = str.__new__(cls, value)
+        member._name_ = upper_snake(value[:_LONGEST])
+        member._value_ = value
+        return _keep(cls, member)
 
 
 _kept: dict[type[OpenEnum], dict[str, object]] = {}
 
 
-def _welcome(vocabulary: type[OpenEnumT], stranger: OpenEnumT) -> OpenEnumT:
-    """Return the member that is kept for *stranger*'s text, *stranger* itself when none is."""
-    text = stranger.value
+def _keep(vocabulary: type[OpenEnumT], member: OpenEnumT) -> OpenEnumT:
+    """Return the member that is kept for the text of *member*; *member* itself when none is."""
+    text = member.value
     key = text[:_LONGEST]
     kept = _kept.setdefault(vocabulary, {})
-    if key not in kept and len(kept) >= STRANGERS:
-        return stranger
-    # What is too long to keep is still logged only once, by its beginning.
-    mine: object = stranger if key == text else object()
-    # One atomic step and no lock: of threads that meet the same new word one wins, and a fork finds nothing locked.
+    if key not in kept and len(kept) >= MOST_UNKNOWN:
+        return member
+    # A text that is too long to keep is still logged only once, by its beginning.
+    mine: object = member if key == text else object()
+    # `setdefault` is atomic, so no lock is needed, and a fork cannot leave one locked: of two
+    # threads with the same new word, one logs it.
     known = kept.setdefault(key, mine)
     if known is mine:
         _LOG.warning("%s: a new word of the exchange, %s; it is delivered as it is", vocabulary.__name__, quoted(text))
-    return known if isinstance(known, vocabulary) and key == text else stranger
+    return known if isinstance(known, vocabulary) and key == text else member
 
 
 class Category(OpenEnum):
@@ -132,21 +134,21 @@ class Category(OpenEnum):
 
 
 class Side(OpenEnum):
-    """Which way: a position's Buy is long, Sell is short; an order's and a trade's are this account's own."""
+    """The side: Buy is long and Sell is short for a position; for orders and trades it is this account's side."""
 
     BUY = "Buy"
     SELL = "Sell"
 
 
 class OrderType(OpenEnum):
-    """How an order is priced; for a conditional order, after it is triggered."""
+    """The pricing of an order; of a conditional order, after it is triggered."""
 
     MARKET = "Market"
     LIMIT = "Limit"
 
 
 class OrderStatus(OpenEnum):
-    """Where an order stands; in derivatives a CANCELLED order may have been filled in part."""
+    """The status of an order; in derivatives a CANCELLED order may have been filled in part."""
 
     CREATED = "Created"
     NEW = "New"
@@ -163,7 +165,7 @@ class OrderStatus(OpenEnum):
 
 
 class TimeInForce(OpenEnum):
-    """How long an order stands."""
+    """The time that an order stays open."""
 
     GTC = "GTC"
     IOC = "IOC"
@@ -173,7 +175,7 @@ class TimeInForce(OpenEnum):
 
 
 class StopOrderType(OpenEnum):
-    """What kind of conditional order it is or was."""
+    """The kind of a conditional order, also after it was triggered."""
 
     TAKE_PROFIT = "TakeProfit"
     STOP_LOSS = "StopLoss"
@@ -197,7 +199,7 @@ class TriggerBy(OpenEnum):
 
 
 class ExecType(OpenEnum):
-    """What made an execution; not all of them are trades."""
+    """The cause of an execution; not all of them are trades."""
 
     TRADE = "Trade"
     ADL_TRADE = "AdlTrade"
@@ -221,7 +223,7 @@ class LastLiquidityInd(OpenEnum):
 
 
 class PositionStatus(OpenEnum):
-    """Whether the exchange is closing a position."""
+    """The state of a position: normal, or being closed by the exchange."""
 
     NORMAL = "Normal"
     LIQ = "Liq"
@@ -230,14 +232,14 @@ class PositionStatus(OpenEnum):
 
 
 class TpslMode(OpenEnum):
-    """Whether take profit and stop loss close the whole position."""
+    """The part of a position that take profit and stop loss close: all of it, or some."""
 
     FULL = "Full"
     PARTIAL = "Partial"
 
 
 class SmpType(OpenEnum):
-    """What self-match prevention cancels."""
+    """The orders that self-match prevention cancels."""
 
     NONE = "None"
     CANCEL_MAKER = "CancelMaker"
@@ -264,7 +266,7 @@ class SlippageToleranceType(OpenEnum):
 
 
 class OcoTriggerBy(OpenEnum):
-    """Which leg of a spot one-cancels-the-other order was triggered."""
+    """The leg of a spot one-cancels-the-other order that was triggered."""
 
     OCO_TRIGGER_BY_UNKNOWN = "OcoTriggerByUnknown"
     OCO_TRIGGER_BY_TP = "OcoTriggerByTp"
@@ -272,7 +274,7 @@ class OcoTriggerBy(OpenEnum):
 
 
 class PlaceType(OpenEnum):
-    """Whether an option order was placed by volatility or by price."""
+    """The way an option order was placed: by volatility or by price."""
 
     IV = "iv"
     PRICE = "price"
@@ -286,7 +288,7 @@ class MarketUnit(OpenEnum):
 
 
 class FeeType(OpenEnum):
-    """Which tax an extra fee is."""
+    """The tax that an extra fee is."""
 
     TAX = "TAX"
     CFX = "CFX"
@@ -296,7 +298,7 @@ class FeeType(OpenEnum):
 
 
 class SubFeeType(OpenEnum):
-    """Which country's tax an extra fee is."""
+    """The country of the tax that an extra fee is."""
 
     TAX_PNN = "TAX_PNN"
     TAX_PPH = "TAX_PPH"
@@ -307,7 +309,7 @@ class SubFeeType(OpenEnum):
 
 
 class CancelType(OpenEnum):
-    """Who or what cancelled an order."""
+    """The cause of the cancellation of an order."""
 
     CANCEL_BY_USER = "CancelByUser"
     CANCEL_BY_REDUCE_ONLY = "CancelByReduceOnly"
@@ -334,7 +336,7 @@ class CancelType(OpenEnum):
 
 
 class RejectReason(OpenEnum):
-    """Why an order was refused or ended; EC_NO_ERROR says that nothing was wrong."""
+    """The reason why an order was refused or ended; EC_NO_ERROR means that nothing was wrong."""
 
     EC_NO_ERROR = "EC_NoError"
     EC_OTHERS = "EC_Others"
@@ -388,7 +390,7 @@ class RejectReason(OpenEnum):
 
 
 class CreateType(OpenEnum):
-    """What created an order (V5, futures)."""
+    """The creator of an order (V5, futures)."""
 
     CREATE_BY_USER = "CreateByUser"
     CREATE_BY_FUTURE_SPREAD = "CreateByFutureSpread"
@@ -422,7 +424,7 @@ class CreateType(OpenEnum):
 
 
 class ColRes(OpenEnum):
-    """Whether the exchange restricts a coin as collateral; its texts are numbers, so these names are ours."""
+    """The exchange's restriction of a coin as collateral; its texts are numbers, so the names are ours."""
 
     UNKNOWN = "-1"
     OFF = "0"

@@ -1,4 +1,4 @@
-"""What carries updates to a subscriber, and what says that some may be missing: `Event` and `Gap`."""
+"""The objects that a subscriber receives: `Event` with its updates, or with a `Gap` where some may be missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LINE = 160  # characters of the first row that an event shows
 
 
 class Stream(TextEnum):
-    """What can be subscribed to. Each is its text: ``Stream.ORDERS == "orders"``."""
+    """A stream to subscribe to. Each member equals its text: ``Stream.ORDERS == "orders"``."""
 
     BALANCES = "balances"
     """`BalanceUpdate`: an account's totals, and its coins."""
@@ -38,12 +38,12 @@ class Stream(TextEnum):
 
 
 class GapReason(TextEnum):
-    """Why updates may be missing. Each is its text: ``GapReason.ENDED == "ENDED"``."""
+    """The reason of a gap. Each member equals its text: ``GapReason.ENDED == "ENDED"``."""
 
     DISCONNECTED = "DISCONNECTED"
-    """The connection was lost; told once per outage and subscription, when the stream is confirmed again."""
+    """The connection was lost; delivered once per outage and subscription, when the stream is confirmed again."""
     OVERFLOW = "OVERFLOW"
-    """The consumer was too slow and events were dropped; ``missed`` of them."""
+    """The consumer was too slow: ``missed`` events were dropped."""
     UNDECODABLE = "UNDECODABLE"
     """Rows, or a whole frame, could not be read; the event's ``raw`` is the frame."""
     ENDED = "ENDED"
@@ -61,16 +61,16 @@ class Gap(Record):
         >>> gap.reason, gap.missed, gap.since < gap.until
         (GapReason('DISCONNECTED'), None, True)
 
-    *since* and *until* are a window to ask REST for, with a margin of your own: the exchange's clocks differ by some
-    milliseconds.
+    *since* and *until* are a window for a REST request; add a margin, because the exchange's
+    clocks differ by some milliseconds.
 
     Attributes:
-        reason: Why.
+        reason: The cause of the gap.
         since: Exchange time (UTC) up to which the stream is known to be complete.
         until: Exchange time (UTC) from which it is complete again.
-        missed: How many events (OVERFLOW) or rows (UNDECODABLE) are missing; None when nobody knows.
-        detail: What happened, in words.
-        error: What ended the subscription (ENDED) or the connection (DISCONNECTED); None otherwise.
+        missed: Number of missing events (OVERFLOW) or rows (UNDECODABLE); None when not known.
+        detail: A description of what happened.
+        error: The error that ended the subscription (ENDED) or the connection (DISCONNECTED); None otherwise.
     """
 
     reason: GapReason
@@ -98,10 +98,10 @@ class Event(Record, Generic[T_co]):
         stream: Which stream.
         topic: The exchange's name of it; "" for a gap that is not one topic's.
         data: The rows; () for a gap.
-        gap: What may be missing; None for a push.
+        gap: The gap, where updates may be missing; None for a push.
         id: The exchange's name of the push, not unique; holds the account id; None where it sent none, and for a gap.
-        created_at: When the exchange made it, by its clock; None where it did not tell, and for a gap.
-        received_at: When it was read, by this machine's clock (UTC).
+        created_at: Time at which the exchange made it, by its clock; None where it sent none, and for a gap.
+        received_at: Time at which it was read, by this machine's clock (UTC).
         received_ns: The same moment by `time.monotonic_ns`.
         raw: The frame, byte for byte; b"" for gaps other than UNDECODABLE.
         client: Name of the client that received it.
@@ -123,7 +123,7 @@ class Event(Record, Generic[T_co]):
     index: int = 0
 
     def __iter__(self) -> Iterator[T_co]:
-        """Go over the rows; over nothing for a gap."""
+        """Iterate over the rows; a gap has none."""
         return iter(self.data)
 
     def __repr__(self) -> str:

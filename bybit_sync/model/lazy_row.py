@@ -1,7 +1,7 @@
-"""Rows as the exchange sent them, read again from their frame when somebody looks at them.
+"""Read the rows as the exchange sent them from their frame, at the first access.
 
-Events wait, cross threads and may be kept for long. The texts of their rows would be two thirds of what they hold, and hardly
-anybody asks for them: whoever does pays for reading the frame once more.
+Events wait in buffers, cross threads and may be kept for long. The texts of their rows would be
+two thirds of their memory, and few programs read them: those parse the frame a second time.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ __all__ = ["LazyRow", "ReadOnly", "Wire"]
 
 
 class ReadOnly(dict[str, Any]):
-    """A dict that refuses to be changed; its copies, also by ``|``, `copy` and `pickle`, are plain dicts.
+    """A dict that refuses changes; its copies, also by ``|``, `copy` and `pickle`, are plain dicts.
 
-    A dict, because hardly anything that writes JSON takes another mapping.
+    A dict, because most JSON encoders accept no other mapping.
     """
 
     __slots__ = ()
@@ -32,14 +32,14 @@ for _change in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popite
 
 
 class Readable(Protocol):
-    """What a row is read from."""
+    """A frame that a row is read from."""
 
     def message(self) -> Any:
-        """Return what it says."""
+        """Return the parsed frame."""
 
 
 class LazyRow:
-    """Where a row stands: the object that *path*, keys and indices, leads to in *frame*."""
+    """The place of a row: the object under *path*, keys and indices, in *frame*."""
 
     __slots__ = ("_frame", "_path")
 
@@ -48,11 +48,11 @@ class LazyRow:
         self._path = path
 
     def part(self, key: str, index: int) -> LazyRow:
-        """Return the object that stands at *index* of the list under *key*."""
+        """Return the place of item *index* of the list under *key*."""
         return LazyRow(self._frame, (*self._path, key, index))
 
     def read(self) -> ReadOnly:
-        """Return what stands there."""
+        """Return the row, read-only."""
         value = self._frame.message()
         for step in self._path:
             value = value[step]
@@ -60,13 +60,13 @@ class LazyRow:
 
 
 class Wire:
-    """The attribute `wire` of a class that keeps it in *slot*: a `LazyRow` becomes what stands there when somebody looks."""
+    """The attribute `wire` of a class that keeps it in *slot*: a `LazyRow` is replaced by its row at the first access."""
 
     def __init__(self, slot: Any) -> None:
         self._slot = slot
 
     def __get__(self, update: Any, owner: type[Any] | None = None) -> Any:
-        """Return what stands in *update*'s row. Any thread: of two that look at once, either's dict is kept."""
+        """Return the row of *update*. Any thread: of two threads at once, the dict of either is kept."""
         held = self._slot.__get__(update, owner)
         if held.__class__ is LazyRow:
             held = held.read()
@@ -74,5 +74,5 @@ class Wire:
         return held
 
     def __set__(self, update: Any, value: Any) -> None:
-        """Keep *value*: only attrs' ``__init__`` comes here, past what freezes *update*."""
+        """Keep *value*: only attrs' ``__init__`` calls this, because *update* is frozen."""
         self._slot.__set__(update, value)

@@ -1,6 +1,6 @@
 """An order as a subscriber receives it."""
 
-# ruff: noqa: RUF009 - _key() declares an attribute, as attrs.field() does
+# ruff: noqa: RUF009 - json_field() declares an attribute, as attrs.field() does
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class OrderUpdate(Record):
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/order
 
     Attributes:
-        category: The product; V5 only, from the topic where the row does not tell; None in V3.
+        category: The product; V5 only, from the topic where the row has none; None in V3.
         symbol: The contract, such as BTCUSDT.
         order_id: The exchange's name for the order; a text, whatever it looks like.
         order_link_id: Your own name for it; None without one.
@@ -58,11 +58,11 @@ class OrderUpdate(Record):
         block_trade_id: Block trade that it belongs to; None for most.
         side: BUY or SELL.
         position_idx: 0 in one-way mode, 1 the buy leg and 2 the sell leg in hedge mode.
-        order_status: Where the order stands.
-        create_type: What created it; V5 futures only.
-        cancel_type: Who or what cancelled it; None when nobody did.
-        reject_reason: Why it was refused or ended; EC_NO_ERROR when nothing was wrong.
-        time_in_force: How long it stands; V3's long words are folded into V5's short ones.
+        order_status: Status of the order.
+        create_type: Creator of the order; V5 futures only.
+        cancel_type: The cause of its cancellation; None when it is not cancelled.
+        reject_reason: The reason why it was refused or ended; EC_NO_ERROR when nothing was wrong.
+        time_in_force: Time that it stays open; V3's long words are folded into V5's short ones.
         order_type: MARKET or LIMIT; for a conditional order, after it is triggered.
         stop_order_type: Kind of conditional order; None for a plain one.
         price: Limit price; for a market order the worst price allowed, not the price of a fill.
@@ -76,12 +76,12 @@ class OrderUpdate(Record):
         cum_exec_qty: Quantity filled.
         cum_exec_value: Value filled, settle coin.
         cum_exec_fee: Fees paid, settle coin; deprecated for linear and spot.
-        cum_fee_detail: Fees paid, by coin; empty when not told; V5 only.
+        cum_fee_detail: Fees paid, by coin; empty when not sent; V5 only.
         closed_pnl: Profit and loss that it closed, settle coin; V5 only.
         fee_currency: Coin of the fees; spot only, deprecated; V5 only.
         is_leverage: Whether it borrows; spot margin only; V5 only.
         market_unit: Unit of `qty`; spot market orders only; V5 only.
-        slippage_tolerance: How far the price may slip, in the unit of the next attribute; V5 only.
+        slippage_tolerance: Largest slippage of the price, in the unit of the next attribute; V5 only.
         slippage_tolerance_type: Unit of the former; None when not set; V5 only.
         order_iv: Implied volatility of the order; V5 options only.
         place_type: Whether it was placed by volatility or by price; V5 options only.
@@ -99,7 +99,7 @@ class OrderUpdate(Record):
         last_price_on_created: Last price when the order was placed; V5 only.
         reduce_only: Whether it may only shrink a position.
         close_on_trigger: Whether it closes the position when triggered.
-        smp_type: What self-match prevention cancels; NONE is a word of the exchange: nothing.
+        smp_type: The orders that self-match prevention cancels; NONE, a word of the exchange, is none.
         smp_group: Group of self-match prevention; 0 without one.
         smp_order_id: The order that it would have matched; None without one.
         rpi_taker_access: Whether it may take retail price improvement; V5 only.
@@ -176,7 +176,7 @@ class OrderUpdate(Record):
 
     @property
     def key(self) -> tuple[str]:
-        """What this row replaces: order_id."""
+        """The key that this row replaces: order_id."""
         return (self.order_id,)
 
 

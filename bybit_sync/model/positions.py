@@ -1,6 +1,6 @@
 """A position as a subscriber receives it."""
 
-# ruff: noqa: RUF009 - _key() declares an attribute, as attrs.field() does
+# ruff: noqa: RUF009 - json_field() declares an attribute, as attrs.field() does
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ class PositionUpdate(Record):
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/position
 
     Attributes:
-        category: The product; V5 only, from the topic where the row does not tell; None in V3.
+        category: The product; V5 only, from the topic where the row has none; None in V3.
         symbol: The contract, such as BTCUSDT.
         side: BUY is long, SELL is short; None when flat, in both dialects.
-        size: How much is held, never negative: base coin (linear), USD contracts (inverse); 0 when flat.
+        size: Size, never negative: base coin (linear), USD contracts (inverse); 0 when flat.
         position_idx: 0 in one-way mode, 1 the buy leg and 2 the sell leg in hedge mode.
         position_value: Value at entry, settle coin.
         entry_price: Average entry price; 0 when flat.
@@ -128,7 +128,7 @@ class PositionUpdate(Record):
 
     @property
     def key(self) -> tuple[Category | None, str, int]:
-        """What this row replaces: category (None in V3), symbol and position_idx."""
+        """The key that this row replaces: category (None in V3), symbol and position_idx."""
         return self.category, self.symbol, self.position_idx
 
 

@@ -1,10 +1,10 @@
-"""The base of updates, events and gaps: frozen, printed on one line, pickled by what they hold.
+"""The base of updates, events and gaps: frozen, printed on one line, pickled by attribute.
 
 A number is a `Decimal` with the exchange's own digits, a time an aware `datetime` in UTC, a word an open enum out of
-`bybit_sync.model.enums`. An attribute is None when the exchange left its key out or sent ``""``, its way to say "not
-set": that is never 0.
+`bybit_sync.model.enums`. An attribute is None when the exchange left its key out or sent ``""``, which
+means "not set": that is never 0.
 
-Each attribute's metadata names its JSON key, and its kind where the type does not tell how it is written;
+Each attribute's metadata names its JSON key, and its kind where the type does not determine its notation;
 `bybit_sync.decoding` reads both.
 """
 
@@ -40,7 +40,7 @@ def mutable_twin(cls: type[Any]) -> type[Any]:
 
 
 def shown(value: object) -> str:
-    """Return *value* as a repr shows it: digits and times as they are read, the rest as Python writes it."""
+    """Return *value* as a repr shows it: numbers as digits, times in ISO 8601, the rest as Python's repr."""
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, datetime):
@@ -51,21 +51,21 @@ def shown(value: object) -> str:
 
 
 class Record:
-    """A frozen attrs class whose repr leaves out what says nothing, and whose read-only mappings pickle as dicts."""
+    """A frozen attrs class whose repr leaves out unset attributes, and whose read-only mappings pickle as dicts."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         """Return the class and every attribute that is set, on one line."""
         fields = [field.name for field in attrs.fields(type(self)) if field.repr]  # type: ignore[arg-type]
-        told = [(name, getattr(self, name)) for name in fields if getattr(self, name) not in (None, (), EMPTY)]
-        return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in told)})"
+        set_values = [(name, getattr(self, name)) for name in fields if getattr(self, name) not in (None, (), EMPTY)]
+        return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in set_values)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return how `pickle` and `copy` make it anew: from the arguments that are not None."""
+        """Return a call for `pickle` and `copy`: the class with the arguments that are not None."""
         fields = [field.name for field in attrs.fields(type(self))]  # type: ignore[arg-type]
-        told = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
-        plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in told.items()}
+        set_values = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
+        plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in set_values.items()}
         return self._made_from, (plain,)
 
     @classmethod
@@ -74,21 +74,21 @@ class Record:
 
 
 def read_only(mapping: Any) -> Any:
-    """Return *mapping* so that nobody can change it."""
+    """Return *mapping* as a read-only mapping."""
     return mapping if isinstance(mapping, (ReadOnly, LazyRow)) else ReadOnly(mapping)
 
 
 def lazy_wire(cls: ClassT) -> ClassT:
-    """Let the `wire` of *cls* be read from its frame when somebody looks at it."""
+    """Make `wire` of *cls* lazy: it is read from the frame at the first access."""
     setattr(cls, "wire", Wire(vars(cls)["wire"]))  # noqa: B010 - mypy takes it for the attribute of an instance
     return cls
 
 
 def json_field(key: str, kind: str | None = None) -> Any:
-    """Declare an attribute that the exchange sends under *key* and may leave out."""
+    """Declare an optional attribute that the exchange sends under *key*."""
     return attrs.field(default=None, metadata={"key": key, "kind": kind})
 
 
 def mapping_field() -> Any:
-    """Declare a mapping that is carried along, but says nothing about equality."""
+    """Declare a mapping that `==` and `repr` leave out."""
     return attrs.field(default=EMPTY, converter=read_only, eq=False, repr=False)

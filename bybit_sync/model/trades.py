@@ -1,6 +1,6 @@
 """An execution as a subscriber receives it."""
 
-# ruff: noqa: RUF009 - _key() declares an attribute, as attrs.field() does
+# ruff: noqa: RUF009 - json_field() declares an attribute, as attrs.field() does
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -63,11 +63,11 @@ class UserTradeUpdate(Record):
         >>> trade.exec_type, trade.exec_qty, trade.exec_value, trade.is_maker
         (ExecType('Trade'), Decimal('0.5'), Decimal('10000'), True)
 
-    Not every execution is a trade: `exec_type` tells funding, settlement and the rest.
+    Not every execution is a trade: `exec_type` names funding, settlement and the rest.
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/execution
 
     Attributes:
-        category: The product; V5 only, from the topic where the row does not tell; None in V3.
+        category: The product; V5 only, from the topic where the row has none; None in V3.
         symbol: The contract, such as BTCUSDT.
         exec_id: The exchange's name for the execution; a text, whatever it looks like.
         order_id: The order; made up by the exchange for funding.
@@ -81,14 +81,14 @@ class UserTradeUpdate(Record):
         exec_value: Value: quote coin (linear), base coin (inverse).
         exec_fee: Fee, settle coin; positive is paid, negative received; None for spread legs.
         fee_rate: Rate of the fee; 0.01 is one percent.
-        fee_currency: Coin of the fee; None when not told; V5 only.
+        fee_currency: Coin of the fee; None when not sent; V5 only.
         extra_fees: Taxes on top, for accounts of some countries; () for others; V5 only.
-        exec_type: What made it: TRADE, FUNDING, ...
-        exec_time: When it happened.
+        exec_type: Cause of the execution: TRADE, FUNDING, ...
+        exec_time: Time of the execution.
         is_maker: Whether your order was the maker (V3: ``lastLiquidityInd``); None for funding in V3.
         order_type: MARKET or LIMIT; None for funding.
         stop_order_type: Kind of conditional order; None for a plain one.
-        create_type: What created the order; V5 futures only.
+        create_type: Creator of the order; V5 futures only.
         closed_size: Part of `exec_qty` that closed a position; None for funding and spot.
         exec_pnl: Profit and loss that it realised, settle coin; V5 only.
         block_trade_id: Block trade that it belongs to; None for most.
@@ -142,7 +142,7 @@ class UserTradeUpdate(Record):
 
     @property
     def key(self) -> tuple[str]:
-        """What names this execution for ever: exec_id."""
+        """The permanent key of this execution: exec_id."""
         return (self.exec_id,)
 
 

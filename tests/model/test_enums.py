@@ -14,7 +14,7 @@ import pytest
 
 from bybit_sync import ColRes, OpenEnum, OrderStatus, Side, SmpType, TimeInForce
 from bybit_sync.model import enums
-from bybit_sync.model.enums import STRANGERS
+from bybit_sync.model.enums import MOST_UNKNOWN
 
 VOCABULARIES = [
     cls for _, cls in inspect.getmembers(enums, inspect.isclass) if issubclass(cls, OpenEnum) and cls is not OpenEnum
@@ -187,10 +187,10 @@ def test_flood_of_words_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     class Flooded(OpenEnum):
         ONE = "One"
 
-    for number in range(STRANGERS + 500):
+    for number in range(MOST_UNKNOWN + 500):
         Flooded(f"Word{number}")
     late = Flooded("late")
     assert (late, hash(late)) == ("late", hash("late"))
     assert late is not Flooded("late")
     assert Flooded("Word7") is Flooded("Word7")
-    assert len(messages(caplog)) == STRANGERS
+    assert len(messages(caplog)) == MOST_UNKNOWN
