@@ -1,1 +1,1 @@
-"""What a client can be told: environments, times, and what an argument must be."""
+"""The configuration of a client: environments, times, and checks of arguments."""

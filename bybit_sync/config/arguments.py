@@ -1,4 +1,7 @@
-"""What an argument must be, and what is said when it is not. Each is an attrs validator too."""
+"""Checks of arguments, each with an error that names the remedy.
+
+Each check is an attrs validator too.
+"""
 
 from __future__ import annotations
 
@@ -18,34 +21,35 @@ LARGEST: Final = 1_000_000
 
 
 def refuse(argument: str, value: object, remedy: str) -> ConfigurationError:
-    """Return the error for *argument*, which cannot be *value*; *remedy* says what it can be."""
+    """Return the error for *argument*, which must not be *value*; *remedy* says what is allowed."""
     return ConfigurationError(f"{argument}={value!r} cannot work: {remedy}")
 
 
 def name_of(argument: Any) -> str:
-    """Return the name of *argument*: itself, or that of an attrs attribute."""
+    """Return the name of *argument*, which is a name or an attrs attribute."""
     return argument if isinstance(argument, str) else str(argument.name)
 
 
 def _is_number(value: object) -> bool:
-    # Compared, not converted: a whole number may be too large for a float. NaN and infinity are beyond the largest as well.
+    # Compared, not converted: an int may be too large for a float. NaN and infinity
+    # fail the comparison too.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def positive(_owner: object, argument: Any, value: Any) -> None:
-    """Refuse what is not a number above 0, or so large that no system waits for so many seconds."""
+    """Raise `ConfigurationError` unless *value* is a number above 0 and small enough for a system to wait so long."""
     if not _is_number(value) or not 0 < value <= LARGEST:
         raise refuse(name_of(argument), value, f"give a number above 0 and up to {LARGEST:,}")
 
 
 def not_negative(_owner: object, argument: Any, value: Any) -> None:
-    """Refuse what is not a number from 0 up."""
+    """Raise `ConfigurationError` unless *value* is a number from 0 up."""
     if not _is_number(value) or value < 0:
         raise refuse(name_of(argument), value, "give a number from 0 up")
 
 
 def at_least(bound: float) -> Callable[[object, Any, Any], None]:
-    """Return a check that refuses what is not a number from *bound* up."""
+    """Return a check that raises `ConfigurationError` unless the value is a number from *bound* up."""
 
     def check(_owner: object, argument: Any, value: Any) -> None:
         if not _is_number(value) or value < bound:
@@ -55,18 +59,21 @@ def at_least(bound: float) -> Callable[[object, Any, Any], None]:
 
 
 def whole(_owner: object, argument: Any, value: Any) -> None:
-    """Refuse what is not a whole number above 0."""
+    """Raise `ConfigurationError` unless *value* is an int above 0."""
     if type(value) is not int or value < 1:
         raise refuse(name_of(argument), value, "give a whole number above 0")
 
 
-# --- what is called ---
+# --- callables ---
 
 _SUSPENDED: Final = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
 
 
 def plain_callable(argument: str, value: Any) -> Any:
-    """Return *value*, a callable or None; refuse a function whose body does not run when it is called."""
+    """Return *value*, a callable or None.
+
+    Raises `ConfigurationError` for coroutine and generator functions.
+    """
     if value is None:
         return None
     if not callable(value):
@@ -74,19 +81,20 @@ def plain_callable(argument: str, value: Any) -> Any:
     function = value
     while isinstance(function, functools.partial):
         function = function.func
-    # The class's: an instance is called through it, whatever its attributes say (a mock has every attribute).
-    bodies = (function, getattr(type(function), "__call__", None))  # noqa: B004 - it is looked at, not tested for
+    # Look at the class: Python calls an instance through its class (and a mock has
+    # every attribute).
+    bodies = (function, getattr(type(function), "__call__", None))  # noqa: B004 - its kind is inspected, not whether it exists
     if any(is_suspended(body) for is_suspended in _SUSPENDED for body in bodies):
         raise refuse(argument, value, "this library runs threads and awaits nothing; give a plain function")
     return value
 
 
 def check_ran(returned: object) -> None:
-    """Raise `TypeError` when a callback *returned* a coroutine or a generator, so that nothing of it has run; it is closed."""
+    """Raise `TypeError` when a callback *returned* a coroutine or generator, of which nothing has run; it is closed."""
     if returned is None or not isinstance(returned, (CoroutineType, GeneratorType, AsyncGeneratorType)):
         return
     if not isinstance(returned, AsyncGeneratorType):
-        # Closed here, or Python warns of it on its own, later and without a place.
+        # Close it now, or Python warns of it later, without the place.
         returned.close()
     raise TypeError(
         f"it returned a {type(returned).__name__}, of which nothing has run: this library awaits nothing. Give a plain "

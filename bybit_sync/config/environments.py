@@ -1,4 +1,4 @@
-"""Where the exchange lives: names and hosts, as a table."""
+"""The environments of the exchange: a table of names and hosts, with sources."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _DEFAULT_PORTS = {"wss": 443, "ws": 80}
 class Environment:
     """One place where the exchange, or something that acts like it, accepts WebSocket connections.
 
-    *name* is how it is called in texts, *url* its base, ``wss://host[:port]`` without a path (``ws://`` for loopback addresses
-    only), and *source* says where the address was published. *host*, *port*, *tls* and *is_loopback* follow from the URL.
+    *name* appears in texts, *url* is its base, ``wss://host[:port]`` without a path
+    (``ws://`` for loopback addresses only), and *source* says where the address was
+    published. *host*, *port*, *tls* and *is_loopback* follow from the URL.
 
     Example:
         >>> gateway = Environment("gateway", "wss://gateway.example.com:8443")
@@ -59,12 +60,12 @@ class Environment:
 
     @property
     def authority(self) -> str:
-        """``host[:port]`` as in the URL, for a ``Host`` header."""
+        """The ``host[:port]`` of the URL, for a ``Host`` header."""
         return self.url.partition("://")[2]
 
     @classmethod
     def find(cls, value: Environment | str) -> Environment:
-        """Return the environment that *value* is or names: one of `ENVIRONMENTS`, or a base URL.
+        """Return *value* if it is an environment, else the one of `ENVIRONMENTS` or with the base URL that it names.
 
         Example:
             >>> Environment.find("testnet").url
@@ -87,7 +88,7 @@ class Environment:
 
 
 def host_and_port(host: str, port: int) -> str:
-    """Return both as they stand in a URL."""
+    """Return *host* and *port* in the form of a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -147,4 +148,7 @@ _REMEDY = f"Use one of {', '.join(name for name, _, _ in _TABLE)}, or wss://host
 ENVIRONMENTS: Mapping[str, Environment] = MappingProxyType(
     {name: Environment(name, url, source) for name, url, source in _TABLE}
 )
-"""The environments that have a name, by that name. A key works only on the hosts of the site where its account was made."""
+"""The environments that have a name, by that name.
+
+A key works only on the hosts of the site where its account was made.
+"""

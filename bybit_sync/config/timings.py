@@ -1,6 +1,7 @@
-"""How long things may take: every time that this library lives by, in one place.
+"""Every timeout, interval and delay of this library, in one table.
 
-The first group are arguments of `Client`; the rest are rules of the house, here so that tests can scale them.
+The first group are arguments of `Client`; the rest are fixed, and stand here so that
+tests can scale them.
 """
 
 from __future__ import annotations
@@ -14,60 +15,69 @@ __all__ = ["Timings", "due"]
 
 @frozen(kw_only=True)
 class Timings:
-    """Times in seconds."""
+    """The times of a client, in seconds."""
 
     connect_timeout: float = 10.0
-    """One attempt: names, proxy, TCP, TLS, upgrade."""
+    """The timeout of one attempt: names, proxy, TCP, TLS and upgrade."""
     request_timeout: float = 10.0
-    """An answer to a login, a subscribe; a signature from a signer."""
+    """The timeout of an answer to a login or a subscribe, and of a signature from a signer."""
     ping_interval: float = 5.0
     pong_timeout: float = 5.0
     auth_window: float = field(default=10.0, metadata={"unscaled": True})
-    """How far ahead of our clock a login expires: compared with clocks, not waited for."""
+    """The time from signing a login to its expiry.
+
+    Not scaled: it is compared with clocks.
+    """
 
     write: float = 5.0
-    """A message is taken by the exchange within this, or the connection is dead: half a frame may be out."""
+    """The timeout of writing a message.
+
+    The connection is lost afterwards: half a frame may be out.
+    """
     frame: float = 20.0
-    """A message that began to arrive is complete within this."""
+    """The timeout from the first byte of a message to its last."""
     proven: float = 30.0
-    """A connection that stayed LIVE this long forgives the failures before it."""
+    """The time LIVE after which earlier failures no longer lengthen the retry delay."""
     ask_again: float = 5.0
-    """A topic refused on the return from an outage is asked for once more after this."""
+    """The delay before a topic that is refused after a reconnect is asked for once more."""
     glance: float = 2.5
-    """At least so often a connection's thread looks whether the machine was suspended."""
+    """The longest interval between two checks whether the machine was suspended."""
     asleep: float = 2.0
-    """A longer sleep makes the connection doubtful."""
+    """The longest suspension that does not cause a probe of the connection."""
     probe: float = 2.0
-    """An answer is due within this from a connection that is doubtful."""
+    """The timeout of the answer to a probe."""
     no_pong: float = 60.0
-    """Data without pongs for this long is worth a warning."""
+    """The time with data but no pong after which a warning is logged."""
     unreadable_window: float = 60.0
-    """Three unreadable frames within this mean that the connection, not a frame, is broken."""
+    """The window in which three unreadable frames end the connection."""
     outage_reminders: tuple[float, ...] = (60.0, 300.0, 600.0)
-    """An outage is told again after these, then as often as the last."""
+    """The times after which an outage is logged again; the last one repeats."""
     callback_reminders: tuple[float, ...] = (5.0, 60.0)
-    """A callback that still runs is told after these, then as often as the last."""
+    """The times after which a running callback is logged; the last one repeats."""
     reader_reminders: tuple[float, ...] = (60.0, 600.0)
-    """Events that nobody takes are told of after these, then as often as the last."""
+    """The times after which events that no thread takes are logged; the last one repeats."""
     offer_again: float = 0.1
-    """A full queue is offered a gap that it owes its reader this often."""
+    """The interval at which a pending gap is offered to a full queue."""
     last_read: float = field(default=0.1, metadata={"unscaled": True})
-    """Closing waits no longer for a thread that still decodes what it read: not scaled, a machine takes as long in any test."""
+    """The time that closing waits for a thread that still decodes.
+
+    Not scaled: decoding takes as long in a test.
+    """
     distrust: float = 30.0
-    """Between attempts while the server cannot prove who it is, or knows nothing of us."""
+    """The retry delay while the server's certificate is not trusted, or its path is unknown."""
     forbidden: tuple[float, ...] = (60.0, 120.0, 240.0, 480.0, 600.0)
-    """Between attempts after 403: an address that is banned stays so for minutes."""
+    """The retry delays after 403: a banned address stays banned for minutes."""
     refused: tuple[float, ...] = (5.0, 30.0, 60.0)
-    """Between logins that are refused; the one after these is the last."""
+    """The delays between refused logins; the login after the last delay is the last one."""
     busy: float = 5.0
-    """Between logins that are refused only for now."""
+    """The retry delay after a login that is refused for a temporary reason."""
     crowded: float = 30.0
-    """Between attempts after a rate limit that names no time of its own."""
+    """The retry delay after a rate limit that names no time."""
     longest_wait: float = 600.0
-    """No server may send us away for longer."""
+    """The longest retry delay that a server's answer can demand."""
 
     def scaled(self, factor: float) -> Timings:
-        """Return the same rules at another speed: every time that is waited for, times *factor*."""
+        """Return a copy with every time multiplied by *factor*, except those that are not waited for."""
         waited_for = [a.name for a in fields(Timings) if not a.metadata.get("unscaled")]
         scaled: dict[str, Any] = {name: _scale(getattr(self, name), factor) for name in waited_for}
         return evolve(self, **scaled)
@@ -78,6 +88,6 @@ def _scale(value: float | tuple[float, ...], factor: float) -> float | tuple[flo
 
 
 def due(told: int, reminders: tuple[float, ...]) -> float:
-    """Return after how many seconds the next reminder is due when *told* were given: the last one repeats."""
+    """Return after how many seconds the reminder after *told* earlier ones is due; the last interval repeats."""
     extra = max(0, told - len(reminders) + 1)
     return reminders[min(told, len(reminders) - 1)] + extra * reminders[-1]

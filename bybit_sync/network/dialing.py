@@ -1,4 +1,4 @@
-"""From an environment to a connected (TLS) wire: names, addresses, proxy, one deadline."""
+"""The steps from an environment to a connected wire: names, addresses, proxy and TLS, by one deadline."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from bybit_sync.threads.waker import Waker
 
 __all__ = ["dial"]
 
-_Address = tuple[int, tuple[Any, ...]]  # a family, and what its sockets connect to
+_Address = tuple[int, tuple[Any, ...]]  # an address family, and the argument of `connect`
 
 _RESOLVE_SECONDS = 5.0
 _CONNECT_SECONDS = 5.0
 _STAGGER_SECONDS = 0.25
 
-# Every socket that was opened here, for as long as there is one.
+# Every open socket of this module, to be closed in a forked child.
 _ours: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 _log = get_logger(__name__)
@@ -53,14 +53,17 @@ def dial(
 ) -> Wire:
     """Return a wire to *environment*, connected and with TLS done.
 
-    Ends by *deadline*, a moment of `time.monotonic`, whatever the network does. Each time the *waker* is woken meanwhile, it is
-    drained and *on_wake* called, which may raise to abandon the attempt; then, as after every failure, nothing stays open.
-    *on_reached* is called once the host has taken the connection; through a proxy, once the proxy says so. With several
-    addresses it may be called for each. Without *proxy* and
-    *ssl_context*: directly, and with the system's certificates. Warnings go to *log*.
+    Ends by *deadline*, a moment of `time.monotonic`, whatever the network does. Each
+    time the *waker* is woken meanwhile, it is drained and *on_wake* called, which may
+    raise to abandon the attempt; then, as after every failure, nothing stays open.
+    *on_reached* is called once the host has taken the connection; through a proxy, once
+    the proxy says so. With several addresses it may be called for each. Without *proxy*
+    and *ssl_context*: directly, and with the system's certificates. Warnings go to
+    *log*.
 
-    Raises `TLSError` when the server cannot prove who it is, `HandshakeRejected` when the proxy refuses, `ConfigurationError`
-    when the proxy cannot serve, and `ConnectionFailed` for all else. Only the connection thread.
+    Raises `TLSError` when the server cannot prove who it is, `HandshakeRejected` when
+    the proxy refuses, `ConfigurationError` when the proxy cannot serve, and
+    `ConnectionFailed` for all else. Only the connection thread.
     """
     route = None if proxy is None else proxy.route(environment)
     peer = host_and_port(environment.host, environment.port)
@@ -87,9 +90,9 @@ def dial(
 
 
 class _Lookup(threading.Thread):
-    """One question to the resolver, which cannot be interrupted: a thread of its own, abandoned when it takes too long."""
+    """A thread that asks the resolver, which cannot be interrupted; it is left alone when it takes too long."""
 
-    running: dict[str, _Lookup] = {}  # noqa: RUF012 shared by all on purpose: one per host
+    running: dict[str, _Lookup] = {}  # noqa: RUF012 shared by all clients: one lookup per host
 
     def __init__(self, host: str) -> None:
         super().__init__(name=f"{threading.current_thread().name}-resolver", daemon=True)
@@ -99,9 +102,9 @@ class _Lookup(threading.Thread):
 
     @classmethod
     def join_or_start(cls, host: str, waker: Waker) -> _Lookup:
-        """Return the lookup of *host* that is under way, or begin one; *waker* is woken when it has its answer."""
+        """Return the running lookup of *host*, or start one; it wakes *waker* when it has its answer."""
         fresh = cls(host)
-        lookup = cls.running.setdefault(host, fresh)  # one atomic step: of two clients one wins
+        lookup = cls.running.setdefault(host, fresh)  # atomic: of two clients that start a lookup one wins
         lookup.waiting.add(waker)
         if lookup is fresh:
             try:
@@ -111,24 +114,25 @@ class _Lookup(threading.Thread):
         return lookup
 
     def run(self) -> None:
-        """Ask, and tell all who wait."""
+        """Ask the resolver, and publish its answer."""
         try:
             found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
             self.conclude([(info[0], info[4]) for info in found])
-        except Exception as error:  # noqa: BLE001 a UnicodeError, for one, is what a strange name brings
+        except Exception as error:  # noqa: BLE001 a name may raise other errors too, such as UnicodeError
             self.conclude(strip_traceback(error))
 
     def conclude(self, answer: list[_Address] | Exception) -> None:
-        """Publish *answer*; the next attempt asks anew."""
+        """Publish *answer* and wake the waiting clients; the next attempt starts a new lookup."""
         self.answer = answer
         self.running.pop(self.host, None)
-        # Who came before the answer was set is in the set by now, who came after sees the answer.
+        # A client adds its waker before it checks `answer`, so it either is in the set
+        # or sees the answer.
         for waker in list(self.waiting):
             waker.wake()
 
 
 def _resolve(host: str, port: int, deadline: Deadline) -> list[_Address]:
-    with contextlib.suppress(OSError):  # a literal needs no resolver
+    with contextlib.suppress(OSError):  # an address literal needs no resolver
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         return [(info[0], info[4]) for info in found]
     deadline.phase = f"resolving {host}"
@@ -155,14 +159,15 @@ def _unresolved(host: str, error: Exception) -> str:
 def _connect(host: str, port: int, deadline: Deadline, *, only_loopback: bool, on_taken: Callable[[], None]) -> socket.socket:
     addresses = _resolve(host, port, deadline)
     if only_loopback and not all(_is_loopback(address[0]) for _, address in addresses):
-        # A hosts file or a DNS answer can send "localhost" anywhere, and without TLS nothing else would stop the login.
+        # A hosts file or a DNS answer can give "localhost" any address, and without TLS
+        # nothing else would stop the login.
         raise deadline.failed(f"{host} is not this machine, and without TLS nothing may leave it")
     deadline.phase = "connecting"
     return _Race(addresses, deadline, on_taken).run()
 
 
 def _interleaved(addresses: Iterable[_Address]) -> list[_Address]:
-    """Return *addresses*, first of the resolver's favourite family and then alternating, each once."""
+    """Return *addresses* without duplicates, families alternating, the resolver's first choice first."""
     families: dict[int, list[_Address]] = {}
     for address in dict.fromkeys(addresses):
         families.setdefault(address[0], []).append(address)
@@ -170,11 +175,11 @@ def _interleaved(addresses: Iterable[_Address]) -> list[_Address]:
 
 
 class _Race:
-    """Connection attempts to several addresses, each begun 250 ms after the one before, or at once when none is under way."""
+    """Connection attempts to several addresses, started 250 ms apart, or at once when none is running (RFC 8305)."""
 
     def __init__(self, addresses: Iterable[_Address], deadline: Deadline, on_taken: Callable[[], None]) -> None:
         self._waiting = _interleaved(addresses)
-        self._running: dict[socket.socket, float] = {}  # until when each may take
+        self._running: dict[socket.socket, float] = {}  # the deadline of each attempt
         self._deadline = deadline
         self._on_taken = on_taken
         self._next = 0.0
@@ -218,7 +223,8 @@ class _Race:
 
     def _has_connected(self, sock: socket.socket) -> bool:
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        # A host that resets a connection had taken it before: one that refuses says ECONNREFUSED.
+        # A host that resets a connection had taken it before: one that refuses says
+        # ECONNREFUSED.
         if code in (0, errno.ECONNRESET):
             self._on_taken()
         if code:
@@ -250,7 +256,8 @@ def _is_loopback(address: str) -> bool:
 
 # -- TLS
 
-# OpenSSL's names of what no further attempt will mend: the two sides have no protocol version in common.
+# OpenSSL's names of errors that a retry cannot fix: the two sides have no protocol
+# version in common.
 _VERSION_REASONS = {"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE", "WRONG_SSL_VERSION"}
 
 _ALLOWED_VERSIONS = {"TLSv1.2", "TLSv1.3"}
@@ -264,38 +271,43 @@ _NO_CERTIFICATES_HINT = (
     "folder under /Applications; else set SSL_CERT_FILE to a file that holds them, or pip install certifi and give "
     "ssl_context=ssl.create_default_context(cafile=certifi.where())"
 )
-_HASHED = 8 * "[0-9a-f]" + ".[0-9]*"  # how OpenSSL finds an authority's file in a folder
+_HASHED = 8 * "[0-9a-f]" + ".[0-9]*"  # the file names by which OpenSSL finds an authority in a folder
 _CLOCK_HINT = "Check this machine's clock; else only the server's owner can mend it"
 _NAME_HINT = "Something else answers at this address: check `environment`, proxy and DNS"
 
 
 _contexts: dict[ssl.DefaultVerifyPaths, ssl.SSLContext] = {}
-"""The contexts that hold certificates, by where the system has those: loading them takes long."""
+"""The loaded contexts by the paths of the system's certificates: loading takes long."""
 
 
 def _default_context() -> ssl.SSLContext:
-    """Return the context with the system's certificates. Raises `OSError` when there is no descriptor to read them with."""
+    """Return the context with the system's certificates.
+
+    Raises `OSError` when no descriptor is left to read them.
+    """
     paths = ssl.get_default_verify_paths()
     context = _contexts.get(paths) or _load(paths)
-    # One that holds none is not kept: whatever the reason, it may be another one at the next attempt.
+    # A context without certificates is not cached: the reason may be gone at the next
+    # attempt.
     if context.cert_store_stats()["x509_ca"]:
         _contexts[paths] = context
     return context
 
 
 def _load(paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
-    # Not ssl.create_default_context(): that one writes the session keys to wherever SSLKEYLOGFILE says.
+    # Not ssl.create_default_context(): it writes the session keys to the file that
+    # SSLKEYLOGFILE names.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_default_certs()
-    # It does not say so when it cannot open a file.
+    # `load_default_certs` raises nothing when it cannot open a file.
     if paths.cafile and not context.cert_store_stats()["x509_ca"] and (lack := lack_of_descriptors()):
         raise lack
     return context
 
 
 def _has_certificates() -> bool:
-    """Return whether the system has certificates: in its store or, found when they are needed, in a folder by their hashes."""
+    """Return whether the system has certificates: loaded, or in a folder that is searched by hash when needed."""
     paths = ssl.get_default_verify_paths()
     return paths in _contexts or bool(paths.capath and glob.glob(_HASHED, root_dir=paths.capath))  # noqa: PTH207 pathlib raises
 
@@ -328,7 +340,7 @@ def _system_context(deadline: Deadline) -> ssl.SSLContext:
 def _untrusted(wire: Wire, host: str, given: ssl.SSLContext | None, error: ssl.SSLError) -> ConnectionFailed:
     deadline = wire.deadline
     if isinstance(error, ssl.SSLCertVerificationError):
-        # OpenSSL looks for authorities in files, and takes one that it cannot open for one that is not there.
+        # OpenSSL treats a certificate file that it cannot open as missing.
         if lack := lack_of_descriptors():
             return deadline.failed(f"the certificate could not be checked: {reason_of(lack)}")
         return TLSError(f"{deadline.peer}: {_distrust(wire, host, given, error)}. Nothing was sent")
@@ -356,8 +368,9 @@ def _distrust(wire: Wire, host: str, given: ssl.SSLContext | None, error: ssl.SS
 
 @in_child
 def _leave_to_the_parent() -> None:
-    # Closing the descriptor harms nothing; a shutdown or a farewell would end the parent's connection.
+    # Closing the descriptor is safe; a shutdown or a close alert would end the parent's
+    # connection.
     for sock in list(_ours):
         sock.close()
-    # Their threads are the parent's: nobody would ever answer.
+    # Their threads exist in the parent only, so these lookups would never end.
     _Lookup.running.clear()

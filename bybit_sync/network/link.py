@@ -1,4 +1,7 @@
-"""The adapter of websocket-client: it checks the upgrade and parses rare frames. The only file that imports the library."""
+"""The adapter of websocket-client: it checks the upgrade and parses rare frames.
+
+The only file that imports the library.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ try:
     import websocket
     from websocket import ABNF  # another package called websocket has no such name
 except Exception as _error:
-    # A user's own websocket.py may raise anything on import, and another package has the same name.
+    # A user's own websocket.py may raise anything on import, and another package has
+    # the same name.
     _found = getattr(importlib.util.find_spec("websocket"), "origin", None)
     _what = f"{_found} is imported instead" if _found else "it is not installed"
     raise ImportError(
@@ -27,7 +31,8 @@ __all__ = ["CLOSE", "CONTINUATION", "PING", "PONG", "TEXT", "Link", "framed"]
 
 CONTINUATION, TEXT, CLOSE, PING, PONG = 0x0, 0x1, 0x8, 0x9, 0xA  # opcodes (RFC 6455, section 5.2)
 
-# websocket-client keeps one cookie jar per process, by host name; no server can set a cookie for this name.
+# websocket-client keeps one cookie jar per process, by host name; no server can set a
+# cookie for this name.
 _NOWHERE = "ws://bybit-sync.invalid"
 
 
@@ -44,7 +49,10 @@ class Link:
         self._at = 0
 
     def upgrade(self, environment: Environment, path: str) -> None:
-        """Open the WebSocket at *path*. Raises `ConnectionFailed`, and `HandshakeRejected` for another status than 101."""
+        """Open the WebSocket at *path*.
+
+        Raises `ConnectionFailed`, and `HandshakeRejected` for another status than 101.
+        """
         self.wire.deadline.phase = "upgrading to a WebSocket"
         try:
             self.client.connect(
@@ -55,7 +63,10 @@ class Link:
             raise self.failure or self.wire.deadline.failed(why) from None
 
     def read_frame(self, frame: bytes) -> Any:
-        """Parse *frame*, a whole one, with websocket-client. Raises what the library raises."""
+        """Parse *frame*, a whole one, with websocket-client.
+
+        Raises what the library raises.
+        """
         self._ready, self._at = frame, 0
         return self.client.recv_frame()
 
@@ -90,6 +101,9 @@ class Link:
 
 
 def framed(opcode: int, payload: str | bytes) -> bytes:
-    """Return *payload* as a masked frame. `WebSocket.send` is not used: it prints the payload when tracing is enabled."""
+    """Return *payload* as a masked frame.
+
+    `WebSocket.send` is not used: it prints the payload when tracing is enabled.
+    """
     frame: bytes = ABNF.create_frame(payload, opcode).format()
     return frame

@@ -1,4 +1,4 @@
-"""The way through a proxy: HTTP CONNECT by ourselves, SOCKS through python-socks."""
+"""Tunnels through proxies: HTTP CONNECT is implemented here, SOCKS is done by python-socks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SOCKS_REMEDY = "SOCKS needs python-socks: pip install 'bybit-sync[socks]'"
 
 @attrs.frozen
 class _Kind:
-    """One way to ask a proxy for a tunnel: its usual port, its name in python-socks, and who resolves the exchange's name."""
+    """A kind of proxy: its default port, its name in python-socks, and whether it resolves the exchange's name itself."""
 
     port: int
     socks: str | None = None
@@ -50,7 +50,7 @@ _KINDS = {
 
 
 class Proxy:
-    """What the user said about proxies: one address, or to look into the environment variables at each attempt."""
+    """A user's choice of proxy: one address, or the environment variables as they are at each attempt."""
 
     def __init__(self, route: Route | None) -> None:
         self._route = route
@@ -60,7 +60,7 @@ class Proxy:
 
     @classmethod
     def parse(cls, text: str | None) -> Proxy | None:
-        """Return what *text* says: None for None, else a proxy's URL or "env".
+        """Return the choice that *text* is: None, a proxy's URL or "env".
 
         Raises `ConfigurationError`, whose text holds no credentials.
         """
@@ -69,10 +69,10 @@ class Proxy:
         return cls(_sure(_read(text, "proxy")))
 
     def route(self, environment: Environment) -> Route | None:
-        """Return the proxy to go through to *environment*, None to go directly.
+        """Return the proxy for a connection to *environment*, None for a direct connection.
 
-        Raises `ConfigurationError` for an environment variable that cannot be read, and rather than send an unencrypted login
-        to another machine.
+        Raises `ConfigurationError` for an environment variable that is no proxy's URL,
+        and when an unencrypted login would reach another machine.
         """
         route = self._route or _sure(_read_variables(environment))
         if route is not None and not environment.tls and not route.is_loopback:
@@ -85,7 +85,7 @@ class Proxy:
 
 @attrs.frozen(repr=False, eq=False)
 class Route:
-    """One proxy: its kind, host and port; the credentials are in a closure that no rendering opens."""
+    """A proxy with scheme, host and port; its credentials are in a closure, so that no repr shows them."""
 
     scheme: str
     host: str
@@ -97,16 +97,17 @@ class Route:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the proxy is on this machine."""
+        """True when the proxy is on this machine."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
 
     def tunnel(self, wire: Wire, environment: Environment, resolve: Callable[[str], Iterable[str]]) -> None:
-        """Have the proxy at the other end of *wire* connect it with *environment*; *resolve* is for kinds that do not.
+        """Have the proxy connect *wire* with *environment*; *resolve* is used for proxies that do not resolve names.
 
-        Raises `HandshakeRejected` with the status that an HTTP proxy refused with, `ConnectionFailed` for other failures.
+        Raises `HandshakeRejected` with the status of an HTTP proxy that refuses, and
+        `ConnectionFailed` for other failures.
         """
         kind = _KINDS[self.scheme]
         host = environment.host if kind.resolves else _address(kind, resolve(environment.host))
@@ -136,14 +137,14 @@ class Route:
     def _connect_socks(self, wire: Wire, name: str, host: str, port: int) -> None:
         try:
             self._ask_socks(wire, name, host, port)
-        except BaseException as error:  # noqa: BLE001 its frames hold the password, so that nothing may pass as it is
+        except BaseException as error:  # noqa: BLE001 its frames hold the password, so it must not pass unchanged
             failure = wire.failure or wire.deadline.failed(f"the proxy refused: {printable(describe(error))}")
         else:
             return
         raise strip_traceback(failure)
 
     def _ask_socks(self, wire: Wire, name: str, host: str, port: int) -> None:
-        from python_socks import ProxyType  # noqa: PLC0415 an extra, and only for those who use it
+        from python_socks import ProxyType  # noqa: PLC0415 an extra: imported only when it is used
         from python_socks.sync import Proxy as SocksProxy  # noqa: PLC0415
 
         user, password = self.credentials() or (None, None)
@@ -152,7 +153,7 @@ class Route:
 
 
 class _Connected:
-    """What python-socks takes for a proxy before the proxy: it hands out the wire that is connected already."""
+    """A stand-in for the proxy that python-socks would connect through first: it returns the connected wire."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -162,7 +163,7 @@ class _Connected:
 
 
 def _address(kind: _Kind, addresses: Iterable[str]) -> str:
-    """Return the first of *addresses* that a proxy of this *kind* understands: SOCKS4 knows IPv4 only."""
+    """Return the first of *addresses* that a proxy of this *kind* accepts: SOCKS4 accepts IPv4 only."""
     found = list(addresses)
     return next((address for address in found if kind.socks != "SOCKS4" or ":" not in address), found[0])
 
@@ -174,9 +175,10 @@ def _hint(status: int) -> str:
 
 
 def _read(text: str, source: str) -> Route | ConfigurationError:
-    """Return the proxy that *text*, a URL, describes, or what to raise; *source* is the argument or variable that said so.
+    """Return the proxy with the URL *text*, or the error to raise; *source* is the argument or variable that held it.
 
-    Returned, not raised, because the frames that an exception passes keep what they were reading.
+    The error is returned, not raised: the traceback of a raised one would hold the
+    credentials in its frames.
     """
     match = _URL.fullmatch(text) if isinstance(text, str) else None
     kind = _KINDS.get(match["scheme"].lower()) if match else None

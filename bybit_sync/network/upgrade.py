@@ -12,7 +12,10 @@ __all__ = ["check_answer"]
 
 
 def check_answer(wire: Wire, head: Head) -> bytes:
-    """Return the part of *head* that websocket-client checks, without cookies. Raises for what the library would accept."""
+    """Return the part of *head* that websocket-client checks, without cookies.
+
+    Raises for what the library would accept.
+    """
     if head.status != 101:  # noqa: PLR2004
         raise _rejected(wire, head)
     for name in ("sec-websocket-extensions", "sec-websocket-protocol"):

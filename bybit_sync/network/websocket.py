@@ -22,7 +22,8 @@ from bybit_sync.threads.waker import Waker
 
 __all__ = ["Transport", "open_websocket"]
 
-# A flood must not keep the caller from its clock: at most so much is read before it has its turn again.
+# Limits of one `receive`, so that a flood of frames does not delay the caller's
+# deadlines.
 _CHUNKS_A_ROUND = 4
 _ODD_FRAMES_A_CHUNK = 1_000
 _MOST_FRAGMENTS = 65_536
@@ -57,11 +58,11 @@ def open_websocket(
 ) -> Transport:
     """Return an open websocket to *path* at *environment*: `dial`, then the upgrade, all by *deadline*.
 
-    A message that is sent is taken within *write_seconds*. *on_wake* is also called later, when the *waker* is woken while
-    `Transport.send` waits; it must not send.
+    A message that is sent is taken within *write_seconds*. *on_wake* is also called
+    later, when the *waker* is woken while `Transport.send` waits; it must not send.
 
-    Raises what `dial` raises, and `HandshakeRejected` when the server answers the upgrade with another status than 101.
-    Only the connection thread.
+    Raises what `dial` raises, and `HandshakeRejected` when the server answers the
+    upgrade with another status than 101. Only the connection thread.
     """
     wire = dial(
         environment,
@@ -89,48 +90,49 @@ class Transport:
         self, wire: Wire, link: Link, *, max_message_bytes: int, write_seconds: float, on_wake: Callable[[], None]
     ) -> None:
         self.last_data_ns: int = time.monotonic_ns()
-        """`time.monotonic_ns` at the last byte of a data frame, at first of the opening; control frames do not count."""
+        """The `time.monotonic_ns` of the last byte of a data frame, before that of the opening; control frames do not count."""
         self.read_at: Moment = Moment.now()
-        """When what is yielded was read from the socket: a consumer that takes its time does not make it older or newer."""
+        """The moment when the yielded message was read from the socket, however long the consumer takes."""
         self.frame_since: float | None = None
-        """`time.monotonic` when the message began that is still incomplete; None between messages."""
+        """The `time.monotonic` of the first byte of an incomplete message; None between messages."""
         self._wire = wire
         self._link = link
         self._max = max_message_bytes
         self._takes_size_of_two = max_message_bytes >= 1 << 16
         self._write_seconds = write_seconds
         self._on_wake = on_wake
-        self._rang = False
+        self._woken = False
         peer, waker = wire.deadline.peer, wire.deadline.waker
         wire.deadline = Deadline(peer, at=math.inf, waker=waker, on_wake=self._check_waker, error=ConnectionLost)
         wire.deadline.phase = "connected"
-        self._ahead = link.head.rest if link.head else b""  # read, and not looked at yet
-        self._held = bytearray()  # the beginning of a frame
-        self._needed = 0  # how much of it must be there before another look is worth it
+        self._ahead = link.head.rest if link.head else b""  # bytes read and not parsed yet
+        self._held = bytearray()  # the incomplete frame at the end of the data
+        self._needed = 0  # how many bytes of it are needed before it is parsed again
         self._opcode = 0
         self._fragments: list[bytes] = []
         self._fragment_bytes = 0
-        self._broken: BaseException | None = None  # why nothing can be sent any more
-        self._over: Exception | None = None  # why nothing is read any more
-        self._said_goodbye = False
+        self._broken: BaseException | None = None  # the error of every later write; None while writing works
+        self._over: Exception | None = None  # the error of every later read; None while reading works
+        self._sent_close = False
 
     def __repr__(self) -> str:
-        return f"<Transport {self._wire.deadline.peer}{' over' if self._over or self._broken or self._said_goodbye else ''}>"
+        return f"<Transport {self._wire.deadline.peer}{' over' if self._over or self._broken or self._sent_close else ''}>"
 
     # -- reading
 
     def wait(self, timeout: float | None) -> bool:
-        """Return when bytes lie ready, the waker is woken, or *timeout* seconds have passed (None: never).
+        """Wait until bytes have arrived, the waker is woken, or *timeout* seconds have passed (None: no limit).
 
-        Returns whether the waker was seen woken; it is not drained.
+        Returns True when the waker was woken; it is not drained.
         """
         return not (self._ahead or self._broken or self._over) and self._wire.wait(timeout)
 
     def receive(self) -> Iterator[bytes]:
         """Yield every whole message, text or binary, that lies ready, in order; never waits. Answers protocol pings itself.
 
-        When the connection is over, what came before is yielded first. Then it raises `ConnectionLost`, or `ProtocolError` for
-        what a WebSocket must not carry; either way the connection is of no more use.
+        When the connection has ended, the messages before the end are yielded first.
+        Then it raises `ConnectionLost`, or `ProtocolError` for data that the WebSocket
+        protocol forbids; the connection cannot be used afterwards.
         """
         for _ in range(_CHUNKS_A_ROUND):
             if self._over is not None:
@@ -145,7 +147,8 @@ class Transport:
                 break
         else:
             return
-        # Only now: what the peer had sent before it stopped taking from us has been delivered.
+        # Raised last: messages that the peer sent before the failed write are delivered
+        # first.
         if self._broken is not None:
             raise self._broken
 
@@ -162,7 +165,8 @@ class Transport:
         now, at, end, odd = self.read_at.ns, 0, len(data), 0
         try:
             while end - at >= _SHORTEST_FRAME and odd < _ODD_FRAMES_A_CHUNK:
-                # Nearly every push has such a size; all others, and what is wrong with one, are for `_span`.
+                # Nearly every push has a size of two bytes. `_span` handles and checks
+                # all other sizes.
                 if data[at + 1] == _SIZE_IN_TWO_BYTES and end - at >= _HEAD_OF_TWO and self._takes_size_of_two:
                     start = at + _HEAD_OF_TWO
                     stop = start + (data[at + 2] << 8 | data[at + 3])
@@ -188,7 +192,7 @@ class Transport:
             self._ahead = data[at:]
 
     def _gathered(self, chunk: bytes) -> bytes | None:
-        """Return *chunk* behind what was held, None while that is less than a frame."""
+        """Return the held bytes and *chunk*; None while they are less than a frame."""
         if not self._held:
             return chunk
         self._held += chunk
@@ -200,7 +204,7 @@ class Transport:
         return data
 
     def _hold(self, rest: bytes) -> None:
-        """Keep *rest*, the beginning of a frame, until the frame is whole: a trickle is not copied again at every byte."""
+        """Keep *rest*, the beginning of a frame, until the frame is whole; bytes that trickle in are not copied each time."""
         self._held += rest
         self._needed = self._span(rest, 0)[1] if len(rest) >= _SHORTEST_FRAME else _SHORTEST_FRAME
         self._note_progress()
@@ -213,7 +217,7 @@ class Transport:
             self.frame_since = self.read_at.seconds
 
     def _span(self, data: bytes, at: int) -> tuple[int, int]:
-        """Return where the payload of the frame at *at* starts and stops; beyond the data when that is less than the frame."""
+        """Return where the payload of the frame at *at* starts and stops; the stop is beyond an incomplete frame's data."""
         size = data[at + 1]
         start = at + 2
         if size > _LONGEST_CONTROL:
@@ -230,20 +234,20 @@ class Transport:
         return start, start + size
 
     def _utf8(self, message: bytes) -> bytes:
-        """Return *message* when it is UTF-8, which websocket-client takes a thousand times as long to tell."""
+        """Return *message* if it is UTF-8, else raise; the check of websocket-client takes a thousand times as long."""
         try:
             message.decode()
         except UnicodeDecodeError as error:
             raise self._refusal(_NOT_UTF8, f"a text is not UTF-8 (byte {error.start})") from None
         return message
 
-    # -- reading what is rare: control frames, binary messages, fragments, errors
+    # -- reading rare frames: control frames, binary messages, fragments, errors
 
     def _read_odd(self, frame: bytes) -> bytes | None:
-        """Return the message that *frame*, a whole one, completes."""
+        """Return the message that *frame*, a whole one, completes; None when it completes none."""
         try:
             parsed = self._link.read_frame(frame)
-        except Exception as error:  # noqa: BLE001 whatever websocket-client makes of a frame that must not be
+        except Exception as error:  # noqa: BLE001 whatever websocket-client raises for a frame that is not allowed
             why = printable(describe(strip_traceback(error)))
             raise self._refusal(_PROTOCOL, f"a frame breaks the WebSocket protocol: {why}") from None
         if not parsed.opcode & _CONTROL_BIT:
@@ -262,7 +266,7 @@ class Transport:
     def _closed_by(self, data: bytes) -> ConnectionLost:
         code = int.from_bytes(data[:2], "big") if data else None
         reason = printable(self._utf8(data[2:]))
-        self._say_goodbye(code or _NORMAL)
+        self._send_close(code or _NORMAL)
         said = f"{code} {reason}".strip() if code else "no code"
         self._over = ConnectionLost(
             f"{self._wire.deadline.peer}: the server closed the connection ({said})", code=code, reason=reason
@@ -286,7 +290,7 @@ class Transport:
         return self._utf8(message) if self._opcode == TEXT else message
 
     def _refusal(self, code: int, why: str) -> ProtocolError:
-        self._say_goodbye(code)
+        self._send_close(code)
         self._over = ProtocolError(f"{self._wire.deadline.peer}: {why}. The connection was closed with code {code}")
         return self._over
 
@@ -295,10 +299,12 @@ class Transport:
     def send(self, text: str) -> None:
         """Send *text* as one message.
 
-        Raises `ConnectionLost` when it is not taken in time or the connection is gone, and what *on_wake* raises. Nothing can
-        be sent afterwards, as half a frame may be out; what the peer had sent is still to be had from `receive`.
+        Raises `ConnectionLost` when it is not taken in time or the connection is gone,
+        and what *on_wake* raises. Nothing can be sent afterwards, as half a frame may
+        be out; what the peer had sent is still to be had from `receive`.
         """
-        # It may be a login: from here on only its masked frame is held, whoever looks at our locals.
+        # The text may be a login. Drop it, so that a traceback's locals show only the
+        # masked frame.
         frame = framed(TEXT, text)
         del text
         failure = self._write(frame)
@@ -312,29 +318,33 @@ class Transport:
         deadline.at, deadline.phase = time.monotonic() + self._write_seconds, "sending"
         self._broken = self._wire.write(frame)
         deadline.at, deadline.phase = math.inf, "connected"
-        if self._rang:
-            self._rang = False
+        if self._woken:
+            self._woken = False
             deadline.waker.wake()
         return self._broken
 
     def _check_waker(self) -> None:
-        # The wake-up was for the caller's own wait; it is repeated when the write is done.
-        self._rang = True
+        # The wake-up was for the caller's own wait; it is repeated when the write is
+        # done.
+        self._woken = True
         self._on_wake()
 
     # -- the end
 
     def close(self, code: int = _NORMAL) -> None:
-        """Say goodbye with *code* if that needs no waiting, and give the descriptor back. Idempotent."""
-        self._say_goodbye(code)
+        """Send a close frame with *code* if that needs no wait, and close the socket.
+
+        Idempotent.
+        """
+        self._send_close(code)
         self._wire.close()
 
     def release(self) -> None:
-        """Give the descriptor back without a word: in a forked child the connection is still the parent's."""
-        self._said_goodbye = True
+        """Close the descriptor without a close frame: in a forked child the connection is still the parent's."""
+        self._sent_close = True
         self._wire.release()
 
-    def _say_goodbye(self, code: int) -> None:
-        if not self._said_goodbye and self._broken is None:
+    def _send_close(self, code: int) -> None:
+        if not self._sent_close and self._broken is None:
             self._wire.write_now(framed(CLOSE, code.to_bytes(2, "big")))
-        self._said_goodbye = True
+        self._sent_close = True

@@ -1,4 +1,4 @@
-"""The one thing through which a connection's bytes pass, plain or TLS; every wait on it watches a deadline and a waker."""
+"""A socket, plain or TLS; every wait on it ends at a deadline, and a waker interrupts it."""
 
 from __future__ import annotations
 
@@ -28,25 +28,27 @@ _T = TypeVar("_T")
 _E = TypeVar("_E", bound=BaseException)
 
 _CHUNK = 65536
-_RECORD = 16384  # the most that one TLS record holds
+_RECORD = 16384  # the most bytes of one TLS record
 _HEAD_LIMIT = 65536
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: ([^\r\n]*))?")
-# A header's value may go on in the next line, if that begins with a blank (RFC 9112, section 5.2).
+# A header's value continues in the next line if that begins with a blank (RFC 9112,
+# section 5.2).
 _FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _TLS_RECORD_TYPES = frozenset(b"\x14\x15\x16\x17")
 
-# poll and select need no descriptor of their own, so waiting works when the process has none left.
+# poll and select need no descriptor of their own, so that waiting works when the
+# process has none left.
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 def strip_traceback(error: _E) -> _E:
-    """Return *error* without the frames that it went through: their locals may hold a login."""
+    """Return *error* without its traceback and context: their frames' locals may hold a login."""
     error.__traceback__ = error.__context__ = error.__cause__ = None
     return error
 
 
 def reason_of(error: OSError) -> str:
-    """Return what went wrong in the system's words."""
+    """Return the system's text and name of *error*."""
     if isinstance(error, ssl.SSLError):
         return error.reason or str(error)
     text, name = error.strerror or str(error), errno.errorcode.get(error.errno or 0)
@@ -54,7 +56,7 @@ def reason_of(error: OSError) -> str:
 
 
 def lack_of_descriptors() -> OSError | None:
-    """Return what the system says when this process can open nothing more; None when it can."""
+    """Return the system's error when this process can open no more files; None when it can."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
@@ -63,10 +65,11 @@ def lack_of_descriptors() -> OSError | None:
 
 
 class Deadline:
-    """How long a peer may keep us waiting, and the waker that is watched meanwhile.
+    """A deadline for waits on a peer, and the waker that interrupts them.
 
-    *peer* and `phase` say in errors for whom and what we waited. *at* is a moment of `time.monotonic`. Each time the
-    *waker* is woken it is drained and *on_wake* called, which may raise to abandon the wait. Failures are raised as *error*.
+    *peer* and `phase` appear in errors. *at* is a moment of `time.monotonic`. Each time
+    the *waker* is woken it is drained and *on_wake* called, which may raise to abandon
+    the wait. Failures are raised as *error*.
     """
 
     def __init__(
@@ -101,19 +104,20 @@ class Deadline:
         if self.waker in ready:
             self.waker.drain()
             self._on_wake()
-        # Even when something is ready: a peer that drips, or a waker that never stops, must not outlive the deadline.
+        # Checked even when a socket is ready: a peer that sends slowly must not extend
+        # the deadline, nor a waker that never stops.
         if time.monotonic() >= self.at:
             raise self.failed("timed out")
         return {sock for sock in wanted if sock in ready}
 
     def failed(self, why: str) -> ConnectionFailed:
-        """Return the error that says *why* it failed, with whom and in which phase."""
+        """Return an error with *why*, the peer and the phase in its text."""
         return self._error(f"{self.peer}: {why} (while {self.phase})")
 
 
 @attrs.frozen
 class Head:
-    """The status line and headers of an HTTP answer, and the bytes that came with them."""
+    """The status line and headers of an HTTP answer, and the bytes that followed them."""
 
     status: int
     phrase: str
@@ -122,27 +126,28 @@ class Head:
 
     @property
     def is_interim(self) -> bool:
-        """Whether the answer proper is still to come; 101 is one (RFC 9110, section 15.2)."""
+        """True when the final answer is still to come; 101 is a final one here (RFC 9110, section 15.2)."""
         return self.status < HTTPStatus.OK and self.status != HTTPStatus.SWITCHING_PROTOCOLS
 
 
 class Wire:
     """A connected socket, plain or TLS, that belongs to one thread.
 
-    `read` never waits; all else waits as long as `deadline` allows. `failure` is what `recv` or `sendall` raised last: the
-    library that it was raised through may have made anything of it.
+    `read` never waits; all other methods wait until `deadline` at most. `failure` is
+    the error that `recv` or `sendall` raised last: a library in between may replace it
+    by one of its own.
     """
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self.deadline = deadline
         self.failure: BaseException | None = None
         self.drained: bool = False
-        """Whether the last `read` took all that the system had, so that another one is not worth its while."""
+        """True when the last `read` emptied the system's buffer, so that another read is not worth a system call."""
         self._sock = sock
         self._tls: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._end: bytes | str | None = None  # when TLS has no more data: b"", or what went wrong
+        self._end: bytes | str | None = None  # set when TLS has no more data: b"", or the text of an error
         self._first_byte = b""
         self._selector = _Selector()
         self._selector.register(sock, selectors.EVENT_READ)
@@ -151,18 +156,19 @@ class Wire:
     # -- reading
 
     def wait(self, timeout: float | None) -> bool:
-        """Return when bytes lie ready, the waker is woken (it is not drained), or *timeout* seconds have passed.
+        """Wait until bytes have arrived, the waker is woken (it is not drained), or *timeout* seconds have passed.
 
-        Returns whether the waker was seen woken.
+        Returns True when the waker was woken.
         """
-        # select is blind to what TLS has in memory: what a write had to read, and an end behind the last data.
+        # The selector does not see what TLS holds in memory: records that a write had
+        # to read, and the end after the last data.
         if self._incoming.pending or self._end is not None:
             return False
         waker = self.deadline.waker
         return any(key.fileobj is waker for key, _ in self._selector.select(timeout))
 
     def read(self) -> bytes | None:
-        """Return what lies ready, at most 64 KiB: None when that is nothing, b"" when the peer has closed. Never waits."""
+        """Return the bytes that have arrived, at most 64 KiB: None for none, b"" when the peer has closed. Never waits."""
         if self._tls is None:
             return self._take()
         while (data := self._decrypted(self._tls)) is None and self._feed():
@@ -170,7 +176,7 @@ class Wire:
         return data
 
     def _decrypted(self, tls: ssl.SSLObject) -> bytes | None:
-        """Return what the records in memory hold: None when none is whole, b"" at the end."""
+        """Return the data of the TLS records in memory: None when no record is whole, b"" at the end."""
         pieces: list[bytes] = []
         try:
             while self._end is None and (self._incoming.pending or self._incoming.eof or tls.pending()):
@@ -191,9 +197,10 @@ class Wire:
         return self._end
 
     def read_head(self) -> Head:
-        """Return the HTTP head of the peer's answer, and what came with it; interim answers (1xx) are read over.
+        """Return the HTTP head of the peer's answer, and the bytes that followed it; interim answers (1xx) are skipped.
 
-        Raises the error of `Deadline.failed` when it is no HTTP, too long with all interim answers, or does not come.
+        Raises the error of `Deadline.failed` when it is no HTTP, too long with all
+        interim answers, or does not come.
         """
         data, room = bytearray(), _HEAD_LIMIT
         while True:
@@ -236,21 +243,22 @@ class Wire:
     # -- writing
 
     def write(self, data: bytes) -> BaseException | None:
-        """Write all of *data*; return None, or what went wrong.
+        """Write all of *data*; return None, or the error.
 
-        It is returned, not raised, because the frames that an exception passes keep what they were writing.
+        The error is returned, not raised: the traceback of a raised one would hold
+        *data* in its frames.
         """
         try:
             if self._tls is None:
                 self._push(data)
             else:
                 self._encrypt(self._tls, data)
-        except BaseException as error:  # noqa: BLE001 the caller raises it, from a frame that holds nothing
+        except BaseException as error:  # noqa: BLE001 the caller raises it, from a frame without data
             return strip_traceback(error)
         return None
 
     def write_now(self, data: bytes) -> None:
-        """Write *data* if the system takes it at once; else, or when the connection is gone, leave it."""
+        """Write *data* if the system takes it at once; drop it otherwise, and when the connection is gone."""
         with contextlib.suppress(OSError):
             if self._tls is not None:
                 self._tls.write(data)
@@ -279,20 +287,22 @@ class Wire:
     # -- TLS
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> str | None:
-        """Shake hands with *host* and speak TLS from now on; return its version. Raises what `ssl` raises."""
-        # OpenSSL works on memory, the socket stays ours: large reads, and no wait hidden inside a call.
+        """Do the TLS handshake with *host*, use TLS from now on, and return its version. Raises what `ssl` raises."""
+        # OpenSSL works on memory buffers: this class reads the socket itself, in large
+        # pieces, and no call of OpenSSL waits.
         tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._tls = tls
         try:
             self._converse(tls.do_handshake)
         except ssl.SSLError:
-            self._flush_now()  # OpenSSL left an alert that tells the peer why
+            self._flush_now()  # OpenSSL has buffered an alert with the reason for the peer
             raise
         return tls.version()
 
     def peer_names(self) -> list[str]:
-        """Return the names in the certificate that the peer showed, also when it was refused; [] when they cannot be told."""
-        # The public get_unverified_chain() begins with Python 3.13 and hands out bytes that nothing here can read.
+        """Return the names in the peer's certificate, also when it was refused; [] when they are not known."""
+        # The public get_unverified_chain() begins with Python 3.13 and hands out bytes
+        # that nothing here can read.
         with contextlib.suppress(AttributeError, IndexError, KeyError, TypeError):
             leaf = self._tls._sslobj.get_unverified_chain()[0]  # type: ignore[union-attr]  # noqa: SLF001
             return [name for _, name in leaf.get_info()["subjectAltName"]]
@@ -300,7 +310,7 @@ class Wire:
 
     @property
     def speaks_tls(self) -> bool:
-        """Whether what the peer sent first looks like TLS (true as long as it sent nothing)."""
+        """True when the peer's first byte begins a TLS record, and while it has sent nothing."""
         return not self._first_byte or self._first_byte[0] in _TLS_RECORD_TYPES
 
     def _converse(self, step: Callable[[], _T]) -> _T:
@@ -329,7 +339,10 @@ class Wire:
     # -- as a socket, for a library that expects one
 
     def recv(self, size: int) -> bytes:
-        """Return what lies ready, at most *size* bytes, after waiting for it; b"" when the peer has closed. Not inside TLS."""
+        """Wait for data and return at most *size* bytes; b"" when the peer has closed.
+
+        Not for use inside TLS.
+        """
         try:
             while (data := self._take(size)) is None:
                 self.deadline.wait({self._sock: selectors.EVENT_READ})
@@ -348,7 +361,10 @@ class Wire:
     # -- the end
 
     def close(self) -> None:
-        """Take leave of the peer as far as that needs no waiting, and give the descriptor back. Idempotent."""
+        """Send TLS's close alert if that needs no wait, and close the socket.
+
+        Idempotent.
+        """
         if self._sock.fileno() >= 0 and self._tls is not None:
             with contextlib.suppress(OSError, ValueError):
                 self._tls.unwrap()
@@ -356,15 +372,16 @@ class Wire:
         self.release()
 
     def release(self) -> None:
-        """Give the descriptor back without a word to the peer: in a forked child it is still the parent's connection."""
+        """Close the descriptor without telling the peer: in a forked child the connection is still the parent's."""
         self._selector.close()
         self._sock.close()
 
 
 def _parse_head(head: bytes, rest: bytes) -> Head | str:
-    """Return the parsed *head*, or what is wrong with it.
+    """Return the parsed *head*, or a text that says what is wrong with it.
 
-    Values are read as Latin-1, in which every byte is a character: what a header that nobody reads says is nobody's concern.
+    Values are decoded as Latin-1, in which every byte is a character, so that an unused
+    header cannot fail the parse.
     """
     line, _, fields = head.partition(b"\r\n")
     match = _STATUS_LINE.fullmatch(line)

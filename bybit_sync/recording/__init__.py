@@ -1,1 +1,1 @@
-"""Every frame of a client written down, and lived again."""
+"""Recordings of every frame of a client, and their replay."""

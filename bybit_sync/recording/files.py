@@ -1,4 +1,4 @@
-"""Where a recording is written: a file of ours, or a text file of the user's."""
+"""The outputs of a recording: a file that this library opens, or an open text file of the user."""
 
 from __future__ import annotations
 
@@ -16,32 +16,36 @@ from bybit_sync.recording.format import BEGINNING, next_part
 __all__ = ["Output", "output_of"]
 
 _BLOCK: Final = 65_536
-# What others than its owner may do with a file.
+# The permission bits of others than the owner of a file.
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
-# The files that this process records to, by device and number: two clients in one file could not be told apart.
+# The open files of this process, by device and inode: two clients must not write to one
+# file.
 _taken: Final[set[tuple[int, int]]] = set()
 
 
 class Output(Protocol):
-    """Something to write lines on."""
+    """An output that lines are written to."""
 
     name: str
     warning: str
-    """What its owner should know since it was opened last; "" for nothing."""
+    """A warning from the last `open` for the user; "" for none."""
 
     def open(self) -> None:
-        """Be ready to be written to. Raises what the system says."""
+        """Prepare for writing. Raises `OSError` from the system."""
 
     def write(self, lines: Sequence[str]) -> None:
         """Write *lines*."""
 
     def close(self) -> None:
-        """Give back what `open` took."""
+        """Release what `open` acquired."""
 
 
 def output_of(target: Any, rotate_bytes: int | None) -> Output:
-    """Return where *target* is written. Raises `ConfigurationError` for what cannot be written to."""
+    """Return the output for *target*.
+
+    Raises `ConfigurationError` when it cannot be written to.
+    """
     if rotate_bytes is not None:
         whole(None, "rotate_bytes", rotate_bytes)
     if isinstance(target, (str, os.PathLike)):
@@ -55,7 +59,7 @@ def _path(target: str | os.PathLike[str]) -> Path:
     text = os.fspath(target)
     if not isinstance(text, str) or not text or "\0" in text or text.endswith(os.sep):
         raise refuse("record", target, "give the path of a file, as text")
-    # What the process does with its working directory later is its own affair.
+    # Absolute now: the process may change its working directory later.
     return Path(os.path.abspath(text))  # noqa: PTH100 - Path.absolute would keep the dots
 
 
@@ -70,7 +74,7 @@ def _text_file(target: Any) -> TextIO:
 
 
 class _Handle:
-    """A text file of the user's."""
+    """An output to an open text file of the user."""
 
     def __init__(self, file: TextIO) -> None:
         self.name = str(getattr(file, "name", "a text file"))
@@ -78,7 +82,7 @@ class _Handle:
         self._file = file
 
     def open(self) -> None:
-        """Leave it as it is."""
+        """Do nothing: the file is open."""
 
     def write(self, lines: Sequence[str]) -> None:
         """Write *lines* and flush."""
@@ -88,11 +92,11 @@ class _Handle:
             flush()
 
     def close(self) -> None:
-        """Leave it open."""
+        """Do nothing: the user closes the file."""
 
 
 class _File:
-    """A file of ours, unbuffered, so that neither a kill nor a fork finds lines in this process."""
+    """An output to a file by its path, unbuffered, so that a killed or forked process holds no lines."""
 
     def __init__(self, path: Path, rotate_bytes: int | None) -> None:
         self.name = str(path)
@@ -105,7 +109,10 @@ class _File:
         self._size = 0
 
     def open(self) -> None:
-        """Open it to append to it. Raises what the system says, and `RecordingError` when it holds something else."""
+        """Open the file for appending.
+
+        Raises `OSError`, and `RecordingError` when it holds anything but a recording.
+        """
         self._file = open(self._path, "a+b", buffering=0, opener=_for_its_owner)  # noqa: SIM115 - Path has no opener
         try:
             self._take(os.fstat(self._file.fileno()))
@@ -117,10 +124,13 @@ class _File:
             raise
 
     def _close_to_others(self, file: IO[bytes]) -> None:
-        """Leave an older file to its owner alone. Raises what the system says when it is not ours."""
+        """Restrict an existing file to its owner.
+
+        Raises `OSError` when this user is not the owner.
+        """
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         self.warning = ""
-        # Elsewhere the mode says nothing of who may read it.
+        # On other systems the mode does not control access.
         if os.name == "posix" and mode & _OTHERS:
             os.fchmod(file.fileno(), mode & ~_OTHERS)
             self.warning = f"could be read by others (mode {mode:04o}): now by its owner only"
@@ -135,7 +145,10 @@ class _File:
             self._place = place
 
     def _mended(self, file: IO[bytes]) -> int:
-        """Cut off what a kill left of a line, and return the size; never touch what is no recording."""
+        """Cut off an incomplete last line, and return the size.
+
+        Raises `RecordingError` for another kind of file, untouched.
+        """
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         beginning = file.read(len(BEGINNING))
@@ -147,7 +160,7 @@ class _File:
         return whole_lines
 
     def write(self, lines: Sequence[str]) -> None:
-        """Write *lines*; begin a new file wherever this one would grow too large."""
+        """Write *lines*; rotate before a line that would make the file too large."""
         batch: list[str] = []
         size = self._size
         for line in lines:
@@ -172,7 +185,7 @@ class _File:
         self._size += written
 
     def _cut(self, whole_lines: int) -> None:
-        """Leave no half a line at the end: the disk is full."""
+        """Cut off an incomplete line after a failed write."""
         if self._is_regular and self._file is not None:
             self._file.truncate(self._size + whole_lines)
 
@@ -182,7 +195,7 @@ class _File:
         self.open()
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file. Idempotent."""
         file, self._file = self._file, None
         place, self._place = self._place, None
         if place is not None:
@@ -196,7 +209,7 @@ def _for_its_owner(path: str, flags: int) -> int:
 
 
 def _end_of_last_line(file: IO[bytes], size: int) -> int:
-    """Return the size of *file* without what follows its last line."""
+    """Return the size of *file* up to the end of its last complete line."""
     end = size
     while end > 0:
         start = max(0, end - _BLOCK)

@@ -1,7 +1,7 @@
-"""What stands in a recording: JSON Lines, a frame each. The only file that knows the format.
+"""The format of a recording: JSON Lines, one frame per line. No other file knows it.
 
-A line is ``{"recv_ns", "recv_utc", "direction", "frame"}``: the moment on the monotonic and on the wall clock, which way the
-frame went, and its text.
+A line is ``{"recv_ns", "recv_utc", "direction", "frame"}``: the moment on the monotonic
+clock and on the wall clock, the direction of the frame, and its text.
 """
 
 from __future__ import annotations
@@ -24,22 +24,25 @@ Source = str | os.PathLike[str] | Iterable[str]
 """A recording: the path of its file, or its lines, such as a file that is open."""
 
 BEGINNING: Final = b'{"recv_ns": '
-"""What every line begins with."""
+"""The first bytes of every line."""
 
 
 class Direction(Enum):
-    """Which way a frame went."""
+    """The direction of a frame."""
 
     IN = "in"
     """The exchange sent it."""
     OUT = "out"
-    """We sent it."""
+    """The client sent it."""
     LOST = "lost"
-    """Nobody did: the connection ended, and the text says why."""
+    """No frame: the connection ended, and the text is the reason."""
 
 
 class Line(NamedTuple):
-    """One frame. Bytes that are no UTF-8 stand in its text as lone surrogates (``surrogateescape``)."""
+    """A line of a recording.
+
+    Bytes of the frame that are no UTF-8 become lone surrogates (``surrogateescape``).
+    """
 
     moment: Moment
     direction: Direction
@@ -50,7 +53,7 @@ class Line(NamedTuple):
 
 
 def print_line(line: Line) -> str:
-    """Return *line* as it stands in the file, its end included; ASCII only."""
+    """Return *line* as text of the file, in ASCII, with its line break."""
     moment, direction, frame = line
     ns, when = moment.ns, moment.utc.replace(tzinfo=None).isoformat(timespec="microseconds")
     way, text = direction.value, json.dumps(frame)
@@ -58,7 +61,10 @@ def print_line(line: Line) -> str:
 
 
 def _read_line(text: str | bytes) -> Line:
-    """Return what stands in *text*. Raises `ValueError`, which says why it is no line, without a character of it."""
+    """Parse *text*.
+
+    Raises `ValueError` with the reason, which quotes nothing of the text.
+    """
     try:
         says = json.loads(text)
     except UnicodeDecodeError:
@@ -74,7 +80,7 @@ def _read_line(text: str | bytes) -> Line:
 
 def _ns(says: dict[str, Any]) -> int:
     ns = says.get("recv_ns")
-    # As large as the system's own clock can show.
+    # The range of the system's clock.
     if type(ns) is not int or not 0 <= ns < 2**63:
         raise ValueError("recv_ns has to be a whole number of nanoseconds, from 0 up")
     return ns
@@ -108,13 +114,14 @@ def _frame(says: dict[str, Any]) -> str:
     raise ValueError("frame has to be a text")
 
 
-# --- all of them ---
+# --- all lines ---
 
 
 def read_recording(source: Source) -> Iterator[Line]:
-    """Yield the lines of *source*; of a path also those that it was rotated to before.
+    """Yield the lines of *source*; for a path also those of its rotated files, the oldest first.
 
-    Raises `RecordingError` at the first line that is none, after all that stand before it; and what opening a file raises.
+    Raises `RecordingError` at the first damaged line, after yielding all lines before
+    it; and `OSError` from opening a file.
     """
     if not isinstance(source, (str, os.PathLike)):
         yield from _lines(source, "")
@@ -151,13 +158,13 @@ def _damaged(path: str, number: int, why: str, *, breaks_off: bool) -> Recording
 
 
 def parts(path: Path) -> list[Path]:
-    """Return the files of the recording *path* in the order in which they were written: ``path.1``, ``path.2``, …, *path*."""
+    """Return the files of the recording *path*, the oldest first: ``path.1``, ``path.2``, …, *path*."""
     rotated = [path.with_name(f"{path.name}.{number}") for number in sorted(_numbers(path))]
     return [*rotated, path] if path.exists() or not rotated else rotated
 
 
 def next_part(path: Path) -> Path:
-    """Return the name to which *path* is rotated next."""
+    """Return the name that *path* gets at the next rotation."""
     return path.with_name(f"{path.name}.{max(_numbers(path), default=0) + 1}")
 
 

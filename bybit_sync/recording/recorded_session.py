@@ -31,7 +31,10 @@ class RecordedSession:
         self.session = Session(config, epoch=epoch, clock=clock, requests=self._requests, topics=self._topics, now=now)
 
     def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
-        """Return the events of *frame*, after the gaps that were due before it. Raises what ends the session."""
+        """Return the events of *frame*, after the gaps that were due before it.
+
+        Raises what ends the session.
+        """
         return [*self.session.overdue_gaps(now), *self.session.receive(frame, now)]
 
     def has_topic(self, channel: Channel) -> bool:
@@ -42,7 +45,8 @@ class RecordedSession:
         """Await the answer to *request*."""
         self._requests.expect(request)
         if request.op == "ping" and self.session.coverage.told is None:
-            # The live client told no gap before the first pong once the ping for it was sent.
+            # The live client told no gap before the first pong once the ping for it was
+            # sent.
             self._topics.tells_gaps = False
 
     def subscribe(self, channel: Channel, request: Request | None, *, resubscribing: bool) -> None:

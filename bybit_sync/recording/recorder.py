@@ -23,7 +23,8 @@ __all__ = ["Recorder"]
 
 # The most characters of frames that may be buffered when the disk does not keep up.
 BACKLOG: Final = 64 * 2**20
-# How many seconds connecting waits for the file to be opened, so that the caller is told of a wrong path.
+# How many seconds connecting waits for the file to be opened, so that the caller is
+# told of a wrong path.
 _OPENING: Final = 1.0
 # How often that wait checks whether the client is closed, in seconds.
 _OPENING_SLICE: Final = 0.05
@@ -32,17 +33,21 @@ _OPENING_SLICE: Final = 0.05
 class Recorder:
     """A recording of one client: every frame that crosses its wire, as JSON Lines.
 
-    Given as ``Client(record=Recorder(path))``; ``Client(record=path)`` is the same without options. `bybit_sync.replay` reads
-    it again.
+    Given as ``Client(record=Recorder(path))``; ``Client(record=path)`` is the same
+    without options. `bybit_sync.replay` reads it again.
 
-    A line is ``{"recv_ns": ..., "recv_utc": ..., "direction": "in" | "out" | "lost", "frame": ...}``: the moment on the
-    monotonic clock (ns) and in UTC, whether the exchange or we sent it, and its text; "lost" tells why a connection ended.
-    No key, secret or signature is in it: a login's line has the client's name and environment instead. Account numbers and the
-    ids of pushes become others, the same everywhere in one recording; nothing else of a frame is touched.
+    A line is ``{"recv_ns": ..., "recv_utc": ..., "direction": "in" | "out" | "lost",
+    "frame": ...}``: the moment on the monotonic clock (ns) and in UTC, whether the
+    exchange or we sent it, and its text; "lost" tells why a connection ended. No key,
+    secret or signature is in it: a login's line has the client's name and environment
+    instead. Account numbers and the ids of pushes become others, the same everywhere in
+    one recording; nothing else of a frame is touched.
 
-    The file is opened when the client first connects: made for its owner only (mode 0600), appended to when there is one. A
-    line that a kill left incomplete is cut off then. What is written is on its way to the disk within a second. A disk that is
-    full or does not keep up ends the recording with one ERROR in the log, and `error`; the streams go on.
+    The file is opened when the client first connects: made for its owner only (mode
+    0600), appended to when there is one. A line that a kill left incomplete is cut off
+    then. What is written is on its way to the disk within a second. A disk that is full
+    or does not keep up ends the recording with one ERROR in the log, and `error`; the
+    streams go on.
 
     Args:
         target: The path of a file, or a text file that is open; that one is flushed and never closed.
@@ -98,17 +103,24 @@ class Recorder:
         return value if value is None or isinstance(value, Recorder) else cls(value)
 
     def attach(self, config: SessionConfig) -> None:
-        """Record the client with *config* from now on. Raises `ConfigurationError` when the recorder has a client already."""
+        """Record the client with *config* from now on.
+
+        Raises `ConfigurationError` when the recorder has a client already.
+        """
         if self._config is not None:
             raise ConfigurationError(f"record: this Recorder belongs to {self._config.client}; make one for each client")
         self._config = config
-        # The client's name is written in place of the key, and its environment in place of the signature.
+        # The client's name is written in place of the key, and its environment in place
+        # of the signature.
         self._placeholder = _LoginPlaceholder(config.client, config.environment)
 
     # --- only the connection thread ---
 
     def begin(self, check: Callable[[], None]) -> None:
-        """Open the file, unless it is open. Raises `ConfigurationError` when that fails, and what *check* raises."""
+        """Open the file, unless it is open.
+
+        Raises `ConfigurationError` when that fails, and what *check* raises.
+        """
         if self.error is not None or (self._worker is not None and not self._worker.is_over):
             return
         assert self._config is not None
@@ -126,7 +138,8 @@ class Recorder:
             )
 
     def _wait_opened(self, worker: WriterThread, check: Callable[[], None]) -> None:
-        # A slow disk must not delay the login for long: frames that arrive before the file is open are buffered.
+        # A slow disk must not delay the login for long: frames that arrive before the
+        # file is open are buffered.
         until = time.monotonic() + _OPENING
         while not worker.opened.wait(_OPENING_SLICE) and not worker.is_late:
             check()
@@ -138,7 +151,8 @@ class Recorder:
     def received(self, frame: builtins.bytes, now: Moment) -> None:
         """Record *frame*, which the exchange sent and which was read at *now*."""
         assert self._config is not None
-        # Redact now: the frame may echo a login, and the next login replaces the signature that is redacted.
+        # Redact now: the frame may echo a login, and the next login replaces the
+        # signature that is redacted.
         self._put(Direction.IN, self._config.redact(frame.decode(errors="surrogateescape")), now)
 
     def sent(self, request: Request, now: Moment) -> None:
@@ -157,7 +171,10 @@ class Recorder:
             self.lost("the client closed the connection")
 
     def finish(self) -> None:
-        """Have the thread write what is buffered and close the file. Does not wait; `begin` opens the file again."""
+        """Have the thread write what is buffered and close the file.
+
+        Does not wait; `begin` opens the file again.
+        """
         if self._worker is not None:
             self._worker.end()
 
@@ -173,7 +190,10 @@ class Recorder:
     # --- any thread ---
 
     def wait_written(self, deadline: float) -> bool:
-        """Wait until all is written after `finish`. Returns False when *deadline*, on the monotonic clock, passes first."""
+        """Wait until all is written after `finish`.
+
+        Returns False when *deadline*, on the monotonic clock, passes first.
+        """
         worker = self._worker
         if worker is not None:
             join(worker.thread, deadline)
@@ -184,7 +204,8 @@ class Recorder:
         with self._end_lock:
             if self.error is not None:
                 return
-            # Without its traceback: the locals of those frames hold the lines that were to be written.
+            # Without its traceback: the locals of those frames hold the lines that were
+            # to be written.
             self.error = error.with_traceback(None)
         assert self._config is not None
         remedy = "the streams go on. Make room or give another path, then a new client records again"

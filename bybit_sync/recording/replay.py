@@ -1,4 +1,4 @@
-"""A recording lived again: through the same session, roster and subscriptions as the client that was recorded."""
+"""The replay of a recording: its lines go through the same session, registry and receivers as in a live client."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ __all__ = ["replay"]
 
 Sink = Callable[[AnyEvent], object] | EventQueue[AnyEvent]
 
-# What was worth a line in the log was logged when it happened.
-_SILENT: Final = logging.Logger("bybit_sync.replay", logging.CRITICAL + 1)  # noqa: LOG001 - in no hierarchy, so that nobody turns it on
+# The recorded client logged its warnings when they happened; a replay logs nothing.
+_SILENT: Final = logging.Logger("bybit_sync.replay", logging.CRITICAL + 1)  # noqa: LOG001 - outside the hierarchy, so that no configuration enables it
 _CATEGORIES: Final = tuple(category.value for category in Category)
 _CHANNELS: Final = {
     channel.topic: channel
@@ -44,9 +44,10 @@ _CHANNELS: Final = {
     for categories in (None, _CATEGORIES)
     for channel in dialect.channels(stream, categories)
 }
-# Beyond this the two clocks of a recording have not been going side by side: the machine was started anew, or suspended.
+# The most seconds by which the two clocks of a recording may drift apart; more means a
+# reboot or a suspension.
 _SAME_CLOCK: Final = 60.0
-# Whose login, until when, where: as a login stands in a recording.
+# The number of arguments of a recorded login: client, expiry and environment.
 _LOGIN: Final = 3
 _LOGGED_IN: Final = b'{"op":"auth","success":true}'
 
@@ -60,10 +61,12 @@ def replay(path: Source, speed: float | None = None, *, sink: Sink) -> int: ...
 def replay(path: Source, speed: float | None = None, sink: Sink | None = None) -> Iterator[AnyEvent] | int:
     """Give the events of a recording again: those that one subscription to each stream received, in order, gaps included.
 
-    Without a *sink* it returns an iterator; with one it delivers in the calling thread and returns how many events there were.
-    All attributes are as they were recorded: `raw` is the recorded frame, whose ids are not the account's. Per stream `index`
-    is 1, 2, 3, …, and over the whole recording `epoch` counts the logins. Where the recording client was not subscribed for a
-    time, or another one went on in the same file, there is a gap (DISCONNECTED). What only a consumer brings about is not in a
+    Without a *sink* it returns an iterator; with one it delivers in the calling thread
+    and returns how many events there were. All attributes are as they were recorded:
+    `raw` is the recorded frame, whose ids are not the account's. Per stream `index` is
+    1, 2, 3, …, and over the whole recording `epoch` counts the logins. Where the
+    recording client was not subscribed for a time, or another one went on in the same
+    file, there is a gap (DISCONNECTED). What only a consumer brings about is not in a
     recording: OVERFLOW, and an ENDED without the exchange's refusal.
 
     Args:
@@ -111,7 +114,7 @@ def _events(path: Source, speed: float | None) -> Iterator[AnyEvent]:
     before: Moment | None = None
     for line in read_recording(path):
         if speed is not None:
-            # Another start of the machine counts from anew.
+            # After a reboot the monotonic clock starts again from 0.
             due += max(0, line.moment.ns - (before or line.moment).ns) * 1e-9 / speed
             before = line.moment
         for event in playback.feed(line):
@@ -121,7 +124,7 @@ def _events(path: Source, speed: float | None) -> Iterator[AnyEvent]:
 
 
 class _Playback:
-    """The client that was recorded, with one subscription to each stream; itself what those need of their owner."""
+    """The recorded client, with one receiver per stream, whose owner it is."""
 
     def __init__(self) -> None:
         self.name = "replay"
@@ -136,7 +139,7 @@ class _Playback:
         self._collector = _Collector()
 
     def feed(self, line: Line) -> list[Event[Any]]:
-        """Return the events that *line* makes."""
+        """Return the events that follow from *line*."""
         if line.direction is Direction.IN:
             self._received(line)
         elif line.direction is Direction.OUT:
@@ -186,12 +189,13 @@ class _Playback:
             self._epoch = session.epoch
 
     def ended(self, ended: Ended) -> None:
-        """Tell nobody: its event does."""
+        """Do nothing: the ENDED event is among the events."""
 
     # --- logins ---
 
     def _begin(self, args: Sequence[Any], now: Moment) -> None:
-        # Unless it is the same login, signed once more: it was killed, or the machine failed, and nobody wrote why.
+        # A login without a recorded end before it: the process was killed, or the
+        # machine failed.
         self._lost("the recording broke off")
         if len(args) == _LOGIN:
             self.name, _, self._environment = map(str, args)
@@ -243,34 +247,34 @@ class _Playback:
     def _of(self, stream: Stream) -> list[Receiver[Any]]:
         return [subscription for subscription in self._roster if subscription.stream is stream]
 
-    # --- what subscriptions need of their owner ---
+    # --- as the owner of receivers ---
 
     def check_process(self) -> None:
-        """Let every process in."""
+        """Do nothing: a replay may go on in a forked process."""
 
     def is_inside(self) -> bool:
-        """Say that nobody's code runs here."""
-        return False  # pragma: no cover - nobody closes a subscription here
+        """Return False: no callback runs in a replay."""
+        return False  # pragma: no cover - no receiver is closed in a replay
 
     def release(self, receiver: Receiver[Any]) -> None:
-        """Keep it: nobody closes a subscription here."""
+        """Do nothing: no receiver is closed in a replay."""
 
     def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
-        """Have nobody to tell: there is no callback."""
+        """Do nothing: a replay has no callback."""
 
 
 class _Collector:
-    """A queue that is emptied after each line."""
+    """A queue that collects the events of one line."""
 
     def __init__(self) -> None:
         self._events: list[Event[Any]] = []
 
     def put_nowait(self, item: Event[Any], /) -> None:
-        """Take *item*."""
+        """Append *item*."""
         self._events.append(item)
 
     def empty(self) -> list[Event[Any]]:
-        """Return what was put since the last time."""
+        """Return the events since the last call."""
         events, self._events = self._events, []
         return events
 
@@ -279,13 +283,13 @@ class _Collector:
 
 
 def _is_same_clock(first: Moment, second: Moment) -> bool:
-    """Say whether the monotonic clock went on from *first* to *second*."""
+    """Return whether the monotonic clock ran on from *first* to *second*."""
     passed = (second.ns - first.ns) * 1e-9
     return abs(passed - (second.utc - first.utc).total_seconds()) <= _SAME_CLOCK
 
 
 def _read_request(frame: str) -> tuple[Request, Sequence[Any]]:
-    """Return the request that *frame* is, and its arguments."""
+    """Parse *frame* as a request; return it and its arguments."""
     says = _read_object(frame)
     args = says.get("args")
     args = args if isinstance(args, list) else []

@@ -15,14 +15,18 @@ from bybit_sync.recording.scrubbing import Scrubber
 __all__ = ["LineWriter", "WriterThread"]
 
 
-# How long lines are gathered before they are written, in seconds; a killed process loses at most these.
+# How long lines are gathered before they are written, in seconds; a killed process
+# loses at most these.
 GATHER: Final = 0.25
 # The most lines of one write.
 _LINES_AT_ONCE: Final = 1000
 
 
 class LineWriter:
-    """A writer of scrubbed lines. Only one `WriterThread` writes at a time; any thread may read the counts."""
+    """A writer of scrubbed lines.
+
+    Only one `WriterThread` writes at a time; any thread may read the counts.
+    """
 
     def __init__(self, output: Output) -> None:
         self.output = output
@@ -59,7 +63,8 @@ class WriterThread:
         self._predecessor = predecessor
         self._failed = failed
         self._lines: deque[Line] = deque()
-        # Each counter is written by one thread only and only grows, so that the difference needs no lock.
+        # Each counter is written by one thread only and only grows, so that the
+        # difference needs no lock.
         self._put = self._taken = 0
         self._wake = threading.Event()
         self._ending = threading.Event()
@@ -74,7 +79,8 @@ class WriterThread:
         """Buffer *line*, and return how many characters are buffered."""
         self._put += len(line.frame)
         self._lines.append(line)
-        # Set after the append: the thread clears the event before it looks for lines, so no line is missed.
+        # Set after the append: the thread clears the event before it looks for lines,
+        # so no line is missed.
         if not self._wake.is_set():
             self._wake.set()
         return self._put - self._taken

@@ -1,4 +1,4 @@
-"""What an answer says: an envelope with a result, or an error with its remedy."""
+"""Answers of the REST API: an envelope with a result, or an error with its remedy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REMEDY: Final = "Nothing to do: it is asked again. If it stays so, something el
 
 @frozen
 class Response:
-    """What came over the wire: the HTTP *status*, the *headers* by lower-case name, and the whole *body*.
+    """An HTTP response: its *status*, its *headers* by lower-case name, and its whole *body*.
 
     *seconds* passed between sending the request and the end of the answer.
     """
@@ -41,8 +41,9 @@ class Response:
 class Answer:
     """A success.
 
-    *result* is what was asked for, *at* the exchange's time of the answer (None when it did not tell), *wait* for how many
-    seconds the key must not ask this endpoint again: 0 unless the limit is used up. *seconds* is the response's.
+    *result* is what was asked for, *at* the exchange's time of the answer (None when it
+    did not tell), *wait* for how many seconds the key must not ask this endpoint again:
+    0 unless the limit is used up. *seconds* is the response's.
     """
 
     result: Mapping[str, Any]
@@ -52,13 +53,13 @@ class Answer:
 
     @property
     def rows(self) -> list[Any] | None:
-        """The rows of a listing; None when there is no list."""
+        """The rows of a listing; None when the result has no list."""
         rows = self.result.get("list")
         return rows if type(rows) is list else None
 
     @property
     def cursor(self) -> str | None:
-        """The cursor of the next page, "" when there is none; None for one that cannot be sent back."""
+        """The cursor of the next page; "" when there is none, None when it cannot be sent back."""
         cursor = self.result.get("nextPageCursor")
         if cursor is None:
             return ""
@@ -66,16 +67,17 @@ class Answer:
 
     @property
     def category(self) -> str | None:
-        """What the answer says of all its rows; None when it says nothing."""
+        """The category of all rows of the answer; None when it names none."""
         category = self.result.get("category")
         return category[:_LONGEST_WORD] if type(category) is str and category else None
 
 
 def read_answer(endpoint: Endpoint, response: Response, redact: Callable[[str], str]) -> Answer | RestError:
-    """Return what *response* to a request to *endpoint* says: its result, or the error to raise.
+    """Parse *response* to a request to *endpoint*: return its result, or the error to raise.
 
-    *redact* takes the key and the signature out of the exchange's text, which echoes them. The error is returned so that its
-    frames hold nothing of the request. Nothing of a body that is no envelope is told.
+    *redact* takes the key and the signature out of the exchange's text, which echoes
+    them. The error is returned so that its frames hold nothing of the request. Nothing
+    of a body that is no envelope is told.
     """
     if response.status != _OK:
         return of_status(endpoint.name, response.status, _seconds(response.headers.get("retry-after")))
@@ -90,7 +92,8 @@ def read_answer(endpoint: Endpoint, response: Response, redact: Callable[[str], 
         return _odd(endpoint, "has no retCode that is a number")
     if code != 0:
         text = envelope.get("retMsg")
-        # Cut before it is searched, and searched before it is cut to what is told: half a key would not be found.
+        # Cut to a bounded length before redaction, and to the length of a message after
+        # it: half a key is not found.
         refusal = Refusal(code, redact(text[:_LONGEST_TEXT]) if type(text) is str else "")
         return of_code(endpoint.name, refusal, _wait(response.headers, _time(envelope.get("time"))))
     return _read_result(endpoint, envelope, response)
@@ -109,7 +112,7 @@ def _read_result(endpoint: Endpoint, envelope: Mapping[str, Any], response: Resp
 
 
 def _code(value: object) -> int | None:
-    """Return the code; some gateways write it as a text of digits."""
+    """Return the code as an int; some gateways write it as a text of digits."""
     if type(value) is str and value.isascii() and value.removeprefix("-").isdigit():
         return int(value[:12])
     return value if type(value) is int else None
@@ -123,7 +126,7 @@ def _time(value: object) -> datetime | None:
 
 
 def _wait(headers: Mapping[str, str], at: datetime | None) -> float | None:
-    """Return for how many seconds the limit stays used up; None when nothing tells."""
+    """Return for how many seconds the limit stays used up; None when no header tells."""
     reset = _seconds(headers.get("x-bapi-limit-reset-timestamp"))
     now = None if at is None else at.timestamp()
     now_by_header = _seconds(headers.get("timenow"))

@@ -1,7 +1,9 @@
 """GETs over HTTPS: the only file that knows urllib3.
 
-urllib3 speaks HTTP; names, proxies, TLS, deadlines and interruptions are those of the websocket, because the connections are
-made by the same `bybit_sync.network.dialing.dial`. No redirect is followed, nothing is tried again, and no cookie is kept.
+urllib3 speaks HTTP; names, proxies, TLS, deadlines and interruptions are those of the
+websocket, because the connections are made by the same
+`bybit_sync.network.dialing.dial`. No redirect is followed, nothing is tried again, and
+no cookie is kept.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_BYTES", "ConnectionPool"]
 
 MOST_BYTES: Final = 4 * 1024 * 1024
-"""Of one answer; a page of 200 rows has about 200 kB."""
+"""The most bytes of one answer; a page of 200 rows has about 200 kB."""
 _CHUNK: Final = 65536
 _MOST_IDLE: Final = 4
 _AGENT: Final = f"bybit-sync/{__version__}"
@@ -82,10 +84,11 @@ class ConnectionPool:
     def get(
         self, endpoint: Endpoint, query: str, headers: Callable[[], Mapping[str, str]], *, deadline: float
     ) -> Response | BybitSyncError:
-        """Return the response to a GET of *endpoint* with *query* as it is, or what went wrong, by *deadline* (monotonic).
+        """Return the response to a GET of *endpoint* with *query* as it is, or the error, by *deadline* (monotonic).
 
-        *headers* is called whenever the request is about to be sent: once, and again when a connection that was kept had ended.
-        What went wrong is returned, without frames: those of urllib3 hold the headers.
+        *headers* is called whenever the request is about to be sent: once, and again
+        when a connection that was kept had ended. What went wrong is returned, without
+        frames: those of urllib3 hold the headers.
         """
         target = f"{endpoint.path}?{query}" if query else endpoint.path
         while True:
@@ -100,11 +103,12 @@ class ConnectionPool:
                 return outcome if isinstance(outcome, Response) else _translated(endpoint, self._host, outcome)
 
     def close(self) -> None:
-        """End every connection; who waits for an answer is told so at once."""
+        """Close every connection; a thread that waits for an answer returns at once."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-            # Rung under the lock: a connection that is given back closes its waker, whose number may then be another's.
+            # Woken under the lock: a connection that is given back closes its waker,
+            # and its descriptor may be reused.
             for connection in self._busy:
                 connection.waker.wake()
         for connection in idle:
@@ -113,7 +117,7 @@ class ConnectionPool:
     # --- connections ---
 
     def _take(self, deadline: float) -> _Connection | None:
-        """Return a connection that is this thread's until it is given back; None when there are to be none any more."""
+        """Return a connection for this thread alone until it is given back; None after `close`."""
         with self._lock:
             if self._closed:
                 return None
@@ -137,44 +141,47 @@ class ConnectionPool:
 
 
 class _Connection(HTTPConnection):
-    """One connection: urllib3's, on a wire of ours. It belongs to one thread at a time."""
+    """A urllib3 connection on a `Wire`. It belongs to one thread at a time."""
 
     def __init__(self, host: Environment, options: Mapping[str, Any], check_open: Callable[[], None]) -> None:
         super().__init__(host.host, host.port)
         self.waker = Waker()
         self.deadline = 0.0
         self.is_reusable = False
-        """Whether the last answer was read whole, and the peer keeps the connection."""
+        """True when the last answer was read to its end and the peer keeps the connection open."""
         self.had_ended = False
-        """Whether the peer had closed the connection, which was kept from an earlier request, before this one reached it."""
+        """True when the peer closed a connection that was kept from an earlier request before this one reached it."""
         self._environment = host
         self._options = options
         self._check_open = check_open
         self._wire: _WireSocket | None = None
 
     def ask(self, target: str, headers: Callable[[], Mapping[str, str]]) -> Response | Exception:
-        """Return the response to a GET of *target*, or what went wrong, without frames."""
+        """Return the response to a GET of *target*, or the error without its traceback."""
         is_kept = self._revive()
         try:
             return self._exchange(target, headers)
-        except Exception as error:  # noqa: BLE001 - urllib3 and http.client raise a dozen kinds, and frames that hold the headers
+        except Exception as error:  # noqa: BLE001 - urllib3 and http.client raise many types, with tracebacks that hold the headers
             failure = self._wire.failure if self._wire is not None else None
             self.had_ended = is_kept and self._wire is not None and self._wire.had_ended
             return strip_traceback(failure if isinstance(failure, Exception) else error)
 
     def connect(self) -> None:
-        """Reach the host, as the websocket does. Called by http.client."""
+        """Connect to the host with `dial`, as the websocket does.
+
+        Called by http.client.
+        """
         waker, check = self.waker, self._check_open
         wire = dial(self._environment, deadline=self.deadline, waker=waker, on_wake=check, **self._options)
         self._wire = self.sock = _WireSocket(wire)
 
     def end(self) -> None:
-        """Give everything back."""
+        """Close the connection and its socket."""
         self.close()
         self.waker.close()
 
     def _revive(self) -> bool:
-        """Drop a connection that was kept and has ended; return whether one is still there."""
+        """Close a kept connection that the peer has ended; return whether it is still open."""
         self.is_reusable = self.had_ended = False
         if self._wire is not None and not self._wire.is_quiet():
             self.close()
@@ -186,7 +193,7 @@ class _Connection(HTTPConnection):
     def _exchange(self, target: str, headers: Callable[[], Mapping[str, str]]) -> Response:
         if self.sock is None:
             self.connect()
-        # Only now: reaching the host may take longer than a signature is valid.
+        # Signed after connecting, which may take longer than a signature is valid.
         more = {"Host": self._environment.authority, "User-Agent": _AGENT, "Accept": "application/json"}
         sent = time.monotonic()
         self.request("GET", target, headers={**more, **headers()}, preload_content=False, decode_content=False)
@@ -196,46 +203,46 @@ class _Connection(HTTPConnection):
             body += chunk
             if len(body) > MOST_BYTES:
                 raise _TooLongError
-        # http.client lets go of a connection that the peer will close.
+        # http.client drops its socket when the peer will close the connection.
         self.is_reusable = self.sock is not None
         names = {name.lower(): value for name, value in response.headers.items()}
         return Response(response.status, names, bytes(body), time.monotonic() - sent)
 
 
 class _TooLongError(Exception):
-    """An answer is longer than `MOST_BYTES`."""
+    """The error for an answer that is longer than `MOST_BYTES`."""
 
 
 class _WireSocket:
-    """What http.client takes for a socket: it closes the wire once it and the file made of it are closed, as sockets do."""
+    """A socket for http.client: it closes the wire once it and its file are closed, as sockets do."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._users = 1
         self.failure: BaseException | None = None
-        """What reading raised: urllib3 makes something else of it."""
+        """The error that reading or writing raised; urllib3 replaces it by one of its own."""
         self._has_sent = False
         self._is_silent = True
         self._is_spoiled = False
 
     def begin(self, deadline: float) -> None:
-        """Begin another exchange, which ends by *deadline*."""
+        """Begin another request, which ends by *deadline* (monotonic)."""
         self._wire.deadline.at = deadline
         self.failure, self._has_sent, self._is_silent = None, False, True
 
     @property
     def had_ended(self) -> bool:
-        """Whether a request was sent, and not one byte of an answer came although there was time."""
+        """True when a request was sent and the connection ended before the deadline without one byte of an answer."""
         return self._has_sent and self._is_silent and time.monotonic() < self._wire.deadline.at
 
     def is_quiet(self) -> bool:
-        """Return whether nothing came since the last answer: no end, and nothing that nobody asked for."""
+        """Return whether nothing arrived since the last answer: neither an end nor unexpected data."""
         with contextlib.suppress(ConnectionFailed):
             return not self._is_spoiled and self._wire.read() is None
         return False
 
     def read_some(self) -> bytes:
-        """Return what comes next, after waiting for it; b"" at the end."""
+        """Wait for data and return it; b"" at the end."""
         deadline = self._wire.deadline
         deadline.phase = "waiting for an answer"
         try:
@@ -260,7 +267,7 @@ class _WireSocket:
             raise
 
     def makefile(self, _mode: str, *_args: object) -> io.BufferedReader:
-        """Return a file to read the answer from."""
+        """Return a file that reads the answer."""
         self._users += 1
         return _AnswerFile(_WireFile(self.read_some), self._let_go)
 
@@ -268,11 +275,14 @@ class _WireSocket:
         """Do nothing: the wire has a deadline."""
 
     def close(self) -> None:
-        """Close the wire, or have it closed with the file. Once: http.client forgets a socket that it has closed."""
+        """Close the wire now, or with the file.
+
+        Called once: http.client forgets a socket that it has closed.
+        """
         self._let_go(b"")
 
     def _let_go(self, left: bytes) -> None:
-        """Count one user less; *left* is what came behind its answer."""
+        """Count one user less; *left* are the bytes after its answer."""
         self._is_spoiled = self._is_spoiled or bool(left)
         self._users -= 1
         if self._users == 0:
@@ -303,7 +313,7 @@ class _WireFile(io.RawIOBase):
 
 
 class _AnswerFile(io.BufferedReader):
-    """What http.client reads one answer from; *on_close* is told what was read beyond it."""
+    """A file with one answer for http.client; *on_close* gets the bytes that were read beyond it."""
 
     def __init__(self, raw: _WireFile, on_close: Callable[[bytes], None]) -> None:
         super().__init__(raw, _CHUNK)
@@ -311,7 +321,7 @@ class _AnswerFile(io.BufferedReader):
         self._on_close = on_close
 
     def close(self) -> None:
-        """Let the wire go. Idempotent."""
+        """Give the wire back. Idempotent."""
         if not self.closed:
             self._file.is_over = True
             left = self.peek(1)
@@ -327,7 +337,7 @@ def _closed() -> ClientClosed:
 
 
 def _translated(endpoint: Endpoint, host: Environment, error: Exception) -> BybitSyncError:
-    """Return the error of our family for *error*, which came out of urllib3 or from below it."""
+    """Return the `BybitSyncError` for *error*, which urllib3 or a layer below it raised."""
     name = endpoint.name
     if isinstance(error, ClientClosed):
         return error
@@ -343,7 +353,7 @@ def _translated(endpoint: Endpoint, host: Environment, error: Exception) -> Bybi
 
 
 def _broken(error: Exception) -> str:
-    # Not its text, in which a peer may have put anything.
+    # Without its text, which a peer may control.
     return f"the HTTP answer is broken ({type(error).__name__})"
 
 

@@ -1,4 +1,4 @@
-"""What can be asked, as a table: the paths, the size of their pages, and what a row of each is."""
+"""The endpoints as a table: path, page size, and the class of a row."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ def _no_key(_row: Row) -> object:
 class Endpoint:
     """One endpoint: *name* is its path without ``/v5/``, *source* the page that documents it.
 
-    *row* is what its rows become; *page_size* the most rows that a page has, 0 for an answer in one piece; *key* tells apart
-    the rows of one listing. *is_public*: nothing is signed.
+    *row* is what its rows become; *page_size* the most rows that a page has, 0 for an
+    answer in one piece; *key* tells apart the rows of one listing. *is_public*: nothing
+    is signed.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Endpoint:
 
     @property
     def path(self) -> str:
-        """Where it is asked."""
+        """The path of the URL."""
         return f"/v5/{self.name}"
 
 

@@ -1,4 +1,4 @@
-"""What a refusal means, and what to do about it, as a table of codes and HTTP statuses.
+"""The meanings and remedies of refusals, as a table of codes and HTTP statuses.
 
 https://bybit-exchange.github.io/docs/v5/error
 """
@@ -17,7 +17,7 @@ from bybit_sync.text import printable
 __all__ = ["BLOCKED_SECONDS", "Refusal", "of_code", "of_status"]
 
 BLOCKED_SECONDS: Final = 600.0
-"""For how long nothing may be asked after HTTP 403: https://bybit-exchange.github.io/docs/v5/rate-limit"""
+"""The seconds without a request after HTTP 403: https://bybit-exchange.github.io/docs/v5/rate-limit"""
 
 _KEY: Final = "Check the key, and that it was made in this environment: a key works only where it was made."
 _SECRET: Final = "Check that the secret belongs to this key (for an RSA key give signer=)."  # noqa: S105 - no secret
@@ -35,7 +35,7 @@ _NOT_THERE: Final = "Check base_url: there is no REST API of Bybit's at it, or n
 
 @frozen
 class Refusal:
-    """What the exchange said: its ``retCode`` and the text beside it."""
+    """A refusal of the exchange: its ``retCode`` and text."""
 
     code: int
     text: str
@@ -43,7 +43,7 @@ class Refusal:
 
 @frozen
 class _Line:
-    """One line of the table: the class of error, and the remedy; *is_general* as in `RestRefused`."""
+    """A line of the table: the class of the error and its remedy; *is_general* as in `RestRefused`."""
 
     kind: type[RestError]
     remedy: str
@@ -80,7 +80,8 @@ _STATUSES: Final[Mapping[int, _Line]] = {
 def of_code(endpoint: str, refusal: Refusal, wait: float | None) -> RestError:
     """Return the error for an answer with a ``retCode`` other than 0; *wait* is how long a limit stays used up, None if untold.
 
-    Never raised here: the caller does that, from a frame that holds nothing of the request.
+    Never raised here: the caller does that, from a frame that holds nothing of the
+    request.
     """
     line = _CODES.get(refusal.code, _ANY_CODE)
     text = printable(refusal.text)

@@ -1,4 +1,4 @@
-"""Where the REST API lives, as a table beside that of the streams.
+"""The hosts of the REST API, a table beside that of the streams.
 
 https://bybit-exchange.github.io/docs/v5/guide
 """
@@ -35,9 +35,10 @@ _REMEDY: Final = "give Recovery(base_url=...): https://host[:port] (http:// for 
 
 
 def rest_host(environment: Environment, base_url: str | None = None) -> Environment:
-    """Return where the REST API of *environment* is reached, or that of *base_url*, in the form that dialling takes.
+    """Return the REST host of *environment*, or that of *base_url*, in the form that `dial` takes.
 
-    Raises `ConfigurationError` for a base URL that is none, and for an environment whose REST host is not known.
+    Raises `ConfigurationError` for a base URL that is none, and for an environment
+    whose REST host is not known.
     """
     if base_url is None:
         name = environment.name if environment.name in REST_HOSTS else _NAMES_BY_URL.get(environment.url)
@@ -51,5 +52,6 @@ def rest_host(environment: Environment, base_url: str | None = None) -> Environm
         return Environment(base_url, f"{'wss' if scheme.lower() == 'https' else 'ws'}://{rest}")
     except ConfigurationError:
         pass
-    # Outside of the except clause: what was caught speaks of streams.
+    # Outside of the except clause, so that the error has no context: the caught one
+    # speaks of streams.
     raise ConfigurationError(f"base_url is no URL of a REST host: {_REMEDY}")

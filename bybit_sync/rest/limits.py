@@ -1,4 +1,4 @@
-"""How often the exchange is asked: each endpoint for each key, and a host at all, over all clients of this process.
+"""Rate limits per endpoint and key, and per host, over all clients of this process.
 
 https://bybit-exchange.github.io/docs/v5/rate-limit
 """
@@ -14,12 +14,15 @@ from bybit_sync.threads.forks import in_child
 __all__ = ["HOST_RATE", "HostLimits", "host_limits"]
 
 HOST_RATE: Final = 60.0
-"""Requests per second and process to one host: half of what Bybit allows an address."""
+"""The most requests per second of this process to one host: half of what Bybit allows an address."""
 _KEPT: Final = 1_000
 
 
 class _Turns:
-    """The latest turns that were taken, and until when none may be. Not locked."""
+    """The times of the latest requests, and the end of a pause.
+
+    Not locked: `HostLimits` locks.
+    """
 
     def __init__(self) -> None:
         self._taken: deque[float] = deque(maxlen=_KEPT)
@@ -41,7 +44,7 @@ class HostLimits:
     """The turns of one host. Any thread; *now* is monotonic seconds everywhere."""
 
     def __init__(self) -> None:
-        # Held for a few steps only; nothing waits under it.
+        # Held for a few steps only; no thread waits while it holds it.
         self._lock = threading.Lock()
         self._host = _Turns()
         self._endpoints: defaultdict[tuple[bytes, str], _Turns] = defaultdict(_Turns)
@@ -57,13 +60,13 @@ class HostLimits:
             return wait
 
     def pause(self, key: bytes, endpoint: str, until: float) -> None:
-        """Let *key* not ask *endpoint* before *until*: the exchange said that its limit is used up."""
+        """Block *key* at *endpoint* until *until*: the exchange said that its limit is used up."""
         with self._lock:
             turns = self._endpoints[key, endpoint]
             turns.closed_until = max(turns.closed_until, until)
 
     def block(self, until: float) -> None:
-        """Let nobody ask this host before *until*: it refuses this address."""
+        """Block every request to this host until *until*: it refuses this address."""
         with self._lock:
             self._host.closed_until = max(self._host.closed_until, until)
 
@@ -81,5 +84,6 @@ def host_limits(host: str) -> HostLimits:
     return _hosts.setdefault(host, HostLimits())
 
 
-# Another thread of the parent's may hold a lock, and the child has asked nothing yet.
+# In a forked child: a thread of the parent may hold a lock, and the child has sent no
+# requests yet.
 in_child(_hosts.clear)

@@ -1,4 +1,4 @@
-"""The query of a request: written once, signed, and sent as it was signed."""
+"""The query of a request, which is encoded once and sent exactly as it was signed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from urllib.parse import quote
 __all__ = ["LONGEST_CURSOR", "query_string"]
 
 LONGEST_CURSOR: Final = 4096
-"""Characters; a longer one is not sent back."""
+"""The most characters of a cursor that is sent back."""
 
-# A cursor comes percent-escaped and goes back as it came; one that could end its parameter is escaped once more, which the
-# exchange understands as well.
+# A cursor comes percent-escaped and goes back as it came; one that could end its
+# parameter is escaped once more, which the exchange understands as well.
 _SAFE: Final = re.compile(r"(?:[A-Za-z0-9._~:,=+/!*-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 
 
 def query_string(parameters: Mapping[str, str | int], cursor: str = "") -> str:
-    """Return *parameters* and, when it is not empty, *cursor* as they stand in the URL behind the question mark."""
+    """Return *parameters* and, when it is not empty, *cursor* as the query of a URL."""
     parts = [f"{quote(name, safe='')}={quote(str(value), safe=',')}" for name, value in parameters.items()]
     if cursor:
         parts.append(f"cursor={cursor if _SAFE.fullmatch(cursor) else quote(cursor, safe='')}")

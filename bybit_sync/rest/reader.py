@@ -1,4 +1,4 @@
-"""Asking the REST host: in turn, signed, by a deadline, and until the listing ends."""
+"""The reader of the REST API: rate-limited, signed requests with deadlines, and walks through listings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from bybit_sync.rest.walks import Walk
 __all__ = ["RECV_WINDOW", "RestReader"]
 
 RECV_WINDOW: Final = 5_000
-"""Milliseconds for which a request is valid."""
+"""The milliseconds for which a signed request is valid."""
 _LIMIT_SECONDS: Final = 1.0
 _SIGNER: Final = "Look into signer=: it gets the text to sign and returns the signature as text."
 
@@ -44,7 +44,7 @@ _log = get_logger(__name__)
 
 
 class RestReader:
-    """Reads one account over REST at *host* (see `bybit_sync.rest.hosts.rest_host`). Any thread.
+    """A reader of one account over REST at *host* (see `bybit_sync.rest.hosts.rest_host`). Any thread.
 
     * *signer* signs; *now* returns the exchange's time in ms, as far as the client knows it;
     * *limits* are the turns that all clients of the process take at this host, *rate* requests a second at each endpoint;
@@ -66,7 +66,7 @@ class RestReader:
         log: logging.Logger | logging.LoggerAdapter[logging.Logger] = _log,
     ) -> None:
         self.requests: int = 0
-        """How many requests were sent."""
+        """The number of requests that were sent."""
         self._host = host
         self._signer = signer
         self._now = now
@@ -75,28 +75,32 @@ class RestReader:
         self._timeout = timeout
         self._pool = ConnectionPool(host, proxy=proxy, ssl_context=ssl_context, log=log)
         self._over = threading.Event()
-        # Added to *now*: what a measurement of our own found, in ms.
+        # The measured offset in ms, which is added to *now*.
         self._correction = 0
 
     def __repr__(self) -> str:
         return f"<RestReader of {self._host.name}, {self.requests} requests>"
 
     def close(self) -> None:
-        """End what is under way: who asks gets `ClientClosed` at once."""
+        """Abort running requests: their threads get `ClientClosed` at once."""
         self._over.set()
         self._pool.close()
 
     def ask(self, endpoint: Endpoint, parameters: Mapping[str, str | int] | None = None) -> Answer:
-        """Return what *endpoint* answers to *parameters*.
+        """Return the answer of *endpoint* to *parameters*.
 
-        Waits for its turn. A request that was signed for another time is signed once more after a measurement.
+        Waits for its turn. A request that was signed for another time is signed once
+        more after a measurement.
 
         Raises `RestError` or one of the classes below it; `ClientClosed` after `close`.
         """
         return self._ask(endpoint, query_string(parameters or {}))
 
     def pages(self, walk: Walk) -> Iterator[tuple[Answer, list[Any]]]:
-        """Yield each answer of *walk*, and its rows that are new within the walk. Raises as `ask` does; may be resumed then."""
+        """Yield each answer of *walk*, and its rows that are new within the walk.
+
+        Raises as `ask` does; may be resumed then.
+        """
         while walk.query is not None:
             answer = self._ask(walk.endpoint, walk.query)
             yield answer, walk.take(answer)
@@ -123,12 +127,12 @@ class RestReader:
             outcome = self._outcome(endpoint, query)
         if isinstance(outcome, Answer):
             return outcome
-        # A proxy may echo what it was told.
+        # A proxy may echo the request.
         outcome.args = (self._signer.redact(str(outcome)),)
         raise outcome
 
     def _outcome(self, endpoint: Endpoint, query: str) -> Answer | BybitSyncError:
-        """Return the answer or the error, after waiting for our turn; limits that it tells of are kept."""
+        """Return the answer or the error, after waiting for the rate limit; limits in the answer are recorded."""
         if (obstacle := self._wait_for_turn(endpoint)) is not None:
             return obstacle
         outcome = self._send(endpoint, query)
@@ -143,7 +147,7 @@ class RestReader:
         return outcome
 
     def _wait_for_turn(self, endpoint: Endpoint) -> BybitSyncError | None:
-        """Wait until a request may be sent; return the error when that is longer than a request may take, else None."""
+        """Wait until the rate limit allows a request; return an error when that takes longer than its timeout, else None."""
         deadline = time.monotonic() + self._timeout
         while (wait := self._limits.reserve(self._signer.digest, endpoint.name, self._rate, time.monotonic())) > 0:
             if (blocked := self._limits.blocked_for(time.monotonic())) > 0:
@@ -176,7 +180,7 @@ class RestReader:
 
 
 def _told_ms(answer: Answer) -> int | None:
-    """Return the time that an answer tells, in ms; the time of the envelope when the result tells none."""
+    """Return the time in an answer, in ms; that of the envelope when the result has none."""
     nano = answer.result.get("timeNano")
     if type(nano) is str and nano.isascii() and nano.isdigit() and len(nano) <= 19:  # noqa: PLR2004 - digits of 64 bits
         return int(nano) // 1_000_000

@@ -1,4 +1,4 @@
-"""Signing a request: the key and the means to sign with it, shown to nobody.
+"""The signing of requests, with a key and a signer that no repr and no traceback shows.
 
 https://bybit-exchange.github.io/docs/v5/guide
 """
@@ -16,17 +16,17 @@ from bybit_sync.redaction import Redactor
 
 __all__ = ["RestSigner"]
 
-# So that the digest of a key says nothing outside of this process.
+# A random key, so that the digest of an API key means nothing outside of this process.
 _SALT: Final = os.urandom(16)
-# Those of the requests that may be under way at once.
+# The number of signatures that are redacted: one for each request that may run at once.
 _SIGNATURES_KNOWN: Final = 16
 
 
 class RestSigner:
-    """Signs requests with *sign*, a callable that returns the signature of a text, for the key *api_key*.
+    """A signer of requests for the key *api_key*; *sign* returns the signature of a text.
 
-    Both live in closures of closures: no attribute, repr, pickle, copy or captured local of ours holds them. `digest` tells
-    keys apart without telling what they are.
+    Both live in closures of closures: no attribute, repr, pickle, copy or captured
+    local of ours holds them. `digest` tells keys apart without telling what they are.
     """
 
     __slots__ = ("_redactor", "_sign", "digest")
@@ -34,11 +34,12 @@ class RestSigner:
     def __init__(self, api_key: str, sign: Callable[[str], str]) -> None:
         key = _seal(api_key)
         self.digest: bytes = hashlib.blake2b(api_key.encode(), digest_size=16, key=_SALT).digest()
-        # An exchange that refuses a request echoes it: key and last signatures are taken out of all that it says.
+        # An exchange that refuses a request may echo it: the key and the last
+        # signatures are redacted in its texts.
         redactor = self._redactor = Redactor()
         redactor.learn(key)
         signatures: deque[Callable[[], str]] = deque(maxlen=_SIGNATURES_KNOWN)
-        # Requests of several threads are signed side by side, and none of their signatures may be forgotten.
+        # Several threads sign at once, and each of their signatures has to be redacted.
         lock = threading.Lock()
 
         def signed(timestamp: str, window: str, query: str) -> Mapping[str, str]:

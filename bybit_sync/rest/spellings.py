@@ -1,4 +1,4 @@
-"""From REST's rows to the updates that the stream would have pushed: one decoder, and a table of what is spelled otherwise."""
+"""The conversion of REST rows to updates as the stream pushes them: its decoder, and a table of different spellings."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bybit_sync.session.dialects import DECODER
 __all__ = ["NAMES", "decode_rows"]
 
 NAMES: Final[Mapping[type[Any], Mapping[str, str]]] = MappingProxyType({PositionUpdate: {"avgPrice": "entryPrice"}})
-"""For a class of updates: the keys that REST spells otherwise, and how the stream spells them."""
+"""For each class of updates, the keys that REST spells differently, with the stream's spelling."""
 
-# Objects that REST also sends as the text of a JSON list.
+# Lists that REST may also send as JSON text.
 _LISTS: Final = ("extraFees",)
 
 
 def decode_rows(endpoint: Endpoint, rows: list[Any], category: str | None) -> Decoded:
     """Return the updates of *rows*, answered by *endpoint*, and a text for each row that cannot be read.
 
-    *category* is what the answer says of all its rows, None when it says nothing. `wire` of an update is the row as it came but
-    for the table's renames.
+    *category* is what the answer says of all its rows, None when it says nothing.
+    `wire` of an update is the row as it came but for the table's renames.
     """
     assert endpoint.row is not None
     reader = DECODER.reader(endpoint.row, None if category is None else Category(category))
@@ -35,14 +35,14 @@ def decode_rows(endpoint: Endpoint, rows: list[Any], category: str | None) -> De
 
 
 def _respelled(row: Any, names: Mapping[str, str]) -> Any:
-    """Return *row* in the stream's spelling; what is no object is for the decoder to refuse."""
+    """Return *row* in the stream's spelling; a row that is no object is left for the decoder to refuse."""
     if type(row) is not dict:
         return row
     return {names.get(key, key): _listed(value) if key in _LISTS else value for key, value in row.items()}
 
 
 def _listed(value: Any) -> Any:
-    """Return the list that *value* is the text of; *value* itself when it is none."""
+    """Return the list that *value* is the JSON text of; *value* itself when it is no such text."""
     if type(value) is not str or not value:
         return value
     try:

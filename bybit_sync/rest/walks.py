@@ -1,4 +1,4 @@
-"""One listing, page after page, whatever its cursors do."""
+"""The walk through one listing, page after page, which ends whatever its cursors do."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ MOST_IDLE_PAGES: Final = 3
 
 
 class Walk:
-    """Asks for the pages of one listing: `query` is the next request, `take` reads its answer, until `query` is None.
+    """A walk through the pages of one listing: `query` is the next request, `take` reads its answer, until `query` is None.
 
-    A cursor is opaque and may be odd: not empty on the last page, addressing its own page, leading back, or standing on an
-    empty page in the middle. The walk goes on while a cursor is new and pages bring new rows; an empty page alone ends nothing.
+    A cursor is opaque and may be odd: not empty on the last page, addressing its own
+    page, leading back, or standing on an empty page in the middle. The walk goes on
+    while a cursor is new and pages bring new rows; an empty page alone ends nothing.
 
     Pure: no socket, no thread, no clock.
     """
@@ -27,9 +28,9 @@ class Walk:
     def __init__(self, endpoint: Endpoint, parameters: Mapping[str, str | int]) -> None:
         self.endpoint = endpoint
         self.is_complete: bool = False
-        """Whether the listing was read to its end: False while it is read, and when its cursors led nowhere."""
+        """True when the listing was read to its end; False before, and when its cursors led in a circle."""
         self.pages: int = 0
-        """How many pages were read."""
+        """The number of pages that were read."""
         self._parameters = {**parameters, "limit": endpoint.page_size} if endpoint.page_size else dict(parameters)
         self._query: str | None = query_string(self._parameters)
         self._cursors: set[str] = set()
@@ -42,7 +43,7 @@ class Walk:
         return self._query
 
     def take(self, answer: Answer) -> list[Any]:
-        """Return the rows of *answer* that are new within this walk, in the order in which they came."""
+        """Return the rows of *answer* that are new within this walk, in their order."""
         rows = answer.rows or []
         new = [row for row in rows if self._is_new(row)]
         self.pages += 1
@@ -51,7 +52,7 @@ class Walk:
         return new
 
     def _is_new(self, row: Any) -> bool:
-        """Return whether *row* was not on an earlier page; what is no object, or has no key, is new, for its reader to tell."""
+        """Return whether *row* was on no earlier page; a row without a key counts as new, for its reader to refuse."""
         key = self.endpoint.key(row) if isinstance(row, dict) else None
         if key is None or not _is_hashable(key):
             return True
@@ -66,7 +67,8 @@ class Walk:
             self._query = query_string(self._parameters, cursor)
             return
         self._query = None
-        # Behind a full page whose cursor leads back, or cannot be sent back, there may be more.
+        # There may be more after a full page whose cursor leads back or cannot be sent
+        # back.
         self.is_complete = cursor == "" or not (is_full and self.endpoint.page_size)
 
 

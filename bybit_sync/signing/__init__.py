@@ -1,1 +1,1 @@
-"""Keys, and the two ways to sign with them: HMAC and RSA."""
+"""API keys, and the two ways to sign with them: HMAC and RSA."""

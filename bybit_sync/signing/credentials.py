@@ -1,4 +1,4 @@
-"""A key and the means to sign with it, shown to nobody; and the signer for HMAC keys."""
+"""An API key with its signer, kept out of reprs and tracebacks; and the signer for HMAC keys."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from bybit_sync.redaction import Redactor
 
 __all__ = ["Credentials", "hmac_signer"]
 
-# An echo that comes later tells a signature that has expired.
+# The number of signatures that are redacted; a later echo shows one that has expired.
 SIGNATURES_KNOWN: Final = 4
 
 
 class Credentials:
-    """A key and the means to sign with it, shown to nobody.
+    """An API key and its signer, which no repr and no traceback shows.
 
-    Both live in closures of closures: no attribute, repr, pickle, copy or captured local of ours holds them.
+    Both are held by closures of closures: no attribute, repr, pickle, copy or captured
+    local of this library holds them.
     """
 
     __slots__ = ("_login", "_redactor")
 
     def __init__(self, api_key: str, sign: Callable[[str], str]) -> None:
         key = _seal(api_key)
-        # An exchange may echo a login at any time: key and last signatures are taken out of all that it says.
+        # An exchange may echo a login at any time: the key and the last signatures are
+        # redacted in all its texts.
         redactor = self._redactor = Redactor()
         redactor.learn(key)
         signatures: list[Callable[[], str]] = []
@@ -43,11 +45,11 @@ class Credentials:
         self._login = login
 
     def login(self, message: dict[str, object], expires: object) -> str:
-        """Return *message* completed to a login that expires at *expires*, in ms. Runs the signer."""
+        """Return *message* as a signed login that expires at *expires*, in ms of Unix time. Runs the signer."""
         return self._login(message, expires)
 
     def redact(self, text: str) -> str:
-        """Return *text* without the key and the last signatures."""
+        """Return *text* with the key and the last signatures redacted."""
         return self._redactor.redact(text)
 
     def __repr__(self) -> str:
@@ -62,7 +64,7 @@ def _seal(secret: str) -> Callable[[], str]:
 
 
 def hmac_signer(api_secret: str) -> Callable[[str], str]:
-    """Return a signer with *api_secret*, which then lives in its closure only."""
+    """Return a signer with *api_secret*, which only its closure holds."""
     key = hmac.new(api_secret.encode(), digestmod=hashlib.sha256)
 
     def sign(text: str) -> str:

@@ -21,8 +21,9 @@ __all__ = ["rsa_signer"]
 def rsa_signer(pem: str | bytes, password: str | bytes | None = None) -> Callable[[str], str]:
     """Return a ``signer`` for `Client` that signs with the private key *pem* (PKCS#1 v1.5 with SHA-256, as base64).
 
-    *pem* may be in OpenSSH's form, and have its line breaks spelled out as in a .env file. *password* opens an encrypted key.
-    Neither can be read from the signer. The client calls it on a throw-away thread.
+    *pem* may be in OpenSSH's form, and have its line breaks spelled out as in a .env
+    file. *password* opens an encrypted key. Neither can be read from the signer. The
+    client calls it on a throw-away thread.
 
     Example:
         >>> from cryptography.hazmat.primitives import serialization
@@ -41,7 +42,7 @@ def rsa_signer(pem: str | bytes, password: str | bytes | None = None) -> Callabl
     key = _load(pem, password)
     if isinstance(key, ConfigurationError):
         raise key
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - an extra, imported when it is asked for
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - an extra: imported only when it is used
     from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415
 
     def sign(text: str) -> str:
@@ -51,7 +52,8 @@ def rsa_signer(pem: str | bytes, password: str | bytes | None = None) -> Callabl
 
 
 def _load(pem: str | bytes, password: str | bytes | None) -> RSAPrivateKey | ConfigurationError:
-    # An error is returned, not raised: the frames that it passes would keep the key.
+    # The error is returned, not raised: the traceback of a raised one would hold the
+    # key in its frames.
     try:
         from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - as above
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415 - as above
@@ -70,12 +72,12 @@ def _load(pem: str | bytes, password: str | bytes | None) -> RSAPrivateKey | Con
 
 
 def _plain(pem: str | bytes) -> bytes:
-    """Return *pem* with the line breaks that a .env file or JSON spelled out, and without quotes around it."""
+    """Return *pem* with real line breaks in place of spelled-out ones, and without surrounding quotes."""
     return _bytes(pem).strip(b" \t\r\n'\"").replace(b"\\r", b"").replace(b"\\n", b"\n")
 
 
 def _kind(data: bytes) -> str:
-    """Return what *data* is instead of an RSA private key, and the remedy; never a part of it."""
+    """Return a text that says what *data* is instead of an RSA private key, with the remedy and no part of the data."""
     if b"-----BEGIN" not in data:
         return "no key in PEM form; if it is a file's name, give what stands in the file: Path(name).read_bytes()"
     if b"PRIVATE KEY-----" not in data:

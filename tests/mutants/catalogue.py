@@ -743,14 +743,14 @@ MUTANTS: Final = (
     Mutant(
         "leave the socket open",
         "network/websocket.py",
-        "self._say_goodbye(code)\n        self._wire.close()",
-        "self._say_goodbye(code)",
+        "self._send_close(code)\n        self._wire.close()",
+        "self._send_close(code)",
         "tests/client/test_closing.py tests/network/test_websocket.py",
     ),
     Mutant(
         "leave without goodbye",
         "network/websocket.py",
-        "self._say_goodbye(code)\n        self._wire.close()",
+        "self._send_close(code)\n        self._wire.close()",
         "self._wire.close()",
         f"{_LIFE} -k row132",
     ),
@@ -809,8 +809,8 @@ MUTANTS: Final = (
     Mutant(
         "let through what websocket-client raises",
         "network/websocket.py",
-        "except Exception as error:  # noqa: BLE001 whatever websocket-client makes",
-        "except ZeroDivisionError as error:  # whatever websocket-client makes",
+        "except Exception as error:  # noqa: BLE001 whatever websocket-client raises",
+        "except ZeroDivisionError as error:  # whatever websocket-client raises",
         "tests/fuzzing/test_mutations.py",
     ),
     Mutant(
