@@ -22,11 +22,11 @@ from bybit_sync.delivery.buffer import Buffer, Overflow
 from bybit_sync.delivery.callback import Callback
 from bybit_sync.delivery.queue_sink import EventQueue, QueueSink
 from bybit_sync.delivery.receiver import Receiver
+from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.engine import Engine
 from bybit_sync.engine.notifier import StatusChange
 from bybit_sync.engine.rate_limit import ConnectLimit
 from bybit_sync.engine.retrying import Backoff
-from bybit_sync.engine.settings import Settings
 from bybit_sync.errors import ConfigurationError, ConnectTimeout, fresh_copy
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.balances import BalanceUpdate
@@ -165,13 +165,13 @@ class Client:
             hint=_other_environments(place),
             notice=spoken.notice if place.name in ENVIRONMENTS else "",
         )
-        settings = Settings(
+        config = ClientConfig(
             name=called,
             environment=place,
             session_config=session_config,
             timings=timings,
             credentials=credentials,
-            patient_signer=signer is not None,
+            external_signer=signer is not None,
             on_status=plain_callable("on_status", on_status),
             on_error=plain_callable("on_error", on_error),
             backoff=_instance("backoff", backoff, Backoff),
@@ -181,10 +181,10 @@ class Client:
             max_message_bytes=max_message_bytes,
             recorder=Recorder.find(record),
         )
-        if settings.recorder is not None:
-            settings.recorder.attach(session_config)
-        self._settings = settings
-        self._engine = Engine(settings, self._log)
+        if config.recorder is not None:
+            config.recorder.attach(session_config)
+        self._config = config
+        self._engine = Engine(config, self._log)
         self._thread_numbers = itertools.count(1)
 
     @classmethod
@@ -357,7 +357,7 @@ class Client:
         return subscription
 
     def _make(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> tuple[Subscription[T], Receiver[T]]:
-        session_config = self._settings.session_config
+        session_config = self._config.session_config
         topics = tuple(channel.topic for channel in session_config.dialect.channels(stream, session_config.categories))
         if _is_queue(sink):
             queue_sink = _queue_sink(sink, wishes.policy(Overflow.DROP_NEWEST))
@@ -380,7 +380,7 @@ class Client:
     def _timed_out(self, stream: Stream, timeout: float | None) -> ConnectTimeout:
         obstacle = self._engine.obstacle
         why = f"; the last failure: {obstacle}" if obstacle is not None else ": call again, or give a longer timeout="
-        text = f"{self._settings.session_config.environment} did not confirm {stream.value} within {timeout:g} s{why}"
+        text = f"{self._config.session_config.environment} did not confirm {stream.value} within {timeout:g} s{why}"
         error = ConnectTimeout(text)
         error.__cause__ = obstacle
         self._engine.explain(error)
@@ -391,7 +391,7 @@ class Client:
     @property
     def name(self) -> str:
         """The name in events, thread names and logs."""
-        return self._settings.name
+        return self._config.name
 
     @property
     def state(self) -> State:
@@ -546,7 +546,7 @@ class Client:
         if not hasattr(self, "_engine"):
             return "<Client that could not be made>"
         streams = ", ".join(sorted({s.stream.value for s in self._engine.registry})) or "no stream"
-        place, dialect = self._settings.environment.name, self._settings.session_config.dialect.name
+        place, dialect = self._config.environment.name, self._config.session_config.dialect.name
         return f"<Client {self.name}: {place} {dialect}, {self.state.value}, {streams}>"
 
     def __reduce__(self) -> NoReturn:

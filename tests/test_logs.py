@@ -40,7 +40,7 @@ def test_a_recording_makes_no_secret_of_names(
     """Client and environment stand in it where key and signature did, and in the log as everywhere."""
     client = make_client(record=io.StringIO(), name="a-long-name")
     client.subscribe_orders()
-    text = f"{client.name} {client._settings.session_config.environment}"
+    text = f"{client.name} {client._config.session_config.environment}"
     get_logger("bybit_sync").warning(text)
     assert caplog.messages[-1] == text
 

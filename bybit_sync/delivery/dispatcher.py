@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from bybit_sync.clock import Moment
 from bybit_sync.delivery.receiver import Receiver
-from bybit_sync.delivery.registry import Ended, Roster
+from bybit_sync.delivery.registry import Ended, SubscriptionRegistry
 from bybit_sync.model.events import Event, Stream
 from bybit_sync.session.events import SessionEvent, StreamConfirmed, StreamRejected
 from bybit_sync.session.session import Session
@@ -32,7 +32,7 @@ class Dispatcher:
     Only the connection thread.
     """
 
-    def __init__(self, registry: Roster, observer: Observer) -> None:
+    def __init__(self, registry: SubscriptionRegistry, observer: Observer) -> None:
         self._registry = registry
         self._observer = observer
 

@@ -12,7 +12,7 @@ from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.model.events import Event, Stream, with_index
 from bybit_sync.status import SubscriptionState
 
-__all__ = ["Ended", "Roster"]
+__all__ = ["Ended", "SubscriptionRegistry"]
 
 Receivers = tuple[Receiver[Any], ...]
 
@@ -27,7 +27,7 @@ class Ended:
     """Whether its consumer is told by an event; otherwise the `subscribe_*` that waits for it raises, or it was closed."""
 
 
-class Roster:
+class SubscriptionRegistry:
     """The open subscriptions of a client by stream. Changed by the connection thread only; may be read from any."""
 
     def __init__(self, clock: ExchangeClock) -> None:
@@ -36,7 +36,7 @@ class Roster:
         # Tuples, replaced as a whole: another thread that reads one never sees half a change.
         self._streams: dict[Stream, Receivers] = dict.fromkeys(Stream, ())
         # Closed and ended ones whose queue had no room for their last gap.
-        self._debtors: list[Receiver[Any]] = []
+        self._unflushed: list[Receiver[Any]] = []
 
     def __iter__(self) -> Iterator[Receiver[Any]]:
         return (subscription for stream in Stream for subscription in self._streams[stream])
@@ -75,11 +75,11 @@ class Roster:
     def release(self, subscription: Receiver[Any]) -> None:
         """Strike *subscription* off; a gap that its queue had no room for is offered until it fits or is discarded."""
         self.remove(subscription)
-        self._settle_later(subscription)
+        self._flush_later(subscription)
 
-    def _settle_later(self, subscription: Receiver[Any]) -> None:
-        if not subscription.flush() and subscription not in self._debtors:
-            self._debtors.append(subscription)
+    def _flush_later(self, subscription: Receiver[Any]) -> None:
+        if not subscription.flush() and subscription not in self._unflushed:
+            self._unflushed.append(subscription)
 
     def _replace(self, stream: Stream, subscriptions: Receivers) -> None:
         self._streams[stream] = subscriptions
@@ -114,10 +114,10 @@ class Roster:
             return [self.end(subscription, error, now, epoch)]
         return []
 
-    def debtors(self) -> tuple[Receiver[Any], ...]:
+    def unflushed(self) -> tuple[Receiver[Any], ...]:
         """Return those that are closed or have ended, and whose queue had no room for their last gap."""
         # One that was given up stays in the list until the connection thread looks again.
-        return tuple(subscription for subscription in self._debtors if subscription.has_unflushed)
+        return tuple(subscription for subscription in self._unflushed if subscription.has_unflushed)
 
     def uncover(self, stream: Stream, asked: Moment | None) -> None:
         """Have the next gap of all that receive *stream* begin when it was asked for, at *asked*, unless that is None."""
@@ -125,7 +125,7 @@ class Roster:
             for subscription in self._streams[stream]:
                 subscription.uncover(asked, self.clock)
 
-    def lose(self, error: BaseException) -> None:
+    def mark_stale(self, error: BaseException) -> None:
         """Tell all that the connection is gone."""
         for subscription in self:
             subscription.mark_stale(error)
@@ -135,15 +135,15 @@ class Roster:
         self.remove(subscription)
         in_band = subscription.end(error, self.clock, now, epoch)
         if in_band:
-            self._settle_later(subscription)
+            self._flush_later(subscription)
         return Ended(subscription, error, in_band)
 
     def end_stream(self, stream: Stream, error: BaseException, now: Moment, epoch: int) -> list[Ended]:
         """End all that receive *stream* with *error*, and return their ends."""
         return [self.end(subscription, error, now, epoch) for subscription in self._streams[stream]]
 
-    def settle_debts(self) -> bool:
+    def flush(self) -> bool:
         """Offer full queues what they are owed; say whether nothing is owed any more."""
-        self._debtors = [s for s in self._debtors if not s.flush()]
+        self._unflushed = [s for s in self._unflushed if not s.flush()]
         owing = [s for s in self if not s.flush()]
-        return not self._debtors and not owing
+        return not self._unflushed and not owing

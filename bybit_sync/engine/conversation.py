@@ -10,10 +10,10 @@ from attrs import define, field
 
 from bybit_sync.clock import Moment
 from bybit_sync.delivery.dispatcher import Dispatcher
-from bybit_sync.delivery.registry import Roster
+from bybit_sync.delivery.registry import SubscriptionRegistry
+from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.error_texts import redact_error
-from bybit_sync.engine.login_signer import Clerk
-from bybit_sync.engine.settings import Settings
+from bybit_sync.engine.login_signer import LoginSigner
 from bybit_sync.engine.status_reporter import StatusReporter
 from bybit_sync.errors import ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused
 from bybit_sync.logs import ClientLog
@@ -41,14 +41,14 @@ class Conversation:
     Only the connection thread; other threads may read.
     """
 
-    settings: Settings
+    config: ClientConfig
     log: ClientLog
     transport: Transport
     session: Session
-    registry: Roster
+    registry: SubscriptionRegistry
     dispatcher: Dispatcher
     status: StatusReporter
-    signer: Clerk
+    signer: LoginSigner
     waker: Waker
     run_commands: Callable[[], None]
     """Runs the commands of other threads, and raises when there is no reason to go on."""
@@ -61,14 +61,14 @@ class Conversation:
 
     def run(self) -> None:
         """Talk to the exchange until an error ends it, and raise that error; every subscription is STALE then."""
-        recorder = self.settings.recorder
+        recorder = self.config.recorder
         self._asleep_ns = Moment.now().asleep_ns
         try:
             self._take_turns()
         except ENDINGS as error:
             reason = self.session.ending(error)
-            redact_error(reason, self.settings.session_config.redact)
-            self.registry.lose(reason)
+            redact_error(reason, self.config.session_config.redact)
+            self.registry.mark_stale(reason)
             if recorder is not None:
                 recorder.lost(str(reason))
             raise reason from reason.__cause__
@@ -98,10 +98,10 @@ class Conversation:
                 self.registry.uncover(stream, asked)
 
     def _send(self) -> None:
-        recorder = self.settings.recorder
+        recorder = self.config.recorder
         for request in self.session.requests():
             began = Moment.now()
-            deadline = began.seconds + self.settings.timings.request_timeout
+            deadline = began.seconds + self.config.timings.request_timeout
             text = self.signer.write(request, deadline=deadline, waker=self.waker, on_wake=self.run_commands)
             self._send_text(text)
             # The time to answer begins now, as signing took some. What the answer tells of the exchange's time is no older
@@ -130,7 +130,7 @@ class Conversation:
                 _read_lock.release()
 
     def _receive_now(self) -> None:
-        transport, session, recorder = self.transport, self.session, self.settings.recorder
+        transport, session, recorder = self.transport, self.session, self.config.recorder
         for frame in transport.receive():
             # The time of this frame: delivering the one before it may have taken long.
             now = transport.read_at
@@ -142,13 +142,13 @@ class Conversation:
     def _next_due(self) -> float:
         due_at = min(self.session.next_deadline(), self._check_at)
         if self.transport.frame_since is not None:
-            due_at = min(due_at, self.transport.frame_since + self.settings.timings.frame)
-        if not self.registry.settle_debts():
-            due_at = min(due_at, time.monotonic() + self.settings.timings.offer_again)
+            due_at = min(due_at, self.transport.frame_since + self.config.timings.frame)
+        if not self.registry.flush():
+            due_at = min(due_at, time.monotonic() + self.config.timings.offer_again)
         return due_at
 
     def _check_time(self) -> None:
-        now, times = Moment.now(), self.settings.timings
+        now, times = Moment.now(), self.config.timings
         self._check_at = now.seconds + times.glance
         self.status.catch_up()
         self._check_frame(now)
@@ -159,11 +159,11 @@ class Conversation:
 
     def _check_frame(self, now: Moment) -> None:
         began = self.transport.frame_since
-        if began is not None and now.seconds - began > self.settings.timings.frame:
+        if began is not None and now.seconds - began > self.config.timings.frame:
             raise ConnectionLost(f"the exchange stalled inside a frame for {now.seconds - began:.0f} s")
 
     def _check_suspension(self, now: Moment) -> None:
         slept, self._asleep_ns = (now.asleep_ns - self._asleep_ns) * 1e-9, now.asleep_ns
-        if slept > self.settings.timings.asleep:
+        if slept > self.config.timings.asleep:
             self.log.info("this machine was suspended for %.0f s: asking whether the connection still lives", slept)
             self.session.probe_now(now)

@@ -12,11 +12,11 @@ from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.arguments import check_ran
 from bybit_sync.delivery.callback import CallbackThread
 from bybit_sync.delivery.receiver import Receiver
-from bybit_sync.delivery.registry import Roster
+from bybit_sync.delivery.registry import SubscriptionRegistry
+from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.error_texts import add_notice
 from bybit_sync.engine.notifier import Notifier
-from bybit_sync.engine.settings import Settings
-from bybit_sync.engine.state import Situation
+from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.status_reporter import StatusReporter
 from bybit_sync.engine.supervisor import Supervisor
 from bybit_sync.engine.worker import Commands, Worker
@@ -32,23 +32,23 @@ __all__ = ["Engine"]
 class Engine:
     """Takes a client's subscriptions, hands them to its connection thread, and answers for that thread. Any thread."""
 
-    def __init__(self, settings: Settings, log: ClientLog) -> None:
-        self.name: str = settings.name
+    def __init__(self, config: ClientConfig, log: ClientLog) -> None:
+        self.name: str = config.name
         self.log: ClientLog = log
-        self.client_state: Situation = Situation(Moment.now().utc)
+        self.client_state: ClientState = ClientState(Moment.now().utc)
         """The state of the client, to be read and waited for."""
-        self.registry: Roster = Roster(ExchangeClock())
+        self.registry: SubscriptionRegistry = SubscriptionRegistry(ExchangeClock())
         """The open subscriptions; only the connection thread changes it."""
-        self._settings = settings
-        self._recorder = settings.recorder
+        self._config = config
+        self._recorder = config.recorder
         self._process = os.getpid()
-        self._notifier = Notifier(settings.on_status, self._start_helper, log) if settings.on_status else None
+        self._notifier = Notifier(config.on_status, self._start_helper, log) if config.on_status else None
         self._status = StatusReporter(self.client_state, self._notifier, log)
         self._commands = Commands()
         self._supervisor = Supervisor(
-            settings, log, commands=self._commands, registry=self.registry, state=self.client_state, status=self._status
+            config, log, commands=self._commands, registry=self.registry, state=self.client_state, status=self._status
         )
-        self._worker = Worker(settings.name, self._supervisor, self._commands, self)
+        self._worker = Worker(config.name, self._supervisor, self._commands, self)
 
     # --- subscriptions ---
 
@@ -57,7 +57,7 @@ class Engine:
 
         def accepted() -> None:
             if not receiver.confirm_awaited:
-                self.client_state.hope()
+                self.client_state.clear_error()
 
         self._worker.execute(lambda: self._supervisor.add(receiver), check=self.check_open, accepted=accepted)
 
@@ -84,13 +84,13 @@ class Engine:
     def delivering(self) -> set[Receiver[Any]]:
         """Return the subscriptions that are open, and those that have ended and whose consumer has not got everything."""
         threads = [t for t in threading.enumerate() if isinstance(t, CallbackThread) and t.owner is self]
-        return {*self.registry, *self.registry.debtors(), *filter(None, (t.receiver for t in threads))}
+        return {*self.registry, *self.registry.unflushed(), *filter(None, (t.receiver for t in threads))}
 
     def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
         """Call `on_error` with what a callback raised. On the callback's thread."""
-        if self._settings.on_error is not None:
+        if self._config.on_error is not None:
             try:
-                check_ran(self._settings.on_error(error, event, receiver.handle))
+                check_ran(self._config.on_error(error, event, receiver.handle))
             except BaseException as raised:
                 self.log.error("on_error raised", exc_info=raised)  # noqa: TRY400 - its log never raises, `exception` may
 
@@ -122,7 +122,7 @@ class Engine:
         """
         if self.is_inside():
             return True
-        soon = min(deadline, time.monotonic() + self._settings.timings.last_read)
+        soon = min(deadline, time.monotonic() + self._config.timings.last_read)
         if self._worker.wait_ended(soon) or self._recorder is not None or not self._is_receiving():
             return self.wait_ended(deadline)
         self._status.change(State.CLOSED)
@@ -172,7 +172,7 @@ class Engine:
 
     def explain(self, error: Exception) -> None:
         """Add to *error* the notice for users of an old dialect."""
-        add_notice(error, self._settings.session_config.notice)
+        add_notice(error, self._config.session_config.notice)
 
     def health(self) -> Health:
         """Return the state at this moment."""

@@ -11,19 +11,19 @@ from bybit_sync.session.messages import Request, write
 from bybit_sync.signing.credentials import Credentials
 from bybit_sync.threads.waker import Waker
 
-__all__ = ["Clerk"]
+__all__ = ["LoginSigner"]
 
 
-class Clerk:
+class LoginSigner:
     """Writes requests, with the login's signature where one is needed. Only the connection thread.
 
     A signer of the user's runs on a throw-away thread, at most one at a time; ours runs in place.
     """
 
-    def __init__(self, credentials: Credentials, *, name: str, patient: bool) -> None:
+    def __init__(self, credentials: Credentials, *, name: str, external: bool) -> None:
         self._credentials = credentials
         self._name = name
-        self._patient = patient
+        self._external = external
         self._helper: threading.Thread | None = None
 
     def write(self, request: Request, *, deadline: float, waker: Waker, on_wake: Callable[[], None]) -> str:
@@ -32,7 +32,7 @@ class Clerk:
         Raises `AuthenticationError` when the signer fails or is not done by *deadline*, `ConnectionFailed` when no thread can
         be started for it, and whatever *on_wake* raises.
         """
-        if request.op != "auth" or not self._patient:
+        if request.op != "auth" or not self._external:
             return write(request, self._credentials)
         if self._helper is not None and self._helper.is_alive():
             raise _failed("it still has not answered an earlier login")

@@ -7,10 +7,10 @@ import math
 from bybit_sync.config.timings import Timings, due
 from bybit_sync.logs import ClientLog
 
-__all__ = ["Outage"]
+__all__ = ["OutageLog"]
 
 
-class Outage:
+class OutageLog:
     """The time since a client was LIVE, or first tried to be. Only the connection thread; *now* is the monotonic time."""
 
     def __init__(self, log: ClientLog, times: Timings) -> None:
@@ -24,9 +24,9 @@ class Outage:
         if self._since is None:
             self._since, self._told = now, 0
 
-    def failed(self, error: Exception, pause: float, *, loud: bool) -> None:
-        """Say why there is nothing: as an ERROR when it is *loud*, else as one WARNING an outage."""
-        level = self._log.error if loud else self._log.debug if self._told else self._log.warning
+    def failed(self, error: Exception, pause: float, *, log_error: bool) -> None:
+        """Say why there is nothing: as an ERROR when it is *log_error*, else as one WARNING an outage."""
+        level = self._log.error if log_error else self._log.debug if self._told else self._log.warning
         level("%s; next attempt in %.1f s", error, pause)
         self._told = max(self._told, 1)
 

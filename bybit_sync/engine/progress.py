@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from bybit_sync.clock import Moment
-from bybit_sync.delivery.registry import Ended, Roster
+from bybit_sync.delivery.registry import Ended, SubscriptionRegistry
+from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.error_texts import add_notice
-from bybit_sync.engine.outage_log import Outage
-from bybit_sync.engine.retrying import Patience
-from bybit_sync.engine.settings import Settings
-from bybit_sync.engine.state import Situation
+from bybit_sync.engine.outage_log import OutageLog
+from bybit_sync.engine.retrying import RetrySchedule
+from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.status_reporter import StatusReporter
 from bybit_sync.logs import ClientLog
 from bybit_sync.session.events import LoggedIn, SessionEvent, StreamConfirmed, StreamRejected
@@ -23,7 +23,9 @@ __all__ = ["Progress"]
 class Progress:
     """The history of a client over its logins, kept by the connection thread; any thread may read it."""
 
-    def __init__(self, settings: Settings, log: ClientLog, registry: Roster, state: Situation, status: StatusReporter) -> None:
+    def __init__(
+        self, config: ClientConfig, log: ClientLog, registry: SubscriptionRegistry, state: ClientState, status: StatusReporter
+    ) -> None:
         self.epoch: int = 0
         """How many logins were accepted."""
         self.reconnects: int = 0
@@ -38,10 +40,10 @@ class Progress:
         """Whether a subscription was confirmed since the client was IDLE."""
         self.stays_connected: bool = False
         """Whether the connection is kept without subscriptions: a call returned one that is confirmed."""
-        self.retries: Patience = Patience(settings.backoff, settings.timings)
-        self.outage: Outage = Outage(log, settings.timings)
-        self._notice = settings.session_config.notice
-        self._proven = settings.timings.proven
+        self.retries: RetrySchedule = RetrySchedule(config.backoff, config.timings)
+        self.outage: OutageLog = OutageLog(log, config.timings)
+        self._notice = config.session_config.notice
+        self._proven = config.timings.proven
         self._registry = registry
         self._state = state
         self._status = status
@@ -63,7 +65,7 @@ class Progress:
 
     def confirmed(self, *, stays: bool) -> None:
         """Take note that a subscription is confirmed; *stays* tells whether no call waits for it."""
-        self._state.hope()
+        self._state.clear_error()
         self.stays_connected = self.stays_connected or stays
 
     def ended(self, ended: Ended) -> None:
@@ -71,7 +73,7 @@ class Progress:
         # The failure of the client is reported once, as its own; what is not told in band is raised by `subscribe_*`.
         if ended.in_band and self._state.state is not State.FAILED:
             if not self._registry.is_established():
-                self._state.tell(ended.error)
+                self._state.set_error(ended.error)
             self._status.subscription_ended(ended)
 
     def live_ended(self, now: float) -> bool:

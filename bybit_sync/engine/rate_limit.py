@@ -15,7 +15,7 @@ from attrs import field, frozen
 from bybit_sync.config.arguments import positive, whole
 from bybit_sync.threads.forks import in_child
 
-__all__ = ["ConnectLimit", "Turnstile", "turnstile"]
+__all__ = ["ConnectLimit", "RateLimiter", "rate_limiter"]
 
 
 @frozen
@@ -46,13 +46,13 @@ _ROUNDING = 1e-9
 
 @frozen
 class _User:
-    """One client before a `Turnstile`: its limit, and what wakes its thread."""
+    """One client before a `RateLimiter`: its limit, and what wakes its thread."""
 
     limit: ConnectLimit
     wake: Callable[[], None]
 
 
-class Turnstile:
+class RateLimiter:
     """Lets a host be reached as often as the strictest of the limits that its users set. Any thread.
 
     A token bucket. An attempt takes its token when it reaches the host. While it is under way its token is set aside: if it
@@ -70,18 +70,18 @@ class Turnstile:
         self._waiting: list[object] = []  # in the order in which they came
         self._under_way: list[object] = []
 
-    def join(self, user: object, limit: ConnectLimit, wake: Callable[[], None]) -> None:
+    def add(self, user: object, limit: ConnectLimit, wake: Callable[[], None]) -> None:
         """Let *limit* hold as long as *user* lives or until it leaves; *wake* is called when its turn may have come nearer."""
         with self._lock:
             self._users[user] = _User(limit, wake)
 
-    def leave(self, user: object) -> None:
+    def remove(self, user: object) -> None:
         """Let the limit that *user* brought hold no longer."""
-        self.give_back(user)
+        self.cancel(user)
         with self._lock:
             self._users.pop(user, None)
 
-    def turn(self, user: object) -> float:
+    def reserve(self, user: object) -> float:
         """Return 0.0 when *user* may dial now, else the seconds after which to ask again; it keeps its place until then."""
         with self._lock:
             rate, burst = self._strictest()
@@ -103,7 +103,7 @@ class Turnstile:
                 self._refill(self._strictest()[0])
                 self._used += 1
 
-    def give_back(self, user: object) -> None:
+    def cancel(self, user: object) -> None:
         """Take back the turn of *user*, unless it has reached the host."""
         with self._lock:
             for users in (self._waiting, self._under_way):
@@ -123,13 +123,13 @@ class Turnstile:
         self._counted_at = now
 
 
-_turnstiles: dict[str, Turnstile] = {}
+_limiters: dict[str, RateLimiter] = {}
 
 
-def turnstile(host: str, now: Callable[[], float]) -> Turnstile:
-    """Return the one turnstile of this process before *host*."""
-    return _turnstiles.setdefault(host, Turnstile(now))
+def rate_limiter(host: str, now: Callable[[], float]) -> RateLimiter:
+    """Return the one limiter of this process for *host*."""
+    return _limiters.setdefault(host, RateLimiter(now))
 
 
 # Another thread of the parent's may be inside, and the child has no clients yet.
-in_child(_turnstiles.clear)
+in_child(_limiters.clear)

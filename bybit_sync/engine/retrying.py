@@ -18,7 +18,7 @@ from bybit_sync.errors import (
     TLSError,
 )
 
-__all__ = ["Backoff", "Failure", "Patience", "judge"]
+__all__ = ["Backoff", "RetryRule", "RetrySchedule", "rule_for"]
 
 
 @frozen
@@ -56,45 +56,45 @@ class Backoff:
 
 
 @frozen
-class Failure:
+class RetryRule:
     """What follows from one kind of failure."""
 
-    hopeless: bool = False
+    fatal_on_first: bool = False
     """Raised at once from a client that never was LIVE: another try cannot mend it."""
     pauses: tuple[float, ...] = (0.0,)
     """At least so many seconds before the next attempts; the last one stays."""
-    last: bool = False
+    gives_up: bool = False
     """When the pauses are used up, the client fails."""
-    loud: bool = False
+    log_error: bool = False
     """Told as an ERROR, once."""
 
 
-def judge(error: Exception, times: Timings) -> Failure:
+def rule_for(error: Exception, times: Timings) -> RetryRule:
     """Return what follows from *error*, the end of an attempt or of a connection."""
     match error:
         case AuthenticationError(transient=True) | ConnectionLost(code=1013):
-            return Failure(pauses=(times.busy,))
+            return RetryRule(pauses=(times.busy,))
         case AuthenticationError():
-            return Failure(hopeless=True, pauses=times.refused, last=True, loud=True)
+            return RetryRule(fatal_on_first=True, pauses=times.refused, gives_up=True, log_error=True)
         case HandshakeRejected():
             return _of_status(error, times)
         case TLSError() | ConfigurationError():
-            return Failure(hopeless=True, pauses=(times.distrust,), loud=True)
+            return RetryRule(fatal_on_first=True, pauses=(times.distrust,), log_error=True)
         case ConnectionFailed() | ProtocolError():
-            return Failure()
-    return Failure(hopeless=True, pauses=(), last=True, loud=True)
+            return RetryRule()
+    return RetryRule(fatal_on_first=True, pauses=(), gives_up=True, log_error=True)
 
 
-def _of_status(error: HandshakeRejected, times: Timings) -> Failure:
+def _of_status(error: HandshakeRejected, times: Timings) -> RetryRule:
     match error.status:
         case HTTPStatus.FORBIDDEN:
-            return Failure(hopeless=True, pauses=times.forbidden, loud=True)
+            return RetryRule(fatal_on_first=True, pauses=times.forbidden, log_error=True)
         case HTTPStatus.TOO_MANY_REQUESTS:
-            return Failure(pauses=(times.crowded if error.retry_after is None else times.busy,))
+            return RetryRule(pauses=(times.crowded if error.retry_after is None else times.busy,))
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.NOT_FOUND | HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
-            return Failure(hopeless=True, pauses=(times.distrust,), loud=True)
+            return RetryRule(fatal_on_first=True, pauses=(times.distrust,), log_error=True)
     redirected = HTTPStatus.MULTIPLE_CHOICES <= error.status < HTTPStatus.BAD_REQUEST
-    return Failure(hopeless=True, pauses=(times.distrust,), loud=True) if redirected else Failure()
+    return RetryRule(fatal_on_first=True, pauses=(times.distrust,), log_error=True) if redirected else RetryRule()
 
 
 def _asked_for(error: Exception, times: Timings) -> float:
@@ -104,7 +104,7 @@ def _asked_for(error: Exception, times: Timings) -> float:
 
 
 @define
-class Patience:
+class RetrySchedule:
     """How long to wait this time, from the failures so far."""
 
     backoff: Backoff
@@ -113,7 +113,7 @@ class Patience:
     """Since the last connection that stayed LIVE long enough."""
     least: float = 0.0
     """What the last failure demands, whoever is in a hurry."""
-    _streaks: dict[tuple[type[Exception], Failure], int] = Factory(dict)
+    _streaks: dict[tuple[type[Exception], RetryRule], int] = Factory(dict)
 
     def after(self, error: Exception, chance: float, *, proven: bool) -> float | None:
         """Return the pause before the next attempt in seconds; None for no further attempt.
@@ -121,19 +121,19 @@ class Patience:
         *chance* is drawn from [0, 1); *proven* says that *error* ended a connection that had stayed LIVE long enough to
         forgive the failures before it.
         """
-        failure = judge(error, self.times)
-        kind = type(error), failure
+        rule = rule_for(error, self.times)
+        kind = type(error), rule
         streak = self._streaks[kind] = self._streaks.get(kind, 0) + 1
-        if failure.last and streak > len(failure.pauses):
+        if rule.gives_up and streak > len(rule.pauses):
             return None
         self.failures = 0 if proven else self.failures + 1
         pause = self.backoff.delay(self.failures, chance)
-        self.least = max(failure.pauses[min(streak, len(failure.pauses)) - 1], _asked_for(error, self.times))
+        self.least = max(rule.pauses[min(streak, len(rule.pauses)) - 1], _asked_for(error, self.times))
         return max(pause, self.least)
 
-    def is_news(self, error: Exception) -> bool:
+    def is_first_of_kind(self, error: Exception) -> bool:
         """Say whether *error*, the last failure, is the first of its kind since the exchange let us in."""
-        return self._streaks.get((type(error), judge(error, self.times))) == 1
+        return self._streaks.get((type(error), rule_for(error, self.times))) == 1
 
     def accepted(self) -> None:
         """Forget refused logins and banned addresses: the exchange let us in."""

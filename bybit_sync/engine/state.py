@@ -9,10 +9,10 @@ from datetime import datetime
 from bybit_sync.status import State
 from bybit_sync.threads.waiting import SignalSafeCondition
 
-__all__ = ["Situation"]
+__all__ = ["ClientState"]
 
 
-class Situation:
+class ClientState:
     """The state of a client, to be read and waited for from any thread."""
 
     def __init__(self, now: datetime) -> None:
@@ -34,13 +34,13 @@ class Situation:
         self._condition.wake()
         return previous
 
-    def hope(self) -> None:
+    def clear_error(self) -> None:
         """Forget why the last subscription ended: there is another one. What a client failed with stays."""
         with self._lock:
             if self.state is not State.FAILED:
                 self.error = None
 
-    def tell(self, error: BaseException | None) -> None:
+    def set_error(self, error: BaseException | None) -> None:
         """Set *error*."""
         self.error = error
         self._condition.wake()

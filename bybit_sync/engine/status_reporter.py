@@ -5,7 +5,7 @@ from __future__ import annotations
 from bybit_sync.clock import Moment
 from bybit_sync.delivery.registry import Ended
 from bybit_sync.engine.notifier import Notifier, StatusChange
-from bybit_sync.engine.state import Situation
+from bybit_sync.engine.state import ClientState
 from bybit_sync.logs import ClientLog
 from bybit_sync.status import State
 from bybit_sync.threads.waiting import wait_for
@@ -16,7 +16,7 @@ __all__ = ["StatusReporter"]
 class StatusReporter:
     """Changes the state of a client and reports each change. Any thread."""
 
-    def __init__(self, state: Situation, notifier: Notifier | None, log: ClientLog) -> None:
+    def __init__(self, state: ClientState, notifier: Notifier | None, log: ClientLog) -> None:
         self._state = state
         self._notifier = notifier
         self._log = log

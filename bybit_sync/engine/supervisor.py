@@ -12,15 +12,15 @@ from typing import Any
 from bybit_sync.clock import Moment
 from bybit_sync.delivery.dispatcher import Dispatcher
 from bybit_sync.delivery.receiver import Receiver
-from bybit_sync.delivery.registry import Roster
+from bybit_sync.delivery.registry import SubscriptionRegistry
+from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.conversation import ENDINGS, Conversation
 from bybit_sync.engine.error_texts import add_notice, connect_limit_reached, redact_error
-from bybit_sync.engine.login_signer import Clerk
+from bybit_sync.engine.login_signer import LoginSigner
 from bybit_sync.engine.progress import Progress
-from bybit_sync.engine.rate_limit import ConnectLimit, Turnstile, turnstile
-from bybit_sync.engine.retrying import judge
-from bybit_sync.engine.settings import Settings
-from bybit_sync.engine.state import Situation
+from bybit_sync.engine.rate_limit import ConnectLimit, RateLimiter, rate_limiter
+from bybit_sync.engine.retrying import rule_for
+from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.status_reporter import StatusReporter
 from bybit_sync.engine.worker import Commands
 from bybit_sync.logs import ClientLog
@@ -37,12 +37,12 @@ class _Stop(Exception):
     """Nothing is left to connect for."""
 
 
-def _limiter(settings: Settings) -> Turnstile | None:
+def _limiter(config: ClientConfig) -> RateLimiter | None:
     """Return what limits the connects to the host, None for a loopback address without a limit of its own."""
-    environment = settings.environment
-    if environment.is_loopback and settings.connect_limit is None:
+    environment = config.environment
+    if environment.is_loopback and config.connect_limit is None:
         return None
-    return turnstile(environment.host, time.monotonic)
+    return rate_limiter(environment.host, time.monotonic)
 
 
 class Supervisor:
@@ -53,28 +53,28 @@ class Supervisor:
 
     def __init__(
         self,
-        settings: Settings,
+        config: ClientConfig,
         log: ClientLog,
         *,
         commands: Commands,
-        registry: Roster,
-        state: Situation,
+        registry: SubscriptionRegistry,
+        state: ClientState,
         status: StatusReporter,
     ) -> None:
-        self._settings = settings
-        self._times = settings.timings
-        self._recorder = settings.recorder
+        self._config = config
+        self._times = config.timings
+        self._recorder = config.recorder
         self._log = log
         self._commands = commands
         self._registry = registry
         self._state = state
         self._status = status
-        self.progress: Progress = Progress(settings, log, registry, state, status)
+        self.progress: Progress = Progress(config, log, registry, state, status)
         """How far the client has come."""
         self.conversation: Conversation | None = None
         """The connection of this moment; None while there is none."""
         self._dispatcher = Dispatcher(registry, self.progress)
-        self._signer = Clerk(settings.credentials, name=settings.name, patient=settings.patient_signer)
+        self._signer = LoginSigner(config.credentials, name=config.name, external=config.external_signer)
         # Topics whose refusal the next session believes at once.
         self._doubted: frozenset[str] = frozenset()
         self._cut_short = False
@@ -84,9 +84,9 @@ class Supervisor:
     def begin(self, waker: Waker) -> None:
         """Wait by *waker* from now on, and let the connect limit of this client hold."""
         self._waker = waker
-        limiter = _limiter(self._settings)
+        limiter = _limiter(self._config)
         if limiter is not None:
-            limiter.join(self, self._settings.connect_limit or ConnectLimit(), waker.wake)
+            limiter.add(self, self._config.connect_limit or ConnectLimit(), waker.wake)
 
     def serve(self) -> None:
         """Connect, again and again, until there is no reason to any more or the client has failed."""
@@ -105,7 +105,7 @@ class Supervisor:
         level = self._log.critical if bug else self._log.error
         level("the client has failed and ended: %s", error, exc_info=error if bug else None)
         strip_traceback(error)
-        self._state.tell(error)
+        self._state.set_error(error)
         self._status.change(State.FAILED, error=error)
         self._commands.run_guarded(self._log)
         self._fail_waiting(error)
@@ -115,7 +115,7 @@ class Supervisor:
 
         While closing, until `close` discards at its timeout what does not fit.
         """
-        while not self._registry.settle_debts() and (self._commands.is_closing or not self._commands):
+        while not self._registry.flush() and (self._commands.is_closing or not self._commands):
             self._waker.wait(self._times.offer_again)
 
     def finish(self) -> None:
@@ -133,9 +133,9 @@ class Supervisor:
 
     def release(self) -> None:
         """Let the connect limit of this client hold no longer."""
-        limiter = _limiter(self._settings)
+        limiter = _limiter(self._config)
         if limiter is not None:
-            limiter.leave(self)
+            limiter.remove(self)
 
     def ended(self) -> None:
         """Finish the recording, and report CLOSED unless `finish` did."""
@@ -202,7 +202,7 @@ class Supervisor:
         except _Stop:
             return None
         except ENDINGS as error:
-            redact_error(error, self._settings.session_config.redact)
+            redact_error(error, self._config.session_config.redact)
             # A gap keeps its error; frames in the traceback would keep the whole connection.
             return strip_traceback(error)
         raise AssertionError("a conversation ends by an exception")
@@ -213,7 +213,7 @@ class Supervisor:
 
         An attempt that ends before that does not count, whatever ends it.
         """
-        limiter = _limiter(self._settings)
+        limiter = _limiter(self._config)
         if limiter is None:
             yield lambda: None
             return
@@ -221,31 +221,31 @@ class Supervisor:
             self._wait_for_turn(limiter)
             yield partial(limiter.reached, self)
         finally:
-            limiter.give_back(self)
+            limiter.cancel(self)
 
-    def _wait_for_turn(self, limiter: Turnstile) -> None:
-        wait = limiter.turn(self)
+    def _wait_for_turn(self, limiter: RateLimiter) -> None:
+        wait = limiter.reserve(self)
         if not wait:
             return
         self._log.info("waiting %.1f s for the connect limit", wait)
         before = self.progress.obstacle
         self.progress.obstacle = connect_limit_reached(wait, before)
-        self._sleep_until_retry(lambda _: limiter.turn(self))
+        self._sleep_until_retry(lambda _: limiter.reserve(self))
         self._stop_unless_needed()
         self.progress.obstacle = before
 
     def _open(self, on_reached: Callable[[], None]) -> Transport:
-        settings = self._settings
+        config = self._config
         return open_websocket(
-            settings.environment,
-            settings.session_config.dialect.path,
+            config.environment,
+            config.session_config.dialect.path,
             deadline=time.monotonic() + self._times.connect_timeout,
             waker=self._waker,
             on_wake=self._stop_unless_needed,
             on_reached=on_reached,
-            proxy=settings.proxy,
-            ssl_context=settings.ssl_context,
-            max_message_bytes=settings.max_message_bytes,
+            proxy=config.proxy,
+            ssl_context=config.ssl_context,
+            max_message_bytes=config.max_message_bytes,
             write_seconds=self._times.write,
             log=self._log,
         )
@@ -262,7 +262,7 @@ class Supervisor:
 
     def _new_session(self) -> Session:
         return Session.begin(
-            self._settings.session_config,
+            self._config.session_config,
             epoch=self.progress.epoch + 1,
             clock=self._registry.clock,
             wanted=self._registry.wanted(),
@@ -272,7 +272,7 @@ class Supervisor:
 
     def _new_conversation(self, transport: Transport, session: Session) -> Conversation:
         return Conversation(
-            settings=self._settings,
+            config=self._config,
             log=self._log,
             transport=transport,
             session=session,
@@ -289,11 +289,11 @@ class Supervisor:
     def _recover(self, error: Exception) -> None:
         """Fail, or wait for the next attempt, after *error* ended one."""
         progress = self.progress
-        add_notice(error, self._settings.session_config.notice)
+        add_notice(error, self._config.session_config.notice)
         progress.last_error = progress.obstacle = error
         proven = progress.live_ended(time.monotonic())
-        failure = judge(error, self._times)
-        if failure.hopeless and not progress.ever_confirmed:
+        rule = rule_for(error, self._times)
+        if rule.fatal_on_first and not progress.ever_confirmed:
             progress.outage.forget()
             self._fail_waiting(error)
             return
@@ -302,7 +302,8 @@ class Supervisor:
         if pause is None:
             self.fail(error, bug=False)
             return
-        progress.outage.failed(error, pause, loud=failure.loud and (failure.last or progress.retries.is_news(error)))
+        log_error = rule.log_error and (rule.gives_up or progress.retries.is_first_of_kind(error))
+        progress.outage.failed(error, pause, log_error=log_error)
         self._status.change(State.BACKING_OFF, error=error)
         self._back_off(pause)
 
@@ -322,7 +323,7 @@ class Supervisor:
                 return
             progress.outage.remind(now, progress.last_error)
             left = min(left, progress.outage.next_reminder() - now)
-            self._waker.wait(left if self._registry.settle_debts() else min(left, self._times.offer_again))
+            self._waker.wait(left if self._registry.flush() else min(left, self._times.offer_again))
 
     def _fail_waiting(self, error: BaseException) -> None:
         """End every subscription with *error*."""

@@ -16,7 +16,7 @@ from bybit_sync.delivery.buffer import Overflow
 from bybit_sync.delivery.dispatcher import Dispatcher
 from bybit_sync.delivery.queue_sink import EventQueue, QueueSink
 from bybit_sync.delivery.receiver import Receiver
-from bybit_sync.delivery.registry import Ended, Roster
+from bybit_sync.delivery.registry import Ended, SubscriptionRegistry
 from bybit_sync.errors import BybitSyncError, ConnectionLost
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.enums import Category
@@ -130,8 +130,8 @@ class _Playback:
         self.name = "replay"
         self.log = ClientLog(self.name)
         self._environment = "the exchange"
-        self._roster = Roster(ExchangeClock())
-        self._dispatcher = Dispatcher(self._roster, self)
+        self._registry = SubscriptionRegistry(ExchangeClock())
+        self._dispatcher = Dispatcher(self._registry, self)
         self._login: RecordedSession | None = None
         self._last: Moment | None = None
         self._epoch = 0
@@ -180,8 +180,8 @@ class _Playback:
         if login is not None:
             self._doubted = login.session.doubted
             for stream, asked in login.session.uncovered().items():
-                self._roster.uncover(stream, asked)
-            self._lose(list(self._roster), reason)
+                self._registry.uncover(stream, asked)
+            self._lose(list(self._registry), reason)
 
     def before(self, event: SessionEvent, session: Session, now: Moment) -> None:  # noqa: ARG002
         """Count the logins."""
@@ -210,7 +210,7 @@ class _Playback:
 
     def _open(self, now: Moment, *, is_assumed: bool) -> RecordedSession:
         if self._last is None or not _is_same_clock(self._last, now):
-            self._roster.clock = ExchangeClock()
+            self._registry.clock = ExchangeClock()
         config = SessionConfig(
             dialect=next(iter(DIALECTS.values())),
             categories=None,
@@ -220,7 +220,7 @@ class _Playback:
             log=_SILENT,
             redact=str,
         )
-        epoch, clock = self._epoch + 1, self._roster.clock
+        epoch, clock = self._epoch + 1, self._registry.clock
         return RecordedSession(config, epoch=epoch, clock=clock, now=now, doubted=self._doubted, is_assumed=is_assumed)
 
     # --- subscriptions ---
@@ -228,7 +228,7 @@ class _Playback:
     def _subscribe(self, channel: Channel, request: Request | None, login: RecordedSession) -> None:
         if not self._of(channel.stream):
             sink = QueueSink[Any](self._collector, Overflow.DROP_NEWEST)
-            self._roster.add(Receiver[Any](self, channel.stream, (), sink))
+            self._registry.add(Receiver[Any](self, channel.stream, (), sink))
         (subscription,) = self._of(channel.stream)
         if channel.topic not in subscription.topics:
             subscription.topics += (channel.topic,)
@@ -245,7 +245,7 @@ class _Playback:
             subscription.mark_stale(error)
 
     def _of(self, stream: Stream) -> list[Receiver[Any]]:
-        return [subscription for subscription in self._roster if subscription.stream is stream]
+        return [subscription for subscription in self._registry if subscription.stream is stream]
 
     # --- as the owner of receivers ---
 

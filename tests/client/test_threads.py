@@ -38,8 +38,8 @@ from bybit_sync import (
 from bybit_sync.delivery.buffer import Buffer
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.engine.notifier import Notifier
-from bybit_sync.engine.rate_limit import Turnstile, turnstile
-from bybit_sync.engine.state import Situation
+from bybit_sync.engine.rate_limit import RateLimiter, rate_limiter
+from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.supervisor import Supervisor
 from bybit_sync.engine.worker import Worker
 from bybit_sync.logs import ClientLog
@@ -343,7 +343,7 @@ def test_a_call_that_was_let_in_before_the_failure_does_not_hide_it_either(
 ) -> None:
     """It found the client in order, and gives it new hope when that is gone already."""
     client.subscribe_orders()
-    with Halt(Situation.hope) as halt:
+    with Halt(ClientState.clear_error) as halt:
         late = in_background(lambda: client.subscribe_balances(wait=False))
         assert halt.reached.wait(5)
     exchange.refuse_login("API key is invalid")
@@ -765,7 +765,7 @@ def test_a_client_that_goes_idle_and_on_keeps_its_connect_limit(
     """The thread that ends takes nothing from the one that begins."""
     client = make_client(connect_limit=ConnectLimit(refill=1000, period=1, burst=1000))
     exchange.refuse_topic("wallet")
-    with Halt(Turnstile.leave) as halt, pytest.raises(SubscriptionRejected):
+    with Halt(RateLimiter.remove) as halt, pytest.raises(SubscriptionRejected):
         client.subscribe_balances()
     assert halt.reached.wait(5)
     result = in_background(client.subscribe_orders)
@@ -774,7 +774,7 @@ def test_a_client_that_goes_idle_and_on_keeps_its_connect_limit(
     halt.go.set()
     assert result.get(timeout=5).state == "LIVE"
     exchange.wait_for(lambda: len(threads_of(client)) == 1)
-    assert client._engine._supervisor in turnstile("127.0.0.1", time.monotonic)._users
+    assert client._engine._supervisor in rate_limiter("127.0.0.1", time.monotonic)._users
 
 
 def test_reconnect_does_not_jump_the_connect_limit(

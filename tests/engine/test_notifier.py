@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bybit_sync.engine.notifier import Notifier, StatusChange
-from bybit_sync.engine.state import Situation
+from bybit_sync.engine.state import ClientState
 from bybit_sync.logs import ClientLog
 from bybit_sync.status import State, SubscriptionState
 from tests.talking import at
@@ -32,14 +32,14 @@ def test_a_state_is_its_text(word: State | SubscriptionState) -> None:
 
 def test_a_change_is_dated_and_tells_what_was_before() -> None:
     """Both can be read from any thread."""
-    situation = Situation(NOW)
+    situation = ClientState(NOW)
     assert situation.change(State.CONNECTING, LATER) is State.IDLE
     assert (situation.state, situation.since) == (State.CONNECTING, LATER)
 
 
 def test_the_same_state_again_is_no_change() -> None:
     """It began when it began."""
-    situation = Situation(NOW)
+    situation = ClientState(NOW)
     assert situation.change(State.IDLE, LATER) is None
     assert situation.since == NOW
 
@@ -47,7 +47,7 @@ def test_the_same_state_again_is_no_change() -> None:
 @pytest.mark.parametrize("final", [State.CLOSED, State.FAILED])
 def test_a_final_state_stays(final: State) -> None:
     """Whatever a thread that did not hear of it says."""
-    situation = Situation(NOW)
+    situation = ClientState(NOW)
     situation.change(final, NOW)
     assert all(situation.change(state, LATER) is None for state in State)
     assert (situation.state, situation.since) == (final, NOW)
@@ -56,7 +56,7 @@ def test_a_final_state_stays(final: State) -> None:
 @pytest.mark.parametrize("wanted", [State.LIVE, State.CLOSED])
 def test_a_change_wakes_who_waits_for_it(wanted: State) -> None:
     """And not who waits for another."""
-    situation = Situation(NOW)
+    situation = ClientState(NOW)
     with ThreadPoolExecutor(1) as pool:
         wait = pool.submit(situation.wait, lambda: situation.state is wanted, None)
         for state in (State.CONNECTING, State.LIVE, State.CLOSED):
@@ -67,10 +67,10 @@ def test_a_change_wakes_who_waits_for_it(wanted: State) -> None:
 
 def test_an_error_wakes_who_waits_for_the_end() -> None:
     """A last subscription may end with one while the state stays."""
-    situation = Situation(NOW)
+    situation = ClientState(NOW)
     with ThreadPoolExecutor(1) as pool:
         wait = pool.submit(situation.wait, lambda: situation.error is not None, None)
-        situation.tell(OSError("gone"))
+        situation.set_error(OSError("gone"))
         assert wait.result(10)
 
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.config.timings import Timings
-from bybit_sync.engine.rate_limit import ConnectLimit, Turnstile, turnstile
-from bybit_sync.engine.retrying import Backoff, Patience, judge
+from bybit_sync.engine.rate_limit import ConnectLimit, RateLimiter, rate_limiter
+from bybit_sync.engine.retrying import Backoff, RetrySchedule, rule_for
 from bybit_sync.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -105,19 +105,19 @@ HOPELESS = [
 @pytest.mark.parametrize("error", HOPEFUL, ids=repr)
 def test_what_another_try_may_mend_is_tried_again(error: Exception) -> None:
     """Also by a client that never was live."""
-    assert not judge(error, TIMES).hopeless
+    assert not rule_for(error, TIMES).fatal_on_first
 
 
 @pytest.mark.parametrize("error", HOPELESS, ids=repr)
 def test_what_no_try_can_mend_is_raised_at_once(error: Exception) -> None:
     """From a client that never was live; it is told loudly."""
-    assert judge(error, TIMES).hopeless
-    assert judge(error, TIMES).loud
+    assert rule_for(error, TIMES).fatal_on_first
+    assert rule_for(error, TIMES).log_error
 
 
-def pauses(error: Exception, count: int, patience: Patience | None = None) -> list[float | None]:
+def pauses(error: Exception, count: int, patience: RetrySchedule | None = None) -> list[float | None]:
     """Return how long the pauses are at least after *error*, *count* times in a row."""
-    patience = patience or Patience(Backoff(initial=1e-9, maximum=1e-9), TIMES)
+    patience = patience or RetrySchedule(Backoff(initial=1e-9, maximum=1e-9), TIMES)
     return [None if p is None else round(p) for p in (patience.after(error, 0, proven=False) for _ in range(count))]
 
 
@@ -151,13 +151,13 @@ def test_each_failure_has_its_least_pause(error: Exception, expected: list[float
 
 def test_the_backoff_holds_where_it_is_the_longer() -> None:
     """The pause that a failure asks for is only the least."""
-    patience = Patience(Backoff(initial=100, maximum=100), TIMES)
+    patience = RetrySchedule(Backoff(initial=100, maximum=100), TIMES)
     assert patience.after(TLSError(), 0, proven=False) == 50
 
 
 def test_a_connection_that_proved_itself_forgives() -> None:
     """The backoff starts anew after it, and only after it: a server that drops us at once is not hammered."""
-    patience = Patience(Backoff(), TIMES)
+    patience = RetrySchedule(Backoff(), TIMES)
     assert [patience.after(SOME_FAILURE, 0, proven=False) for _ in range(3)] == [0.25, 0.5, 1]
     assert patience.after(SOME_FAILURE, 0, proven=True) == 0.125
     assert patience.after(SOME_FAILURE, 0, proven=False) == 0.25
@@ -165,7 +165,7 @@ def test_a_connection_that_proved_itself_forgives() -> None:
 
 def test_refusals_in_a_row_are_counted_across_other_failures() -> None:
     """What lies between two refused logins is no login that was accepted."""
-    patience = Patience(Backoff(), TIMES)
+    patience = RetrySchedule(Backoff(), TIMES)
     for _ in range(3):
         assert patience.after(login_refused(), 0, proven=False) is not None
         assert patience.after(SOME_FAILURE, 0, proven=False) is not None
@@ -174,7 +174,7 @@ def test_refusals_in_a_row_are_counted_across_other_failures() -> None:
 
 def test_an_accepted_login_forgives_refusals_and_bans() -> None:
     """The next refusal is the first one again."""
-    patience = Patience(Backoff(initial=1e-9, maximum=1e-9), TIMES)
+    patience = RetrySchedule(Backoff(initial=1e-9, maximum=1e-9), TIMES)
     pauses(login_refused(), 3, patience)
     pauses(HandshakeRejected(status=403), 4, patience)
     patience.accepted()
@@ -184,17 +184,17 @@ def test_an_accepted_login_forgives_refusals_and_bans() -> None:
 
 def test_a_kind_of_failure_is_news_once() -> None:
     """Until the exchange let us in; another kind that is treated the same is news of its own."""
-    patience = Patience(Backoff(), TIMES)
+    patience = RetrySchedule(Backoff(), TIMES)
     told = []
     for error in (TLSError(), TLSError(), HandshakeRejected(status=404), TLSError()):
         patience.after(error, 0, proven=False)
-        told.append(patience.is_news(error))
+        told.append(patience.is_first_of_kind(error))
     assert told == [True, False, True, False]
 
 
 def test_an_endless_outage_takes_no_memory() -> None:
     """Whatever times a server asks for, nothing is kept of them."""
-    patience = Patience(Backoff(), TIMES)
+    patience = RetrySchedule(Backoff(), TIMES)
     for n in range(1000):
         patience.after(HandshakeRejected(status=429, retry_after=n / 7), 0, proven=False)
     assert len(patience._streaks) == 1
@@ -218,12 +218,12 @@ class User:
     """Somebody who dials."""
 
 
-def turns(gate: Turnstile, hand: Hand, count: int) -> list[float]:
+def turns(gate: RateLimiter, hand: Hand, count: int) -> list[float]:
     """Reach the host *count* times, each as soon as it can be; return when each was."""
     moments = []
     for _ in range(count):
         user = User()
-        while wait := gate.turn(user):
+        while wait := gate.reserve(user):
             hand.time += wait
         gate.reached(user)
         moments.append(hand.time)
@@ -233,7 +233,7 @@ def turns(gate: Turnstile, hand: Hand, count: int) -> list[float]:
 def test_the_burst_is_free_and_then_there_is_one_turn_at_a_time() -> None:
     """By default a hundred at once, then one every second."""
     hand = Hand()
-    gate = Turnstile(hand)
+    gate = RateLimiter(hand)
     assert turns(gate, hand, 100) == [0] * 100
     assert turns(gate, hand, 3) == pytest.approx([1, 2, 3])
 
@@ -243,7 +243,7 @@ def test_the_burst_is_free_and_then_there_is_one_turn_at_a_time() -> None:
 def test_no_window_of_five_minutes_holds_more_than_four_hundred(idle: list[float]) -> None:
     """However the attempts fall; Bybit's own limit is 500, for all that uses the address."""
     hand = Hand()
-    gate = Turnstile(hand)
+    gate = RateLimiter(hand)
     moments = []
     for pause in idle:
         hand.time += pause
@@ -253,34 +253,34 @@ def test_no_window_of_five_minutes_holds_more_than_four_hundred(idle: list[float
 
 def test_turns_that_wait_do_not_overtake_each_other() -> None:
     """Clients that come at the same time are sent away for different times, and keep their places when they ask again."""
-    gate, users = Turnstile(Hand()), [User() for _ in range(120)]
-    waits = [gate.turn(user) for user in users]
+    gate, users = RateLimiter(Hand()), [User() for _ in range(120)]
+    waits = [gate.reserve(user) for user in users]
     assert waits[:100] == [0] * 100
     assert waits[100:] == pytest.approx(range(1, 21))
-    assert [gate.turn(user) for user in reversed(users[100:])] == waits[:99:-1]
+    assert [gate.reserve(user) for user in reversed(users[100:])] == waits[:99:-1]
 
 
 def test_a_turn_that_did_not_reach_the_host_is_had_by_the_next() -> None:
     """Whoever waits is woken for it; nothing was used."""
     woken: list[str] = []
-    gate, first, second = Turnstile(Hand()), User(), User()
-    gate.join(second, ConnectLimit(refill=1, period=1000, burst=1), lambda: woken.append("second"))
-    assert (gate.turn(first), gate.turn(second), woken) == (0, 1000, [])
-    gate.give_back(first)
-    assert (gate.turn(second), woken) == (0, ["second"])
+    gate, first, second = RateLimiter(Hand()), User(), User()
+    gate.add(second, ConnectLimit(refill=1, period=1000, burst=1), lambda: woken.append("second"))
+    assert (gate.reserve(first), gate.reserve(second), woken) == (0, 1000, [])
+    gate.cancel(first)
+    assert (gate.reserve(second), woken) == (0, ["second"])
 
 
 def test_a_turn_that_reached_the_host_cannot_be_given_back() -> None:
     """However the attempt ends afterwards; nor is one counted that was given back."""
-    gate, first, second = Turnstile(Hand()), User(), User()
-    gate.join(second, ConnectLimit(refill=1, period=1000, burst=1), lambda: None)
-    assert gate.turn(first) == 0
+    gate, first, second = RateLimiter(Hand()), User(), User()
+    gate.add(second, ConnectLimit(refill=1, period=1000, burst=1), lambda: None)
+    assert gate.reserve(first) == 0
     gate.reached(first)
-    gate.give_back(first)
+    gate.cancel(first)
     gate.reached(first)
-    assert gate.turn(second) == 1000
-    gate.leave(second)
-    assert gate.turn(first) == 0
+    assert gate.reserve(second) == 1000
+    gate.remove(second)
+    assert gate.reserve(first) == 0
 
 
 @steady(max_examples=50)
@@ -288,16 +288,16 @@ def test_a_turn_that_reached_the_host_cannot_be_given_back() -> None:
 def test_turns_given_back_late_let_nobody_in_too_early(attempts: list[tuple[int, bool, int]]) -> None:
     """An attempt that fails after half a minute gives back what it took, and no more: time refills nothing twice."""
     hand, reached, under_way = Hand(), [], []
-    gate = Turnstile(hand)
+    gate = RateLimiter(hand)
     limit = ConnectLimit(refill=1, period=5, burst=3)
-    gate.join(keeper := User(), limit, lambda: None)
+    gate.add(keeper := User(), limit, lambda: None)
     for pause, fails, lasts in attempts:
         hand.time += pause
         under_way.append((hand.time + lasts, User(), fails))
         for end, user, failed in under_way[:]:
-            if gate.turn(user) == 0 and end <= hand.time:
+            if gate.reserve(user) == 0 and end <= hand.time:
                 under_way.remove((end, user, failed))
-                (gate.give_back if failed else gate.reached)(user)
+                (gate.cancel if failed else gate.reached)(user)
                 reached += [] if failed else [hand.time]
     for at, first in enumerate(reached):
         assert all(later - first >= (n - limit.burst) * 5 - 1e-6 for n, later in enumerate(reached[at:], 1))
@@ -307,55 +307,55 @@ def test_turns_given_back_late_let_nobody_in_too_early(attempts: list[tuple[int,
 def test_the_strictest_of_the_limits_holds() -> None:
     """The least burst, and the slowest refill, whoever they are from."""
     hand, users = Hand(), [User(), User()]
-    gate = Turnstile(hand)
-    gate.join(users[0], ConnectLimit(refill=1, period=100, burst=9), lambda: None)
-    gate.join(users[1], ConnectLimit(refill=10, period=10, burst=2), lambda: None)
+    gate = RateLimiter(hand)
+    gate.add(users[0], ConnectLimit(refill=1, period=100, burst=9), lambda: None)
+    gate.add(users[1], ConnectLimit(refill=10, period=10, burst=2), lambda: None)
     assert turns(gate, hand, 4) == [0, 0, 100, 200]
 
 
 def test_a_limit_goes_with_its_user() -> None:
     """One that left has no say any more."""
-    user, gate = User(), Turnstile(hand := Hand())
-    gate.join(user, ConnectLimit(burst=1), lambda: None)
+    user, gate = User(), RateLimiter(hand := Hand())
+    gate.add(user, ConnectLimit(burst=1), lambda: None)
     turns(gate, hand, 1)
-    gate.leave(user)
-    gate.leave(user)
-    assert gate.turn(User()) == 0
+    gate.remove(user)
+    gate.remove(user)
+    assert gate.reserve(User()) == 0
 
 
 def test_a_limit_dies_with_its_user() -> None:
     """Nor has one that was forgotten."""
-    user, gate = User(), Turnstile(hand := Hand())
-    gate.join(user, ConnectLimit(burst=1), lambda: None)
+    user, gate = User(), RateLimiter(hand := Hand())
+    gate.add(user, ConnectLimit(burst=1), lambda: None)
     turns(gate, hand, 1)
     del user
     gc.collect()
-    assert gate.turn(User()) == 0
+    assert gate.reserve(User()) == 0
 
 
-def test_a_host_has_one_turnstile() -> None:
+def test_a_host_has_one_limiter() -> None:
     """All clients of this process go through it; another host has its own."""
-    gates = {id(turnstile("one.invalid", Hand())) for _ in range(3)}
+    gates = {id(rate_limiter("one.invalid", Hand())) for _ in range(3)}
     assert len(gates) == 1
-    assert id(turnstile("two.invalid", Hand())) not in gates
+    assert id(rate_limiter("two.invalid", Hand())) not in gates
 
 
 FORK = """
 import os, signal, time
-from bybit_sync.engine.rate_limit import turnstile
-gate = turnstile("one.invalid", time.monotonic)
+from bybit_sync.engine.rate_limit import rate_limiter
+gate = rate_limiter("one.invalid", time.monotonic)
 with gate._lock:
     child = os.fork()
     if child == 0:
         signal.alarm(10)
-        turnstile("one.invalid", time.monotonic).turn("child")
+        rate_limiter("one.invalid", time.monotonic).reserve("child")
         os._exit(42)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_process_has_turnstiles_of_its_own() -> None:
+def test_a_forked_process_has_limiters_of_its_own() -> None:
     """A lock that was held while it was forked would stay locked in it for ever."""
     done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout.strip() == "42"
@@ -363,9 +363,9 @@ def test_a_forked_process_has_turnstiles_of_its_own() -> None:
 
 def test_threads_share_the_turns() -> None:
     """No two of them take the same."""
-    gate = Turnstile(Hand())
+    gate = RateLimiter(Hand())
     waits: list[float] = []
-    threads = [threading.Thread(target=lambda: waits.extend(gate.turn(object()) for _ in range(50))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: waits.extend(gate.reserve(object()) for _ in range(50))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -722,7 +722,7 @@ def test_closing_offers_a_gap_while_dialling_again(play: Play, monkeypatch: pyte
     scene.client.reconnect()
     until(lambda: scene.client.state is State.CONNECTING)
     closed = in_background(lambda: orders.close(timeout=pace.patience()))
-    until(lambda: orders._receiver in scene.client._engine.registry.debtors())
+    until(lambda: orders._receiver in scene.client._engine.registry.unflushed())
     assert names(inbox, 2) == ["0", "1"]
     overflown(inbox.get(timeout=pace.patience()), GapReason.OVERFLOW, 3)
     assert closed.get(timeout=pace.patience()) is True

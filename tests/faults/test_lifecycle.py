@@ -23,13 +23,13 @@ from bybit_sync import Backoff, ClientClosed, ConnectionFailed, Event, GapReason
 from bybit_sync.clock import ExchangeClock
 from bybit_sync.delivery.dispatcher import Dispatcher
 from bybit_sync.delivery.receiver import Receiver
-from bybit_sync.delivery.registry import Roster
+from bybit_sync.delivery.registry import SubscriptionRegistry
 from bybit_sync.engine.conversation import Conversation
-from bybit_sync.engine.login_signer import Clerk
-from bybit_sync.engine.outage_log import Outage
+from bybit_sync.engine.login_signer import LoginSigner
+from bybit_sync.engine.outage_log import OutageLog
 from bybit_sync.engine.progress import Progress
-from bybit_sync.engine.retrying import Patience
-from bybit_sync.engine.state import Situation
+from bybit_sync.engine.retrying import RetrySchedule
+from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.status_reporter import StatusReporter
 from bybit_sync.engine.supervisor import Supervisor
 from bybit_sync.engine.worker import Commands
@@ -375,7 +375,7 @@ def test_an_isolated_interpreter_is_refused_or_served() -> None:
 # --- threads that cannot be started ---
 
 
-@row(139, kills="a subscription whose thread did not start stays in the roster")
+@row(139, kills="a subscription whose thread did not start stays in the registry")
 @pytest.mark.parametrize("which", ["orders", "connection", "status"])
 def test_a_thread_that_cannot_be_started_leaves_nothing_half_started(
     play: Play, monkeypatch: pytest.MonkeyPatch, which: str
@@ -421,7 +421,7 @@ def no_thread(monkeypatch: pytest.MonkeyPatch, what: str) -> Iterator[list[str]]
 def test_a_thread_limit_in_an_outage_is_an_outage(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """The attempts fail while the signer has no thread, as they do for names; the next one after it is LIVE."""
     scene = play()
-    scene.client._engine._supervisor._signer._patient = True  # as with signer=
+    scene.client._engine._supervisor._signer._external = True  # as with signer=
     scene.subscribe()
     with no_thread(monkeypatch, "-signer") as refused:
         scene.cause(hang_up)
@@ -473,12 +473,12 @@ PLACES: dict[Any, str] = {
     ExchangeClock: "learn",
     Session: "__init__ requests next_deadline data_received receive sent tick ending",
     Transport: "wait receive send close",
-    Roster: "wanted deliver confirm lose settle_debts",
+    SubscriptionRegistry: "wanted deliver confirm mark_stale flush",
     Receiver: "mark_stale warn_if_slow",
-    Patience: "after accepted",
-    Outage: "begin failed end",
-    Situation: "change",
-    Clerk: "write",
+    RetrySchedule: "after accepted",
+    OutageLog: "begin failed end",
+    ClientState: "change",
+    LoginSigner: "write",
     Waker: "drain",
     Link: "upgrade",
     bybit_sync.network.websocket: "dial",
@@ -650,7 +650,9 @@ def test_a_bug_at_the_end_of_the_thread_is_told(play: Play, monkeypatch: pytest.
 
 
 @row(141, kills="only Exception is caught")
-@pytest.mark.parametrize("place", ["Session.receive", "Transport.receive", "Roster.deliver", "Supervisor._recover"])
+@pytest.mark.parametrize(
+    "place", ["Session.receive", "Transport.receive", "SubscriptionRegistry.deliver", "Supervisor._recover"]
+)
 @pytest.mark.parametrize("bug", [MemoryError(), RecursionError("deep"), SystemExit(3), KeyboardInterrupt()], ids=repr)
 def test_no_kind_of_exception_ends_the_thread_in_silence(
     play: Play, monkeypatch: pytest.MonkeyPatch, place: str, bug: BaseException

@@ -22,9 +22,9 @@ import pytest
 from bybit_sync import Backoff, ConnectionFailed, ConnectionLost, ConnectLimit, ConnectTimeout, State
 from bybit_sync.config.timings import Timings
 from bybit_sync.engine import rate_limit
-from bybit_sync.engine.outage_log import Outage
-from bybit_sync.engine.rate_limit import Turnstile
-from bybit_sync.engine.retrying import Patience
+from bybit_sync.engine.outage_log import OutageLog
+from bybit_sync.engine.rate_limit import RateLimiter
+from bybit_sync.engine.retrying import RetrySchedule
 from bybit_sync.logs import ClientLog
 from bybit_sync.network import dialing
 from tests.conftest import KEY, SECRET, open_descriptors, threads_of
@@ -198,7 +198,7 @@ with scene() as scene:
         assert "the resolver gave no answer" in str(scene.fails())
         assert len(resolvers()) <= 1, resolvers()
     dialing._RESOLVE_SECONDS = 5
-    with pace.FaultClient(KEY, SECRET, environment=scene.client._settings.environment) as other:
+    with pace.FaultClient(KEY, SECRET, environment=scene.client._config.environment) as other:
         other.subscribe_orders(wait=False)
         while not resolvers():
             pass
@@ -403,13 +403,13 @@ def test_a_server_that_drops_us_at_once_sees_a_hundred_of_us_in_five_minutes(pla
 def dials(clients: int, seconds: float, chance: random.Random) -> list[float]:
     """Return when *clients* of one process, dropped at 0, dial within so many *seconds* a host that drops them at once."""
     now = 0.0
-    door = Turnstile(lambda: now)
-    users, patiences = [User() for _ in range(clients)], [Patience(Backoff(), Timings()) for _ in range(clients)]
+    door = RateLimiter(lambda: now)
+    users, patiences = [User() for _ in range(clients)], [RetrySchedule(Backoff(), Timings()) for _ in range(clients)]
     waiting = [(0.0, number) for number in range(clients)]
     dialled = []
     while waiting and now <= seconds:
         now, number = heapq.heappop(waiting)
-        if wait := door.turn(users[number]):
+        if wait := door.reserve(users[number]):
             heapq.heappush(waiting, (now + wait, number))
             continue
         door.reached(users[number])
@@ -451,10 +451,10 @@ def test_whenever_the_path_heals_within_five_minutes_the_next_attempt_is_near() 
 @row(3, kills="the reminders end after the third")
 def test_an_outage_of_an_hour_is_told_nine_times(caplog: pytest.LogCaptureFixture) -> None:
     """Why, then after 1 and 5 minutes and every 10; in the end, how long it was."""
-    outage, error = Outage(ClientLog("bybit-1"), Timings()), ConnectionFailed("refused")
+    outage, error = OutageLog(ClientLog("bybit-1"), Timings()), ConnectionFailed("refused")
     outage.begin(0.0)
     for now in range(3601):
-        outage.failed(error, 3.75, loud=False)
+        outage.failed(error, 3.75, log_error=False)
         outage.remind(float(now), error)
     outage.end(3601.0)
     told = [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG]
@@ -468,7 +468,7 @@ def test_an_outage_of_an_hour_is_told_nine_times(caplog: pytest.LogCaptureFixtur
 @pytest.fixture
 def limit(monkeypatch: pytest.MonkeyPatch) -> ConnectLimit:
     """A limit that allows two connections in all, and nothing is used of it yet."""
-    monkeypatch.setattr(rate_limit, "_turnstiles", {})
+    monkeypatch.setattr(rate_limit, "_limiters", {})
     return ConnectLimit(refill=1, period=1e6, burst=2)
 
 

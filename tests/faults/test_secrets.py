@@ -149,7 +149,7 @@ def collection(scene: Scene) -> dict[str, object]:
     scene.exchange.do(hang_up)
     lost = next(e for e in iter(orders.next, None) if e.gap and e.gap.reason is GapReason.DISCONNECTED)
     scene.exchange.wait_for(lambda: scene.exchange.talks[-1].is_open)
-    settings = scene.client._settings
+    settings = scene.client._config
     return {
         "client": scene.client,
         "pull": pulled,
@@ -205,7 +205,7 @@ def test_what_owns_a_connection_is_neither_pickled_nor_copied(play: Play, how: C
     with pytest.raises(TypeError, match="Client"):
         how(scene.client)
     pulled = scene.client.subscribe_orders()
-    for thing in (scene.client, pulled, scene.client._settings.credentials):
+    for thing in (scene.client, pulled, scene.client._config.credentials):
         with pytest.raises(TypeError) as raised:
             how(thing)
         assert not secrets_in(str(raised.value))

@@ -82,7 +82,7 @@ def is_refused_later(scene: Scene, impostor: ssl.SSLContext) -> None:
         assert isinstance(scene.fails(), TLSError)
         began = time.monotonic()
         assert isinstance(scene.fails(), TLSError)
-        assert time.monotonic() - began >= 0.9 * scene.client._settings.timings.distrust
+        assert time.monotonic() - began >= 0.9 * scene.client._config.timings.distrust
         assert (other.accepted, heard) == (2, [])
     scene._found_at = time.monotonic()
     scene.recovers("reset", levels=["WARNING", "ERROR", "INFO"])

@@ -60,14 +60,14 @@ MUTANTS: Final = (
     Mutant(
         "sleep through a suspend",
         "engine/conversation.py",
-        "if slept > self.settings.timings.asleep:",
+        "if slept > self.config.timings.asleep:",
         "if False:",
         "tests/client/test_reconnecting.py",
     ),
     Mutant(
         "no time limit for a frame",
         "engine/conversation.py",
-        "if began is not None and now.seconds - began > self.settings.timings.frame:",
+        "if began is not None and now.seconds - began > self.config.timings.frame:",
         "if False:",
         f"{_LOSING} -k row59",
     ),
@@ -88,7 +88,7 @@ MUTANTS: Final = (
     Mutant(
         "fail without telling who waits",
         "engine/supervisor.py",
-        "self._state.tell(error)\n        self._status.change(State.FAILED",
+        "self._state.set_error(error)\n        self._status.change(State.FAILED",
         "self._status.change(State.FAILED",
         f"{_LIFE} -k row140",
     ),
@@ -462,7 +462,7 @@ MUTANTS: Final = (
     Mutant(
         "forget in a replay what waited for a confirmation",
         "recording/replay.py",
-        "                self._roster.uncover(stream, asked)\n",
+        "                self._registry.uncover(stream, asked)\n",
         "                pass\n",
         "tests/faults/test_windows.py -k 'replay'",
     ),
@@ -470,7 +470,7 @@ MUTANTS: Final = (
         "number on in a replay where a subscription ended",
         "delivery/dispatcher.py",
         "return self._registry.end_stream(event.stream, event.error, now, session.epoch)",
-        "self._registry.lose(event.error)",
+        "self._registry.mark_stale(event.error)",
         "tests/faults/test_windows.py -k 'replay'",
     ),
     Mutant(
@@ -505,7 +505,7 @@ MUTANTS: Final = (
     Mutant(
         "never give up on a refused key",
         "engine/retrying.py",
-        "if failure.last and streak > len(failure.pauses):",
+        "if rule.gives_up and streak > len(rule.pauses):",
         "if False:",
         "tests/engine/test_retrying.py tests/session/test_refusals.py",
     ),
@@ -519,7 +519,7 @@ MUTANTS: Final = (
     Mutant(
         "a refused attempt counts for the connect limit",
         "engine/supervisor.py",
-        "            limiter.give_back(self)",
+        "            limiter.cancel(self)",
         "            limiter.reached(self)",
         "tests/faults/test_routes.py -k 'limit'",
     ),
@@ -554,8 +554,8 @@ MUTANTS: Final = (
     Mutant(
         "a connect limit for each client",
         "engine/rate_limit.py",
-        "_turnstiles.setdefault(host, Turnstile(now))",
-        "Turnstile(now)",
+        "_limiters.setdefault(host, RateLimiter(now))",
+        "RateLimiter(now)",
         "tests/engine/test_retrying.py tests/faults/test_soak.py -k 'limit or turn or row163'",
     ),
     # --- Ctrl-C ---
@@ -605,15 +605,15 @@ MUTANTS: Final = (
     Mutant(
         "strike a gap off with its subscription",
         "delivery/registry.py",
-        "        self.remove(subscription)\n        self._settle_later(subscription)\n",
+        "        self.remove(subscription)\n        self._flush_later(subscription)\n",
         "        self.remove(subscription)\n",
         "tests/faults/test_consumers.py -k row211",
     ),
     Mutant(
         "end the thread before the gap fits",
         "engine/supervisor.py",
-        "while not self._registry.settle_debts() and (self._commands.is_closing or not self._commands):",
-        "while not self._commands.is_closing and not self._registry.settle_debts() and not self._commands:",
+        "while not self._registry.flush() and (self._commands.is_closing or not self._commands):",
+        "while not self._commands.is_closing and not self._registry.flush() and not self._commands:",
         "tests/faults/test_consumers.py -k row211",
     ),
     Mutant(
@@ -633,9 +633,9 @@ MUTANTS: Final = (
         "tests/threads/test_forks.py tests/threads/test_fair_lock.py",
     ),
     Mutant(
-        "take the parent's turnstiles along",
+        "take the parent's limiters along",
         "engine/rate_limit.py",
-        "in_child(_turnstiles.clear)",
+        "in_child(_limiters.clear)",
         "",
         "tests/threads/test_forks.py",
     ),

@@ -141,7 +141,7 @@ def test_no_lock_that_a_process_shares_is_locked_in_its_child(busy: Client) -> N
     with all_held() as held:
         assert {name.split("/")[0] for name in held} >= {
             "bybit_sync.engine.conversation._read_lock",
-            "bybit_sync.engine.rate_limit._turnstiles",
+            "bybit_sync.engine.rate_limit._limiters",
         }
         assert in_a_child(locked) == "nothing"
 

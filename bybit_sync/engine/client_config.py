@@ -20,11 +20,11 @@ from bybit_sync.session.config import SessionConfig
 from bybit_sync.signing.credentials import Credentials
 from bybit_sync.subscription import Subscription
 
-__all__ = ["Settings"]
+__all__ = ["ClientConfig"]
 
 
 @frozen(kw_only=True)
-class Settings:
+class ClientConfig:
     """What a client was made with."""
 
     name: str
@@ -32,7 +32,7 @@ class Settings:
     session_config: SessionConfig
     timings: Timings
     credentials: Credentials
-    patient_signer: bool
+    external_signer: bool
     on_status: Callable[[StatusChange], object] | None
     on_error: Callable[[BaseException, Event[Any], Subscription[Any]], object] | None
     backoff: Backoff
