@@ -1,4 +1,6 @@
-"""A synchronous, threaded client of Bybit's private contract streams: balances, orders, positions, user trades.
+"""A synchronous, threaded client of Bybit's private contract streams.
+
+The streams are balances, orders, positions and user trades.
 
 A script:
 
@@ -187,8 +189,9 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # Imported at the first access to a public name: pytest imports this package at every start,
-    # for its fixtures, and tools that patch ssl or socket have to run before the first import.
+    # Imported at the first access to a public name: pytest imports this package at
+    # every start, for its fixtures, and tools that patch ssl or socket have to run
+    # before the first import.
     _HOMES = (
         "bybit_sync.client",
         "bybit_sync.config.environments",
@@ -224,7 +227,8 @@ if not TYPE_CHECKING:
     def __dir__() -> list[str]:
         return sorted(__all__)
 
-    # Pickles of older versions name these modules, which are gone, and the function below.
+    # Pickles of older versions name these modules, which are gone, and the function
+    # below.
     for _gone in ("enums", "updates"):
         sys.modules[f"{__name__}.{_gone}"] = sys.modules[__name__]
 

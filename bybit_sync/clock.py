@@ -19,7 +19,8 @@ def _clock_that_never_sleeps() -> Callable[[], int]:
 
 
 _MILLISECOND: Final = 1_000_000
-# The monotonic clock of Linux stands still while the machine is suspended; the exchange's does not.
+# The monotonic clock of Linux stands still while the machine is suspended; the
+# exchange's does not.
 _sleepless_ns: Final = _clock_that_never_sleeps()
 
 
@@ -33,14 +34,17 @@ class Moment(NamedTuple):
     """``time.monotonic_ns()``."""
     utc: datetime
     asleep_ns: int = 0
-    """The time that this machine was suspended since boot, 0 where the system does not tell."""
+    """The time that this machine was suspended since boot, 0 where the system does not
+    tell.
+    """
 
     @classmethod
     def now(cls) -> Moment:
         """Read the clocks."""
         while True:
             ns, sleepless, utc = time.monotonic_ns(), _sleepless_ns(), datetime.now(timezone.utc)
-            # A thread that was preempted between the reads would count that time as sleep.
+            # A thread that was preempted between the reads would count that time as
+            # sleep.
             if time.monotonic_ns() - ns < _MILLISECOND:
                 return cls(ns, utc, (sleepless - ns) // _MILLISECOND * _MILLISECOND)
 
@@ -51,7 +55,10 @@ class Moment(NamedTuple):
 
     @property
     def sleepless_ns(self) -> int:
-        """The nanoseconds of a clock that runs while the machine is suspended, and that nobody can set."""
+        """The nanoseconds of a clock that runs while the machine is suspended.
+
+        Nobody can set that clock.
+        """
         return self.ns + self.asleep_ns
 
 
@@ -61,26 +68,30 @@ _DRIFT: Final = 500e-6
 
 
 class ExchangeClock:
-    """An estimate of the exchange's clock, with two bounds; the faster an answer, the narrower they are.
+    """An estimate of the exchange's clock, with two bounds.
 
-    Before the first answer the estimate is this machine's clock. Afterwards it advances from that
-    answer with a clock that runs while the machine is suspended, and that nobody can set.
+    The faster an answer, the narrower they are.
+
+    Before the first answer the estimate is this machine's clock. Afterwards it advances
+    from that answer with a clock that runs while the machine is suspended, and that
+    nobody can set.
     """
 
     def __init__(self) -> None:
         self.offset: float | None = None
         """The exchange's clock minus ours, in seconds; None before it was measured."""
-        # The instant of the measurement, the exchange's time at it, and the error of that time in ns.
+        # The instant of the measurement, the exchange's time at it, and the error of
+        # that time in ns.
         self._anchor = 0
         self._then = _EPOCH
         self._slack = 0.0
 
     def learn(self, told: datetime, *, sent: Moment, received: Moment) -> None:
-        """Update the estimate: the exchange wrote its time *told* between *sent* and *received*.
+        """Update the estimate: *told* was written between *sent* and *received*.
 
-        The former bounds narrow the new ones, because an answer that was under way for long, or
-        was read late by a stopped process, says little. If the two contradict each other, the
-        new answer counts.
+        The former bounds narrow the new ones, because an answer that was under way for
+        long, or was read late by a stopped process, says little. If the two contradict
+        each other, the new answer counts.
         """
         at = received.sleepless_ns
         least, most = 0.0, (at - sent.sleepless_ns) * (1 + _DRIFT)
@@ -88,7 +99,8 @@ class ExchangeClock:
             known, slack = self._known(at)
             ahead = _in_ns(known - told)
             low, high = max(least, ahead - slack), min(most, ahead + slack)
-            # *told* is cut to whole milliseconds: the true time may be up to 1 ms later.
+            # *told* is cut to whole milliseconds: the true time may be up to 1 ms
+            # later.
             if low <= high + _MILLISECOND:
                 least, most = low, high
         self._anchor, self._then, self._slack = at, told + _nanoseconds((least + most) / 2), (most - least) / 2
@@ -99,14 +111,20 @@ class ExchangeClock:
         return moment.utc if self.offset is None else self._known(moment.sleepless_ns)[0]
 
     def earliest(self, moment: Moment) -> datetime:
-        """Return the lower bound of the exchange's time at *moment*: a window that begins then is complete."""
+        """Return the lower bound of the exchange's time at *moment*.
+
+        A window that begins then is complete.
+        """
         if self.offset is None:
             return moment.utc
         known, slack = self._known(moment.sleepless_ns)
         return known - _nanoseconds(slack)
 
     def latest(self, moment: Moment) -> datetime:
-        """Return the upper bound of the exchange's time at *moment*: a window that ends then is complete."""
+        """Return the upper bound of the exchange's time at *moment*.
+
+        A window that ends then is complete.
+        """
         if self.offset is None:
             return moment.utc
         known, slack = self._known(moment.sleepless_ns)
@@ -120,16 +138,21 @@ class ExchangeClock:
 
 @define
 class Coverage:
-    """The instant up to which all pushes of one connection are known to have been read."""
+    """The instant up to which all pushes of one connection have been read."""
 
     clock: ExchangeClock
     logged_in: Moment | None = None
     """The instant at which the login was accepted; None before."""
     told: datetime | None = None
-    """The exchange's time in the last pong, None before: frames arrive in order, so all earlier frames have been read."""
+    """The exchange's time in the last pong, None before: frames arrive in order, so all
+    earlier frames have been read.
+    """
 
     def complete_until(self) -> datetime | None:
-        """Return that instant in exchange time, as exactly as it is known; None before the login was accepted."""
+        """Return that instant in exchange time, as exactly as it is known.
+
+        None before the login was accepted.
+        """
         return self.told or (self.clock.earliest(self.logged_in) if self.logged_in is not None else None)
 
 

@@ -1,7 +1,7 @@
 """The errors of the library, as one family.
 
-Each error says what happened, where the fault lies and what to do. None of them holds the key,
-the secret, a signature or an account id.
+Each error says what happened, where the fault lies and what to do. None of them holds
+the key, the secret, a signature or an account id.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class BybitSyncError(Exception):
 
 
 class ConfigurationError(BybitSyncError, ValueError):
-    """An argument cannot work; the message names it and the remedy. Also a ``ValueError``.
+    """An argument cannot work.
+
+    The message names it and the remedy. Also a ``ValueError``.
 
     Example:
         >>> Client("KEY", "SECRET", categories="linear")
@@ -53,11 +55,16 @@ class ConfigurationError(BybitSyncError, ValueError):
 
 
 class ConnectionFailed(BybitSyncError, ConnectionError):
-    """The exchange could not be reached, or the connection was lost; a retry usually helps. Also a ``ConnectionError``."""
+    """The exchange could not be reached, or the connection was lost.
+
+    A retry usually helps. Also a ``ConnectionError``.
+    """
 
 
 class ConnectTimeout(ConnectionFailed, TimeoutError):
-    """The exchange did not confirm within ``subscribe_*``'s timeout; the last failure is ``__cause__``.
+    """The exchange did not confirm within ``subscribe_*``'s timeout.
+
+    The last failure is ``__cause__``.
 
     Also a ``TimeoutError``.
 
@@ -71,13 +78,17 @@ class ConnectTimeout(ConnectionFailed, TimeoutError):
 
 
 class TLSError(ConnectionFailed):
-    """The server could not prove its identity, or offers no acceptable TLS; nothing secret was sent."""
+    """The server could not prove its identity, or offers no acceptable TLS.
+
+    Nothing secret was sent.
+    """
 
 
 class HandshakeRejected(ConnectionFailed):
     """The server answered the WebSocket upgrade with something other than 101.
 
-    *status* is the HTTP status, *retry_after* the seconds that a ``Retry-After`` header asks for (None without one).
+    *status* is the HTTP status, *retry_after* the seconds that a ``Retry-After`` header
+    asks for (None without one).
     """
 
     def __init__(self, message: str = "", *, status: int = 0, retry_after: float | None = None) -> None:
@@ -89,7 +100,8 @@ class HandshakeRejected(ConnectionFailed):
 class ConnectionLost(ConnectionFailed):
     """An established connection ended.
 
-    *code* is the WebSocket close code (None when the peer sent no close frame), *reason* its text, "" without one.
+    *code* is the WebSocket close code (None when the peer sent no close frame),
+    *reason* its text, "" without one.
     """
 
     def __init__(self, message: str = "", *, code: int | None = None, reason: str = "") -> None:
@@ -101,7 +113,8 @@ class ConnectionLost(ConnectionFailed):
 class Refused(BybitSyncError):
     """The exchange refused a request.
 
-    *text* is the exchange's own text, at most 1,000 characters; *remedy* says what to do.
+    *text* is the exchange's own text, at most 1,000 characters; *remedy* says what to
+    do.
     """
 
     def __init__(self, message: str = "", *, text: str = "", remedy: str = "") -> None:
@@ -118,9 +131,9 @@ class AuthenticationError(Refused):
         Traceback (most recent call last):
         bybit_sync.AuthenticationError: ... refused the login: Error sign, ... Check that the secret belongs to ...
 
-    *clock_offset* is the exchange's clock minus ours in seconds, None when it was not measured.
-    *transient* says that a later login may succeed, *retry_after* after how many seconds at
-    the earliest (None when that is not known).
+    *clock_offset* is the exchange's clock minus ours in seconds, None when it was not
+    measured. *transient* says that a later login may succeed, *retry_after* after how
+    many seconds at the earliest (None when that is not known).
     """
 
     def __init__(
@@ -162,15 +175,23 @@ class ProtocolError(BybitSyncError):
 
 
 class QueueOverflow(BybitSyncError):
-    """A consumer was too slow, and its subscription has ``overflow="fail"``: it ended instead of dropping events."""
+    """A consumer was too slow.
+
+    Its subscription has ``overflow="fail"``: it ended instead of dropping events.
+    """
 
 
 class ClientClosed(BybitSyncError):
-    """The client was closed, or belongs to the process that forked this one; make a new one."""
+    """The client was closed, or belongs to the process that forked this one.
+
+    Make a new one.
+    """
 
 
 class SubscriptionClosed(BybitSyncError):
-    """The subscription has ended, and every event was taken; ``get()`` raises it after ``close()``.
+    """The subscription has ended, and every event was taken.
+
+    ``get()`` raises it after ``close()``.
 
     Example:
         >>> orders = client.subscribe_orders()
@@ -184,10 +205,12 @@ class SubscriptionClosed(BybitSyncError):
 
 
 class RecordingError(BybitSyncError, ValueError):
-    """A recording is damaged, or a file is not a recording; all lines before were read. Also a ``ValueError``.
+    """A recording is damaged, or a file is not a recording.
 
-    *path* is the file, "" for a recording that was given as lines. *line* is the number of the
-    line, from 1; 0 when the error is not about one line.
+    All lines before were read. Also a ``ValueError``.
+
+    *path* is the file, "" for a recording that was given as lines. *line* is the number
+    of the line, from 1; 0 when the error is not about one line.
 
     Example:
         >>> list(replay(['{"recv_ns": 1, "recv_']))
@@ -205,9 +228,9 @@ class RecordingError(BybitSyncError, ValueError):
 class RestError(BybitSyncError):
     """A request to the REST host failed; the base of what can go wrong there.
 
-    *endpoint* is the path of the request (``execution/list``), *remedy* says what to do.
-    *retry_after* is the seconds until a retry makes sense: None when the exchange did not say,
-    and when no retry can help.
+    *endpoint* is the path of the request (``execution/list``), *remedy* says what to
+    do. *retry_after* is the seconds until a retry makes sense: None when the exchange
+    did not say, and when no retry can help.
     """
 
     def __init__(self, message: str = "", *, endpoint: str = "", remedy: str = "", retry_after: float | None = None) -> None:
@@ -218,27 +241,41 @@ class RestError(BybitSyncError):
 
 
 class RestUnavailable(RestError, ConnectionFailed):
-    """The REST host could not be reached, closed in the middle of an answer, or is busy: retry with backoff."""
+    """The REST host could not be reached, closed in an answer, or is busy.
+
+    Retry with backoff.
+    """
 
 
 class RestTLSError(RestUnavailable, TLSError):
-    """The REST host could not prove its identity, or offers no acceptable TLS; nothing secret was sent."""
+    """The REST host could not prove its identity, or offers no acceptable TLS.
+
+    Nothing secret was sent.
+    """
 
 
 class RestLimited(RestUnavailable):
-    """The key's or the system's rate limit is exceeded; *retry_after* is the exchange's wait in seconds."""
+    """The key's or the system's rate limit is exceeded.
+
+    *retry_after* is the exchange's wait in seconds.
+    """
 
 
 class RestBlocked(RestUnavailable):
-    """HTTP 403: this address or its region is banned for a while. Send nothing for *retry_after* seconds."""
+    """HTTP 403: this address or its region is banned for a while.
+
+    Send nothing for *retry_after* seconds.
+    """
 
 
 class RestRefused(RestError, Refused):
-    """The REST host refused for good: the key, a permission, an address, or an impossible request.
+    """The REST host refused a request for good.
 
-    *text* is the exchange's own text, *code* its ``retCode`` (None for an HTTP status without
-    one). *is_general* says that every other endpoint will refuse as well: the cause is the key,
-    not the endpoint.
+    The cause is the key, a permission, an address, or the request itself.
+
+    *text* is the exchange's own text, *code* its ``retCode`` (None for an HTTP status
+    without one). *is_general* says that every other endpoint will refuse as well: the
+    cause is the key, not the endpoint.
     """
 
     def __init__(
@@ -258,15 +295,24 @@ class RestRefused(RestError, Refused):
 
 
 class RestClockRefused(RestRefused):
-    """The timestamp of the request is wrong: measure the exchange's clock and retry once."""
+    """The timestamp of the request is wrong.
+
+    Measure the exchange's clock and retry once.
+    """
 
 
 class RestProtocolError(RestError, ProtocolError):
-    """The REST host's answer breaks its documentation; a retry may bring a better one."""
+    """The REST host's answer breaks its documentation.
+
+    A retry may bring a better one.
+    """
 
 
 def describe(error: BaseException) -> str:
-    """Return a text for *error*: never empty, and with its class unless it is one of ours."""
+    """Return a text for *error*, never empty.
+
+    It names the class, unless that is one of ours.
+    """
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - a user's own class may fail at anything
@@ -278,11 +324,13 @@ def describe(error: BaseException) -> str:
 def fresh_copy(error: BaseException) -> BaseException:
     """Return a copy of *error* to raise in another thread, or a second time.
 
-    Each raise adds the frames of its caller to the error's traceback, and a kept error would
-    keep them alive. An error that cannot be copied is returned itself, without its traceback.
+    Each raise adds the frames of its caller to the error's traceback, and a kept error
+    would keep them alive. An error that cannot be copied is returned itself, without
+    its traceback.
     """
     try:
-        # `__new__` without `__init__`: the constructor of a user's class may change its arguments.
+        # `__new__` without `__init__`: the constructor of a user's class may change its
+        # arguments.
         copy = type(error).__new__(type(error), *error.args)
         copy.args = error.args
         copy.__dict__.update(error.__dict__)

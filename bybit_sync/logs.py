@@ -1,4 +1,7 @@
-"""The log of one client: every record names the client, and no handler's error ends a thread."""
+"""The log of one client.
+
+Every record names the client, and no handler's error ends a thread.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ LOGGER = get_logger("bybit_sync")
 
 
 class ClientLog(_Adapter):
-    """A logger adapter for ``bybit_sync``: the client's name leads each text, and is the record's ``client``."""
+    """A logger adapter for ``bybit_sync``.
+
+    The client's name leads each text, and is the record's ``client``.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(LOGGER, {"client": name})
@@ -35,12 +41,14 @@ class ClientLog(_Adapter):
             if self.isEnabledFor(level):
                 kwargs["extra"] = {**kwargs.get("extra", {}), "client": self._name}
                 kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
-                # Logging formats the text only if there are arguments: then escape percent signs in the name.
+                # Logging formats the text only if there are arguments: then escape
+                # percent signs in the name.
                 name = self._name.replace("%", "%%") if args else self._name
                 text = f"{name}: {msg}"
                 self.logger.log(level, text, *map(_shown, args), **kwargs)
         except BaseException as error:
-            # On the main thread it may be KeyboardInterrupt, or the error of a signal handler: raise those.
+            # On the main thread it may be KeyboardInterrupt, or the error of a signal
+            # handler: raise those.
             if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
                 raise
             with contextlib.suppress(Exception):

@@ -8,10 +8,14 @@ __all__ = ["name_public"]
 
 
 def name_public(*classes: type) -> None:
-    """Set the module that *classes* name, in tracebacks, pickles and `help`, to `bybit_sync`."""
+    """Set the module that *classes* name to `bybit_sync`.
+
+    Tracebacks, pickles and `help` show it.
+    """
     for cls in classes:
         if attrs.has(cls):
-            # Annotations are looked up in the module that a class names: resolve them while that is still its own.
+            # Annotations are looked up in the module that a class names: resolve them
+            # while that is still its own.
             attrs.resolve_types(cls)
             cls.__annotations__ = {field.name: field.type for field in attrs.fields(cls)}
         cls.__module__ = "bybit_sync"

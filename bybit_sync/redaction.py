@@ -1,7 +1,9 @@
-"""Take keys and signatures out of the texts that leave the library: logs, errors, gaps, recordings.
+"""Take keys and signatures out of the texts that leave the library.
 
-An exchange may echo the login in any of its texts: whole, in pieces, in another case, escaped
-for JSON.
+These are logs, errors, gaps and recordings.
+
+An exchange may echo the login in any of its texts: whole, in pieces, in another case,
+escaped for JSON.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from typing import Final
 __all__ = ["Redactor", "get_logger"]
 
 MASK: Final = b"***"
-# Texts are searched for pieces of this size, cut from the secret side by side: any echo of 15 or
-# more characters holds one of them.
+# Texts are searched for pieces of this size, cut from the secret side by side: any echo
+# of 15 or more characters holds one of them.
 _PIECE: Final = 8
 # Words, and JSON escapes, which separate words.
 _TOKEN: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\w+/=-]+")
@@ -26,8 +28,8 @@ _PLAIN: Final = re.compile(r"[\w+/=.:-]", re.ASCII)
 
 Pieces = Collection[bytes]
 
-# The redactors of every client of this process, by identity. Changed and copied in one atomic
-# step each, so no thread sees it half changed.
+# The redactors of every client of this process, by identity. Changed and copied in one
+# atomic step each, so no thread sees it half changed.
 _redactors: Final[dict[int, weakref.ref[Redactor]]] = {}
 
 
@@ -43,12 +45,18 @@ class Redactor:
         _redactors[place] = weakref.ref(self, lambda _: _redactors.pop(place, None))
 
     def learn(self, *secrets: Callable[[], str]) -> None:
-        """Replace the known secrets by *secrets*; one of less than 8 characters is ignored."""
+        """Replace the known secrets by *secrets*.
+
+        One of less than 8 characters is ignored.
+        """
         pieces = frozenset(piece for secret in secrets for piece in _pieces_of(secret()))
         self._pieces = lambda: pieces
 
     def redact(self, text: str) -> str:
-        """Return *text* with each word that holds a piece of a secret as three asterisks; JSON stays JSON."""
+        """Return *text* with asterisks for each word that holds a part of a secret.
+
+        JSON stays JSON.
+        """
         return _redact(text, self._pieces())
 
     def __repr__(self) -> str:
@@ -72,7 +80,7 @@ def _redact(text: str, pieces: Pieces) -> str:
 
 
 def _unescaped(text: str) -> str:
-    """Return *text* with the JSON escapes of letters and digits, which need none, replaced."""
+    """Return *text* without the JSON escapes of letters and digits, which need none."""
     return _ESCAPED.sub(_meant, text) if "\\" in text else text
 
 
@@ -82,7 +90,8 @@ def _meant(found: re.Match[str]) -> str:
 
 
 def _masked(data: bytes, found: Pieces) -> bytes:
-    # First whole words, because a piece is any part of a secret; then pieces outside of words.
+    # First whole words, because a piece is any part of a secret; then pieces outside of
+    # words.
     pattern = re.compile(b"|".join(map(re.escape, found)), re.IGNORECASE)
     words = _TOKEN.sub(lambda word: MASK if pattern.search(word[0]) else word[0], data)
     return pattern.sub(MASK, words)
@@ -92,10 +101,13 @@ def _masked(data: bytes, found: Pieces) -> bytes:
 
 
 class _Filter(logging.Filter):
-    """A logging filter that takes the secrets of every client of the process out of records."""
+    """A logging filter that redacts the secrets of every client of the process."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return True, with *record* redacted; a record without a secret keeps its arguments."""
+        """Return True, with *record* redacted.
+
+        A record without a secret keeps its arguments.
+        """
         text = redacted = record.getMessage()
         for redactor in tuple(_redactors.values()):
             known = redactor()
@@ -109,7 +121,10 @@ _filter: Final = _Filter()
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Return the logger *name*, whose records are redacted: every logger of the library is made here."""
+    """Return the logger *name*, with redacted records.
+
+    Every logger of the library is made here.
+    """
     logger = logging.getLogger(name)
     logger.addFilter(_filter)
     return logger

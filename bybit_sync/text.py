@@ -8,7 +8,10 @@ _SHOWN = 100  # characters of a text in quotes
 
 
 def printable(text: bytes | str, limit: int = 200) -> str:
-    """Return at most *limit* bytes or characters of a peer's *text*, with control characters escaped."""
+    """Return a peer's *text*, with control characters escaped.
+
+    At most *limit* bytes or characters of it.
+    """
     text = text[:limit]
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")

@@ -1,1 +1,4 @@
-"""Decode JSON into the model: numbers stay exact, new words are accepted, a bad row costs only itself."""
+"""Decode JSON into the model.
+
+Numbers stay exact, new words are accepted, a bad row costs only itself.
+"""

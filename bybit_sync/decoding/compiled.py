@@ -1,7 +1,8 @@
 """Compile a function for each layout of a row, when a row of that layout first arrives.
 
-A layout is the keys of a row in their order. The exchange writes each kind of row in one or two
-layouts, so nearly all rows are read by a function without loops and look-ups.
+A layout is the keys of a row in their order. The exchange writes each kind of row in
+one or two layouts, so nearly all rows are read by a function without loops and
+look-ups.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ __all__ = ["CompiledReaders", "Variables", "listed"]
 
 _LOG = get_logger("bybit_sync.shapes")
 
-# A hostile peer may send a new layout with every row. These bound the number of functions,
-# the length of each, and how often one is compiled; later layouts still get their turn.
+# A hostile peer may send a new layout with every row. These bound the number of
+# functions, the length of each, and how often one is compiled; later layouts still get
+# their turn.
 _MOST = 64
 _LONGEST = 256
 _LONGEST_NAMES = 4_096  # characters of all keys
@@ -37,16 +39,18 @@ _NAMES = 1_000  # unknown keys that are logged
 Read = Callable[[Mapping[str, Any], Any], Any]
 """A function that takes a row and the value of `wire`, and returns an update."""
 Variables = Mapping[str, str]
-"""The variables that hold the values of a row, by JSON key: named after the attribute, if there is one."""
+"""The variables that hold the values of a row, by JSON key: named after the attribute,
+if there is one.
+"""
 
 
 class CompiledReaders(dict[tuple[str, ...], Read]):
     """The functions that read rows of class *cls*, by the layout of the row.
 
-    *value_readers* maps JSON keys to the readers of their values, *aliases* maps further keys
-    to one of these keys. The errors of a compiled function do not name the field: read the row
-    again with `Reader.explained` to learn it. Any thread: two threads that meet a new layout at
-    once compile equal functions.
+    *value_readers* maps JSON keys to the readers of their values, *aliases* maps
+    further keys to one of these keys. The errors of a compiled function do not name the
+    field: read the row again with `Reader.explained` to learn it. Any thread: two
+    threads that meet a new layout at once compile equal functions.
     """
 
     def __init__(self, cls: type[Any], value_readers: Mapping[str, ValueReader], aliases: Mapping[str, str]) -> None:
@@ -63,7 +67,8 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         self._keys = value_readers.keys() | aliases.keys()
         self._missing: dict[str, Any] = {}
         self._scope = self._names_in_functions()
-        # The number of rows of new layouts that are read without compiling, now and the last time.
+        # The number of rows of new layouts that are read without compiling, now and the
+        # last time.
         self._pause = 0
         self._last_pause = 0
 
@@ -74,14 +79,18 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         try:
             read: Read = self.compile_reader(layout, self._from_row)
         except InvalidValue:
-            # A required key is missing: `read_slowly` raises the same error for each row.
+            # A required key is missing: `read_slowly` raises the same error for each
+            # row.
             read = self.read_slowly
         self._make_room()
         self[layout] = read
         return read
 
     def _make_room(self) -> None:
-        """Drop the oldest layout when the table is full, and double the pause before the next one."""
+        """Drop the oldest layout when the table is full.
+
+        Double the pause before the next one.
+        """
         if len(self) >= _MOST:
             self._pause = self._last_pause = min(2 * self._last_pause + 1, _LONGEST_PAUSE)
             self.pop(next(iter(self)), None)
@@ -107,14 +116,20 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         return {key: names.get(key, f"unknown_{place}") for place, key in enumerate(layout)}
 
     def _spelling(self, name: str, layout: Collection[str]) -> str | None:
-        """Return the key of the attribute *name* in *layout*; None when there is none."""
+        """Return the key of the attribute *name* in *layout*.
+
+        None when there is none.
+        """
         for key in self._spellings[name]:
             if key in layout:
                 return key
         return None
 
     def _if_missing(self, name: str) -> Any:
-        """Return the value of the attribute *name* without a key; raises `InvalidValue` when it is required."""
+        """Return the value of the attribute *name* without a key.
+
+        Raises `InvalidValue` when it is required.
+        """
         if name not in self._missing:
             self._missing[name] = self.value_readers[name].read(self.value_readers[name].if_missing)
         return self._missing[name]
@@ -128,8 +143,8 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         """Return a function that reads rows of *layout*.
 
         *taking* yields the lines that assign the variables from ``values``. Raises
-        `InvalidValue` when a required key is missing. For a row of a symbol, a size, a time, a
-        word and an unknown key the function is ::
+        `InvalidValue` when a required key is missing. For a row of a symbol, a size, a
+        time, a word and an unknown key the function is ::
 
             def read(values, wire):
                 [symbol, size, updated_time, tpsl_mode, unknown_4, ] = values.values()
@@ -171,7 +186,10 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         yield "    return read_slowly(values, wire)"
 
     def _names_in_functions(self) -> dict[str, Any]:
-        """Return the names that a compiled function uses: nothing that the exchange sent is in its source."""
+        """Return the names that a compiled function uses.
+
+        Nothing that the exchange sent is in its source.
+        """
         ours: dict[str, Any] = {
             "MutableUpdate": self._mutable,
             "EMPTY": EMPTY,
@@ -188,21 +206,24 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
 
 
 def _compiled(source: str, scope: dict[str, Any], name: str) -> Any:
-    """Return the function ``read`` of *source*, which `linecache` holds for as long as the function lives.
+    """Return the function ``read`` of *source*.
+
+    `linecache` holds the source for as long as the function lives.
 
     Tracebacks and `inspect.getsource` find the source there.
     """
     file = f"<bybit_sync reader {next(_numbers)} of {name}>"
     exec(compile(source, file, "exec"), scope)  # noqa: S102 - nothing that the exchange sent is in it
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    # Taken out of its own globals: in a cycle with them it would wait for the garbage collector.
+    # Taken out of its own globals: in a cycle with them it would wait for the garbage
+    # collector.
     read = scope.pop("read")
     weakref.finalize(read, linecache.cache.pop, file, None).atexit = False
     return read
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return *names* as source text, each followed by a comma: the items of a list or a tuple."""
+    """Return *names* as source text: the items of a list or a tuple."""
     return "".join(f"{name}, " for name in names)
 
 

@@ -17,7 +17,10 @@ except ImportError:  # the extra ``speed`` is not installed
 
 
 class Unreadable(ValueError):
-    """A frame that no update can be read from; *detail* says why, without a character of its content."""
+    """A frame that no update can be read from.
+
+    *detail* says why, without a character of its content.
+    """
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -27,8 +30,8 @@ class Unreadable(ValueError):
 def _bare(text: str) -> Decimal | float:
     """Return a JSON number without quotes exactly.
 
-    A number that is too large for a Decimal becomes a float, which no attribute accepts: that
-    costs one row, not the whole message.
+    A number that is too large for a Decimal becomes a float, which no attribute
+    accepts: that costs one row, not the whole message.
     """
     try:
         return Decimal(text)
@@ -44,18 +47,19 @@ Raises `StopIteration` when no value begins there.
 """
 
 
-# The rows of a message up to this size take at most half a second; in a larger one they are counted.
+# The rows of a message up to this size take at most half a second; in a larger one they
+# are counted.
 _SMALL = 65_536
 _MOST_OBJECTS = 12_000
 _MOST_VALUES = 200_000
 
 
 def _check_amounts(frame: bytes | str) -> None:
-    """Raise `Unreadable` for more objects, lists or values than the exchange ever sends.
+    """Raise `Unreadable` for more objects or values than the exchange ever sends.
 
     A frame of the largest size, 4 MiB, of the exchange's rows holds fewer. Each costs
-    microseconds: millions of them would hold the GIL for many seconds, and stop every other
-    client of the process.
+    microseconds: millions of them would hold the GIL for many seconds, and stop every
+    other client of the process.
     """
     text = frame.encode("utf-8", "surrogatepass") if isinstance(frame, str) else frame
     if text.count(b"{") + text.count(b"[") > _MOST_OBJECTS:
@@ -65,10 +69,11 @@ def _check_amounts(frame: bytes | str) -> None:
 
 
 def _read_json(frame: bytes | str) -> Any:
-    """Return a JSON text as plain Python values, its bare numbers exact: int or Decimal.
+    """Return a JSON text as plain Python values, its numbers as int or Decimal.
 
-    Raises `Unreadable`, and nothing else: for wrong UTF-8 or JSON, nesting beyond Python's
-    limit, an integer of thousands of digits. Of a repeated key, the last value counts.
+    Raises `Unreadable`, and nothing else: for wrong UTF-8 or JSON, nesting beyond
+    Python's limit, an integer of thousands of digits. Of a repeated key, the last value
+    counts.
     """
     try:
         text = frame if isinstance(frame, str) else frame.decode()
@@ -76,11 +81,13 @@ def _read_json(frame: bytes | str) -> Any:
             value, end = scan(text, 0)
         except StopIteration:
             end = -1
-        # The decoder is slower, but accepts white space around the value and says what is wrong.
+        # The decoder is slower, but accepts white space around the value and says what
+        # is wrong.
         return value if end == len(text) else _JSON.decode(text)
     except (ValueError, RecursionError) as error:
         detail = _complaint(error)
-    # Raised outside of the except clause: as `__context__`, the caught error would keep the whole frame.
+    # Raised outside of the except clause: as `__context__`, the caught error would keep
+    # the whole frame.
     raise Unreadable(detail)
 
 
@@ -98,7 +105,10 @@ if msgspec is not None:
     _quick_json = msgspec.json.Decoder(float_hook=_bare).decode
 
     def _read_msgspec(frame: bytes | str) -> Any:
-        """Parse with msgspec; retry what it refuses, such as half a surrogate pair, with the standard library."""
+        """Parse with msgspec.
+
+        Retry what it refuses, such as half a surrogate pair, with the standard library.
+        """
         try:
             return _quick_json(frame)
         except Exception:  # noqa: BLE001, S110 - its error may hold a part of the frame
@@ -111,10 +121,10 @@ _read: Callable[[bytes | str], Any] = PARSERS.get("msgspec", _read_json)
 
 
 def parse(frame: bytes | str) -> Any:
-    """Return a JSON text as plain Python values, with the fastest parser that is installed.
+    """Return a JSON text as plain Python values, with the fastest parser installed.
 
-    Raises `Unreadable`, and nothing else: also for more objects and values than the exchange
-    ever sends.
+    Raises `Unreadable`, and nothing else: also for more objects and values than the
+    exchange ever sends.
     """
     if len(frame) > _SMALL:
         _check_amounts(frame)
@@ -131,7 +141,10 @@ class RawFrame:
         self._message = message
 
     def message(self) -> Any:
-        """Return the parsed frame. Any thread: two threads at once may both parse, with equal results."""
+        """Return the parsed frame.
+
+        Any thread: two threads at once may both parse, with equal results.
+        """
         if self._message is None:
             self._message = parse(self._text)
         return self._message

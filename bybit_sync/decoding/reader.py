@@ -1,9 +1,10 @@
 """Turn plain values into updates: numbers stay exact, new words are accepted.
 
-A row that cannot be read costs only itself. A good row is read by a function that was compiled
-for its class and layout, in a few microseconds; the errors of that function name no field. When
-it fails, cattrs' detailed validation reads the row again, slowly, and its errors become a text
-with the path to the field. Both use the same readers of values.
+A row that cannot be read costs only itself. A good row is read by a function that was
+compiled for its class and layout, in a few microseconds; the errors of that function
+name no field. When it fails, cattrs' detailed validation reads the row again, slowly,
+and its errors become a text with the path to the field. Both use the same readers of
+values.
 """
 
 from __future__ import annotations
@@ -38,14 +39,16 @@ __all__ = ["Decoded", "Decoder", "Reader"]
 _DESCRIBED = 100  # bad rows of one message that are described
 
 Decoded = tuple[tuple[Any, ...], tuple[str, ...]]
-"""The result of one push: the updates, and one text for each row that could not be read."""
+"""The result of one push: the updates, and one text for each row that could not be
+read.
+"""
 
 
 class Decoder:
     """A factory of readers of the exchange's rows, around one cattrs converter.
 
-    *renames* maps a JSON key to another key of the same attribute; *words* maps, for each
-    vocabulary, further spellings to their members.
+    *renames* maps a JSON key to another key of the same attribute; *words* maps, for
+    each vocabulary, further spellings to their members.
     """
 
     def __init__(self, renames: Mapping[str, str], words: Mapping[type[OpenEnum], Mapping[str, Any]]) -> None:
@@ -55,7 +58,10 @@ class Decoder:
         self._readers: dict[tuple[type[Any], Category | None], Reader] = {}
 
     def reader(self, cls: type[Any], category: Category | None = None) -> Reader:
-        """Return the reader of rows as *cls*; *category* is the default where a row has none."""
+        """Return the reader of rows as *cls*.
+
+        *category* is the default where a row has none.
+        """
         if (cls, category) not in self._readers:
             self._readers[cls, category] = self._made(cls, category)
         return self._readers[cls, category]
@@ -104,7 +110,9 @@ class Reader:
         """The compiled functions, which read good rows."""
 
     def rows(self, data: Any, frame: RawFrame) -> Decoded:
-        """Return the result for *data*, the rows of *frame*; a bad row costs only itself.
+        """Return the result for *data*, the rows of *frame*.
+
+        A bad row costs only itself.
 
         Raises `Unreadable` when *data* is not a list.
         """
@@ -139,7 +147,8 @@ class Reader:
             try:
                 return self.structure(row)
             except Exception as error:
-                # cattrs reports the error like this too, but collects one for each of a hostile peer's million rows.
+                # cattrs reports the error like this too, but collects one for each of a
+                # hostile peer's million rows.
                 vars(error)["__notes__"] = [IterableValidationNote("", index, self.cls)]
                 raise IterableValidationError("", [error], self.cls) from error
 
@@ -149,9 +158,10 @@ class Reader:
     # --- a bad row ---
 
     def _go_on(self, updates: list[Any], data: list[Any]) -> Decoded:
-        """Return the result for *data*, whose first rows are read already, as *updates*.
+        """Return the result for *data*; its first rows are read already: *updates*.
 
-        Those are not read again: of a hostile peer's thousands of rows only the last may be bad.
+        Those are not read again: of a hostile peer's thousands of rows only the last
+        may be bad.
         """
         faults: list[str] = []
         for index, row in enumerate(data[len(updates) :], len(updates)):
@@ -167,7 +177,10 @@ class Reader:
         return tuple(updates), tuple(faults)
 
     def explained(self, row: Any) -> Any:
-        """Return the update of *row*, read with cattrs' detailed validation, whose errors name the field."""
+        """Return the update of *row*, read with cattrs' detailed validation.
+
+        The errors of that name the field.
+        """
         if row.__class__ is not dict:
             raise InvalidValue("is not an object")
         missing = {key: value_reader.if_missing for key, value_reader in self._value_readers.items()}
@@ -177,9 +190,9 @@ class Reader:
 
     @property
     def _thorough(self) -> Callable[[Any, Any], Any]:
-        # Made for the first bad row: making it takes longer than the import of this module. Not a
-        # `functools.cached_property`: before Python 3.12 that has a lock, which a fork may leave
-        # locked. Two threads may both make it.
+        # Made for the first bad row: making it takes longer than the import of this
+        # module. Not a `functools.cached_property`: before Python 3.12 that has a lock,
+        # which a fork may leave locked. Two threads may both make it.
         if self._written is None:
             self._written = self._write_thorough()
         return self._written
@@ -201,7 +214,10 @@ def _cattrs_hook(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _fault(error: BaseException, value: Any, path: str, renames: Mapping[str, str]) -> str:
-    """Return a text: the *path* to the first fault in *value*, the value there, and why it cannot be read."""
+    """Return a text about the first fault in *value*.
+
+    It holds the *path* to it, the value there, and why it cannot be read.
+    """
     others = 0
     while isinstance(error, BaseValidationError):
         others += len(error.exceptions) - 1
@@ -215,7 +231,7 @@ def _fault(error: BaseException, value: Any, path: str, renames: Mapping[str, st
 
 
 def _step(error: BaseException, cls: Any, value: Any, renames: Mapping[str, str]) -> int | str:
-    """Return the index or the JSON key, as spelled in *value*, from cattrs' note on *error*."""
+    """Return the index or the JSON key of *value* from cattrs' note on *error*."""
     note = vars(error)["__notes__"][0]
     if isinstance(note, IterableValidationNote):
         return int(note.index)

@@ -45,30 +45,38 @@ ABSENT: Final[Any] = object()
 
 
 class InvalidValue(ValueError):
-    """A value that its attribute cannot hold; the text follows the value: "is not a number"."""
+    """A value that its attribute cannot hold.
+
+    The text follows the value: "is not a number".
+    """
 
 
 # --- Reading one value --------------------------------------------------------------------------------------------------------
 #
-# Each function returns the attribute's value, None for "", or raises InvalidValue. Each compares
-# exact types, because True is an int.
+# Each function returns the attribute's value, None for "", or raises InvalidValue. Each
+# compares exact types, because True is an int.
 
 _WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASCII)
-# Not the thread's own context, which may return NaN for junk: this one raises, and never rounds.
+# Not the thread's own context, which may return NaN for junk: this one raises, and
+# never rounds.
 _exact_number = Context(prec=_DIGITS, Emin=-999, Emax=999, clamp=0, traps=[InvalidOperation, Rounded]).create_decimal
-# The same for plain notation and half as many digits. The context does not count leading zeros:
-# `are_plain` refuses long runs of zeros, so the digits stay within the limit. The context refuses
-# underscores and spaces, but accepts NaN, exponents and the digits of other scripts.
+# The same for plain notation and half as many digits. The context does not count
+# leading zeros: `are_plain` refuses long runs of zeros, so the digits stay within the
+# limit. The context refuses underscores and spaces, but accepts NaN, exponents and the
+# digits of other scripts.
 _HALF = _DIGITS // 2 - 1
 _plain_number = Context(prec=_HALF, Emin=-1, Emax=999, clamp=0, traps=[InvalidOperation, Rounded, Clamped]).create_decimal
 _ZEROS = b"0" * (_HALF + 1)
 
 
 def are_plain(texts: tuple[str, ...]) -> bool:
-    """Return whether all of *texts* hold only digits, points and minus signs, and few zeros in a row.
+    """Return whether all of *texts* are plain.
 
-    The first of them is "". Checking all numbers of a row at once costs a fraction of checking
-    each, and deleting the allowed characters a fraction of a search for others.
+    Plain texts hold only digits, points and minus signs, and few zeros in a row.
+
+    The first of them is "". Checking all numbers of a row at once costs a fraction of
+    checking each, and deleting the allowed characters a fraction of a search for
+    others.
     """
     try:
         written = ",".join(texts).encode()
@@ -102,7 +110,10 @@ def _bare_text(value: object) -> str:
 
 
 def _check_written(text: str) -> None:
-    """Raise unless *text* is a number of at most 64 digits, with an exponent of at most 64 either way."""
+    """Raise unless *text* is a number within the limits.
+
+    That is 64 digits, and an exponent from -64 to 64.
+    """
     written = _WRITTEN.fullmatch(text)
     if written is None:
         raise InvalidValue("is not a number")
@@ -131,7 +142,10 @@ def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
 
 
 def _time(value: Any) -> datetime | None:
-    """Read milliseconds since 1970, as a text of digits or a whole number; 0 says "never"."""
+    """Read milliseconds since 1970, as a text of digits or a whole number.
+
+    0 says "never".
+    """
     if _is_digits(value):
         value = int(value)
     if value.__class__ is int and value > 0:
@@ -145,7 +159,9 @@ def _time(value: Any) -> datetime | None:
 
 
 def moment(ms: Any) -> datetime | None:
-    """Return the time of an envelope, aware and in UTC, from milliseconds since 1970: a whole number or a text of digits.
+    """Return the time of an envelope, aware and in UTC.
+
+    *ms* is milliseconds since 1970, a whole number or a text of digits.
 
     None for None, "" and 0. Raises `ValueError` for any other value.
     """
@@ -160,7 +176,10 @@ def _is_digits(value: Any) -> bool:
 
 
 def _whole(value: Any) -> int | None:
-    """Read a whole number, bare or as a text of ASCII digits: the exchange changes between the two without notice."""
+    """Read a whole number, bare or as a text of ASCII digits.
+
+    The exchange changes between the two without notice.
+    """
     if _is_digits(value):
         value = int(value)
     if value.__class__ is int and -_WHOLE < value < _WHOLE:
@@ -207,12 +226,12 @@ def _bit(value: Any) -> bool | None:
 class ValueReader(NamedTuple):
     """The reader of one kind of value.
 
-    *read* accepts every valid value and raises `InvalidValue` for any other. *inline* is the
-    source of an expression over ``{x}`` for the usual values; it calls ``read_{x}`` for all
-    others, and may use the names in `SCOPE` and ``lookup_{x}``, which is *lookup*: the members
-    of a vocabulary by their text, or the compiled readers of the rows of a list. *is_plain*
-    says that `are_plain` is called with ``{x}`` before. *if_missing* is the value that is read
-    in place of a missing key.
+    *read* accepts every valid value and raises `InvalidValue` for any other. *inline*
+    is the source of an expression over ``{x}`` for the usual values; it calls
+    ``read_{x}`` for all others, and may use the names in `SCOPE` and ``lookup_{x}``,
+    which is *lookup*: the members of a vocabulary by their text, or the compiled
+    readers of the rows of a list. *is_plain* says that `are_plain` is called with
+    ``{x}`` before. *if_missing* is the value that is read in place of a missing key.
     """
 
     read: Callable[[Any], Any]
@@ -234,7 +253,8 @@ SCOPE: Final[Mapping[str, Any]] = {
 
 # Most unset numbers are "0", and comparing a single character is cheap.
 _NUMBER = 'ZERO if {x} == "0" else number({x}) if {x} else None'
-# Text > "1" is true only for numbers that start with 1-9; `int` then accepts whole numbers only.
+# Text > "1" is true only for numbers that start with 1-9; `int` then accepts whole
+# numbers only.
 _TIME = 'EPOCH + MILLISECOND * int({x}) if {x} > "1" else read_{x}({x}) if {x} else None'
 # A bare time, as `openTime` is one, would make `are_plain` refuse the whole row.
 _BARE_TIME = "EPOCH + MILLISECOND * {x} if {x}.__class__ is int and 0 < {x} < END else read_{x}({x})"
@@ -259,11 +279,16 @@ VALUE_READERS: Final[Mapping[Any, ValueReader]] = {
     "0 or 1": ValueReader(_bit, _IF_BIT, _BITS),
     "numbers by name": ValueReader(_numbers_by_name),
 }
-"""The readers, by the type of an attribute, or by its kind where the type is not enough."""
+"""The readers, by the type of an attribute, or by its kind where the type is not
+enough.
+"""
 
 
 def word(vocabulary: type[OpenEnum], words: Mapping[str, Any]) -> ValueReader:
-    """Return the reader of *vocabulary*; *words* maps further spellings to their members."""
+    """Return the reader of *vocabulary*.
+
+    *words* maps further spellings to their members.
+    """
     known = {member.value: member for member in vocabulary} | dict(words) | {"": None, "UNKNOWN": None}
 
     def read(value: Any) -> Any:
@@ -277,8 +302,8 @@ def word(vocabulary: type[OpenEnum], words: Mapping[str, Any]) -> ValueReader:
 def maker(words: Mapping[str, bool | None]) -> ValueReader:
     """Return the reader of V5's flag, and of V3's *words* for the same fact.
 
-    A new word is logged once and read as None: losing a trade over it would be worse than not
-    knowing who was the maker.
+    A new word is logged once and read as None: losing a trade over it would be worse
+    than not knowing who was the maker.
     """
 
     def read(value: Any) -> bool | None:
@@ -292,7 +317,7 @@ def maker(words: Mapping[str, bool | None]) -> ValueReader:
 
 
 def optional(reader: ValueReader) -> ValueReader:
-    """Return *reader* for an optional attribute: null means the same as a missing key."""
+    """Return *reader* for an optional attribute: null equals a missing key."""
 
     def read(value: Any) -> Any:
         return reader.read(reader.if_missing if value is None else value)
@@ -301,7 +326,7 @@ def optional(reader: ValueReader) -> ValueReader:
 
 
 def required(reader: ValueReader) -> ValueReader:
-    """Return *reader* for a required attribute: it raises where the value would be None."""
+    """Return *reader* for a required attribute: None becomes an error."""
 
     def read(value: Any) -> Any:
         result = reader.read(value)
@@ -327,7 +352,10 @@ def defaulted(reader: ValueReader, default: Any) -> ValueReader:
 
 
 def offending(value: Any) -> str:
-    """Return *value* for a log line: quoted if it is a text, cut at 100 characters, a container by its kind only."""
+    """Return *value* for a log line, cut at 100 characters.
+
+    A text is quoted, a container is named by its kind only.
+    """
     if isinstance(value, str):
         return quoted(value)
     return str(value)[:_LOOK] if type(value) in (int, float, Decimal) else kind_of(value)

@@ -1,1 +1,4 @@
-"""The objects that a user receives: enums, updates, events and gaps. Frozen, and independent of the wire."""
+"""The objects that a user receives: enums, updates, events and gaps.
+
+They are frozen, and independent of the wire.
+"""

@@ -19,7 +19,10 @@ __all__ = ["BalanceUpdate", "CoinBalance"]
 @lazy_wire
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class CoinBalance(Record):
-    """One coin of an account; amounts are in that coin. Merge it by `coin`: coins that did not change may not be sent.
+    """One coin of an account.
+
+    Amounts are in that coin. Merge it by `coin`: coins that did not change may not be
+    sent.
 
     Attributes:
         coin: The coin, such as USDT.
@@ -31,11 +34,14 @@ class CoinBalance(Record):
         spot_borrow: Borrowed for spot; V5 only.
         borrow_amount: Borrowed in all; V5 unified accounts.
         accrued_interest: Interest that has accrued; V5 unified accounts.
-        available_to_withdraw: Free balance of a classic account; None in a unified one; V5 only.
+        available_to_withdraw: Free balance of a classic account; None in a unified one;
+            V5 only.
         available_to_borrow: Deprecated by the exchange, which sends nothing; V5 only.
-        total_order_im: Initial margin of orders; None in portfolio margin and for coins of spot only; V5 only.
+        total_order_im: Initial margin of orders; None in portfolio margin and for coins
+            of spot only; V5 only.
         total_position_im: Initial margin of positions; None as the former; V5 only.
-        total_position_mm: Maintenance margin of positions; None in portfolio margin; V5 unified accounts.
+        total_position_mm: Maintenance margin of positions; None in portfolio margin; V5
+            unified accounts.
         unrealised_pnl: Unrealised profit and loss.
         cum_realised_pnl: Realised profit and loss since ever.
         bonus: Bonus; V5 only.
@@ -81,7 +87,9 @@ class CoinBalance(Record):
 @lazy_wire
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class BalanceUpdate(Record):
-    """One account: its totals, which replace what was known under its `key`, and its coins, which merge.
+    """One account: its totals and its coins.
+
+    The totals replace what was known under its `key`, the coins merge.
 
     Example:
         >>> balances = client.subscribe_balances()
@@ -90,8 +98,9 @@ class BalanceUpdate(Record):
         >>> row.account_type, row.coin("ETH").wallet_balance, row.coin("DOGE")
         (AccountType('UNIFIED'), Decimal('15'), None)
 
-    Totals are in USD and of the whole account, whichever coins are listed; None in classic accounts, and in V3, whose wallet
-    has none. In isolated margin mode they do not apply. A change of unrealised profit and loss alone is not pushed.
+    Totals are in USD and of the whole account, whichever coins are listed; None in
+    classic accounts, and in V3, whose wallet has none. In isolated margin mode they do
+    not apply. A change of unrealised profit and loss alone is not pushed.
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/wallet
 
     Attributes:
@@ -140,7 +149,10 @@ class BalanceUpdate(Record):
         return (self.account_type,)
 
     def coin(self, name: str) -> CoinBalance | None:
-        """Return the balance of the coin *name*, such as "USDT"; None when it was not sent with this update."""
+        """Return the balance of the coin *name*, such as "USDT".
+
+        None when it was not sent with this update.
+        """
         return next((coin for coin in self.coins if coin.coin == name), None)
 
 

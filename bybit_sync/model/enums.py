@@ -1,11 +1,12 @@
 """The exchange's vocabularies, open to new words.
 
-Each member is its text: it compares equal to it, hashes like it, prints as it. An unknown text
-becomes a member, too, because the exchange adds one every few months, and an order must not be
-lost over a new word.
+Each member is its text: it compares equal to it, hashes like it, prints as it. An
+unknown text becomes a member, too, because the exchange adds one every few months, and
+an order must not be lost over a new word.
 
-The words are those of https://bybit-exchange.github.io/docs/v5/enum, those that only V3 knew, and those seen on the wire.
-The placeholders ``""`` and ``UNKNOWN`` are not members: an attribute is None instead.
+The words are those of https://bybit-exchange.github.io/docs/v5/enum, those that only V3
+knew, and those seen on the wire. The placeholders ``""`` and ``UNKNOWN`` are not
+members: an attribute is None instead.
 """
 
 # ruff: noqa: S105 - PASS_THROUGH is no password
@@ -74,15 +75,15 @@ class TextEnum(str, Enum):
         return str.__format__(self, spec)
 
     def __repr__(self) -> str:
-        """Return the call that makes the member, on one line whatever the text holds."""
+        """Return the call that makes the member, always on one line."""
         return f"{type(self).__name__}({str(self)!r})"
 
 
 class OpenEnum(TextEnum):
     """A vocabulary that grows: an unknown text becomes a member that carries it.
 
-    At most 1,000 unknown texts of a vocabulary are kept, and logged once each; a further one is a new object each time, so
-    compare unknown members with ``==``.
+    At most 1,000 unknown texts of a vocabulary are kept, and logged once each; a
+    further one is a new object each time, so compare unknown members with ``==``.
 
     Example:
         >>> OrderStatus("PartiallyFilled") is OrderStatus.PARTIALLY_FILLED
@@ -108,7 +109,10 @@ _kept: dict[type[OpenEnum], dict[str, object]] = {}
 
 
 def _keep(vocabulary: type[OpenEnumT], member: OpenEnumT) -> OpenEnumT:
-    """Return the member that is kept for the text of *member*; *member* itself when none is."""
+    """Return the member that is kept for the text of *member*.
+
+    *member* itself when none is.
+    """
     text = member.value
     key = text[:_LONGEST]
     kept = _kept.setdefault(vocabulary, {})
@@ -116,8 +120,8 @@ def _keep(vocabulary: type[OpenEnumT], member: OpenEnumT) -> OpenEnumT:
         return member
     # A text that is too long to keep is still logged only once, by its beginning.
     mine: object = member if key == text else object()
-    # `setdefault` is atomic, so no lock is needed, and a fork cannot leave one locked: of two
-    # threads with the same new word, one logs it.
+    # `setdefault` is atomic, so no lock is needed, and a fork cannot leave one locked:
+    # of two threads with the same new word, one logs it.
     known = kept.setdefault(key, mine)
     if known is mine:
         _LOG.warning("%s: a new word of the exchange, %s; it is delivered as it is", vocabulary.__name__, quoted(text))
@@ -134,7 +138,10 @@ class Category(OpenEnum):
 
 
 class Side(OpenEnum):
-    """The side: Buy is long and Sell is short for a position; for orders and trades it is this account's side."""
+    """The side: Buy is long and Sell is short for a position.
+
+    For orders and trades it is this account's side.
+    """
 
     BUY = "Buy"
     SELL = "Sell"
@@ -148,7 +155,10 @@ class OrderType(OpenEnum):
 
 
 class OrderStatus(OpenEnum):
-    """The status of an order; in derivatives a CANCELLED order may have been filled in part."""
+    """The status of an order.
+
+    In derivatives a CANCELLED order may have been filled in part.
+    """
 
     CREATED = "Created"
     NEW = "New"
@@ -232,7 +242,7 @@ class PositionStatus(OpenEnum):
 
 
 class TpslMode(OpenEnum):
-    """The part of a position that take profit and stop loss close: all of it, or some."""
+    """The part of a position that take profit and stop loss close: all or some."""
 
     FULL = "Full"
     PARTIAL = "Partial"
@@ -336,7 +346,10 @@ class CancelType(OpenEnum):
 
 
 class RejectReason(OpenEnum):
-    """The reason why an order was refused or ended; EC_NO_ERROR means that nothing was wrong."""
+    """The reason why an order was refused or ended.
+
+    EC_NO_ERROR means that nothing was wrong.
+    """
 
     EC_NO_ERROR = "EC_NoError"
     EC_OTHERS = "EC_Others"
@@ -424,7 +437,10 @@ class CreateType(OpenEnum):
 
 
 class ColRes(OpenEnum):
-    """The exchange's restriction of a coin as collateral; its texts are numbers, so the names are ours."""
+    """The exchange's restriction of a coin as collateral.
+
+    Its texts are numbers, so the names are ours.
+    """
 
     UNKNOWN = "-1"
     OFF = "0"

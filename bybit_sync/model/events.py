@@ -1,4 +1,7 @@
-"""The objects that a subscriber receives: `Event` with its updates, or with a `Gap` where some may be missing."""
+"""The objects that a subscriber receives: `Event`, with updates or a `Gap`.
+
+A gap means that updates may be missing.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +28,33 @@ _LINE = 160  # characters of the first row that an event shows
 
 
 class Stream(TextEnum):
-    """A stream to subscribe to. Each member equals its text: ``Stream.ORDERS == "orders"``."""
+    """A stream to subscribe to.
+
+    Each member equals its text: ``Stream.ORDERS == "orders"``.
+    """
 
     BALANCES = "balances"
     """`BalanceUpdate`: an account's totals, and its coins."""
     ORDERS = "orders"
     """`OrderUpdate`: every change of an order."""
     POSITIONS = "positions"
-    """`PositionUpdate`: every change of a position, and every order action on its symbol."""
+    """`PositionUpdate`: every change of a position, and every order action on its
+    symbol.
+    """
     USER_TRADES = "user_trades"
     """`UserTradeUpdate`: every execution, funding and settlement included."""
 
 
 class GapReason(TextEnum):
-    """The reason of a gap. Each member equals its text: ``GapReason.ENDED == "ENDED"``."""
+    """The reason of a gap.
+
+    Each member equals its text: ``GapReason.ENDED == "ENDED"``.
+    """
 
     DISCONNECTED = "DISCONNECTED"
-    """The connection was lost; delivered once per outage and subscription, when the stream is confirmed again."""
+    """The connection was lost; delivered once per outage and subscription, when the
+    stream is confirmed again.
+    """
     OVERFLOW = "OVERFLOW"
     """The consumer was too slow: ``missed`` events were dropped."""
     UNDECODABLE = "UNDECODABLE"
@@ -61,16 +74,18 @@ class Gap(Record):
         >>> gap.reason, gap.missed, gap.since < gap.until
         (GapReason('DISCONNECTED'), None, True)
 
-    *since* and *until* are a window for a REST request; add a margin, because the exchange's
-    clocks differ by some milliseconds.
+    *since* and *until* are a window for a REST request; add a margin, because the
+    exchange's clocks differ by some milliseconds.
 
     Attributes:
         reason: The cause of the gap.
         since: Exchange time (UTC) up to which the stream is known to be complete.
         until: Exchange time (UTC) from which it is complete again.
-        missed: Number of missing events (OVERFLOW) or rows (UNDECODABLE); None when not known.
+        missed: Number of missing events (OVERFLOW) or rows (UNDECODABLE); None when not
+            known.
         detail: A description of what happened.
-        error: The error that ended the subscription (ENDED) or the connection (DISCONNECTED); None otherwise.
+        error: The error that ended the subscription (ENDED) or the connection
+            (DISCONNECTED); None otherwise.
     """
 
     reason: GapReason
@@ -99,14 +114,17 @@ class Event(Record, Generic[T_co]):
         topic: The exchange's name of it; "" for a gap that is not one topic's.
         data: The rows; () for a gap.
         gap: The gap, where updates may be missing; None for a push.
-        id: The exchange's name of the push, not unique; holds the account id; None where it sent none, and for a gap.
-        created_at: Time at which the exchange made it, by its clock; None where it sent none, and for a gap.
+        id: The exchange's name of the push, not unique; holds the account id; None
+            where it sent none, and for a gap.
+        created_at: Time at which the exchange made it, by its clock; None where it sent
+            none, and for a gap.
         received_at: Time at which it was read, by this machine's clock (UTC).
         received_ns: The same moment by `time.monotonic_ns`.
         raw: The frame, byte for byte; b"" for gaps other than UNDECODABLE.
         client: Name of the client that received it.
         epoch: Number of the login that it came with: 1, 2, ...
-        index: Number within the subscription: 1, 2, 3, ... without holes, gaps included.
+        index: Number within the subscription: 1, 2, 3, ... without holes, gaps
+            included.
     """
 
     stream: Stream
@@ -127,7 +145,10 @@ class Event(Record, Generic[T_co]):
         return iter(self.data)
 
     def __repr__(self) -> str:
-        """Return stream, count and the beginning of the first row, or the gap: one short line, without the account id."""
+        """Return stream, count and the first row cut short, or the gap.
+
+        One short line, without the account id.
+        """
         if self.gap is not None:
             return f"Event({self.stream}, {self.gap!r})"
         count = "1 row" if len(self.data) == 1 else f"{len(self.data)} rows"
@@ -152,7 +173,10 @@ def new_event(
     gap: Gap | None = None,
     index: int = 0,
 ) -> Event[Any]:
-    """Return an event: every event of the library is made here, in a fraction of the time that `Event` takes."""
+    """Return an event, in a fraction of the time that `Event` takes.
+
+    Every event of the library is made here.
+    """
     event = _MutableEvent()
     event.stream = stream
     event.topic = topic
@@ -189,9 +213,13 @@ def with_index(event: Event[T_co], index: int) -> Event[T_co]:
 
 
 set_index: Callable[[Event[Any], int], None] = vars(Event)["index"].__set__
-"""Sets the index of an event, though it is frozen: only while one thread holds it, before it is handed over."""
+"""Sets the index of an event, though it is frozen: only while one thread holds it,
+before it is handed over.
+"""
 
 AnyEvent: TypeAlias = Event[BalanceUpdate] | Event[OrderUpdate] | Event[PositionUpdate] | Event[UserTradeUpdate]
-"""An event of any of the four streams: one ``queue.Queue[AnyEvent]`` can serve them all."""
+"""An event of any of the four streams: one ``queue.Queue[AnyEvent]`` can serve them
+all.
+"""
 
 name_public(Stream, GapReason, Gap, Event)

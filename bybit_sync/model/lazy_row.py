@@ -1,7 +1,8 @@
 """Read the rows as the exchange sent them from their frame, at the first access.
 
-Events wait in buffers, cross threads and may be kept for long. The texts of their rows would be
-two thirds of their memory, and few programs read them: those parse the frame a second time.
+Events wait in buffers, cross threads and may be kept for long. The texts of their rows
+would be two thirds of their memory, and few programs read them: those parse the frame a
+second time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ __all__ = ["LazyRow", "ReadOnly", "Wire"]
 
 
 class ReadOnly(dict[str, Any]):
-    """A dict that refuses changes; its copies, also by ``|``, `copy` and `pickle`, are plain dicts.
+    """A dict that refuses changes.
+
+    Its copies, also by ``|``, `copy` and `pickle`, are plain dicts.
 
     A dict, because most JSON encoders accept no other mapping.
     """
@@ -60,13 +63,19 @@ class LazyRow:
 
 
 class Wire:
-    """The attribute `wire` of a class that keeps it in *slot*: a `LazyRow` is replaced by its row at the first access."""
+    """The attribute `wire` of a class that keeps it in *slot*.
+
+    A `LazyRow` is replaced by its row at the first access.
+    """
 
     def __init__(self, slot: Any) -> None:
         self._slot = slot
 
     def __get__(self, update: Any, owner: type[Any] | None = None) -> Any:
-        """Return the row of *update*. Any thread: of two threads at once, the dict of either is kept."""
+        """Return the row of *update*.
+
+        Any thread: of two threads at once, the dict of either is kept.
+        """
         held = self._slot.__get__(update, owner)
         if held.__class__ is LazyRow:
             held = held.read()
@@ -74,5 +83,8 @@ class Wire:
         return held
 
     def __set__(self, update: Any, value: Any) -> None:
-        """Keep *value*: only attrs' ``__init__`` calls this, because *update* is frozen."""
+        """Keep *value*.
+
+        Only attrs' ``__init__`` calls this, because *update* is frozen.
+        """
         self._slot.__set__(update, value)

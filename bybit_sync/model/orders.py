@@ -37,7 +37,9 @@ __all__ = ["OrderUpdate"]
 @lazy_wire
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class OrderUpdate(Record):
-    """An order as it is now; replaces what was known under its `key`, unless that has a later `updated_time`.
+    """An order as it is now.
+
+    Replaces what was known under its `key`, unless that has a later `updated_time`.
 
     Example:
         >>> orders = client.subscribe_orders()
@@ -46,32 +48,40 @@ class OrderUpdate(Record):
         >>> order.order_link_id, order.order_status, order.leaves_qty, order.wire["leavesQty"]
         ('mine-1', OrderStatus('New'), Decimal('0.5'), '0.5')
 
-    Prices are in the quote currency, quantities in the base coin (linear, spot, option) or in USD contracts (inverse).
+    Prices are in the quote currency, quantities in the base coin (linear, spot, option)
+    or in USD contracts (inverse).
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/order
 
     Attributes:
-        category: The product; V5 only, from the topic where the row has none; None in V3.
+        category: The product; V5 only, from the topic where the row has none; None in
+            V3.
         symbol: The contract, such as BTCUSDT.
         order_id: The exchange's name for the order; a text, whatever it looks like.
         order_link_id: Your own name for it; None without one.
-        parent_order_link_id: Your name for the order that this take profit or stop loss hangs on; V5 only.
+        parent_order_link_id: Your name for the order that this take profit or stop loss
+            hangs on; V5 only.
         block_trade_id: Block trade that it belongs to; None for most.
         side: BUY or SELL.
         position_idx: 0 in one-way mode, 1 the buy leg and 2 the sell leg in hedge mode.
         order_status: Status of the order.
         create_type: Creator of the order; V5 futures only.
         cancel_type: The cause of its cancellation; None when it is not cancelled.
-        reject_reason: The reason why it was refused or ended; EC_NO_ERROR when nothing was wrong.
-        time_in_force: Time that it stays open; V3's long words are folded into V5's short ones.
+        reject_reason: The reason why it was refused or ended; EC_NO_ERROR when nothing
+            was wrong.
+        time_in_force: Time that it stays open; V3's long words are folded into V5's
+            short ones.
         order_type: MARKET or LIMIT; for a conditional order, after it is triggered.
         stop_order_type: Kind of conditional order; None for a plain one.
-        price: Limit price; for a market order the worst price allowed, not the price of a fill.
+        price: Limit price; for a market order the worst price allowed, not the price of
+            a fill.
         broker_order_price: Price of the broker, EU liquidity providers only; V5 only.
         qty: Quantity ordered.
-        avg_price: Average price of its fills; None without fills, and in classic accounts for a part-filled order cancelled.
+        avg_price: Average price of its fills; None without fills, and in classic
+            accounts for a part-filled order cancelled.
         leaves_qty: Quantity still open; 0 after a cancel.
         leaves_value: Value still open.
-        last_exec_qty: Quantity of the last fill, of a cancelled order what was not filled; V3 only.
+        last_exec_qty: Quantity of the last fill, of a cancelled order what was not
+            filled; V3 only.
         last_exec_price: Price of the last fill; V3 only.
         cum_exec_qty: Quantity filled.
         cum_exec_value: Value filled, settle coin.
@@ -81,25 +91,31 @@ class OrderUpdate(Record):
         fee_currency: Coin of the fees; spot only, deprecated; V5 only.
         is_leverage: Whether it borrows; spot margin only; V5 only.
         market_unit: Unit of `qty`; spot market orders only; V5 only.
-        slippage_tolerance: Largest slippage of the price, in the unit of the next attribute; V5 only.
+        slippage_tolerance: Largest slippage of the price, in the unit of the next
+            attribute; V5 only.
         slippage_tolerance_type: Unit of the former; None when not set; V5 only.
         order_iv: Implied volatility of the order; V5 options only.
         place_type: Whether it was placed by volatility or by price; V5 options only.
         oco_trigger_by: Which leg was triggered; V5 spot only.
-        trigger_price: Price that triggers it, for a trailing stop the one that activates it; None or 0 when not conditional.
+        trigger_price: Price that triggers it, for a trailing stop the one that
+            activates it; None or 0 when not conditional.
         trigger_direction: 1 when a rise triggers it, 2 when a fall does, 0 neither.
         trigger_by: Kind of price that triggers it; None when not conditional.
         tp_trigger_by: Kind of price that triggers the take profit; None without one.
         sl_trigger_by: Kind of price that triggers the stop loss; None without one.
         take_profit: Take profit; None or 0 without one.
         stop_loss: Stop loss; None or 0 without one.
-        tp_limit_price: Limit price of the order that the take profit places; None or 0 without one.
-        sl_limit_price: Limit price of the order that the stop loss places; None or 0 without one.
-        tpsl_mode: Whether those close the whole position; None for plain orders, spot and options.
+        tp_limit_price: Limit price of the order that the take profit places; None or 0
+            without one.
+        sl_limit_price: Limit price of the order that the stop loss places; None or 0
+            without one.
+        tpsl_mode: Whether those close the whole position; None for plain orders, spot
+            and options.
         last_price_on_created: Last price when the order was placed; V5 only.
         reduce_only: Whether it may only shrink a position.
         close_on_trigger: Whether it closes the position when triggered.
-        smp_type: The orders that self-match prevention cancels; NONE, a word of the exchange, is none.
+        smp_type: The orders that self-match prevention cancels; NONE, a word of the
+            exchange, is none.
         smp_group: Group of self-match prevention; 0 without one.
         smp_order_id: The order that it would have matched; None without one.
         rpi_taker_access: Whether it may take retail price improvement; V5 only.

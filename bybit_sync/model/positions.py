@@ -27,14 +27,17 @@ class PositionUpdate(Record):
         >>> flat.side, flat.entry_price, f"{flat.size:f}", flat.key
         (None, None, '0.000', (None, 'BTCUSDT', 0))
 
-    Prices are in the quote currency. "Settle coin" is the quote coin of a linear contract and the base coin of an inverse one.
+    Prices are in the quote currency. "Settle coin" is the quote coin of a linear
+    contract and the base coin of an inverse one.
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/position
 
     Attributes:
-        category: The product; V5 only, from the topic where the row has none; None in V3.
+        category: The product; V5 only, from the topic where the row has none; None in
+            V3.
         symbol: The contract, such as BTCUSDT.
         side: BUY is long, SELL is short; None when flat, in both dialects.
-        size: Size, never negative: base coin (linear), USD contracts (inverse); 0 when flat.
+        size: Size, never negative: base coin (linear), USD contracts (inverse); 0 when
+            flat.
         position_idx: 0 in one-way mode, 1 the buy leg and 2 the sell leg in hedge mode.
         position_value: Value at entry, settle coin.
         entry_price: Average entry price; 0 when flat.
@@ -43,13 +46,19 @@ class PositionUpdate(Record):
         trade_mode: 0 cross, 1 isolated; always 0 in a unified account.
         auto_add_margin: Whether margin is added automatically.
         risk_id: Risk tier; 0 in portfolio margin.
-        risk_limit_value: Limit of that tier, settle coin; None or 0 in portfolio margin.
-        position_balance: Margin of the position, settle coin; deprecated in a unified account.
-        position_im: Initial margin, settle coin; None in portfolio margin and for a flat leg in hedge mode.
+        risk_limit_value: Limit of that tier, settle coin; None or 0 in portfolio
+            margin.
+        position_balance: Margin of the position, settle coin; deprecated in a unified
+            account.
+        position_im: Initial margin, settle coin; None in portfolio margin and for a
+            flat leg in hedge mode.
         position_mm: Maintenance margin, settle coin; None as `position_im`.
-        position_im_by_mp: Initial margin by mark price, settle coin; V5 unified accounts.
-        position_mm_by_mp: Maintenance margin by mark price, settle coin; V5 unified accounts.
-        liq_price: Liquidation price, an estimate in cross margin; None in portfolio margin and where no price would liquidate.
+        position_im_by_mp: Initial margin by mark price, settle coin; V5 unified
+            accounts.
+        position_mm_by_mp: Maintenance margin by mark price, settle coin; V5 unified
+            accounts.
+        liq_price: Liquidation price, an estimate in cross margin; None in portfolio
+            margin and where no price would liquidate.
         bust_price: Bankruptcy price; None in a unified account.
         take_profit: Take profit of the whole position; 0 when not set.
         stop_loss: Stop loss of the whole position; 0 when not set.
@@ -57,17 +66,25 @@ class PositionUpdate(Record):
         active_price: Price that activates the trailing stop; V3 only.
         tpsl_mode: Deprecated by the exchange, which always says FULL.
         unrealised_pnl: Unrealised profit and loss, settle coin.
-        cum_realised_pnl: Realised profit and loss on this symbol since ever, settle coin.
-        cur_realised_pnl: Realised profit and loss of what is held now, settle coin; V5 only.
-        session_avg_price: Average price of the session in USDC contracts; None or 0 in others.
+        cum_realised_pnl: Realised profit and loss on this symbol since ever, settle
+            coin.
+        cur_realised_pnl: Realised profit and loss of what is held now, settle coin; V5
+            only.
+        session_avg_price: Average price of the session in USDC contracts; None or 0 in
+            others.
         occ_closing_fee: Fee reserved for closing, settle coin; V3 only.
-        break_even_price: Price at which closing neither wins nor loses; V5, linear and inverse.
+        break_even_price: Price at which closing neither wins nor loses; V5, linear and
+            inverse.
         position_status: NORMAL, or being liquidated or deleveraged.
-        adl_rank_indicator: Place in the queue for deleveraging, 1 to 5; 0 without a position.
+        adl_rank_indicator: Place in the queue for deleveraging, 1 to 5; 0 without a
+            position.
         is_reduce_only: Whether the exchange lets this position only shrink.
-        mmr_sys_updated_time: When the exchange changed the maintenance margin; None when it did not.
-        leverage_sys_updated_time: When the exchange changed the leverage; None when it did not.
-        seq: Cross sequence, to be compared within one symbol; None when never traded, and in V3.
+        mmr_sys_updated_time: When the exchange changed the maintenance margin; None
+            when it did not.
+        leverage_sys_updated_time: When the exchange changed the leverage; None when it
+            did not.
+        seq: Cross sequence, to be compared within one symbol; None when never traded,
+            and in V3.
         open_time: When this position was opened; None when flat; V5 only.
         delta: Delta; V5 options only.
         gamma: Gamma; V5 options only.
@@ -128,7 +145,10 @@ class PositionUpdate(Record):
 
     @property
     def key(self) -> tuple[Category | None, str, int]:
-        """The key that this row replaces: category (None in V3), symbol and position_idx."""
+        """The key that this row replaces: category, symbol and position_idx.
+
+        The category is None in V3.
+        """
         return self.category, self.symbol, self.position_idx
 
 

@@ -1,11 +1,11 @@
-"""The base of updates, events and gaps: frozen, printed on one line, pickled by attribute.
+"""The base of updates, events and gaps: frozen, with a short repr, picklable.
 
-A number is a `Decimal` with the exchange's own digits, a time an aware `datetime` in UTC, a word an open enum out of
-`bybit_sync.model.enums`. An attribute is None when the exchange left its key out or sent ``""``, which
-means "not set": that is never 0.
+A number is a `Decimal` with the exchange's own digits, a time an aware `datetime` in
+UTC, a word an open enum out of `bybit_sync.model.enums`. An attribute is None when the
+exchange left its key out or sent ``""``, which means "not set": that is never 0.
 
-Each attribute's metadata names its JSON key, and its kind where the type does not determine its notation;
-`bybit_sync.decoding` reads both.
+Each attribute's metadata names its JSON key, and its kind where the type does not
+determine its notation; `bybit_sync.decoding` reads both.
 """
 
 from __future__ import annotations
@@ -31,16 +31,19 @@ EMPTY: Mapping[str, Any] = ReadOnly()
 def mutable_twin(cls: type[Any]) -> type[Any]:
     """Return a class with the slots of *cls* that is not frozen.
 
-    An instance is filled, and becomes a *cls* when `cls` is assigned to its ``__class__``. A
-    slot of a frozen class is set through ``object.__setattr__``, which takes about 60 ns;
-    here it takes 5.
+    An instance is filled, and becomes a *cls* when `cls` is assigned to its
+    ``__class__``. A slot of a frozen class is set through ``object.__setattr__``, which
+    takes about 60 ns; here it takes 5.
     """
     bases = getattr(cls, "__orig_bases__", cls.__bases__)
     return types.new_class(f"Mutable{cls.__name__}", bases, exec_body=lambda body: body.update(__slots__=cls.__slots__))
 
 
 def shown(value: object) -> str:
-    """Return *value* as a repr shows it: numbers as digits, times in ISO 8601, the rest as Python's repr."""
+    """Return *value* as a repr shows it.
+
+    Numbers as digits, times in ISO 8601, the rest as Python's repr.
+    """
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, datetime):
@@ -51,7 +54,10 @@ def shown(value: object) -> str:
 
 
 class Record:
-    """A frozen attrs class whose repr leaves out unset attributes, and whose read-only mappings pickle as dicts."""
+    """A frozen attrs class with a short repr.
+
+    The repr leaves out unset attributes; read-only mappings pickle as dicts.
+    """
 
     __slots__ = ()
 
@@ -62,7 +68,10 @@ class Record:
         return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in set_values)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return a call for `pickle` and `copy`: the class with the arguments that are not None."""
+        """Return a call for `pickle` and `copy`.
+
+        It calls the class with the arguments that are not None.
+        """
         fields = [field.name for field in attrs.fields(type(self))]  # type: ignore[arg-type]
         set_values = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
         plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in set_values.items()}

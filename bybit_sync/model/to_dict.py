@@ -15,10 +15,11 @@ _PLAIN = 1_000  # digits that a number may get in plain notation
 
 
 def to_dict(record: Any) -> dict[str, Any]:
-    """Return an update, an event or a gap as values that `json.dumps` accepts, without loss.
+    """Return an update, an event or a gap as values for `json.dumps`, without loss.
 
-    Numbers become text in plain notation, times ISO 8601, words their text, an error its class and message. What the exchange
-    sent, `wire` of an update and `raw` of an event, is left out: the other attributes say the same. Any thread. *record* is the
+    Numbers become text in plain notation, times ISO 8601, words their text, an error
+    its class and message. What the exchange sent, `wire` of an update and `raw` of an
+    event, is left out: the other attributes say the same. Any thread. *record* is the
     update, event or gap.
 
     Example:
@@ -48,7 +49,8 @@ def _plain_text(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
-    # A number of an unknown key may have any exponent: plain notation could exhaust the memory.
+    # A number of an unknown key may have any exponent: plain notation could exhaust the
+    # memory.
     if isinstance(value, Decimal) and abs(value.adjusted()) <= _PLAIN:
         return f"{value:f}"
     return str(value)

@@ -54,7 +54,9 @@ class ExtraFee(Record):
 @lazy_wire
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class UserTradeUpdate(Record):
-    """One execution of an order of yours, or of a position by the exchange; append it, once per `key`.
+    """One execution of an order of yours, or of a position by the exchange.
+
+    Append it, once per `key`.
 
     Example:
         >>> trades = client.subscribe_user_trades()
@@ -67,7 +69,8 @@ class UserTradeUpdate(Record):
     Source: https://bybit-exchange.github.io/docs/v5/websocket/private/execution
 
     Attributes:
-        category: The product; V5 only, from the topic where the row has none; None in V3.
+        category: The product; V5 only, from the topic where the row has none; None in
+            V3.
         symbol: The contract, such as BTCUSDT.
         exec_id: The exchange's name for the execution; a text, whatever it looks like.
         order_id: The order; made up by the exchange for funding.
@@ -79,17 +82,21 @@ class UserTradeUpdate(Record):
         exec_price: Price.
         exec_qty: Quantity: base coin (linear, spot, option), USD contracts (inverse).
         exec_value: Value: quote coin (linear), base coin (inverse).
-        exec_fee: Fee, settle coin; positive is paid, negative received; None for spread legs.
+        exec_fee: Fee, settle coin; positive is paid, negative received; None for spread
+            legs.
         fee_rate: Rate of the fee; 0.01 is one percent.
         fee_currency: Coin of the fee; None when not sent; V5 only.
-        extra_fees: Taxes on top, for accounts of some countries; () for others; V5 only.
+        extra_fees: Taxes on top, for accounts of some countries; () for others; V5
+            only.
         exec_type: Cause of the execution: TRADE, FUNDING, ...
         exec_time: Time of the execution.
-        is_maker: Whether your order was the maker (V3: ``lastLiquidityInd``); None for funding in V3.
+        is_maker: Whether your order was the maker (V3: ``lastLiquidityInd``); None for
+            funding in V3.
         order_type: MARKET or LIMIT; None for funding.
         stop_order_type: Kind of conditional order; None for a plain one.
         create_type: Creator of the order; V5 futures only.
-        closed_size: Part of `exec_qty` that closed a position; None for funding and spot.
+        closed_size: Part of `exec_qty` that closed a position; None for funding and
+            spot.
         exec_pnl: Profit and loss that it realised, settle coin; V5 only.
         block_trade_id: Block trade that it belongs to; None for most.
         mark_price: Mark price at that moment; None for spot.
