@@ -1,4 +1,4 @@
-"""``python -m bybit_sync`` is ``bybit-sync``."""
+"""Run ``bybit-sync`` as ``python -m bybit_sync``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The pytest plugin of bybit_sync: the fixtures ``bybit_exchange`` and ``bybit_account``.
+"""The pytest plugin: the fixtures ``bybit_exchange`` and ``bybit_account``.
 
-pytest imports it at every start, with or without the extra ``simulator``: what the fixtures need is imported when a test asks
-for one.
+pytest imports it at every start, with or without the extra ``simulator``: what the
+fixtures need is imported when a test asks for one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ __all__ = ["bybit_account", "bybit_exchange"]
 
 @pytest.fixture
 def bybit_exchange() -> Iterator[Exchange]:
-    """A simulated Bybit private stream on loopback, for this test alone; ``bybit_exchange.url`` is a client's environment."""
+    """Yield a simulated exchange on loopback, for this test alone.
+
+    ``bybit_exchange.url`` is a client's environment.
+    """
     try:
         from bybit_sync.simulator import Exchange  # noqa: PLC0415 - see above
     except ModuleNotFoundError as error:
@@ -31,5 +34,8 @@ def bybit_exchange() -> Iterator[Exchange]:
 
 @pytest.fixture
 def bybit_account(bybit_exchange: Exchange) -> Account:
-    """An account of ``bybit_exchange`` with 10,000 USDT, 1 BTC and 10 ETH; ``.key`` and ``.secret`` log in."""
+    """Return an account of ``bybit_exchange``: 10,000 USDT, 1 BTC and 10 ETH.
+
+    ``.key`` and ``.secret`` log in.
+    """
     return bybit_exchange.account("KEY", "SECRET")

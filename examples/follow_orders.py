@@ -16,7 +16,8 @@ else:
 with client, client.subscribe_orders() as orders:
     for event in orders:
         if event.gap:
-            # The exchange replays nothing: read the open orders by REST, and trust no row from before.
+            # The exchange replays nothing: read the open orders by REST, and trust no
+            # row from before.
             print(f"orders may have changed unseen from {event.gap.since} to {event.gap.until}: read them by REST")
         for order in event:
             print(order.order_id, order.symbol, order.order_status, order.cum_exec_qty, "of", order.qty)

@@ -1,7 +1,8 @@
 """Keep orders, positions and trades right across gaps: after one, read them by REST with pybit (pip install pybit).
 
-Keys come from BYBIT_API_KEY and BYBIT_API_SECRET, or --simulate. Rows are kept in V5's own words, which `update.wire` and
-REST share; only a position's entry price is ``entryPrice`` in the stream and ``avgPrice`` in REST.
+Keys come from BYBIT_API_KEY and BYBIT_API_SECRET, or --simulate. Rows are kept in V5's
+own words, which `update.wire` and REST share; only a position's entry price is
+``entryPrice`` in the stream and ``avgPrice`` in REST.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The command line: ``bybit-sync``. One file per command; `entry` runs them, `exits` says how they end."""
+"""The command line ``bybit-sync``, with one file per command.
+
+`entry` runs the commands, `exits` has their exit codes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of an account: the rows that events leave behind, which of them are stale, and what was lost.
+"""The rows of an account as events change them, stale ones and gaps.
 
 It draws nothing, reads no clock and knows no terminal: events in, rows out.
 """
@@ -18,7 +18,8 @@ from bybit_sync.model.events import AnyEvent, Gap, GapReason, Stream
 
 __all__ = ["Board", "Row", "Total"]
 
-# So many finished orders are remembered, lest one that comes late or twice is shown as open; and so many trades are shown.
+# So many finished orders are remembered, lest one that comes late or twice is shown as
+# open; and so many trades are shown.
 FINISHED_KEPT: Final = 1_000
 TRADES_KEPT: Final = 200
 
@@ -35,7 +36,11 @@ _FINAL: Final = frozenset(
 
 @attrs.frozen
 class Row:
-    """One line of a table: *update* is what was told last, and *stale* that a gap was told since. A gap may be a line too."""
+    """A row of a table.
+
+    *update* is the latest update, *stale* is True after a later gap. A gap may be a row
+    too.
+    """
 
     update: Any
     stale: bool = False
@@ -43,7 +48,7 @@ class Row:
 
 @attrs.frozen
 class Total:
-    """An account as a line among its coins."""
+    """The totals of an account, as a row among its coins."""
 
     coin: str
     wallet_balance: Decimal | None
@@ -56,7 +61,7 @@ class Total:
 
     @classmethod
     def of(cls, account: BalanceUpdate) -> Total:
-        """Return what *account* tells of itself, in USD."""
+        """Return the totals of *account*, in USD."""
         return cls(
             coin=f"{account.account_type} USD",
             wallet_balance=account.total_wallet_balance,
@@ -67,7 +72,7 @@ class Total:
 
 
 class Board:
-    """The rows of some streams, and what was counted on the way. One thread."""
+    """The rows of some streams, and counters. One thread."""
 
     def __init__(self, streams: Iterable[Stream]) -> None:
         self._tables: Mapping[Stream, _Table] = {stream: _TABLES[stream]() for stream in streams}
@@ -82,12 +87,12 @@ class Board:
 
     @property
     def streams(self) -> Sequence[Stream]:
-        """The streams that it shows, in order."""
+        """The streams that are shown, in order."""
         return tuple(self._tables)
 
     @property
     def has_stale(self) -> bool:
-        """Say whether any row waits for its next update."""
+        """True while any row is stale."""
         return any(row.stale for table in self._tables.values() for row in table.rows())
 
     def rows(self, stream: Stream) -> Sequence[Row]:
@@ -95,7 +100,7 @@ class Board:
         return self._tables[stream].rows()
 
     def take(self, event: AnyEvent) -> None:
-        """Learn what *event* tells."""
+        """Apply *event* to the rows and counters."""
         table = self._tables.get(event.stream)
         if table is None:
             return
@@ -119,13 +124,13 @@ class Board:
 
 
 class _Table:
-    """Rows that replace one another by their key."""
+    """Rows by key: an update replaces the row before."""
 
     def __init__(self) -> None:
         self._rows: dict[Hashable, Row] = {}
 
     def put(self, update: Any) -> None:
-        """Take in *update*."""
+        """Add *update*."""
         self._replace(update.key, update)
 
     def doubt(self, _gap: Gap) -> None:
@@ -141,7 +146,7 @@ class _Table:
 
 
 class _Positions(_Table):
-    """The open ones first; one that was closed stays as flat."""
+    """Positions, the open ones first; a closed one stays as flat."""
 
     def put(self, update: Any) -> None:
         known = self._rows.get(update.key)
@@ -153,7 +158,7 @@ class _Positions(_Table):
 
 
 class _Orders(_Table):
-    """The open ones, what changed last first."""
+    """Open orders, the latest change first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -175,7 +180,7 @@ class _Orders(_Table):
 
 
 class _Trades(_Table):
-    """The latest first, each once; a gap stands where trades may be missing."""
+    """Trades, the latest first, each once; a gap is a row between them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -199,7 +204,7 @@ class _Trades(_Table):
 
 
 class _Balances(_Table):
-    """The account, then its coins, which merge: those that were not sent stay."""
+    """The account and its coins; coins that were not sent stay."""
 
     def put(self, update: Any) -> None:
         if update.total_equity is not None or update.total_wallet_balance is not None:

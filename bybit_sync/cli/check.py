@@ -1,4 +1,4 @@
-"""``bybit-sync check``: what works between here and the account, in order, and the first thing that does not."""
+"""``bybit-sync check``: try every step from here to the account's topics."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Take the steps, and tell each as soon as it is taken."""
+    """Take the steps, and print each outcome at once."""
     with open_target(arguments, without_key=True) as target:
         if not arguments.json:
             print(f"bybit-sync check  {target.title}", flush=True)
@@ -69,7 +69,7 @@ def _told(outcomes: Iterator[Outcome], *, aloud: bool) -> Iterator[Outcome]:
 
 
 def _line(outcome: Outcome) -> str:
-    """Return *outcome* for a person: a line, or the sentence about what does not work below it."""
+    """Return *outcome* as a line, with the sentence of a failure below it."""
     took = seconds_text(outcome.seconds) if outcome.seconds is not None else ""
     line = f"{_SIGNS[outcome.works]:<7} {outcome.step:<12} {took:>7}"
     if outcome.works is not False:

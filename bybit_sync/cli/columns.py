@@ -1,4 +1,4 @@
-"""What is shown of each stream, as a table, and how a value is written; the most important columns first."""
+"""The columns of each stream's table, the most important first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOOD, BAD = "good", "bad"
 
 @attrs.frozen
 class Column:
-    """One column: its header, the text of its cell, how wide it usually is, and whether the cell is good or bad news."""
+    """One column: its header, the text and style of its cell, and its usual width."""
 
     header: str
     cell: Callable[[Any], str]
@@ -30,7 +30,10 @@ class Column:
 
 
 def _text(value: Any, missing: str = "-") -> str:
-    """Write *value*: numbers plainly, times as the time of day (UTC), and nothing that a terminal would obey."""
+    """Return *value* as text, without terminal control characters.
+
+    Numbers are plain, times are the time of day (UTC).
+    """
     if value is None:
         return missing
     if isinstance(value, Decimal):
@@ -127,7 +130,7 @@ COLUMNS: Final[Mapping[Stream, Sequence[Column]]] = {
 
 
 def fitting(columns: Sequence[Column], width: int) -> Sequence[Column]:
-    """Return those of *columns*, from the first on, that fit side by side into *width*; one at least."""
+    """Return the first of *columns* that fit into *width* together, at least one."""
     taken = 0
     for index, column in enumerate(columns):
         taken += column.width + 1
@@ -137,7 +140,10 @@ def fitting(columns: Sequence[Column], width: int) -> Sequence[Column]:
 
 
 def shares(wanted: Sequence[int], available: int) -> list[int]:
-    """Return how many of the *available* lines each gets that has *wanted* so many: none goes short while another has more."""
+    """Return how many of the *available* lines each table gets.
+
+    *wanted* is how many each has; none gets fewer while another has more than it.
+    """
     given = [0] * len(wanted)
     for _ in range(available):
         needy = [index for index, number in enumerate(wanted) if given[index] < number]

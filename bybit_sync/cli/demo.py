@@ -1,4 +1,4 @@
-"""``bybit-sync demo``: what a simulated account does, as the real client tells it."""
+"""``bybit-sync demo``: a simulated account, seen by the real client."""
 
 from __future__ import annotations
 

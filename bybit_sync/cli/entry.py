@@ -1,4 +1,4 @@
-"""Runs the command that was asked for, and turns how it ends into one sentence and an exit code."""
+"""Run a command, and turn its end into one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that *argv* (by default the process's own) names, and return the exit code."""
+    """Run the command in *argv*, by default the process's, and return its exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A word that the locale has no letters for is no reason to end.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sentence(error: Exception) -> str:
-    """Return *error* for a person: what the system says of a file without its numbers."""
+    """Return *error* as a sentence; one of a file without its errno."""
     named = isinstance(error, OSError) and error.filename is not None
     text = f"{error.filename}: {error.strerror}" if named else str(error)  # type: ignore[attr-defined]
     return printable(text, 2_000)
@@ -97,13 +97,16 @@ _READER_GONE: Final = {errno.EPIPE: DONE, errno.EIO: 129}
 
 
 def _reader_gone(error: Exception) -> int | None:
-    """Return the exit code when nobody is there to read what is written; the library's own errors are something else."""
+    """Return the exit code when the reader of the output is gone, else None.
+
+    The library's own errors are something else.
+    """
     ours = type(error) in (BrokenPipeError, OSError) and getattr(error, "filename", None) is None
     return _READER_GONE.get(getattr(error, "errno", 0)) if ours else None
 
 
 def _hush() -> None:
-    """Write nothing more: what Python still holds must not be written at exit either, when nobody reads it."""
+    """Discard buffered output without a reader: writing it would fail at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

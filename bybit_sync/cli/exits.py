@@ -1,4 +1,4 @@
-"""How a command ends: its exit codes, as tables that ``--help`` prints and `entry` goes by."""
+"""The exit codes, as tables that ``--help`` prints and `entry` uses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ERRORS: Final = (
 
 
 def code_of(error: BaseException) -> int | None:
-    """Return the exit code for *error*, None when it is a bug of ours: that one needs its traceback."""
+    """Return the exit code for *error*; None for a bug, which needs its traceback."""
     cause = error.__cause__
     if isinstance(error, ConnectTimeout) and isinstance(cause, Refused):
         return REFUSED

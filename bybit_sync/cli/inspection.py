@@ -1,4 +1,7 @@
-"""The steps from this machine to an account's topics, each taken with the pieces that the library itself connects with."""
+"""The steps from this machine to an account's topics.
+
+Each is taken with the pieces that the library itself connects with.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,17 @@ __all__ = ["Outcome", "inspect"]
 _PATIENCE: Final = 10.0
 _PONG_PATIENCE: Final = 5.0
 _MESSAGE: Final = 4 * 2**20
-# A login expires 10 s ahead of our clock: beyond half of that it is worth a word, though the library corrects it.
+# A login expires 10 s ahead of our clock: beyond half of that it is worth a word,
+# though the library corrects it.
 _SKEW: Final = 5.0
 
 
 @attrs.frozen
 class Outcome:
-    """What came of one step: *works* is None when it was not tried, *code* what the process exits with when it does not."""
+    """The outcome of one step.
+
+    *works* is None when it was not tried; *code* is the exit code of a failure.
+    """
 
     step: str
     works: bool | None
@@ -52,7 +59,10 @@ class Outcome:
 
 
 def inspect(target: Target) -> Iterator[Outcome]:
-    """Take the steps to *target* and yield what came of each, as soon as it is known; after a failure the rest is not tried."""
+    """Take the steps to *target* and yield each outcome at once.
+
+    After a failure the rest is not tried.
+    """
     waker = Waker()
     with contextlib.closing(waker), contextlib.ExitStack() as open_things:
         probe = _Probe(target, waker, open_things)
@@ -82,12 +92,15 @@ def _taken(step: str, take: Callable[[], str]) -> Outcome:
 
 
 def _reached(error: Exception) -> Exception:
-    """Return *error* as one of the connection: here whatever the system says is about that."""
+    """Return *error* as one of the connection, which every system error here is."""
     return error if isinstance(error, BybitSyncError) else ConnectionFailed(str(error))
 
 
 class _Probe:
-    """The way to one target; each method is a step, and returns what is worth knowing, or raises why it cannot be taken."""
+    """The steps to one target, one method each.
+
+    A method returns what is worth knowing, or raises why the step failed.
+    """
 
     def __init__(self, target: Target, waker: Waker, open_things: contextlib.ExitStack) -> None:
         self._target = target
@@ -180,7 +193,8 @@ class _Probe:
         return None
 
     def login(self) -> str:
-        # Closed behind the last step. What is accepted here is what `watch` and `record` would be.
+        # Closed behind the last step. What is accepted here is what `watch` and
+        # `record` would be.
         self._client = self._open.enter_context(self._target.client())
         stream = STREAMS[0]
         try:
@@ -208,7 +222,8 @@ def _resolved(host: str) -> list[str] | str:
         except (OSError, UnicodeError) as error:
             answer.put((isinstance(error, OSError) and error.strerror) or str(error))
 
-    # The resolver cannot be interrupted: it has a thread of its own, and that much time.
+    # The resolver cannot be interrupted: it has a thread of its own, and that much
+    # time.
     threading.Thread(target=ask, name="bybit-sync-resolver", daemon=True).start()
     try:
         return answer.get(timeout=_PATIENCE)

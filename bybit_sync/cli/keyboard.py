@@ -1,4 +1,4 @@
-"""The keyboard while a screen is shown: what is typed is not echoed into it, and q ends it."""
+"""The keyboard while a screen is shown: no echo, and q ends it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _LOCAL_MODES, _SPECIAL = 3, 6  # where tcgetattr puts them
 
 @contextlib.contextmanager
 def quiet_keyboard() -> Iterator[Callable[[], bool]]:
-    """Yield what says whether q was typed since it was asked last. Without a terminal to read from it never was."""
+    """Yield a function that returns whether q was typed since its last call.
+
+    Without a terminal it returns False.
+    """
     if termios is None or not sys.stdin.isatty():
         yield lambda: False
         return
@@ -32,7 +35,8 @@ def quiet_keyboard() -> Iterator[Callable[[], bool]]:
         termios.tcsetattr(source, termios.TCSANOW, _silenced(termios.tcgetattr(source)))
         yield lambda: _was_typed(source)
     finally:
-        # What was typed and not read is not for the shell either. A terminal that was closed needs nothing more.
+        # What was typed and not read is not for the shell either. A terminal that was
+        # closed needs nothing more.
         with contextlib.suppress(termios.error):
             termios.tcsetattr(source, termios.TCSAFLUSH, before)
 

@@ -1,4 +1,4 @@
-"""Where the key comes from: the environment, a file that nobody else can read, or a prompt; never an argument."""
+"""The key: from the environment, a private file or a prompt, never an argument."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Key(NamedTuple):
 
 
 def find_key(file: str | None) -> Key:
-    """Return the key that *file* holds; without a file that of the environment, completed by a prompt on a terminal.
+    """Return the key in *file*, without a file that of the environment.
+
+    On a terminal a prompt asks for a missing one.
 
     Raises `ConfigurationError` when there is none.
     """
@@ -40,9 +42,10 @@ def find_key(file: str | None) -> Key:
 
 
 def read_key_file(name: str) -> Mapping[str, str]:
-    """Return what the file *name* sets, a ``NAME=value`` a line, as in an env file.
+    """Return the variables in the file *name*, a ``NAME=value`` a line.
 
-    Raises `ConfigurationError` when somebody else than its owner can read it, and when it cannot be read.
+    Raises `ConfigurationError` when somebody else than its owner can read it, and when
+    it cannot be read.
     """
     try:
         # Checked and read through one descriptor: nobody exchanges the file in between.

@@ -1,4 +1,4 @@
-"""Events as text, a line each: for people without a terminal, and for machines."""
+"""Events as text, a line each, for people without a terminal and for programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Json:
         print(json.dumps({**told, "gap": gap}), flush=True)
 
     def tick(self) -> None:
-        """Do nothing: what was told is told."""
+        """Do nothing: every event is printed at once."""
 
 
 class Lines:
@@ -38,11 +38,11 @@ class Lines:
             print(f"{moment} {event.stream.value:<11} {line}", flush=True)
 
     def tick(self) -> None:
-        """Do nothing: what was told is told."""
+        """Do nothing: every event is printed at once."""
 
 
 def _rows(event: AnyEvent) -> Iterator[Any]:
-    """Go over what is a line of its own: of a balance, each coin."""
+    """Yield the updates of *event*, and the coins of a balance."""
     for update in event:
         yield from getattr(update, "coins", (update,))
 

@@ -1,4 +1,4 @@
-"""The options that several commands share, and what their values must be."""
+"""The options that several commands share, and their value types."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _UNITS: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 def add_command(
     commands: Commands[argparse.ArgumentParser], name: str, *, summary: str, description: str, examples: str
 ) -> argparse.ArgumentParser:
-    """Add the command *name* with its help: what it does, examples, exit codes."""
+    """Add the command *name* with its help: description, examples, exit codes."""
     return commands.add_parser(
         name,
         help=summary,
@@ -57,12 +57,12 @@ def add_command(
 
 
 def wrapped(text: str) -> str:
-    """Return the paragraphs of *text* in lines that fit on any terminal."""
+    """Return *text* with its paragraphs wrapped for a terminal."""
     return "\n\n".join(textwrap.fill(paragraph, _WIDTH) for paragraph in text.split("\n\n"))
 
 
 def add_connection(command: argparse.ArgumentParser) -> None:
-    """Add where to connect, how to speak, and whose key to use."""
+    """Add the options of the account: environment, dialect, key."""
     group = command.add_argument_group(
         "the account",
         wrapped(
@@ -91,7 +91,7 @@ def add_connection(command: argparse.ArgumentParser) -> None:
 
 
 def add_streams(command: argparse.ArgumentParser) -> None:
-    """Add which streams."""
+    """Add the argument STREAM."""
     command.add_argument(
         "streams",
         nargs="*",
@@ -102,12 +102,12 @@ def add_streams(command: argparse.ArgumentParser) -> None:
 
 
 def add_seconds(command: argparse.ArgumentParser) -> None:
-    """Add when to stop."""
+    """Add --seconds."""
     command.add_argument("--seconds", type=above_zero, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
 
 
 def above_zero(text: str) -> float:
-    """Read a number above 0."""
+    """Return the number above 0 that *text* is."""
     with contextlib.suppress(ValueError):
         if 0 < (number := float(text)) < math.inf:
             return number
@@ -115,14 +115,14 @@ def above_zero(text: str) -> float:
 
 
 def port(text: str) -> int:
-    """Read a TCP port; 0 is a free one."""
+    """Return the TCP port that *text* is; 0 is a free one."""
     if text.isascii() and text.isdigit() and int(text) < 2**16:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to 65535")
 
 
 def size(text: str) -> int:
-    """Read a number of bytes, with or without a unit: 500k, 100M, 1G."""
+    """Return the bytes that *text* is, with or without a unit: 500k, 100M, 1G."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or not int(match[1]):
         raise argparse.ArgumentTypeError(f"{text!r} is no size: as in 500k, 100M, 1G")

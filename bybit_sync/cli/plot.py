@@ -21,7 +21,7 @@ _BARS: Final = 240
 
 
 def plot(statistics: Statistics, file: str) -> None:
-    """Draw *statistics* into *file*, whose name says what kind of picture it is. Raises `OSError`."""
+    """Draw *statistics* into *file*, a .png or .svg. Raises `OSError`."""
     picture = Figure(figsize=(11, 6.5), layout="constrained")
     upper, lower = picture.subplots(2, 1, sharex=True)
     _draw_latency(upper, statistics)

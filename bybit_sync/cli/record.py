@@ -1,4 +1,4 @@
-"""``bybit-sync record``: every frame into a file."""
+"""``bybit-sync record``: write every frame to a file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ _EXAMPLES: Final = """\
   bybit-sync record - | gzip > today.jsonl.gz
   bybit-sync record try.jsonl --simulate --seconds 10"""
 
-# Seconds between two looks at how far it is: on a terminal, and where each is a line that stays.
+# Seconds between two looks at how far it is: on a terminal, and where each is a line
+# that stays.
 _OFTEN, _SELDOM = 0.5, 10.0
 
 
@@ -55,7 +56,7 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Record until somebody ends it, or it cannot go on."""
+    """Record until a signal, ``--seconds`` or an error ends it."""
     recorder = Recorder(sys.stdout if arguments.file == "-" else arguments.file, rotate_bytes=arguments.rotate)
     inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)
     streams = arguments.streams or options.STREAMS
@@ -77,7 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 class _Progress:
-    """Shows how far it is: a line that changes on a terminal, a line now and then elsewhere."""
+    """A view of the progress: one changing line on a terminal, else several."""
 
     def __init__(self, recorder: Recorder, board: Board, state: Callable[[], str]) -> None:
         self._recorder = recorder
@@ -92,7 +93,7 @@ class _Progress:
         self._board.take(event)
 
     def tick(self) -> None:
-        """Say how far it is, if that is due."""
+        """Print the progress, if that is due."""
         now = time.monotonic()
         if now >= self._due:
             self._due = now + self._pause
@@ -113,7 +114,7 @@ def _say_last(recorder: Recorder, file: str) -> None:
 
 
 def _fresh_line() -> str:
-    """Return what takes the line away that says how far it is."""
+    """Return the control characters that clear the progress line."""
     return "\r\x1b[K" if sys.stderr.isatty() else ""
 
 

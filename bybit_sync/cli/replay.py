@@ -1,4 +1,4 @@
-"""``bybit-sync replay``: a recording, as if it happened now."""
+"""``bybit-sync replay``: show a recording as if it happened now."""
 
 from __future__ import annotations
 
@@ -57,13 +57,16 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 class _Reader(threading.Thread):
-    """Reads the recording at its pace, so that whoever shows it is free to look at the keyboard meanwhile."""
+    """A thread that reads the recording at its pace.
+
+    The main thread is free to read the keyboard meanwhile.
+    """
 
     def __init__(self, file: str, speed: float | None) -> None:
         super().__init__(name="replay", daemon=True)
         self.inbox: queue.Queue[AnyEvent] = queue.Queue(_AHEAD)
         self.error: BaseException | None = None
-        """Why it ended before the recording did."""
+        """The error that ended it before the recording's end, else None."""
         self._file = file
         self._speed = speed
         self._last: AnyEvent | None = None
@@ -71,11 +74,11 @@ class _Reader(threading.Thread):
 
     @property
     def is_done(self) -> bool:
-        """Say whether nothing more will come."""
+        """True when no event is left."""
         return self._over.is_set() and self.inbox.empty()
 
     def run(self) -> None:
-        """Read it."""
+        """Read the recording into the inbox."""
         try:
             for event in replay(self._file, self._speed):
                 self._last = event
@@ -86,7 +89,7 @@ class _Reader(threading.Thread):
             self._over.set()
 
     def status_line(self, board: Board) -> StatusLine:
-        """Return where it is."""
+        """Return the status line: the time of the last event, the speed, counts."""
         when = f"{self._last.received_at:%Y-%m-%d %H:%M:%S} UTC" if self._last is not None else "-"
         speed = f"x{self._speed:g}" if self._speed is not None else "at once"
         facts = [when, speed, counted(board.updates, "update"), counted(board.gaps, "gap")]

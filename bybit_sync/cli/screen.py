@@ -1,4 +1,4 @@
-"""The live screen: a table for each stream, redrawn when something was told; the only file that knows rich."""
+"""The live screen: a table for each stream; the only user of rich."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ _LEGEND: Final = "~ stale until its next update"
 
 
 class Screen:
-    """A terminal that belongs to us between ``with`` and its end, which gives it back as it was.
+    """A full-screen view, which restores the terminal at its end.
 
-    *status_line* is asked at each picture; *keep* leaves the last picture on the terminal. One thread.
+    *status_line* is asked at each picture; *keep* leaves the last picture on the
+    terminal. One thread.
     """
 
     def __init__(self, board: Board, title: str, status_line: Callable[[], StatusLine], *, keep: bool = False) -> None:
         self.note: str = ""
-        """What is to be read below the tables: the last warning, or gap."""
+        """The line below the tables: the last warning or gap."""
         self._board = board
         self._title = title
         self._status_line = status_line
@@ -65,7 +66,8 @@ class Screen:
 
     def __exit__(self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         try:
-            # Some terminals (tmux, when it was resized) would leave what stands here behind.
+            # Some terminals (tmux, when it was resized) would leave what stands here
+            # behind.
             self._clear()
         finally:
             self._live.stop()
@@ -73,14 +75,14 @@ class Screen:
             self._console.print(Group(*self._picture(self._console.size, last=True)))
 
     def show(self, event: AnyEvent) -> None:
-        """Learn what *event* tells; it is seen with the next picture."""
+        """Apply *event*; the next picture shows it."""
         self._board.take(event)
         if event.gap is not None:
             self.note = gap_text(event.gap, event.stream)
         self._changed = True
 
     def tick(self) -> None:
-        """Draw, if something changed, or to show that time passes."""
+        """Draw, if something changed or a second has passed."""
         now, size = time.monotonic(), _size()
         due = self._drawn_at + (_SHORTEST if self._changed else _LONGEST)
         if now >= due or size != self._drawn_size:
@@ -96,14 +98,18 @@ class Screen:
     # --- the picture ---
 
     def _picture(self, size: ConsoleDimensions, *, last: bool = False) -> Iterator[RenderableType]:
-        """Go over the picture from above; the *last* one is as long as it has to be, for it scrolls."""
+        """Yield the picture from above.
+
+        The *last* one is as long as it has to be, for it scrolls.
+        """
         width, height = max(size.width, _SMALLEST.width), max(size.height, _SMALLEST.height)
         status_line = self._status_line()
         yield _line(Text(self._title, "dim"))
         yield _line(_status(status_line))
         rows = {stream: self._board.rows(stream) for stream in self._board.streams}
         between = 1 if height >= _SPACIOUS else 0
-        # All but the title, the status, the last line, and for each table its header and the line before it.
+        # All but the title, the status, the last line, and for each table its header
+        # and the line before it.
         room = max(0, height - 3 - len(rows) * (1 + between))
         wanted = [max(1, len(known)) for known in rows.values()]
         given = wanted if last else shares(wanted, room)
@@ -150,7 +156,7 @@ class Screen:
 
 
 def _size() -> os.terminal_size:
-    """Return how large the terminal is now: what COLUMNS and LINES say is what it was once."""
+    """Return the terminal's size now; COLUMNS and LINES may be outdated."""
     try:
         size = os.get_terminal_size(1)
     except OSError:

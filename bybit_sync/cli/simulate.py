@@ -1,4 +1,4 @@
-"""``bybit-sync simulate``: the exchange for clients of any language."""
+"""``bybit-sync simulate``: run the exchange for clients of any language."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Let the simulated exchange run for whoever comes."""
+    """Run the simulated exchange until Ctrl-C."""
     from bybit_sync.simulator.server_command import simulate  # noqa: PLC0415 - comes with an extra
 
     names = ("host", "port", "tls", "scenario", "rate")

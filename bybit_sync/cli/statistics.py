@@ -1,7 +1,8 @@
-"""What a recording amounts to: counts, rates, latencies, gaps. It prints and draws nothing.
+"""The statistics of a recording: counts, rates, latencies, gaps.
 
-Latency is from `created_at` to the moment of reading, by the exchange's clock: our reading of it is corrected by what the
-pongs in the recording tell. Before the first pong, and in a recording without any, it is by this machine's clock.
+Latency is from `created_at` to the moment of reading, by the exchange's clock: our
+reading of it is corrected by what the pongs in the recording tell. Before the first
+pong, and in a recording without any, it is by this machine's clock.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ PERCENTILES: Final = (50, 90, 99, 100)
 
 @attrs.define
 class Topic:
-    """The pushes of one topic: when each was read, in seconds since the first frame, and its latency (NaN: not told)."""
+    """The pushes of one topic.
+
+    *at* is when each was read, in seconds since the first frame; *latency* is NaN when
+    it is not known.
+    """
 
     name: str
     rows: int = 0
@@ -41,11 +46,11 @@ class Topic:
 
     @property
     def pushes(self) -> int:
-        """How many there were."""
+        """The number of pushes."""
         return len(self.at)
 
     def latencies(self) -> Sequence[float]:
-        """Return those that are known, the smallest first."""
+        """Return the known latencies, the smallest first."""
         return sorted(value for value in self.latency if not math.isnan(value))
 
     def peak(self) -> int:
@@ -55,7 +60,7 @@ class Topic:
 
 @attrs.define
 class Statistics:
-    """What was counted."""
+    """The statistics of one recording."""
 
     file: str
     parts: int = 0
@@ -66,20 +71,20 @@ class Statistics:
     """By direction: in, out; lost is how many connections ended."""
     topics: dict[str, Topic] = attrs.field(factory=dict)
     round_trips: array[float] = attrs.field(factory=lambda: array("d"), repr=False)
-    """Seconds that the pongs took."""
+    """The round trips of pings, in seconds."""
     clock_offset: float | None = None
     """The exchange's clock minus ours at the end, in seconds; None without a pong."""
     gaps: list[tuple[Stream, Gap]] = attrs.field(factory=list)
     damage: RecordingError | None = None
-    """Where the recording could not be read further."""
+    """The damage that ended the reading; None without any."""
 
     @property
     def seconds(self) -> float:
-        """How long it lasted."""
+        """The seconds from the first to the last frame."""
         return (self.last - self.first).total_seconds() if self.first and self.last else 0.0
 
     def rate(self, pushes: int) -> float:
-        """Return so many *pushes* by the second."""
+        """Return *pushes* a second."""
         return pushes / self.seconds if self.seconds > 0 else 0.0
 
 
@@ -103,7 +108,10 @@ def read_statistics(file: str) -> Statistics:
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """Return the smallest of *ordered* that *percent* of them do not exceed, None of nothing."""
+    """Return the percentile of *ordered*; None without a value.
+
+    It is the smallest value that *percent* of them do not exceed.
+    """
     if not ordered:
         return None
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
@@ -136,7 +144,8 @@ class _Frames:
             self._look(line)
 
     def _mind_clock(self, moment: Moment) -> None:
-        # The monotonic clock of another start of the machine: what was measured says nothing about it.
+        # The monotonic clock of another start of the machine: what was measured says
+        # nothing about it.
         if self._before is not None and moment.ns < self._before.ns:
             self._clock, self._pings = ExchangeClock(), Pings()
         self._before = moment
@@ -180,7 +189,7 @@ class _Frames:
 
 
 def _object(frame: str) -> dict[str, Any]:
-    """Return what *frame* says; nothing when it is no object, or cannot be read."""
+    """Return the JSON object in *frame*; an empty one when there is none."""
     try:
         said = parse(frame.encode(errors="surrogateescape"))
     except Unreadable:

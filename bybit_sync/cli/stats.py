@@ -1,4 +1,4 @@
-"""``bybit-sync stats``: what a recording amounts to."""
+"""``bybit-sync stats``: count what is in a recording."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _plot(text: str) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Count, print, draw; damage is told last, when all that is whole was counted."""
+    """Count, print and draw; raise damage last, after the statistics of the rest."""
     statistics = read_statistics(arguments.file)
     print(json.dumps(_told(statistics)) if arguments.json else "\n".join(_lines(statistics)), flush=True)
     if arguments.plot:

@@ -1,4 +1,4 @@
-"""The status line: what is connected, how fast and how well, in words."""
+"""The status line of a client, and texts of durations, sizes and gaps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _STATE_STYLES: Final = {State.LIVE: GOOD, State.FAILED: BAD, State.CLOSED: BAD, 
 
 @attrs.frozen
 class StatusLine:
-    """*state* in a word, whether that is good or bad news, whether the rows can be trusted at this moment, and *facts*."""
+    """A status line: *state*, its *style* (good or bad), and *facts*.
+
+    *trusted* is False while rows may be outdated.
+    """
 
     state: str
     style: str = ""
@@ -29,7 +32,7 @@ class StatusLine:
 
 
 def of_client(health: Health, board: Board) -> StatusLine:
-    """Return what *health* says in one line of 80 columns."""
+    """Return *health* as one line of 80 columns."""
     lags = [(s.last_push_age, s.last_push_lag) for s in health.subscriptions if s.last_push_age is not None]
     lag = min(lags)[1] if lags else None
     facts = [
@@ -43,7 +46,7 @@ def of_client(health: Health, board: Board) -> StatusLine:
 
 
 def seconds_text(seconds: float | None) -> str:
-    """Return *seconds* in about three digits, with the unit that suits; "-" for None."""
+    """Return *seconds* in about three digits with a fitting unit; "-" for None."""
     if seconds is None:
         return "-"
     if abs(seconds) < 1:
@@ -52,7 +55,7 @@ def seconds_text(seconds: float | None) -> str:
 
 
 def size_text(size: int) -> str:
-    """Return *size* in bytes, with the unit that suits."""
+    """Return *size* in bytes with a fitting unit."""
     for unit, many in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= many:
             return f"{size / many:.1f} {unit}"
@@ -60,12 +63,12 @@ def size_text(size: int) -> str:
 
 
 def counted(number: int, thing: str) -> str:
-    """Return "1 gap", "2 gaps"."""
+    """Return *number* and *thing*, as in "1 gap" and "2 gaps"."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def gap_text(gap: Gap, stream: Stream | None = None, *, why: bool = True) -> str:
-    """Return what *gap* means for whoever reads rows, in one line; *why* adds what happened."""
+    """Return *gap* as one line; *why* adds the cause."""
     where = f"{stream.value.replace('_', ' ')}: " if stream else ""
     span = f"{gap.since:%H:%M:%S} to {gap.until:%H:%M:%S}"
     what = "ended" if gap.error is not None and gap.reason == "ENDED" else "updates may be missing"

@@ -1,4 +1,4 @@
-"""Ctrl-C, a closed terminal and a polite kill: each ends a command in order, and only once."""
+"""The signals that end a command, each in order and only once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", 
 
 
 class Stopped(KeyboardInterrupt):
-    """Somebody wants the command to end; *code* is what it then exits with."""
+    """A signal that ends the command with the exit code *code*."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -25,10 +25,11 @@ class Stopped(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def stoppable(*, for_good: bool) -> Iterator[None]:
-    """Have the first signal that asks for the end raise `Stopped`, and those after it ignored.
+    """Raise `Stopped` on the first signal that ends a command; ignore later ones.
 
-    What restores the terminal and closes the connection is then never interrupted. A signal that was ignored before stays
-    so, as under nohup. *for_good* says that the process ends with this: no later signal disturbs that either.
+    What restores the terminal and closes the connection is then never interrupted. A
+    signal that was ignored before stays so, as under nohup. *for_good* says that the
+    process ends with this: no later signal disturbs that either.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

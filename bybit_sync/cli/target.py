@@ -1,4 +1,4 @@
-"""Which account a command is about: the user's, or a simulated one."""
+"""The account of a command: the user's, or a simulated one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PATIENCE: Final = 0.5
 
 @attrs.frozen
 class Target:
-    """Where to connect, how to speak, and whose key to use."""
+    """An account to connect to: environment, dialect, categories, proxy, key."""
 
     environment: Environment
     dialect: str
@@ -39,20 +39,20 @@ class Target:
     proxy: str | None
     key: Key = attrs.field(repr=False)
     keyless: str = ""
-    """Why there is no key, "" when there is one."""
+    """The reason why there is no key, "" when there is one."""
     begin: Callable[[], object] = attrs.field(default=lambda: None, repr=False)
-    """Lets the simulated account act; does nothing to a real one."""
+    """A function that starts the simulated account; does nothing for a real one."""
     end: Callable[[], bool] = attrs.field(default=lambda: False, repr=False)
-    """Lets it rest, and says whether there was one."""
+    """A function that stops it, and returns whether there was one."""
 
     @property
     def title(self) -> str:
-        """What it is called on a screen."""
+        """The name that a screen shows."""
         host, name = self.environment.host, self.environment.name
         return f"{name} {self.dialect}" if host in name else f"{name} ({host}) {self.dialect}"
 
     def client(self, **options: Any) -> Client:
-        """Return a client of it. Raises `ConfigurationError`."""
+        """Return a client of the account. Raises `ConfigurationError`."""
         if self.keyless:
             raise ConfigurationError(self.keyless)
         return Client(
@@ -68,9 +68,10 @@ class Target:
 
 @contextlib.contextmanager
 def open_target(arguments: argparse.Namespace, *, without_key: bool = False) -> Iterator[Target]:
-    """Yield the target that *arguments* name; a simulated one lives as long.
+    """Yield the target of *arguments*; a simulated one ends with the context.
 
-    Raises `ConfigurationError`, before anybody is asked for a key; *without_key* says that even a target without one will do.
+    Raises `ConfigurationError`, before anybody is asked for a key; *without_key* says
+    that even a target without one will do.
     """
     options = arguments.dialect, arguments.categories, arguments.proxy
     if arguments.simulate:
@@ -91,7 +92,7 @@ def open_target(arguments: argparse.Namespace, *, without_key: bool = False) -> 
 
 @contextlib.contextmanager
 def _simulated(scenario: str) -> Iterator[tuple[str, Callable[[], object], Callable[[], bool]]]:
-    """Yield the URL of an exchange, and what begins and ends *scenario* there, with the account of `_DEMO`."""
+    """Yield the URL of an exchange, and functions that start and stop *scenario*."""
     from bybit_sync.simulator import Exchange  # noqa: PLC0415 - comes with an extra
     from bybit_sync.simulator.scenarios import SCENARIOS  # noqa: PLC0415
     from bybit_sync.simulator.scheduling import on_time, paused  # noqa: PLC0415

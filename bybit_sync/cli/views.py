@@ -1,4 +1,4 @@
-"""Which way to show events, by what is asked for and what is there: JSON, a screen on a terminal, else lines."""
+"""The views of events: JSON, a screen on a terminal, else lines."""
 
 from __future__ import annotations
 
@@ -24,32 +24,34 @@ if TYPE_CHECKING:
 
 __all__ = ["QUEUE", "View", "add_views", "follow", "is_for_screen", "note", "open_view", "warnings_to"]
 
-# How often a screen is looked after while nothing is told, and how many events are shown before it is.
+# How often a screen is looked after while nothing is told, and how many events are
+# shown before it is.
 _BEAT: Final = 0.1
 _BURST: Final = 500
-# Events that wait for whoever reads: a pipe, a terminal that was stopped. Beyond that a gap tells what was dropped.
+# Events that wait for whoever reads: a pipe, a terminal that was stopped. Beyond that a
+# gap tells what was dropped.
 QUEUE: Final = 10_000
 
 
 class View(Protocol):
-    """A way to show events."""
+    """A view of events."""
 
     def show(self, event: AnyEvent) -> None:
         """Show *event*."""
 
     def tick(self) -> None:
-        """Show that time passes."""
+        """Redraw what depends on the time."""
 
 
 def add_views(command: argparse.ArgumentParser) -> None:
-    """Add the ways to show."""
+    """Add --plain and --json."""
     ways = command.add_mutually_exclusive_group()
     ways.add_argument("--plain", action="store_true", help="a line per update; also when the output is no terminal")
     ways.add_argument("--json", action="store_true", help="one JSON object per event and line")
 
 
 def is_for_screen(arguments: argparse.Namespace) -> bool:
-    """Say whether it will be a screen."""
+    """Return whether the view is a screen."""
     # Without UTF-8 there is no sign for a number that was cut.
     can_draw = os.environ.get("TERM", "dumb") != "dumb" and "utf" in sys.stdout.encoding.lower()
     return not arguments.json and not arguments.plain and sys.stdout.isatty() and can_draw
@@ -59,9 +61,10 @@ def is_for_screen(arguments: argparse.Namespace) -> bool:
 def open_view(
     arguments: argparse.Namespace, board: Board, title: str, status_line: Callable[[], StatusLine], *, keep: bool = False
 ) -> Iterator[tuple[View, Callable[[], bool]]]:
-    """Yield a view, and what says whether somebody at the keyboard has seen enough.
+    """Yield a view, and a function that returns whether q was typed.
 
-    The library's warnings go below the tables of a screen, else to the standard error. *keep* leaves the last picture.
+    The library's warnings go below the tables of a screen, else to the standard error.
+    *keep* leaves the last picture.
     """
     if not is_for_screen(arguments):
         with warnings_to(logging.StreamHandler()):
@@ -81,7 +84,9 @@ def follow(
     go_on: Callable[[], bool],
     deadline: float | None = None,
 ) -> None:
-    """Show what arrives until somebody has *enough*, *deadline* (monotonic) passes, or there is nothing to *go_on* for.
+    """Show events until *enough* is true, *deadline* passes, or *go_on* is false.
+
+    *deadline* is monotonic seconds.
 
     What lies ready is shown before *go_on* is asked, which may also raise.
     """
@@ -97,7 +102,10 @@ def follow(
 
 
 def _show_ready(inbox: queue.Queue[AnyEvent], view: View, patience: float) -> bool:
-    """Show what is there, or comes within *patience* seconds; say whether there was anything."""
+    """Show the events that are there, or come within *patience* seconds.
+
+    Returns False when there was none.
+    """
     try:
         view.show(inbox.get(timeout=patience) if patience else inbox.get_nowait())
     except queue.Empty:
@@ -109,7 +117,7 @@ def _show_ready(inbox: queue.Queue[AnyEvent], view: View, patience: float) -> bo
 
 
 def note(text: str) -> None:
-    """Tell a person something beside the output."""
+    """Print *text* on the standard error."""
     print(f"bybit-sync: {text}", file=sys.stderr, flush=True)
 
 
@@ -117,21 +125,22 @@ def note(text: str) -> None:
 
 
 class _Note(logging.Handler):
-    """Puts each warning below the tables."""
+    """A handler that shows each warning below the tables."""
 
     def __init__(self, screen: Screen) -> None:
         super().__init__(logging.WARNING)
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        # A text replaces a text: the next picture, on its own thread, shows one or the other.
+        # A text replaces a text: the next picture, on its own thread, shows one or the
+        # other.
         text = record.getMessage().removeprefix(f"{getattr(record, 'client', '')}: ")
         self._screen.note = printable(f"{time.strftime('%H:%M:%S')} {text}", 1_000)
 
 
 @contextlib.contextmanager
 def warnings_to(handler: logging.Handler, prefix: str = "") -> Iterator[None]:
-    """Have the library's log go to *handler*, and nowhere else; each line begins with *prefix*."""
+    """Send the library's log to *handler* only; each line begins with *prefix*."""
     logger = logging.getLogger("bybit_sync")
     if handler.formatter is None:
         handler.setFormatter(logging.Formatter(f"{prefix}%(asctime)s %(message)s", "%H:%M:%S"))

@@ -1,4 +1,4 @@
-"""``bybit-sync watch``: the account, live."""
+"""``bybit-sync watch``: show an account live."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[str], object] = lambda _text: None) -> int:
-    """Subscribe, and show what comes until somebody ends it or the last stream ends.
+    """Subscribe and show events until a signal or the end of the last stream.
 
     *keep* leaves the last picture on the terminal; *say* is told how far it is.
     """

@@ -1,4 +1,4 @@
-"""An exchange in a box: Bybit's private streams on loopback, to develop and test against.
+"""Bybit's private streams on loopback, to develop and test against.
 
 ```python
 from bybit_sync.simulator import Exchange
@@ -12,8 +12,10 @@ with Exchange() as exchange:
     exchange.outage(seconds=3)  # and the ways to fail
 ```
 
-What can go wrong stands in `bybit_sync.simulator.faults`, scenarios as data in `bybit_sync.simulator.script`, those that come
-along in `bybit_sync.simulator.scenarios`. It needs the extra ``simulator``, and nothing in the library imports it.
+What can go wrong stands in `bybit_sync.simulator.faults`, scenarios as data in
+`bybit_sync.simulator.script`, those that come along in
+`bybit_sync.simulator.scenarios`. It needs the extra ``simulator``, and nothing in the
+library imports it.
 """
 
 from __future__ import annotations

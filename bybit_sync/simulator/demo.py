@@ -1,4 +1,4 @@
-"""A real client on a simulated exchange, for scripts that want to be tried without an account."""
+"""A real client of a simulated exchange, to try scripts without an account."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ SUBSCRIBE_TIMEOUT = 60.0
 
 
 def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -> Client:
-    """Return a client of a simulated exchange of its own, whose account trades once something is subscribed.
+    """Return a client of a simulated exchange whose account trades.
 
-    Everything but the exchange is real: *options* are those of `bybit_sync.Client`. After step *drop_at* the connection is
-    cut, so that a gap is seen. After *steps*, a few seconds, the client is closed, so that whatever waits for it ends:
-    iteration, ``client.wait()``.
+    Trading begins with the first subscription.
+
+    Everything but the exchange is real: *options* are those of `bybit_sync.Client`.
+    After step *drop_at* the connection is cut, so that a gap is seen. After *steps*, a
+    few seconds, the client is closed, so that whatever waits for it ends: iteration,
+    ``client.wait()``.
 
     Example:
         >>> from bybit_sync.simulator import demo_client

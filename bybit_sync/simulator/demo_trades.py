@@ -1,4 +1,4 @@
-"""A small story: what an account does in the demo and in the examples."""
+"""The trades of the account in the demo and in the examples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAUSE = 0.3
 
 @attrs.frozen
 class _Trade:
-    """One trade: what is bought or sold first, at which price, and by how much the price then moves."""
+    """One trade: its side, quantity and price, and how far the price then moves."""
 
     side: str
     qty: Decimal
@@ -37,10 +37,11 @@ _TRADES = (
 
 
 def demo_trades(account: Account) -> Iterator[float]:
-    """Let *account* trade, for ever; each step yields how many seconds to wait before the next.
+    """Trade on *account* without an end; yield the seconds until the next step.
 
-    An order is placed, partly filled, filled; the price moves; a reduce-only order closes the position in one match of two
-    fills; another order, on the inverse contract, is changed and cancelled. Then the same again, a little different.
+    An order is placed, partly filled, filled; the price moves; a reduce-only order
+    closes the position in one match of two fills; another order, on the inverse
+    contract, is changed and cancelled. Then the same again, a little different.
     """
     for trade in itertools.cycle(_TRADES):
         yield from _open(account, trade)

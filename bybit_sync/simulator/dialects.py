@@ -1,4 +1,4 @@
-"""Where a private socket is reached and which topics it knows: the two dialects, side by side."""
+"""The two dialects as tables: the path of the socket, and its topics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ STREAMS: Mapping[str, str] = MappingProxyType(
 
 @attrs.frozen
 class Topic:
-    """One thing to subscribe to: *stream* in the wire's word, *category* None when it brings every category."""
+    """A topic.
+
+    *stream* is the word on the wire, *category* None for every category.
+    """
 
     name: str
     stream: str
@@ -26,7 +29,7 @@ class Topic:
 
     @property
     def is_all_in_one(self) -> bool:
-        """Whether this is the all-in-one topic of a stream that also has categorised ones."""
+        """True for the topic of all categories, where there are categorised ones."""
         return self.has_categories and self.category is None
 
 

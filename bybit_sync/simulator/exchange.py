@@ -1,4 +1,4 @@
-"""The exchange: its accounts, its clients, and what goes wrong between them."""
+"""The exchange: its accounts, its connections, and its faults."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ _log = logging.getLogger("bybit_sync.simulator")
 
 
 class Exchange(Faults):
-    """A Bybit private stream on loopback, in both dialects, that misbehaves on command.
+    """A simulated Bybit private stream on loopback, in both dialects, with faults.
 
-    It lives between ``with`` and its end (or `start` and `close`), on daemon threads of its own. Every method may
-    be called from any thread.
+    It lives between ``with`` and its end (or `start` and `close`), on daemon threads of
+    its own. Every method may be called from any thread.
 
     Example:
         >>> with Exchange() as exchange:
@@ -59,13 +59,18 @@ class Exchange(Faults):
         ...         print(orders.get(timeout=5).gap.reason, account.orders()[0].status)
         DISCONNECTED New
 
-    Its accounts are read and traded over REST, too, at `rest_url`; `rest` is how that goes wrong.
+    Its accounts are read and traded over REST, too, at `rest_url`; `rest` has its
+    faults.
 
     * *host*, *port*: where it listens; port 0 takes a free one;
-    * *tls*: whether it speaks TLS, with a certificate of a throw-away authority that clients trust with `ssl_context`;
-    * *clock_offset*: seconds by which the exchange's clock is ahead of this machine's; may be set at any time;
-    * *idle_limit*: seconds after which a connection without pings and pushes is cut; ``?max_active_time=`` overrules it;
-    * *login_limit*: seconds after which a connection is cut on which nobody has logged in (a guess: Bybit documents none).
+    * *tls*: whether it speaks TLS, with a certificate of a throw-away authority that
+      clients trust with `ssl_context`;
+    * *clock_offset*: seconds by which the exchange's clock is ahead of this machine's;
+      may be set at any time;
+    * *idle_limit*: seconds after which a connection without pings and pushes is cut;
+      ``?max_active_time=`` overrules it;
+    * *login_limit*: seconds after which a connection is cut on which nobody has logged
+      in (a guess: Bybit documents none).
     """
 
     def __init__(
@@ -106,14 +111,14 @@ class Exchange(Faults):
         self.close()
 
     def __repr__(self) -> str:
-        """Return the address and how many clients there are."""
+        """Return the address and the number of connections."""
         where = self.url if self._listener else "not started"
         return f"<Exchange {where}, {len(self.connections)} connections>"
 
     # --- living ---
 
     def start(self) -> Self:
-        """Take the port and listen; returns the exchange itself."""
+        """Bind the port, listen, and return the exchange itself."""
         self._closing.clear()
         with self._listening:
             if self._listener is None:
@@ -123,7 +128,7 @@ class Exchange(Faults):
         return self
 
     def close(self) -> None:
-        """Cut everybody off and give the port back; no thread and no socket is left."""
+        """Close every connection and the port; no thread and no socket is left."""
         self._closing.set()
         self._call_healer_off()
         with self._listening:
@@ -142,9 +147,12 @@ class Exchange(Faults):
 
     @property
     def rest_url(self) -> str:
-        """The base URL of the REST host, ``http://host:port`` or, with *tls*, ``https://``, on a port of its own.
+        """The base URL of the REST host, on a port of its own.
 
-        It listens from the first time that this is asked for: an exchange that nobody asks over REST has no thread for it.
+        It begins with ``http://`` or, with *tls*, with ``https://``.
+
+        It listens from the first time that this is asked for: an exchange that nobody
+        asks over REST has no thread for it.
 
         Example:
             >>> from urllib.request import urlopen
@@ -163,22 +171,22 @@ class Exchange(Faults):
 
     @property
     def rest(self) -> RestFaults:
-        """How the REST host goes wrong on command, and what it was asked."""
+        """The faults of the REST host, and the requests that it received."""
         return self._rest_faults
 
     @property
     def ssl_context(self) -> ssl.SSLContext | None:
-        """What a client needs to trust this exchange: its ``ssl_context``; None when it speaks no TLS."""
+        """The ``ssl_context`` of a client that trusts it; None without TLS."""
         return self._authority.client_context() if self._authority else None
 
     @property
     def authority_pem(self) -> bytes | None:
-        """The authority's certificate (PEM), for clients of other languages; None when it speaks no TLS."""
+        """The authority's certificate (PEM), for other clients; None without TLS."""
         return self._authority.pem if self._authority else None
 
     @property
     def accepted(self) -> int:
-        """How many TCP connections were accepted since the start."""
+        """The number of TCP connections that were accepted since the start."""
         return self._running().accepted
 
     @property
@@ -188,15 +196,18 @@ class Exchange(Faults):
             return tuple(connection for connection in self._connections if connection.is_open)
 
     def now(self) -> int:
-        """Return the exchange's clock, in ms."""
+        """Return the time of the exchange's clock, in ms."""
         return int((time.time() + self.clock_offset) * 1000)
 
     def account(
         self, key: str, secret: str, *, kind: str = "UNIFIED", balances: Mapping[str, Number] = _STARTING_BALANCES
     ) -> Account:
-        """Open an account: *key* and *secret* log in; *balances* is what it has, coin by coin.
+        """Open an account that *key* and *secret* log in to.
 
-        *kind* is "UNIFIED", or "CONTRACT" for a classic one as V5 shows it; V3 shows every account as a classic one.
+        *balances* maps coins to amounts.
+
+        *kind* is "UNIFIED", or "CONTRACT" for a classic one as V5 shows it; V3 shows
+        every account as a classic one.
 
         Example:
             >>> hedge = exchange.account("KEY-2", "SECRET-2", balances={"USDT": "500"})
@@ -223,15 +234,18 @@ class Exchange(Faults):
             return self._accounts[key]
 
     def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:
-        """Wait until *predicate* is true and return what it returned; ``TimeoutError`` after *timeout* seconds.
+        """Wait until *predicate* is true and return its result.
+
+        Raises ``TimeoutError`` after *timeout* seconds.
 
         Example:
             >>> orders = client.subscribe_orders()
             >>> exchange.wait_for(lambda: account.connections[0].topics)
             ('order.linear', 'order.inverse')
 
-        It is asked again whenever a connection comes or goes or a request was dealt with, and from time to time, so that it
-        may look at anything; it should only look. ``connections[0]`` of none is not yet true, rather than an error.
+        It is asked again whenever a connection comes or goes or a request was dealt
+        with, and from time to time, so that it may look at anything; it should only
+        look. ``connections[0]`` of none is not yet true, rather than an error.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -244,7 +258,9 @@ class Exchange(Faults):
                 self._changed.wait(_LOOK_AGAIN)
 
     def wait_for_topics(self, topics: Sequence[str] = (), *, timeout: float = 60.0) -> None:
-        """Wait until a connection has subscribed to all of *topics* (``order.linear`` is ``order`` too); by default to any.
+        """Wait until a connection has subscribed to all of *topics*.
+
+        ``order.linear`` counts as ``order`` too. Without *topics*, any topic will do.
 
         Raises ``TimeoutError`` after *timeout* seconds.
         """
@@ -255,7 +271,9 @@ class Exchange(Faults):
     def play(
         self, script: Script | str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]], *, speed: float = 1.0
     ) -> None:
-        """Play *script* (see `bybit_sync.simulator.script`), from Python or from a JSON file, to its end or until `close`.
+        """Play *script* to its end or until `close`.
+
+        It comes from Python or from a JSON file: `bybit_sync.simulator.script`.
 
         Example:
             >>> orders = client.subscribe_orders()
@@ -266,8 +284,9 @@ class Exchange(Faults):
             >>> [orders.get(timeout=5).data[0].order_status for _ in range(2)]
             [OrderStatus('New'), OrderStatus('Cancelled')]
 
-        Steps happen in the calling thread, *speed* times as fast. `ScriptError` says which step is wrong; those that can be
-        seen to be wrong are, before the first is done.
+        Steps happen in the calling thread, *speed* times as fast. `ScriptError` says
+        which step is wrong; those that can be seen to be wrong are, before the first is
+        done.
         """
         whole = Script.read(script)
         for account in whole.accounts:
@@ -276,10 +295,13 @@ class Exchange(Faults):
         on_time(whole.play(self, self._accounts), self._closing, speed=speed)
 
     def replay(self, recording: str | Path | Iterable[str], *, speed: float | None = 1.0) -> int:
-        """Push what *recording* holds (`bybit_sync.simulator.recording`) as it was, and return how many frames that were.
+        """Push the frames of *recording* and return their number.
 
-        Each goes to whoever is subscribed to its topic, and what is no push to whoever has logged in. *speed* 2.0 is twice as
-        fast, None as fast as it can be written; `replay_steps` goes step by step.
+        The format is described in `bybit_sync.simulator.recording`.
+
+        Each goes to whoever is subscribed to its topic, and what is no push to whoever
+        has logged in. *speed* 2.0 is twice as fast, None as fast as it can be written;
+        `replay_steps` goes step by step.
         """
         played = 0
 
@@ -294,7 +316,7 @@ class Exchange(Faults):
         return played
 
     def replay_steps(self, recording: str | Path | Iterable[str]) -> Iterator[Frame]:
-        """Push what *recording* holds step by step: each frame that this yields has just been pushed."""
+        """Push the frames of *recording* one by one, and yield each after it."""
         for frame in read_recording(recording):
             self._push(frame)
             yield frame
@@ -309,13 +331,16 @@ class Exchange(Faults):
     # --- going wrong ---
 
     def stop_listening(self) -> None:
-        """End every connection and refuse new ones (ECONNREFUSED) until `listen`; REST goes on (``rest.stop_listening``)."""
+        """End every connection and refuse new ones (ECONNREFUSED) until `listen`.
+
+        REST is not affected: see ``rest.stop_listening``.
+        """
         self._call_healer_off()
         with self._listening:
             self._running().fall_silent()
 
     def listen(self) -> None:
-        """Let clients in again."""
+        """Accept connections again."""
         self._call_healer_off()
         with self._listening:
             self._running().listen()
@@ -329,7 +354,7 @@ class Exchange(Faults):
             self._healer.start()
 
     def heal(self) -> None:
-        """End every fault, as `Faults.heal` and `RestFaults.heal` say, and listen."""
+        """End every fault, as `Faults.heal` and `RestFaults.heal` do, and listen."""
         super().heal()
         self._rest_faults.heal()
         self.listen()
@@ -400,7 +425,8 @@ class Exchange(Faults):
 
     def _heal(self) -> None:
         with self._listening:
-            # Whoever listened, stopped or closed meanwhile has called us off, perhaps a moment too late for the timer.
+            # Whoever listened, stopped or closed meanwhile has called us off, perhaps a
+            # moment too late for the timer.
             if self._healer is threading.current_thread():
                 self._running().listen()
 

@@ -1,4 +1,4 @@
-"""How an exchange goes wrong on command."""
+"""The faults of an exchange, as methods."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Faults(abc.ABC):
-    """The faults of an exchange that listens: each is a method, may be called from any thread, and ends with `heal`.
+    """The faults of an exchange: each is a method that `heal` reverts.
 
-    *clock_offset* is by how many seconds the exchange's clock is ahead of this machine's.
+    Every method may be called from any thread.
+
+    *clock_offset* is by how many seconds the exchange's clock is ahead of this
+    machine's.
     """
 
     def __init__(self, clock_offset: float) -> None:
@@ -40,7 +43,10 @@ class Faults(abc.ABC):
         """The live connections, in the order in which they came."""
 
     def heal(self) -> None:
-        """End every fault: send what was held or frozen, refuse, delay and change nothing any more, set the clock right.
+        """End every fault.
+
+        Held answers and pushes are sent, nothing is refused, delayed or changed any
+        more, and the clock is right.
 
         A connection that is half open stays lost.
         """
@@ -54,12 +60,18 @@ class Faults(abc.ABC):
     # --- connections ---
 
     def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
-        """End every connection, as `Connection.drop` does with *code*, *reason* and *reset*; clients may come back at once."""
+        """End every connection, as `Connection.drop` with the same arguments.
+
+        *code*, *reason* and *reset* are explained there; clients may reconnect at once.
+        """
         for connection in self.connections:
             connection.drop(code=code, reason=reason, reset=reset)
 
     def freeze(self, *, mid_frame: bool = False) -> None:
-        """Freeze every connection, as `Connection.freeze` does with *mid_frame*; those that come are not."""
+        """Freeze every connection, as `Connection.freeze` with *mid_frame*.
+
+        Later connections are not frozen.
+        """
         for connection in self.connections:
             connection.freeze(mid_frame=mid_frame)
 
@@ -69,20 +81,28 @@ class Faults(abc.ABC):
             connection.thaw()
 
     def half_open(self) -> None:
-        """Lose every connection, as `Connection.half_open` does, without its client being told; those that come are not."""
+        """Make every connection half open, as `Connection.half_open`.
+
+        Later connections are not affected.
+        """
         for connection in self.connections:
             connection.half_open()
 
     def refuse_upgrade(
         self, status: int, *, headers: Mapping[str, str] = _NOTHING, body: str = "", times: int | None = None
     ) -> None:
-        """Answer the upgrade with HTTP *status*, *headers* and *body*, the next *times* or until `accept_all`."""
+        """Answer the upgrade with HTTP *status*, *headers* and *body*.
+
+        This holds for the next *times* upgrades, by default until `accept_all`.
+        """
         self._refused_upgrades.order("upgrade", (status, headers, body), times)
 
     # --- answers ---
 
     def refuse_login(self, text: str = REFUSALS["parameters"], *, times: int | None = None) -> None:
-        """Answer every login with *text*, the next *times* or until `accept_all`.
+        """Answer logins with *text*.
+
+        This holds for the next *times* logins, by default until `accept_all`.
 
         Example:
             >>> exchange.refuse_login("Your API key has expired.", times=1)
@@ -96,49 +116,71 @@ class Faults(abc.ABC):
         self._refused.order(("login", ""), text, times)
 
     def refuse_topic(self, topic: str, text: str = REFUSALS["unknown topic"], *, times: int | None = None) -> None:
-        """Refuse *topic* with *text* (``{topic}`` in it is replaced), the next *times* or until `accept_all`."""
+        """Refuse *topic* with *text*, in which ``{topic}`` is replaced.
+
+        This holds for the next *times* requests, by default until `accept_all`.
+        """
         self._refused.order(("topic", topic), text, times)
 
     def accept_all(self) -> None:
-        """Take back every ``refuse_…``."""
+        """End every ``refuse_…``."""
         self._refused.lift()
         self._refused_upgrades.lift()
 
     def hold_acks(self, *operations: str) -> None:
-        """Keep the answers to *operations* back until `release_acks`; what was asked for takes effect nevertheless.
+        """Hold the answers to *operations* until `release_acks`.
 
-        Without an argument: ``auth``, ``subscribe`` and ``unsubscribe``. ``hold_acks("ping")`` lets no pong out.
+        The operations take effect nevertheless.
+
+        Without an argument: ``auth``, ``subscribe`` and ``unsubscribe``.
+        ``hold_acks("ping")`` lets no pong out.
         """
         self._answers.hold(*(operations or _VERDICTS))
 
     def release_acks(self, *, discard: bool = False) -> None:
-        """Send what was held back, in order, or with *discard* lose it; hold nothing any more."""
+        """Send the held answers in order, or *discard* them; hold no more."""
         self._answers.release(discard=discard)
 
     def lose_answers(self, *operations: str, times: int | None = None) -> None:
-        """Lose the answers to *operations* (as in `hold_acks`), the next *times* of each or until `heal`."""
+        """Lose the answers to *operations* (as in `hold_acks`).
+
+        This holds for the next *times* of each, by default until `heal`.
+        """
         self._answers.lose(times, *(operations or _VERDICTS))
 
     def delay_answers(self, seconds: float, *operations: str) -> None:
-        """Deal with *operations* (as in `hold_acks`) only after *seconds*; 0 is at once again."""
+        """Process *operations* (as in `hold_acks`) after *seconds*; 0 ends it."""
         self._answers.delay(seconds, *(operations or _VERDICTS))
 
     def set_clock(self, offset: float) -> None:
-        """Let the exchange's clock be *offset* seconds ahead of this machine's: logins expire and pongs tell by it."""
+        """Set the exchange's clock *offset* seconds ahead of this machine's.
+
+        It decides when logins expire, and pongs carry it.
+        """
         self.clock_offset = offset
 
     # --- pushes ---
 
     def duplicate_pushes(self, *, times: int | None = None) -> None:
-        """Send every push twice, the next *times* or until `leave_pushes_alone`."""
+        """Send pushes twice.
+
+        This holds for the next *times* pushes, by default until `leave_pushes_alone`.
+        """
         self._push_faults.order(DUPLICATE, times)
 
     def reorder_pushes(self, *, times: int | None = None) -> None:
-        """Send a push after the one that follows it on its connection, *times* or, every second one, until told otherwise."""
+        """Send a push after its successor on the same connection.
+
+        This holds *times* times; by default every second push is late until
+        `leave_pushes_alone`.
+        """
         self._push_faults.order(LATE, times)
 
     def lose_pushes(self, *, times: int | None = None) -> None:
-        """Send no push, the next *times* or until `leave_pushes_alone`."""
+        """Drop pushes.
+
+        This holds for the next *times* pushes, by default until `leave_pushes_alone`.
+        """
         self._push_faults.order(LOSE, times)
 
     def rewrite(
@@ -149,10 +191,13 @@ class Faults(abc.ABC):
         without: Sequence[str] = (),
         as_text: Sequence[str] = (),
     ) -> None:
-        """Let every row of *stream* (``orders``, …) have *changes*, whatever it says, and lack the keys *without*.
+        """Change every row of *stream* (``orders``, …).
 
-        Whole numbers under the keys *as_text* are sent as texts: Bybit documents ``"smpGroup": 0`` and has sent ``"0"`` since
-        August 2026. That is how tomorrow's exchange speaks: values of enums that nobody knows, new and missing keys, nulls,
+        The rows get the values of *changes* and lose the keys *without*.
+
+        Whole numbers under the keys *as_text* are sent as texts: Bybit documents
+        ``"smpGroup": 0`` and has sent ``"0"`` since August 2026. That is how tomorrow's
+        exchange speaks: values of enums that nobody knows, new and missing keys, nulls,
         numbers that are none.
 
         Example:
@@ -169,7 +214,7 @@ class Faults(abc.ABC):
         self._push_faults.rewrite(STREAMS[stream], changes, without, as_text)
 
     def leave_pushes_alone(self) -> None:
-        """Send every push once, in order and as it is; one that is late comes now."""
+        """Send pushes unchanged, once and in order; send a late one now."""
         self._push_faults.lift()
         for connection in self.connections:
             connection.flush()

@@ -1,4 +1,4 @@
-"""What is done to pushes on their way: sent twice, out of order, or not at all."""
+"""Faults of pushes: sent twice, out of order, changed, or not at all."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ Row = Mapping[str, Any]
 
 
 class PushFaults:
-    """What an exchange has been told to do to its pushes, on all connections."""
+    """The faults that an exchange applies to its pushes, on all connections."""
 
     def __init__(self) -> None:
         self._orders: Refusals[str] = Refusals()
         self._changes: dict[str, Callable[[Row], Row]] = {}
 
     def order(self, what: str, times: int | None) -> None:
-        """Do *what* to the next *times* pushes, or to all; it replaces what was done before."""
+        """Apply *what* to the next *times* pushes, None for all.
+
+        It replaces the fault before.
+        """
         self._orders.order("push", what, times)
 
     def take(self) -> str | None:
-        """Return what to do to the push that is sent now."""
+        """Return the fault of the push that is sent now, None for no fault."""
         return self._orders.take("push")
 
     def rewrite(self, word: str, changes: Mapping[str, Any], without: Sequence[str], as_text: Sequence[str]) -> None:
@@ -35,25 +38,31 @@ class PushFaults:
         self._changes[word] = lambda row: _changed({**row, **changes}, without, as_text)
 
     def rewritten(self, word: str, rows: Sequence[Row]) -> Sequence[Row]:
-        """Return *rows* with what has been ordered for their stream."""
+        """Return *rows* with the changes that were ordered for their stream."""
         change = self._changes.get(word)
         return rows if change is None else [change(row) for row in rows]
 
     def lift(self) -> None:
-        """Do nothing to pushes any more."""
+        """End every fault."""
         self._orders.lift()
         self._changes.clear()
 
 
 def _changed(row: Row, without: Sequence[str], as_text: Sequence[str]) -> Row:
-    """Return *row* without the keys *without*, and with the whole numbers under the keys *as_text* as texts."""
+    """Return *row* without the keys *without*.
+
+    Whole numbers under the keys *as_text* become texts.
+    """
     return {
         key: str(value) if key in as_text and type(value) is int else value for key, value in row.items() if key not in without
     }
 
 
 class PushSender:
-    """One connection's pushes, disturbed as ordered. Not locked: the connection does that."""
+    """Sends the pushes of one connection, with faults.
+
+    Not locked: the connection holds its lock.
+    """
 
     def __init__(self, push_faults: PushFaults, send: Callable[[str], None]) -> None:
         self._push_faults = push_faults
@@ -61,7 +70,7 @@ class PushSender:
         self._late: str | None = None
 
     def send(self, push: str) -> None:
-        """Send *push* as is ordered, and after it the one that was late."""
+        """Send *push*, subject to faults, and then the one that was late."""
         late, self._late = self._late, None
         order = self._push_faults.take() if late is None else None
         if order == LATE:
@@ -71,7 +80,7 @@ class PushSender:
             self._send(message)
 
     def flush(self) -> None:
-        """Send what is late, now."""
+        """Send the late push now."""
         late, self._late = self._late, None
         if late is not None:
             self._send(late)

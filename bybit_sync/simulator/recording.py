@@ -1,6 +1,7 @@
-"""A recorded session, as the exchange's side plays it again.
+"""A recorded session, as the exchange replays it.
 
-A recording is what `bybit_sync.Client(record=...)` writes (`bybit_sync.recording.format`): JSON Lines, one frame a line.
+A recording is what `bybit_sync.Client(record=...)` writes
+(`bybit_sync.recording.format`): JSON Lines, one frame a line.
 """
 
 from __future__ import annotations
@@ -19,22 +20,26 @@ __all__ = ["Frame", "read_recording"]
 
 @attrs.frozen
 class Frame:
-    """One push as it was recorded: its *text*, *at* so many seconds after the first, *topic* None for what cannot be read."""
+    """One recorded push.
+
+    *text* is its frame, *at* the seconds since the first frame, *topic* None when the
+    frame cannot be read.
+    """
 
     at: float
     text: str
     topic: str | None
 
     def __repr__(self) -> str:
-        """Return when it came and its topic; the frame itself may hold the account's id."""
+        """Return its time and its topic; the frame may hold an account id."""
         return f"<Frame at {self.at:.3f} s, {self.topic}>"
 
 
 def read_recording(source: Source) -> Iterator[Frame]:
-    """Yield what the exchange pushed in the recording *source*, a path or its lines.
+    """Yield the pushes in the recording *source*, a path or its lines.
 
-    What it answered (login, subscriptions, pings) is left out: the simulated exchange answers for itself. Raises
-    `RecordingError` at a line that is damaged.
+    What it answered (login, subscriptions, pings) is left out: the simulated exchange
+    answers for itself. Raises `RecordingError` at a line that is damaged.
     """
     first: int | None = None
     for line in read_lines(source):

@@ -1,4 +1,4 @@
-"""What the exchange has been told to refuse."""
+"""The refusals that were ordered, each for good or a number of times."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Refusals(Generic[T]):
         self._orders: dict[Hashable, tuple[T, int | None]] = {}
 
     def order(self, what: Hashable, answer: T, times: int | None = None) -> None:
-        """Answer *what* with *answer*, the next *times* or for good."""
+        """Answer *what* with *answer*, the next *times* or until `lift`."""
         with self._lock:
             self._orders[what] = answer, times
 
     def take(self, what: Hashable) -> T | None:
-        """Return the answer ordered for *what* and count it, or None when it is not refused."""
+        """Return the answer ordered for *what* and count it; None for no refusal."""
         with self._lock:
             answer, times = self._orders.pop(what, (None, 0))
             if answer is not None and times != 0:

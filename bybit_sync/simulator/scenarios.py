@@ -1,4 +1,4 @@
-"""What `bybit-sync simulate` can play by name."""
+"""The scenarios of `bybit-sync simulate`, by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("bybit_sync.simulator")
 
 
 def _demo_trades(_exchange: Exchange, account: Account) -> Iterator[float]:
-    """Trade at leisure: what the demo shows."""
+    """Trade slowly, as in the demo."""
     return demo_trades(account)
 
 
@@ -33,7 +33,10 @@ _BUSY_SIZE, _BUSY_PRICE = Decimal("0.01"), Decimal("64000.0")
 
 
 def _busy(_exchange: Exchange, account: Account) -> Iterator[float]:
-    """Some hundreds of orders a second: each is filled or cancelled at once, and the position comes and goes."""
+    """Place some hundreds of orders a second.
+
+    Each is filled or cancelled at once, and the position opens and closes.
+    """
     for number in itertools.count():
         side = ("Buy", "Sell")[number // 10 % 2]
         price = _BUSY_PRICE + number % 100 * (1 if side == "Sell" else -1)
@@ -51,7 +54,7 @@ def _busy(_exchange: Exchange, account: Account) -> Iterator[float]:
 
 @attrs.frozen
 class _Fault:
-    """One thing that goes wrong, what it is called, and how many seconds pass before it is healed."""
+    """One fault: its name, how it starts, and the seconds until it is healed."""
 
     name: str
     start: Callable[[Exchange], None]
@@ -86,7 +89,7 @@ _HEALTHY_SECONDS = 5.0
 
 
 def _outages(exchange: Exchange, account: Account) -> Iterator[float]:
-    """Trade as in the story, while one thing after the other goes wrong and is healed."""
+    """Trade as in the demo, with one fault after the other."""
     trades = demo_trades(account)
     for fault in itertools.cycle(_FAULTS):
         yield from _for_seconds(_HEALTHY_SECONDS, trades)
@@ -97,7 +100,7 @@ def _outages(exchange: Exchange, account: Account) -> Iterator[float]:
 
 
 def _for_seconds(seconds: float, pauses: Iterator[float]) -> Iterator[float]:
-    """Yield from *pauses* for so long."""
+    """Yield from *pauses* for that many *seconds*."""
     while seconds > 0:
         pause = next(pauses)
         seconds -= pause
@@ -110,7 +113,10 @@ _STAKE, _ENTRY, _STEPS = Decimal("4.5"), Decimal(20000), 12
 
 
 def _liquidation(_exchange: Exchange, account: Account) -> Iterator[float]:
-    """Buy too much, watch the price fall, pay funding on the way, be liquidated; then bring money and do it again."""
+    """Buy too much, pay funding while the price falls, and be liquidated.
+
+    Then transfer money and begin again.
+    """
     for _ in itertools.count():
         account.transfer("USDT", 10_000 - account.balance("USDT").wallet)
         account.mark(LINEAR, _ENTRY)
@@ -120,7 +126,8 @@ def _liquidation(_exchange: Exchange, account: Account) -> Iterator[float]:
         fall = (_ENTRY - account.liquidation_price(LINEAR)) / _STEPS
         for step in range(1, _STEPS):
             account.mark(LINEAR, (_ENTRY - fall * step).quantize(Decimal("0.1")))
-            # A price alone is trades to nobody; changing the order tells the position, and what it has lost.
+            # A price alone is trades to nobody; changing the order tells the position,
+            # and what it has lost.
             account.amend(exit_order, price=_ENTRY + 500 - 40 * step)
             if step % 4 == 0:
                 account.fund(LINEAR, "0.0001")

@@ -1,4 +1,4 @@
-"""Doing things when they are due."""
+"""Run steps when they are due."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ T = TypeVar("T")
 
 
 def on_time(steps: Iterable[float], stop: threading.Event, *, speed: float | None = 1.0) -> bool:
-    """Take each of *steps* when it is due, and return whether all were taken before *stop* was set.
+    """Run each of *steps* when it is due.
 
-    Each step yields at how many seconds after the start what follows it is due; *speed* 2.0 is twice as fast, None at once.
+    Returns True when all were run before *stop* was set.
+
+    Each step yields at how many seconds after the start what follows it is due; *speed*
+    2.0 is twice as fast, None at once.
     """
     start = time.monotonic()
     for due in steps:
@@ -26,7 +29,10 @@ def on_time(steps: Iterable[float], stop: threading.Event, *, speed: float | Non
 
 
 def paused(pauses: Iterable[float], *, rate: float | None = None) -> Iterator[float]:
-    """Turn seconds to wait before the next step into seconds since the start; with *rate* all pauses are as long."""
+    """Turn pauses between steps into seconds since the start.
+
+    With *rate*, every pause is ``1 / rate``.
+    """
     due = 0.0
     for pause in pauses:
         due += pause if rate is None else 1 / rate

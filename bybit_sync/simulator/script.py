@@ -1,4 +1,4 @@
-"""A scenario as data: timed steps, from Python or from a JSON file, so that a bug report can carry it.
+"""A scenario as data: timed steps, from Python or from a JSON file.
 
 ```json
 {
@@ -14,13 +14,16 @@
 }
 ```
 
-``do`` is a method of the exchange, of the account or, behind ``rest.``, of its REST faults, out of `VERBS`; the other keys are
-its arguments by name, ``operations`` and ``endpoints`` as a list. ``at`` is seconds since the start, ``after`` seconds since
-the step before; without either a step follows at once.
+``do`` is a method of the exchange, of the account or, behind ``rest.``, of its REST
+faults, out of `VERBS`; the other keys are its arguments by name, ``operations`` and
+``endpoints`` as a list. ``at`` is seconds since the start, ``after`` seconds since the
+step before; without either a step follows at once.
 
-``as`` gives the order that a step returns a name for later steps' ``order``; a position's own stops are called ``TakeProfit``
-and ``StopLoss``. ``account`` names an account by its key when there are several; those in ``accounts`` are opened when nobody
-has opened them. A bare list is ``steps``. ``repeat`` is how often all of it is played, null for ever.
+``as`` gives the order that a step returns a name for later steps' ``order``; a
+position's own stops are called ``TakeProfit`` and ``StopLoss``. ``account`` names an
+account by its key when there are several; those in ``accounts`` are opened when nobody
+has opened them. A bare list is ``steps``. ``repeat`` is how often all of it is played,
+null for ever.
 """
 
 from __future__ import annotations
@@ -117,12 +120,12 @@ _KEYS = ("accounts", "steps", "repeat")
 
 
 class ScriptError(ValueError):
-    """A script that cannot be played: which step, and what is wrong with it."""
+    """An error in a script: which step, and what is wrong with it."""
 
 
 @attrs.frozen
 class Script:
-    """Steps that were read and checked as far as they can be without playing them.
+    """A script that was read and checked as far as is possible without playing it.
 
     *steps*, *accounts* and *repeat* are as in the file.
     """
@@ -133,9 +136,10 @@ class Script:
 
     @classmethod
     def read(cls, source: Script | str | Path | Mapping[str, Any] | Iterable[Step]) -> Script:
-        """Return the script that *source* is: a path to a JSON file, or what such a file says.
+        """Return the script in *source*: a path to a JSON file, or its content.
 
-        Raises `ScriptError` for what cannot be played, and ``OSError`` for what cannot be read.
+        Raises `ScriptError` for what cannot be played, and ``OSError`` for what cannot
+        be read.
         """
         if isinstance(source, Script):
             return source
@@ -151,10 +155,13 @@ class Script:
         return script
 
     def play(self, exchange: object, accounts: Mapping[str, Account]) -> Iterator[float]:
-        """Return an iterator that does the steps to *exchange*, and yields before each when it is due: seconds after the start.
+        """Return an iterator that runs the steps on *exchange*.
 
-        *accounts* are by key; a step that names none is the first one's. Raises `ScriptError` at once for a step whose
-        arguments its method does not take, and while playing for one that is refused.
+        It yields before each step when it is due: seconds after the start.
+
+        *accounts* are by key; a step that names none is the first one's. Raises
+        `ScriptError` at once for a step whose arguments its method does not take, and
+        while playing for one that is refused.
         """
         owners: Mapping[str, type] = {"exchange": type(exchange), "account": Account, "rest": RestFaults}
         for number, step in enumerate(self.steps, start=1):
@@ -181,7 +188,7 @@ def _from_file(path: Path) -> Any:
 
 
 def _check(number: int, step: object) -> None:
-    """Raise `ScriptError` for a step that nobody can do."""
+    """Raise `ScriptError` for a step with an unknown verb or a wrong time."""
     if not isinstance(step, Mapping):
         raise ScriptError(f"step {number}: {step!r} is no object")
     verb = str(step.get("do"))
@@ -203,7 +210,10 @@ def _check_arguments(number: int, step: Step, owner: type) -> None:
 
 
 def _arguments(signature: inspect.Signature, step: Step) -> tuple[list[Any], dict[str, Any]]:
-    """Return what of *step* are arguments: those before and in a list without an end, and those by name."""
+    """Return the arguments of *step*: positional ones, and those by name.
+
+    Positional are those of a ``*args`` list, and those before it.
+    """
     named = {key: value for key, value in step.items() if key not in _OWN_KEYS}
     rest = [name for name, parameter in signature.parameters.items() if parameter.kind is parameter.VAR_POSITIONAL]
     if not rest or rest[0] not in named:
@@ -246,7 +256,10 @@ def _account(number: int, step: Step, accounts: Mapping[str, Account]) -> Accoun
 
 
 def _order(number: int, name: str, account: Account, names: Mapping[str, Order]) -> Order:
-    """Return the order that a step gave *name*, or the waiting one that stands for a position's stop of that kind."""
+    """Return the order called *name*.
+
+    A step gave it the name, or it is a position's stop of that kind.
+    """
     stops = {order.stop_type: order for order in account.orders() if order.is_position_stop}
     order = names.get(name) or stops.get(name)
     if order is None:

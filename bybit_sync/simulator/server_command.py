@@ -25,9 +25,12 @@ KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
 
 
 def simulate(*, host: str, port: int, tls: bool, scenario: str, rate: float | None) -> str:
-    """Let an exchange run until ``KeyboardInterrupt``; return in one line what it cannot be started with.
+    """Run an exchange until ``KeyboardInterrupt``.
 
-    *scenario* is one of `SCENARIOS` or a script's file; *rate* is how many steps a second, None for the scenario's own pace.
+    Returns in one line why it cannot start, "" otherwise.
+
+    *scenario* is one of `SCENARIOS` or a script's file; *rate* is how many steps a
+    second, None for the scenario's own pace.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
@@ -41,9 +44,10 @@ def simulate(*, host: str, port: int, tls: bool, scenario: str, rate: float | No
 
 
 def _play(steps: Iterator[float]) -> None:
-    """Play *steps*, and stay when they are over; ends with what went wrong.
+    """Play *steps* and wait for ever; raise the error of a step.
 
-    They have a thread of their own: Ctrl-C is for the thread that only waits, and never comes in the middle of a push.
+    They have a thread of their own: Ctrl-C is for the thread that only waits, and never
+    comes in the middle of a push.
     """
     stop, over = threading.Event(), threading.Event()
     wrong: list[Exception] = []
@@ -66,7 +70,10 @@ def _play(steps: Iterator[float]) -> None:
 
 
 def _plan(exchange: Exchange, scenario: str, rate: float | None) -> tuple[list[Account], Iterator[float]]:
-    """Open the accounts, and return them and what they do: at how many seconds from the start each step is due."""
+    """Open the accounts; return them and the steps.
+
+    A step yields its due time in seconds from the start.
+    """
     if scenario in SCENARIOS:
         account = exchange.account(KEY, SECRET)
         return [account], paused(SCENARIOS[scenario](exchange, account), rate=rate)
@@ -80,7 +87,7 @@ def _plan(exchange: Exchange, scenario: str, rate: float | None) -> tuple[list[A
 
 
 def _introduce(exchange: Exchange, accounts: list[Account], scenario: str, authority: str) -> None:
-    """Say where it is and who may log in, a thing a line, so that a program can read it too."""
+    """Print address and keys, one a line, so that programs can read them."""
     told = [("url", exchange.url), *(("path", f"{path} ({dialect.name})") for path, dialect in DIALECTS.items())]
     told += [line for account in accounts for line in (("key", account.key), ("secret", account.secret))]
     told += [("authority", authority)] if authority else []
@@ -91,7 +98,10 @@ def _introduce(exchange: Exchange, accounts: list[Account], scenario: str, autho
 
 @contextlib.contextmanager
 def _authority_file(exchange: Exchange) -> Iterator[str]:
-    """Keep the certificate that clients have to trust in a file, and yield its name; nothing without TLS."""
+    """Yield the name of a file with the authority's certificate.
+
+    It is "" without TLS.
+    """
     pem = exchange.authority_pem
     if pem is None:
         yield ""

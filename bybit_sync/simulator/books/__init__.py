@@ -1,1 +1,1 @@
-"""What an account of the exchange holds, and what its streams tell of it."""
+"""The books of a simulated account, and the rows that its streams push."""

@@ -30,11 +30,12 @@ _IDS = uuid.UUID("8e7f4b0c-6a53-4f0e-9a53-5b3d9f1c2a77")
 
 
 class Account:
-    """One account of the exchange: it logs in, trades, and its streams tell.
+    """One account of the exchange, which trades and pushes what changed.
 
-    There is no matching engine: an order fills when and as `fill` says. Every action pushes what the exchange would, in
-    its order (execution, order, position, wallet), before the next action of any thread begins. Numbers are texts, integers
-    or ``Decimal``; a float is refused, for it would not be exact.
+    There is no matching engine: an order fills when and as `fill` says. Every action
+    pushes what the exchange would, in its order (execution, order, position, wallet),
+    before the next action of any thread begins. Numbers are texts, integers or
+    ``Decimal``; a float is refused, for it would not be exact.
 
     * *key*, *secret*: log in;
     * *kind*: "UNIFIED", or "CONTRACT" for a classic account as V5 shows it;
@@ -70,7 +71,8 @@ class Account:
         self._now = now
         self._printer = Printer(uid, kind, push_faults)
         self._logins = itertools.count(1)
-        # One action changes the books and reaches every connection before the next begins.
+        # One action changes the books and reaches every connection before the next
+        # begins.
         self._lock = threading.RLock()
         ids = (str(uuid.uuid5(_IDS, f"{uid}-{number}")) for number in itertools.count())
         held = {coin: _exact("balances", amount) for coin, amount in balances.items()}
@@ -104,11 +106,15 @@ class Account:
         take_profit: Number | None = None,
         stop_loss: Number | None = None,
     ) -> Order:
-        """Place an order for *qty* of *symbol* (``BTCUSDT``, ``BTCUSD``, …) and return it.
+        """Place an order for *qty* of *symbol* and return it.
 
-        *side* is "Buy" or "Sell". With a *price* it is a Limit order (GTC), without one a Market order (IOC), unless
-        *order_type* and *time_in_force* (in V5's words) say otherwise. *position_idx* is 0 in one-way mode, 1 and 2 for hedge
-        mode's legs. A *reduce_only* order opens nothing; *order_link_id* is your own name for it.
+        *symbol* is ``BTCUSDT``, ``BTCUSD``, …
+
+        *side* is "Buy" or "Sell". With a *price* it is a Limit order (GTC), without one
+        a Market order (IOC), unless *order_type* and *time_in_force* (in V5's words)
+        say otherwise. *position_idx* is 0 in one-way mode, 1 and 2 for hedge mode's
+        legs. A *reduce_only* order opens nothing; *order_link_id* is your own name for
+        it.
 
         Example:
             >>> orders = client.subscribe_orders()
@@ -116,8 +122,9 @@ class Account:
             >>> orders.get(timeout=5).data[0].order_status
             OrderStatus('Untriggered')
 
-        With a *trigger_price* it waits, ``Untriggered``, until `trigger` or `move`; *trigger_direction* is 1 (the price rises
-        to it) or 2 (falls), by default from where the price is now. *take_profit* and *stop_loss* become the position's as
+        With a *trigger_price* it waits, ``Untriggered``, until `trigger` or `move`;
+        *trigger_direction* is 1 (the price rises to it) or 2 (falls), by default from
+        where the price is now. *take_profit* and *stop_loss* become the position's as
         soon as it fills.
         """
         kind = order_type or ("Market" if price is None else "Limit")
@@ -150,10 +157,13 @@ class Account:
         is_maker: bool | None = None,
         exec_type: str = "Trade",
     ) -> Order:
-        """Fill *qty* (by default all that is left) of *order* at *price* (by default its own), and return it as it stands then.
+        """Fill *qty* of *order* at *price* and return the order after it.
 
-        A Limit order is the maker, a Market order the taker, unless *is_maker* says otherwise. *exec_type* is what the exchange
-        calls it: ``AdlTrade``, ``Settle``, ``Delivery``, … instead of a trade.
+        *qty* is all that is left by default, *price* the order's own.
+
+        A Limit order is the maker, a Market order the taker, unless *is_maker* says
+        otherwise. *exec_type* is what the exchange calls it: ``AdlTrade``, ``Settle``,
+        ``Delivery``, … instead of a trade.
         """
         with self._lock:
             now = self._ledger.order(order.order_id)
@@ -168,7 +178,9 @@ class Account:
         is_maker: bool | None = None,
         exec_type: str = "Trade",
     ) -> Order:
-        """Fill *order* in several (quantity, price) *parts* of one match: one message, one sequence number.
+        """Fill *order* in several *parts* (quantity, price) of one match.
+
+        The parts share one message and one sequence number.
 
         *is_maker* and *exec_type* are as in `fill`.
         """
@@ -180,7 +192,7 @@ class Account:
     def amend(
         self, order: Order, *, qty: Number | None = None, price: Number | None = None, trigger_price: Number | None = None
     ) -> Order:
-        """Change *order*'s quantity *qty*, its *price* or its *trigger_price*; return it as it stands then."""
+        """Change *qty*, *price* or *trigger_price* of *order* and return it."""
         with self._lock:
             amended = self._ledger.amend(
                 order.order_id,
@@ -193,35 +205,50 @@ class Account:
             return amended
 
     def cancel(self, order: Order, *, cancel_type: str = "CancelByUser") -> Order:
-        """Cancel what is left of *order*, *cancel_type* saying why, and return it as it stands then."""
+        """Cancel what is left of *order* and return it.
+
+        *cancel_type* is the reason, in the exchange's words.
+        """
         with self._lock:
             cancelled = self._ledger.cancel(order.order_id, cancel_type=cancel_type, now=self._now())
             self._tell([cancelled])
             return cancelled
 
     def cancel_too_late(self, order: Order) -> Order:
-        """Lose the race between a cancel and a fill: *order*, Filled, is told as Filled a second time, with why."""
+        """Push *order*, which is Filled, once more with the reason of a late cancel.
+
+        This is what the exchange pushes when a cancel loses the race against a fill.
+        """
         with self._lock:
             filled = self._ledger.cancel_too_late(order.order_id)
             self.push("orders", [order_values(filled)], id=self._id_of(filled))
             return filled
 
     def reject(self, order: Order, *, reason: str = "EC_PostOnlyWillTakeLiquidity") -> Order:
-        """Turn *order* down after all for *reason*, in the exchange's words, and return it as it stands then."""
+        """Reject *order* after it was accepted and return it.
+
+        *reason* is in the exchange's words.
+        """
         with self._lock:
             rejected = self._ledger.reject(order.order_id, reason=reason, now=self._now())
             self._tell([rejected])
             return rejected
 
     def trigger(self, order: Order) -> Order:
-        """Trigger a conditional *order*, whatever the price is: Untriggered, Triggered, New. It fills when `fill` says so."""
+        """Trigger a conditional *order* at any price and return it.
+
+        It is pushed as Triggered, then as New, and fills when `fill` is called.
+        """
         with self._lock:
             told = self._ledger.trigger(order.order_id, now=self._now())
             self._tell(told)
             return told[-1]
 
     def move(self, symbol: str, price: Number) -> tuple[Order, ...]:
-        """Let *symbol* trade at *price* elsewhere: the mark is there, and what waited for it is triggered, and returned."""
+        """Trade *symbol* at *price* elsewhere; return the orders that this triggers.
+
+        The mark price is *price* afterwards.
+        """
         with self._lock:
             self.mark(symbol, price)
             return tuple(self.trigger(o) for o in self._ledger.unfinished(symbol) if o.is_reached(self._ledger.mark(symbol)))
@@ -236,10 +263,13 @@ class Account:
         stop_loss: Number | None = None,
         position_idx: int = 0,
     ) -> tuple[Order, ...]:
-        """Set what closes the whole position in *symbol*: at *take_profit*, at *stop_loss*; 0 takes it away.
+        """Set the *take_profit* and *stop_loss* of the position in *symbol*.
 
-        *position_idx* is the leg in hedge mode. Returns the orders that stand for it: they follow the position's size, are
-        triggered by `trigger` or `move`, and are deactivated when it is flat.
+        A price of 0 removes the stop.
+
+        *position_idx* is the leg in hedge mode. Returns the orders that stand for it:
+        they follow the position's size, are triggered by `trigger` or `move`, and are
+        deactivated when it is flat.
         """
         prices = {
             "take_profit": _exact_or_none("take_profit", take_profit),
@@ -252,16 +282,23 @@ class Account:
             return tuple(order for order in changed if not order.is_final)
 
     def fund(self, symbol: str, rate: Number) -> None:
-        """Settle funding on *symbol* at its mark price: with a *rate* above 0 who is long pays, and who is short receives."""
+        """Settle funding on *symbol* at its mark price.
+
+        With a *rate* above 0 a long position pays, and a short one receives.
+        """
         with self._lock:
             executions = self._ledger.fund(symbol, _exact("rate", rate), now=self._now())
             self._tell([], executions, symbol=symbol, position_idx=executions[0].order.position_idx)
 
     def liquidate(self, symbol: str, *, position_idx: int = 0, price: Number | None = None) -> Order:
-        """Take the position over and close it at *price* (by default its liquidation price); return the order that did it.
+        """Liquidate the position in *symbol* and return the closing order.
 
-        It is the one in *symbol*, of leg *position_idx* in hedge mode.
-        Its orders are cancelled, the position is told as ``Liq``, and then closed by an order of the exchange's own.
+        It is closed at *price*, by default at its liquidation price; *position_idx* is
+        its leg in hedge mode.
+
+        It is the one in *symbol*, of leg *position_idx* in hedge mode. Its orders are
+        cancelled, the position is told as ``Liq``, and then closed by an order of the
+        exchange's own.
         """
         with self._lock:
             estimate = self._ledger.liquidation_price(self._ledger.held(symbol, position_idx))
@@ -281,7 +318,10 @@ class Account:
             self.push("balances", [wallet_values(self._ledger, [coin], self.kind)])
 
     def mark(self, symbol: str, price: Number) -> None:
-        """Set the mark *price* of *symbol*, which else follows its last trade; like the exchange's, it alone tells nobody."""
+        """Set the mark *price* of *symbol*, by default the price of its last trade.
+
+        Nothing is pushed: the exchange does not push on a mark price alone.
+        """
         Instrument.named(symbol)
         with self._lock:
             self._ledger.marks[symbol] = _exact("price", price)
@@ -289,7 +329,10 @@ class Account:
     # --- what there is ---
 
     def orders(self, symbol: str | None = None) -> tuple[Order, ...]:
-        """Return the orders (on *symbol*) that are not final, oldest first; those that stand for a position's stops too."""
+        """Return the orders (on *symbol*) that are not final, oldest first.
+
+        The orders of a position's take profit and stop loss are among them.
+        """
         with self._lock:
             return self._ledger.unfinished(symbol)
 
@@ -299,34 +342,49 @@ class Account:
             return self._ledger.order(order if isinstance(order, str) else order.order_id)
 
     def position(self, symbol: str, position_idx: int = 0) -> Position:
-        """Return what the account holds of *symbol*, in leg *position_idx*; ``KeyError`` when it never ordered any."""
+        """Return the position in *symbol*, of leg *position_idx* in hedge mode.
+
+        Raises ``KeyError`` when the account never ordered any.
+        """
         with self._lock:
             return self._ledger.positions[symbol, position_idx]
 
     def liquidation_price(self, symbol: str, position_idx: int = 0) -> Decimal:
-        """Return about where *symbol* (leg *position_idx*) is liquidated; 0 when the account can afford every price."""
+        """Return the estimated liquidation price of *symbol* (leg *position_idx*).
+
+        It is 0 when the account can afford every price.
+        """
         with self._lock:
             return self._ledger.liquidation_price(self.position(symbol, position_idx))
 
     def balance(self, coin: str) -> Coin:
-        """Return what the account has of *coin*."""
+        """Return the balance of *coin*."""
         with self._lock:
             return self._ledger.coin(coin)
 
     def executions(self) -> tuple[Execution, ...]:
-        """Return the latest executions, oldest first, at most 120,000: fills, funding, liquidations."""
+        """Return the latest 120,000 executions, oldest first.
+
+        They are fills, funding and liquidations.
+        """
         with self._lock:
             return self._ledger.executions
 
     def read(self, look: Callable[[Books], T], *, lag: float = 0.0) -> T:
-        """Return what *look* returns for the books (as they were *lag* seconds ago), which do not change meanwhile."""
+        """Return the result of *look* for the books, which are locked meanwhile.
+
+        With *lag*, the books are a copy as of that many seconds ago.
+        """
         with self._lock:
             return look(self._ledger.as_of(lag) if lag else self._ledger)
 
     # --- telling ---
 
     def flood(self, count: int, stream: str = "orders") -> None:
-        """Push *count* messages of one plain row each on *stream*, as fast as can be; orders and trades are numbered."""
+        """Push *count* messages of one plain row each on *stream*.
+
+        They are sent as fast as possible; orders and trades are numbered.
+        """
         for number in range(1, count + 1):
             self.push(stream, [{"orderId": f"flood-{number}", "execId": f"flood-{number}"}])
 
@@ -338,12 +396,13 @@ class Account:
         id: str | None = None,  # noqa: A002 - the envelope's own word
         created_at: int | None = None,
     ) -> None:
-        """Send *rows* to every connection of this account that is subscribed to *stream*, at once.
+        """Send *rows* to every connection that is subscribed to *stream*.
 
-        *stream* is one of ``balances``, ``orders``, ``positions``, ``user_trades``: the rows then reach the all-in-one topic,
-        the categorised ones (by the rows' ``category``) and, translated, the V3 topic; what a row does not name is filled in
-        from a plain row. Or it is the name of one topic (``position.linear``): the rows are then sent as they are, and to that
-        topic only.
+        *stream* is one of ``balances``, ``orders``, ``positions``, ``user_trades``: the
+        rows then reach the all-in-one topic, the categorised ones (by the rows'
+        ``category``) and, translated, the V3 topic; what a row does not name is filled
+        in from a plain row. Or it is the name of one topic (``position.linear``): the
+        rows are then sent as they are, and to that topic only.
 
         *id* and *created_at* (ms) stand in the envelope; V3's has neither.
         """
@@ -353,7 +412,7 @@ class Account:
                 connection.push(self._printer.messages(connection.gateway, stream, rows, id=id, created_at=now))
 
     def _filled(self, executions: Sequence[Execution]) -> Order:
-        """Tell a match and what follows from it, and return the order that it filled."""
+        """Push a match and what follows from it; return the filled order."""
         order = executions[-1].order
         changed = self._ledger.follow_up(order.symbol, order.position_idx, now=self._now())
         self._tell([order, *changed], executions)
@@ -362,7 +421,10 @@ class Account:
     def _tell(
         self, orders: Sequence[Order], executions: Sequence[Execution] = (), *, symbol: str = "", position_idx: int = 0
     ) -> None:
-        """Push what an action on *orders*, or else on a position, changed, in the exchange's order."""
+        """Push what an action changed, in the exchange's order.
+
+        The action was on *orders* or, without any, on a position.
+        """
         ledger = self._ledger
         symbol, leg = (orders[0].symbol, orders[0].position_idx) if orders else (symbol, position_idx)
         legs = ledger.legs(symbol, leg)

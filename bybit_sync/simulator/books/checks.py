@@ -1,4 +1,4 @@
-"""Raise ``ValueError`` for an order, an amendment or a fill that the exchange would refuse."""
+"""Raise ``ValueError`` for what the exchange would refuse."""
 
 from __future__ import annotations
 

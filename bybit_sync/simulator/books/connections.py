@@ -28,7 +28,7 @@ class AccountConnection(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether neither side has ended the connection."""
+        """True until either side ends the connection."""
 
     @property
     def topics(self) -> Sequence[str]:
@@ -38,7 +38,7 @@ class AccountConnection(Protocol):
         """Return whether *topic*, or one that carries it, is subscribed."""
 
     def push(self, message_for: Callable[[Topic], str | None]) -> None:
-        """Send what *message_for* returns for each subscribed topic; None is nothing."""
+        """Send what *message_for* returns for each subscribed topic, if not None."""
 
     def send_raw(self, message: str | bytes) -> None:
         """Send *message* as one text or binary message."""
@@ -50,7 +50,7 @@ class AccountConnection(Protocol):
         """Hold everything that would be sent until `thaw`."""
 
     def thaw(self) -> None:
-        """Send what was held."""
+        """Send what *message_for* returns for each subscribed topic, if not None."""
 
     def half_open(self) -> None:
         """Stop to read and to write for good, while TCP stays up."""

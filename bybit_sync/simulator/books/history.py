@@ -1,7 +1,7 @@
-"""Tables that can be read as they were a moment ago.
+"""Tables that can be read as they were a few seconds ago.
 
-Pure: it is handed the clock. A REST host may answer from a copy of the books that lags behind; this keeps, for each change, how
-to take it back.
+Pure: it is handed the clock. A REST host may answer from a copy of the books that lags
+behind; this keeps, for each change, how to take it back.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ def _take_back(copy: dict[Any, Any], change: _Change) -> None:
 
 
 class Table(dict[K, V]):
-    """A dict whose changes are recorded in a `History`: by item assignment, ``del``, ``pop`` and ``setdefault`` only."""
+    """A dict that records its changes in a `History`.
+
+    Only item assignment, ``del``, ``pop`` and ``setdefault`` are recorded.
+    """
 
     def __init__(self, history: History, content: Mapping[K, V] | None = None) -> None:
         super().__init__(content or {})
@@ -89,7 +92,7 @@ class Table(dict[K, V]):
         return value
 
     def setdefault(self, key: K, default: Any = None) -> Any:
-        """Return the value of *key*, which is *default* from now on if there was none."""
+        """Return the value of *key*, set to *default* when there was none."""
         if key not in self:
             self[key] = default
         return self[key]

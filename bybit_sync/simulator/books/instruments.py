@@ -1,4 +1,4 @@
-"""What is traded: how a contract is valued and what it is settled in."""
+"""The contracts: how they are valued, and the coin that they settle in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def rounded(amount: Decimal | Fraction) -> Decimal:
 class Instrument:
     """One contract.
 
-    A linear one is worth size times price of the quote coin, an inverse one size (USD) divided by price of the base coin.
+    A linear one is worth size times price of the quote coin, an inverse one size (USD)
+    divided by price of the base coin.
     """
 
     symbol: str
@@ -33,7 +34,10 @@ class Instrument:
 
     @classmethod
     def named(cls, symbol: str) -> Instrument:
-        """Return the contract that *symbol* names: BTCUSDT and BTCPERP are linear, BTCUSD and BTCUSDZ25 inverse."""
+        """Return the contract named *symbol*.
+
+        BTCUSDT and BTCPERP are linear, BTCUSD and BTCUSDZ25 inverse.
+        """
         for ending, coin in _QUOTES.items():
             if symbol.endswith(ending):
                 return cls(symbol, "linear", coin)
@@ -49,25 +53,31 @@ class Instrument:
 
     @property
     def is_inverse(self) -> bool:
-        """Whether size is USD and value is coin."""
+        """True when the size is in USD and the value in the base coin."""
         return self.category == "inverse"
 
     def worth(self, size: Decimal, price: Decimal) -> Fraction:
-        """Return what *size* is worth at *price* in the settle coin, exactly; nothing is worth nothing."""
+        """Return the exact value of *size* at *price* in the settle coin.
+
+        The value of a size of 0 is 0.
+        """
         if not size:
             return Fraction(0)
         return Fraction(size) / Fraction(price) if self.is_inverse else Fraction(size) * Fraction(price)
 
     def value(self, size: Decimal, price: Decimal) -> Decimal:
-        """Return what *size* is worth at *price* as the exchange keeps it."""
+        """Return the value of *size* at *price*, rounded as the exchange does."""
         return rounded(self.worth(size, price))
 
     def price(self, size: Decimal, worth: Fraction) -> Decimal:
-        """Return the price at which *size* is worth so much; 0 for nothing."""
+        """Return the price at which *size* has the value *worth*; 0 for a size of 0."""
         if not size or not worth:
             return Decimal(0)
         return rounded(Fraction(size) / worth if self.is_inverse else worth / Fraction(size))
 
     def direction(self, side: str) -> int:
-        """Return 1 when *side* gains as the value rises, else -1: an inverse contract is worth less coin as its price rises."""
+        """Return 1 when *side* gains as the value rises, else -1.
+
+        The value of an inverse contract, in coin, falls as its price rises.
+        """
         return 1 if (side == "Buy") != self.is_inverse else -1

@@ -1,8 +1,9 @@
-"""The arithmetic of one account: orders, fills, positions and balances that add up.
+"""The actions on one account: order, fill, cancel, fund, liquidate.
 
-Pure: no socket, no thread, no clock. Every amount of money is rounded when it arises, so that the sums of what was told are
-exact: executions to the position, fees and gains to the balance. What a position cost is kept unrounded besides, so that its
-average price is the right one.
+Pure: no socket, no thread, no clock. Every amount of money is rounded when it arises,
+so that the sums of what was told are exact: executions to the position, fees and gains
+to the balance. What a position cost is kept unrounded besides, so that its average
+price is the right one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ CANCEL_REASONS: Mapping[str, str] = {"CancelByUser": "EC_PerCancelRequest"}
 
 
 class Ledger(Books):
-    """One account's books, and the actions that change them."""
+    """The books of one account, and the actions that change them."""
 
     # --- orders ---
 
@@ -52,7 +53,7 @@ class Ledger(Books):
         take_profit: Decimal | None = None,
         stop_loss: Decimal | None = None,
     ) -> Order:
-        """Take an order in; it is triggered when `trigger`, and fills when `fill` says so."""
+        """Accept an order; `trigger` triggers it and `fill` fills it."""
         instrument = Instrument.named(symbol)
         check_order(side, qty, order_type, price, position_idx)
         if price is not None:
@@ -80,7 +81,7 @@ class Ledger(Books):
         return self._keep(order if trigger_price is None else self._waiting(order, trigger_price, trigger_direction))
 
     def trigger(self, order_id: str, *, now: int) -> tuple[Order, Order]:
-        """Let a conditional order into the book, and return it as it was told in between, and as it stands then."""
+        """Trigger a conditional order; return it as Triggered and as New."""
         order = self.order(order_id)
         if not order.is_waiting:
             raise ValueError(f"order: it is {order.status}, and waits for no trigger")
@@ -92,7 +93,10 @@ class Ledger(Books):
     def fill(
         self, order_id: str, fills: Sequence[tuple[Decimal, Decimal]], *, is_maker: bool, now: int, kind: str = "Trade"
     ) -> list[Execution]:
-        """Fill an order with one match, all of it or nothing: parts of (quantity, price) that share a sequence number."""
+        """Fill an order with one match, completely or not at all.
+
+        The parts (quantity, price) share a sequence number.
+        """
         order = self._open_order(order_id)
         check_fill(order, self.positions[order.symbol, order.position_idx], fills)
         match: dict[str, Any] = {"is_maker": is_maker, "now": now, "seq": next(self._seqs), "kind": kind}
@@ -101,7 +105,7 @@ class Ledger(Books):
     def amend(
         self, order_id: str, *, qty: Decimal | None, price: Decimal | None, now: int, trigger_price: Decimal | None = None
     ) -> Order:
-        """Change what is left of an order, or what it waits for."""
+        """Change the quantity, the price or the trigger price of an order."""
         order = self._unfinished(order_id)
         changes: dict[str, Any] = {"qty": qty, "price": price, "trigger_price": trigger_price}
         changes = {name: value for name, value in changes.items() if value is not None}
@@ -109,35 +113,40 @@ class Ledger(Books):
         return self._keep(attrs.evolve(order, **changes, updated=now, seq=next(self._seqs)))
 
     def cancel(self, order_id: str, *, cancel_type: str, now: int) -> Order:
-        """End an order; what was filled stays."""
+        """Cancel an order; its fills stay."""
         order = self._unfinished(order_id)
         self._forget_stop(order)
         status = "Deactivated" if order.is_waiting else "Cancelled"
         return self._end(order, status, cancel_type, CANCEL_REASONS.get(cancel_type, "EC_NoError"), now)
 
     def cancel_too_late(self, order_id: str) -> Order:
-        """Note that somebody wanted to cancel an order that was filled already; nothing else changes."""
+        """Note a cancel that came after the last fill; nothing else changes."""
         order = self.order(order_id)
         if order.status != "Filled":
             raise ValueError(f"order: it is {order.status}, and not too late to cancel")
         return self._keep(attrs.evolve(order, cancel_type="CancelByUser", reject_reason="EC_OrigClOrdIDDoesNotExist"))
 
     def reject(self, order_id: str, *, reason: str, now: int) -> Order:
-        """End an order that the exchange does not take."""
+        """Reject an order."""
         return self._end(self._open_order(order_id), "Rejected", "UNKNOWN", reason, now)
 
     # --- positions ---
 
     def set_stops(self, symbol: str, position_idx: int, *, now: int, **prices: Decimal) -> list[Order]:
-        """Set the *prices* of a position's ``take_profit`` and ``stop_loss``, 0 for none; return the orders that changed."""
+        """Set the take profit and stop loss of a position.
+
+        *prices* are ``take_profit`` and ``stop_loss``, 0 for none. Returns the changed
+        orders.
+        """
         changes: dict[str, Any] = {**prices, "updated": now}
         self.positions[symbol, position_idx] = attrs.evolve(self.held(symbol, position_idx), **changes)
         return self.follow_up(symbol, position_idx, now=now)
 
     def follow_up(self, symbol: str, position_idx: int, *, now: int) -> list[Order]:
-        """Do to a position's orders what its change asks for, and return those that changed.
+        """Adjust the orders of a position after it changed; return the changed ones.
 
-        Its take profit and stop loss follow its size and go with it; a reduce-only order that has nothing to close goes too.
+        Its take profit and stop loss follow its size and go with it; a reduce-only
+        order that has nothing to close goes too.
         """
         position = self.positions[symbol, position_idx]
         useless = [
@@ -148,7 +157,10 @@ class Ledger(Books):
         return useless + [order for kind in POSITION_STOPS for order in self._follow_up_stop(position, kind, now)]
 
     def fund(self, symbol: str, rate: Decimal, *, now: int) -> list[Execution]:
-        """Pay or receive funding for every position on *symbol*: the long one pays a *rate* above 0."""
+        """Settle funding for every position on *symbol*.
+
+        With a *rate* above 0 a long position pays.
+        """
         held = [position for position in self.positions.values() if position.symbol == symbol and position.size]
         if not held:
             raise ValueError(f"symbol: no position on {symbol} is open")
@@ -161,12 +173,12 @@ class Ledger(Books):
         return position
 
     def take_over(self, position: Position, price: Decimal, *, now: int) -> list[Execution]:
-        """Close *position* at *price* with an order that the exchange itself has placed."""
+        """Close *position* at *price* with an order of the exchange's own."""
         order = self._own_order(position, price=price, create_type="CreateByLiq", now=now)
         return self.fill(order.order_id, [(order.qty, price)], is_maker=False, now=now, kind="BustTrade")
 
     def transfer(self, coin: str, amount: Decimal) -> None:
-        """Put *amount* of a coin into the account or, negative, take it out."""
+        """Move *amount* of a coin into the account or, negative, out of it."""
         self.balances[coin] = self.balances.get(coin, ZERO) + amount
 
     # --- one fill ---
@@ -242,7 +254,7 @@ class Ledger(Books):
         )
 
     def _follow_up_stop(self, position: Position, kind: str, now: int) -> Iterator[Order]:
-        """Change, make or end the order that stands for the stop of *kind* of a position."""
+        """Change, make or end the order of a position's stop of *kind*."""
         price: Decimal = getattr(position, POSITION_STOPS[kind])
         there = [o for o in self._unfinished_on(position) if o.stop_type == kind and o.is_waiting]
         for order in there:
@@ -258,7 +270,7 @@ class Ledger(Books):
             yield self._keep(attrs.evolve(waiting, stop_type=kind))
 
     def _own_order(self, position: Position, *, price: Decimal, create_type: str, now: int) -> Order:
-        """Take in an order to close a whole position that the exchange itself makes."""
+        """Accept an order of the exchange's own that closes a whole position."""
         order = self.place(
             position.symbol,
             OPPOSITE[position.side],
@@ -274,7 +286,7 @@ class Ledger(Books):
         return self._keep(attrs.evolve(order, price=price, create_type=create_type))
 
     def _forget_stop(self, order: Order) -> None:
-        """Take the price of a stop that was triggered or cancelled off its position."""
+        """Remove the price of a triggered or cancelled stop from its position."""
         if order.is_position_stop and order.is_waiting:
             where = order.symbol, order.position_idx
             nothing: dict[str, Any] = {POSITION_STOPS[order.stop_type]: ZERO}
@@ -287,19 +299,19 @@ class Ledger(Books):
     # --- one position ---
 
     def _open_position(self, instrument: Instrument, position_idx: int, now: int) -> None:
-        """Let there be a position before there is anything in it; in hedge mode both legs."""
+        """Create the flat position; in hedge mode both legs."""
         for leg in legs_of_mode(position_idx):
             flat = Position(instrument=instrument, position_idx=leg, created=now, updated=now)
             self.positions.setdefault((instrument.symbol, leg), flat)
 
     def _bound(self, symbol: str, side: str) -> Decimal:
-        """Return the worst price that a market order takes; like the exchange's, it has the price's own digits."""
+        """Return the worst price of a market order, with the price's own digits."""
         mark = self.mark(symbol)
         return (mark * (1 + MARKET_BOUND if side == "Buy" else 1 - MARKET_BOUND)).quantize(mark)
 
 
 def _with_stops_of(order: Order, position: Position) -> Position:
-    """Return *position* with the stops that *order* brings, when it is the order's position now."""
+    """Return *position* with the stops of *order*, if both have the same side."""
     if order.side != position.side:
         return position
     return attrs.evolve(
@@ -310,7 +322,7 @@ def _with_stops_of(order: Order, position: Position) -> Position:
 
 
 def _funding_order(position: Position, now: int, seq: int) -> Order:
-    """Return the order that a funding row names, which exists nowhere else."""
+    """Return the order that a funding row names; it is in no table."""
     return Order(
         order_id=f"{now // 1000}-{position.symbol}-{seq}-{position.side}",
         instrument=position.instrument,

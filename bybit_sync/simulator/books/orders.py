@@ -1,4 +1,4 @@
-"""An order as it stands, and the executions that fill it."""
+"""An order in its current state, and the executions that fill it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,27 @@ OPPOSITE: Mapping[str, str] = {"Buy": "Sell", "Sell": "Buy"}
 OPEN = ("New", "PartiallyFilled")
 FINAL = ("Filled", "Cancelled", "Rejected", "Deactivated")
 RISE, FALL = 1, 2
-# The stops that belong to a position and follow its size, and where the position keeps their price.
+# The stops that belong to a position and follow its size, and where the position keeps
+# their price.
 POSITION_STOPS: Mapping[str, str] = {"TakeProfit": "take_profit", "StopLoss": "stop_loss"}
 
 
 @attrs.frozen(kw_only=True)
 class Order:
-    """An order as it stands now. Numbers are exact, a price of 0 is none; *updated* and *created* are ms.
+    """An order in its current state.
 
-    A conditional order (*stop_type* is not empty) waits, ``Untriggered``, until the price has risen (*trigger_direction* 1) or
-    fallen (2) to *trigger_price*. *take_profit* and *stop_loss* become the position's when it fills. The others are what V5
-    calls so: *order_id*, *order_link_id*, *side*, *order_type*, *qty*, *price*, *time_in_force*, *reduce_only*,
-    *position_idx*, *create_type*, *status*, *cancel_type*, *reject_reason*, *seq*.
+    Numbers are exact, a price of 0 is none; *updated* and *created* are ms.
 
-    Of its fills: *cum_qty*, *cum_value*, *cum_fee*, *closed_pnl*, *last_qty*, *last_price*; *cum_worth* is the value before it
-    was rounded. *instrument* is what is traded, *mark_on_created* the price when it was placed.
+    A conditional order (*stop_type* is not empty) waits, ``Untriggered``, until the
+    price has risen (*trigger_direction* 1) or fallen (2) to *trigger_price*.
+    *take_profit* and *stop_loss* become the position's when it fills. The others are
+    what V5 calls so: *order_id*, *order_link_id*, *side*, *order_type*, *qty*, *price*,
+    *time_in_force*, *reduce_only*, *position_idx*, *create_type*, *status*,
+    *cancel_type*, *reject_reason*, *seq*.
+
+    Of its fills: *cum_qty*, *cum_value*, *cum_fee*, *closed_pnl*, *last_qty*,
+    *last_price*; *cum_worth* is the value before it was rounded. *instrument* is what
+    is traded, *mark_on_created* the price when it was placed.
     """
 
     order_id: str
@@ -72,37 +78,37 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be filled now."""
+        """True while it can be filled."""
         return self.status in OPEN
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it has still to be triggered."""
+        """True until it is triggered."""
         return self.status == "Untriggered"
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing can happen to it any more."""
+        """True when it cannot change any more."""
         return self.status in FINAL
 
     @property
     def is_position_stop(self) -> bool:
-        """Whether it is the take profit or the stop loss of a whole position."""
+        """True for the take profit or stop loss of a whole position."""
         return self.stop_type in POSITION_STOPS
 
     @property
     def leaves_qty(self) -> Decimal:
-        """What can still be filled: nothing once it is final."""
+        """The quantity that can still be filled; 0 when it is final."""
         return ZERO if self.is_final else self.qty - self.cum_qty
 
     @property
     def leaves_value(self) -> Decimal:
-        """What that is worth at the order's price."""
+        """The value of that quantity at the order's price."""
         return self.instrument.value(self.leaves_qty, self.price) if self.leaves_qty and self.price else ZERO
 
     @property
     def average_price(self) -> Decimal:
-        """The average price of what was filled; 0 when nothing was."""
+        """The average price of its fills; 0 without any."""
         return self.instrument.price(self.cum_qty, self.cum_worth)
 
     def is_reached(self, price: Decimal) -> bool:
@@ -111,7 +117,7 @@ class Order:
         return self.is_waiting and reached
 
     def filled(self, qty: Decimal, price: Decimal, *, value: Decimal, fee: Decimal, gain: Decimal, now: int, seq: int) -> Order:
-        """Return it after a fill."""
+        """Return the order after a fill."""
         return attrs.evolve(
             self,
             status="Filled" if qty == self.leaves_qty else "PartiallyFilled",
@@ -127,7 +133,10 @@ class Order:
         )
 
     def ended(self, status: str, *, cancel_type: str, reject_reason: str, now: int, seq: int) -> Order:
-        """Return it after it was cancelled, rejected or, untriggered, deactivated; what was filled stays."""
+        """Return the order after its end: cancelled, rejected or deactivated.
+
+        Its fills stay.
+        """
         return attrs.evolve(
             self,
             status=status,
@@ -143,9 +152,13 @@ class Order:
 
 @attrs.frozen(kw_only=True)
 class Execution:
-    """One fill, with *order* as it stands after it; or a funding payment, whose order nobody has placed.
+    """One fill, or one funding payment.
 
-    *kind* is the exchange's execType; *gain* is what the closed part gained, without fees; *closed_size* is None for funding.
+    *order* is as it stands after the fill; of a funding payment, it is an order that
+    nobody placed.
+
+    *kind* is the exchange's execType; *gain* is what the closed part gained, without
+    fees; *closed_size* is None for funding.
     """
 
     exec_id: str

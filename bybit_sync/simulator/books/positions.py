@@ -1,4 +1,4 @@
-"""What an account holds of one contract, and what opening, closing and paying make of it."""
+"""A position, and how opening, closing and payments change it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ _FLAT: dict[str, Any] = {"side": "", "take_profit": ZERO, "stop_loss": ZERO, "st
 
 @attrs.frozen(kw_only=True)
 class Position:
-    """What an account holds of one contract (of one leg in hedge mode).
+    """The position in one contract (of one leg in hedge mode).
 
-    *cost* is what it was worth on entry, exactly. *realised* is everything gained and paid on the contract, *current* what was
-    since the position was opened; both after fees and funding. *seq* is None before the first fill.
+    *cost* is what it was worth on entry, exactly. *realised* is everything gained and
+    paid on the contract, *current* what was since the position was opened; both after
+    fees and funding. *seq* is None before the first fill.
 
-    *side* is "Buy", "Sell" or, when *size* is 0, "". *open_since*, *created* and *updated* are ms. *instrument* is what is
-    held; *position_idx*, *leverage*, *take_profit*, *stop_loss* and *status* are what V5 calls so.
+    *side* is "Buy", "Sell" or, when *size* is 0, "". *open_since*, *created* and
+    *updated* are ms. *instrument* is what is held; *position_idx*, *leverage*,
+    *take_profit*, *stop_loss* and *status* are what V5 calls so.
     """
 
     instrument: Instrument
@@ -52,7 +54,7 @@ class Position:
 
     @property
     def value(self) -> Decimal:
-        """What it was worth on entry, as the exchange keeps it."""
+        """The value on entry, rounded as the exchange does."""
         return rounded(self.cost)
 
     @property
@@ -61,15 +63,17 @@ class Position:
         return self.instrument.price(self.size, self.cost)
 
     def closable(self, side: str, qty: Decimal) -> Decimal:
-        """Return how much of *qty* on *side* would close it; the rest would open."""
+        """Return the part of *qty* on *side* that would close it."""
         return min(qty, self.size) if side != self.side else ZERO
 
     def unrealised(self, mark: Decimal) -> Decimal:
-        """Return what closing it at *mark* would gain, without fees."""
+        """Return the gain of closing it at *mark*, without fees."""
         return self._gain(self.size, self.value, mark) if self.size else ZERO
 
     def price_where(self, lost: Decimal, *, rate: Decimal) -> Decimal:
-        """Return the price at which closing it would gain *rate* of its value there less *lost*; 0 when there is none.
+        """Return the price at which closing it gains *rate* of its value less *lost*.
+
+        The value is the one at that price; 0 means that there is no such price.
 
         With 0 lost and no rate that is the entry price.
         """
@@ -79,7 +83,7 @@ class Position:
         return self.instrument.price(self.size, Fraction(value)) if value > 0 else ZERO
 
     def closed(self, size: Decimal, price: Decimal) -> tuple[Position, Decimal]:
-        """Return what is left when *size* of it is closed at *price*, and what that gained."""
+        """Return the position after closing *size* at *price*, and the gain."""
         if not size:
             return self, ZERO
         share = Fraction(self.size - size) / Fraction(self.size)
@@ -89,14 +93,14 @@ class Position:
         return attrs.evolve(left, **flat).booked(gain), gain
 
     def opened(self, side: str, size: Decimal, price: Decimal, now: int) -> Position:
-        """Return it with *size* more, bought or sold at *price*."""
+        """Return the position with *size* more, bought or sold at *price*."""
         if not size:
             return self
         more = attrs.evolve(self, side=side, size=self.size + size, cost=self.cost + self.instrument.worth(size, price))
         return more if self.size else attrs.evolve(more, open_since=now, current=ZERO)
 
     def booked(self, amount: Decimal) -> Position:
-        """Return it after *amount* was gained or, negative, paid."""
+        """Return the position after a gain of *amount* or, negative, a payment."""
         return attrs.evolve(self, realised=self.realised + amount, current=self.current + amount)
 
     def _gain(self, size: Decimal, value: Decimal, price: Decimal) -> Decimal:

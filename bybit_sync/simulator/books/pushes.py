@@ -36,11 +36,13 @@ class Printer:
         id: str | None,  # noqa: A002 - the envelope's own word
         created_at: int,
     ) -> Callable[[Topic], str | None]:
-        """Return a function that returns the message of a topic; None when it carries none of *rows*.
+        """Return a function that maps a topic to its message.
+
+        The message is None when the topic carries none of *rows*.
 
         *stream* is a stream's public name, or the name of one topic, whose rows are
-        printed as they are. *id* and *created_at* (ms) stand in the envelope; without an
-        *id* one is made.
+        printed as they are. *id* and *created_at* (ms) stand in the envelope; without
+        an *id* one is made.
         """
         spelling = SPELLINGS[dialect.name, self._kind]
 
@@ -54,7 +56,7 @@ class Printer:
 
 
 def _printed(spelling: Spelling, topic: Topic, stream: str, values: Sequence[Row]) -> Sequence[Row]:
-    """Return the rows of *topic* out of those of *stream*; none when it carries another stream."""
+    """Return the rows of *stream* that *topic* carries."""
     word = STREAMS.get(stream, "")
     if topic.stream not in (word, f"{word}.fast"):
         return ()

@@ -1,4 +1,4 @@
-"""What there is to say about an order, a fill, a position and a balance: values for `rows` to print."""
+"""The values of order, execution, position and wallet rows, for `rows` to print."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ __all__ = ["execution_values", "order_values", "position_values", "text", "walle
 
 Row = Mapping[str, Any]
 _DOLLARS = ("USDT", "USDC")
-# What a coin is taken to be worth until the mark price of a contract on it is set. It does not follow trades: the totals of an
-# account should change by what it gains and pays.
+# What a coin is taken to be worth until the mark price of a contract on it is set. It
+# does not follow trades: the totals of an account should change by what it gains and
+# pays.
 _USUAL_PRICES: Mapping[str, Decimal] = {"BTC": Decimal(60_000), "ETH": Decimal(3_000)}
 _RATE_STEP = Decimal("0.0001")
 
 
 def text(number: Decimal) -> str:
-    """Return *number* as the exchange prints it: plain, and without zeros that say nothing."""
+    """Return *number* as the exchange prints it, without trailing zeros."""
     if not number:
         return "0"  # and not what Decimal makes of -0E-8
     plain = format(number, "f")
@@ -31,7 +32,7 @@ def text(number: Decimal) -> str:
 
 
 def order_values(order: Order) -> Row:
-    """Return what a row of the order stream says."""
+    """Return the values of a row of the order stream."""
     coin = order.instrument.settle_coin
     return {
         "category": order.instrument.category,
@@ -68,7 +69,7 @@ def order_values(order: Order) -> Row:
 
 
 def _stop_values(order: Order) -> Row:
-    """Return what an order row says of triggers, its own and those that it brings."""
+    """Return the values of an order row about triggers and attached stops."""
     attached = {"takeProfit": order.take_profit, "stopLoss": order.stop_loss}
     values: dict[str, Any] = {key: text(price) if price else "" for key, price in attached.items()}
     values |= {f"{key}TriggerBy": "LastPrice" for key, price in (("tp", order.take_profit), ("sl", order.stop_loss)) if price}
@@ -81,7 +82,7 @@ def _stop_values(order: Order) -> Row:
 
 
 def execution_values(execution: Execution) -> Row:
-    """Return what a row of the execution stream says."""
+    """Return the values of a row of the execution stream."""
     order = execution.order
     return {
         "category": order.instrument.category,
@@ -115,7 +116,7 @@ def execution_values(execution: Execution) -> Row:
 
 
 def position_values(books: Books, position: Position) -> Row:
-    """Return what a row of the position stream says."""
+    """Return the values of a row of the position stream."""
     mark = books.mark(position.symbol)
     margin, maintenance = text(books.margin(position)), text(books.maintenance(position))
     return {
@@ -153,7 +154,10 @@ def position_values(books: Books, position: Position) -> Row:
 
 
 def wallet_values(books: Books, coins: Sequence[str], kind: str) -> Row:
-    """Return what a row of the wallet stream says: the totals of the account, and *coins* only."""
+    """Return the values of a row of the wallet stream.
+
+    They are the totals of the account, and *coins* only.
+    """
     every = [books.coin(name) for name in {**books.balances, **dict.fromkeys(coins)}]
     worth = {coin.name: _usd_price(books, coin.name) for coin in every}
 
@@ -217,5 +221,5 @@ def _price_or_nothing(price: Decimal) -> str:
 
 
 def _break_even(position: Position) -> Decimal:
-    """Return the price at which closing would leave nothing gained and nothing lost since the position was opened."""
+    """Return the price at which closing gains as much as was lost so far."""
     return position.price_where(position.current, rate=TAKER_FEE)

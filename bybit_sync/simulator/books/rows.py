@@ -1,7 +1,8 @@
-"""How the exchange prints a row, in each of its three spellings.
+"""The rows as the exchange prints them, in three spellings.
 
-A row is written once, as *values* in the keys and values of a unified account on V5. Tables say what the other two spellings
-make of it: a classic contract account on V5, and V3.
+A row is written once, as *values* in the keys and values of a unified account on V5.
+Tables say what the other two spellings make of it: a classic contract account on V5,
+and V3.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ _NOTHING: Row = MappingProxyType({})
 class Shape:
     """One stream's rows in one spelling.
 
-    *plain* has every key, in order, as it stands when there is nothing to say. *names* and *values* translate the keys
-    and values; *silent* keys stay plain whatever the values are.
+    *plain* has every key, in order, as it stands when there is nothing to say. *names*
+    and *values* translate the keys and values; *silent* keys stay plain whatever the
+    values are.
     """
 
     plain: Row
@@ -236,7 +238,8 @@ def _all(keys: Sequence[str], values: Mapping[str, str]) -> dict[str, Mapping[st
 _NO_PRICE = {"": "0.00", "0": "0.00"}
 _UNKNOWN = {"": "UNKNOWN"}
 _STOP_PRICES = ("takeProfit", "stopLoss", "trailingStop")
-# Facts that a unified account does not print: it has no margin per position, and no balance per coin that is free.
+# Facts that a unified account does not print: it has no margin per position, and no
+# balance per coin that is free.
 _HELD = {"heldMargin": "positionBalance", "bankruptcyPrice": "bustPrice"}
 _TRIGGERS = ("stopOrderType", "tpTriggerBy", "slTriggerBy", "triggerBy")
 
@@ -500,7 +503,10 @@ def envelope(dialect: Dialect, topic: Topic, rows: Sequence[Row], *, id: str, cr
 
 
 def print_rows(spelling: Spelling, stream: str, values: Sequence[Row]) -> list[Row]:
-    """Return *values* as *spelling* says them: keys not named stand as in a plain row, a key that nobody knows passes."""
+    """Return *values* in *spelling*.
+
+    Missing keys get the plain row's value; unknown keys are passed on.
+    """
     if stream != "wallet":
         return [_print(spelling, stream, row) for row in values]
     coins = [[_print(spelling, "coin", coin) for coin in row.get("coin", ())] for row in values]
@@ -510,7 +516,10 @@ def print_rows(spelling: Spelling, stream: str, values: Sequence[Row]) -> list[R
 
 
 def print_fast(execution: Row) -> Row:
-    """Return the ``execution.fast`` row of an *execution* row: few keys, and no link id for a maker."""
+    """Return the ``execution.fast`` row of an *execution* row.
+
+    It has few keys, and no link id for a maker.
+    """
     row = {key: execution[key] for key in _FAST_KEYS}
     return {**row, "orderLinkId": ""} if row["isMaker"] else row
 

@@ -31,10 +31,11 @@ _TABLES = ("balances", "realised", "_live", "_finished", "positions", "marks", "
 
 @attrs.frozen(kw_only=True)
 class Coin:
-    """What an account has of one coin.
+    """The balance of one coin.
 
-    *name* is the coin's, *wallet* its balance, *realised* what trading gained and paid since ever, *unrealised* what open
-    positions would add. *position_margin*, *maintenance_margin* and *order_margin* are what is bound.
+    *name* is the coin's, *wallet* its balance, *realised* what trading gained and paid
+    since ever, *unrealised* what open positions would add. *position_margin*,
+    *maintenance_margin* and *order_margin* are what is bound.
     """
 
     name: str
@@ -47,17 +48,17 @@ class Coin:
 
     @property
     def equity(self) -> Decimal:
-        """The balance, and what open positions would add to it."""
+        """The balance plus the unrealised gain of open positions."""
         return self.wallet + self.unrealised
 
     @property
     def free(self) -> Decimal:
-        """What may be put into new orders; never negative."""
+        """The amount that is free for new orders; never negative."""
         return max(ZERO, self.wallet - self.position_margin - self.order_margin)
 
 
 class Books:
-    """The tables of one account, and what follows from them: margins, a coin's balance.
+    """The tables of one account, and the margins and balances that follow.
 
     *balances* is what the account starts with, coin by coin; *new_id* names orders and
     executions; *clock* returns monotonic seconds, for `as_of` only.
@@ -86,7 +87,7 @@ class Books:
         return ChainMap(self._live, self._finished)
 
     def as_of(self, seconds: float) -> Books:
-        """Return a copy of these books as they were *seconds* ago, to be read only; at most 60 seconds."""
+        """Return a copy as of *seconds* ago, at most 60, to be read only."""
         then = Books({}, self._new_id)
         tables = self._history.as_of(seconds, [getattr(self, name) for name in _TABLES])
         for name, table in zip(_TABLES, tables, strict=True):
@@ -99,11 +100,11 @@ class Books:
         return tuple(self._executions.values())
 
     def order(self, order_id: str) -> Order:
-        """Return an order as it stands now."""
+        """Return the order with *order_id* in its current state."""
         return self.orders[order_id]
 
     def unfinished(self, symbol: str | None = None) -> tuple[Order, ...]:
-        """Return the orders (on *symbol*) that can still be filled, or triggered, oldest first."""
+        """Return the orders (on *symbol*) that are not final, oldest first."""
         return tuple(order for order in self._live.values() if symbol in (None, order.symbol))
 
     def legs(self, symbol: str, position_idx: int) -> list[Position]:
@@ -111,7 +112,10 @@ class Books:
         return [self.positions[symbol, leg] for leg in legs_of_mode(position_idx)]
 
     def mark(self, symbol: str) -> Decimal:
-        """Return the mark price of *symbol*: what was set, else what it last traded at, else 0."""
+        """Return the mark price of *symbol*.
+
+        It is the one that was set, else the last trade's, else 0.
+        """
         return self.marks.get(symbol) or self.last_prices.get(symbol, ZERO)
 
     def margin(self, position: Position) -> Decimal:
@@ -123,9 +127,12 @@ class Books:
         return rounded(self._marked_value(position) * MAINTENANCE)
 
     def liquidation_price(self, position: Position, maintenance: Decimal = MAINTENANCE) -> Decimal:
-        """Return the price at which what the coin is worth falls to its *maintenance* margin; 0 when no price does that.
+        """Return the price at which *position* is liquidated; 0 when there is none.
 
-        An estimate, as the exchange's own: other positions in the coin stay at their mark prices.
+        There the equity of the coin equals its *maintenance* margin.
+
+        An estimate, as the exchange's own: other positions in the coin stay at their
+        mark prices.
         """
         if not position.size:
             return ZERO
@@ -134,7 +141,7 @@ class Books:
         return position.price_where(others, rate=maintenance)
 
     def coin(self, name: str) -> Coin:
-        """Return what there is of a coin."""
+        """Return the balance of the coin *name*."""
         positions = [position for position in self.positions.values() if position.instrument.settle_coin == name]
         orders = [order for order in self._live.values() if order.instrument.settle_coin == name and order.is_open]
         return Coin(
@@ -148,7 +155,7 @@ class Books:
         )
 
     def held(self, symbol: str, position_idx: int) -> Position:
-        """Return a position that is open; ``ValueError`` when it is not."""
+        """Return an open position. Raises ``ValueError`` when it is flat."""
         position = self.positions.get((symbol, position_idx))
         if position is None or not position.size:
             raise ValueError(f"symbol: no position on {symbol} is open (position_idx {position_idx})")
@@ -197,5 +204,5 @@ class Books:
 
 
 def legs_of_mode(position_idx: int) -> tuple[int, ...]:
-    """Return the legs of the mode that *position_idx* belongs to: hedge mode has two."""
+    """Return the legs of the mode of *position_idx*: hedge mode has two."""
     return (1, 2) if position_idx else (0,)

@@ -1,6 +1,7 @@
-"""The REST side of the simulated exchange: the same accounts, read and traded over HTTP.
+"""The REST host of the simulated exchange: its accounts over HTTP.
 
-`bybit_sync.simulator.Exchange.rest_url` is where it listens, `Exchange.rest` (`RestFaults`) how it goes wrong on command.
+`bybit_sync.simulator.Exchange.rest_url` is where it listens, `Exchange.rest`
+(`RestFaults`) how it goes wrong on command.
 """
 
 from __future__ import annotations

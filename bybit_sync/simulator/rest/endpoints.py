@@ -1,4 +1,4 @@
-"""The endpoints, as a table: method and path, who may ask, how often, and how large a page is."""
+"""The endpoints as a table: method, path, rate limit, and page size."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ __all__ = ["ENDPOINTS", "ROUTES", "Endpoint"]
 
 @attrs.frozen
 class Endpoint:
-    """One endpoint: *name* is its path without ``/v5/``; *limit* requests a second for each key, None for a public one.
+    """One endpoint.
 
-    *pages* is the size of its pages, None for an answer in one piece; *kind* is how its rows are spelled.
+    *name* is its path without ``/v5/``, *limit* the requests a second for each key,
+    None for a public one.
+
+    *pages* is the size of its pages, None for an answer in one piece; *kind* is how its
+    rows are spelled.
     """
 
     name: str
@@ -28,7 +32,7 @@ class Endpoint:
 
     @property
     def path(self) -> str:
-        """Where it is asked."""
+        """The path of its URL."""
         return f"/v5/{self.name}"
 
 

@@ -1,4 +1,6 @@
-"""Order entry over REST: create, amend and cancel go through the same books as the account's own methods.
+"""Order entry over REST: create, amend and cancel.
+
+Orders go through the same books as those of the account's own methods.
 
 https://bybit-exchange.github.io/docs/v5/order/create-order
 """
@@ -20,7 +22,7 @@ Parameters = Mapping[str, Any]
 
 
 def create(account: Account, parameters: Parameters) -> Mapping[str, Any]:
-    """Place an order. There is no matching engine: it fills when and as the account's `fill` says."""
+    """Place an order; it fills when the account's `fill` is called."""
     _check_contract(parameters)
     link_id = str(parameters.get("orderLinkId") or "")
     if link_id and any(order.order_link_id == link_id for order in account.orders()):
@@ -49,7 +51,7 @@ def create(account: Account, parameters: Parameters) -> Mapping[str, Any]:
 
 
 def amend(account: Account, parameters: Parameters) -> Mapping[str, Any]:
-    """Change quantity, price or trigger price of an order that is open or waits."""
+    """Change quantity, price or trigger price of an unfinished order."""
     order = _wanted(account, parameters)
     changes = {"qty": "qty", "price": "price", "trigger_price": "triggerPrice"}
     try:
@@ -60,7 +62,7 @@ def amend(account: Account, parameters: Parameters) -> Mapping[str, Any]:
 
 
 def cancel(account: Account, parameters: Parameters) -> Mapping[str, Any]:
-    """Cancel an order that is open or waits."""
+    """Cancel an unfinished order."""
     order = _wanted(account, parameters)
     try:
         return _named(account.cancel(order))
@@ -70,7 +72,7 @@ def cancel(account: Account, parameters: Parameters) -> Mapping[str, Any]:
 
 
 def cancel_all(account: Account, parameters: Parameters) -> Mapping[str, Any]:
-    """Cancel every order of the category that the symbol or the coins name; all of them when none is given."""
+    """Cancel every order of the category, symbol and coins that are given."""
     wanted = {"symbol": "symbol", "settleCoin": "settle_coin", "baseCoin": "base_coin", "category": "category"}
     asked = {attribute: parameters[key] for key, attribute in wanted.items() if parameters.get(key)}
     found = [o for o in account.orders() if all(getattr(o.instrument, name) == value for name, value in asked.items())]
@@ -78,7 +80,10 @@ def cancel_all(account: Account, parameters: Parameters) -> Mapping[str, Any]:
 
 
 def _wanted(account: Account, parameters: Parameters) -> Order:
-    """Return the unfinished order that is named. Raises `RestRefusal` 110001 when there is none."""
+    """Return the unfinished order that is named.
+
+    Raises `RestRefusal` 110001 when there is none.
+    """
     _check_contract(parameters)
     order_id, link_id = parameters.get("orderId"), parameters.get("orderLinkId")
     if not (order_id or link_id):
@@ -107,7 +112,10 @@ def _needed(parameters: Parameters, name: str) -> Decimal:
 
 
 def _number(parameters: Parameters, name: str) -> Decimal | None:
-    """Return the number that a text or a JSON number says; None for a missing one, "" and, as the exchange takes it, "0"."""
+    """Return the number in a text or a JSON number.
+
+    It is None for a missing one, for "" and, as on the exchange, for "0".
+    """
     try:
         number = Decimal(str(parameters.get(name) or "0"))
     except InvalidOperation:

@@ -1,4 +1,4 @@
-"""How the REST host goes wrong on command."""
+"""The faults of the REST host, as methods."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ _FORBIDDEN: Final = "<html><head><title>403 Forbidden</title></head><body><h1>40
 
 
 class RestFaults:
-    """The faults of a REST host: each is a method, may be called from any thread, and ends with `heal`.
+    """The faults of a REST host: each is a method that `heal` reverts.
 
-    An endpoint is its path without ``/v5/``: ``order/realtime``, ``execution/list``, …; where none is named, all are meant.
-    Reached as ``exchange.rest``.
+    Every method may be called from any thread.
+
+    An endpoint is its path without ``/v5/``: ``order/realtime``, ``execution/list``, …;
+    where none is named, all are meant. Reached as ``exchange.rest``.
 
     Example:
         >>> exchange.rest.lag(2.0, "execution/list")  # answers as of two seconds ago
@@ -36,7 +38,7 @@ class RestFaults:
         self._listen = listen
 
     def heal(self) -> None:
-        """End every fault, and listen. Orders that were forgotten stay forgotten."""
+        """End every fault, and listen. Forgotten orders stay forgotten."""
         self._plans.clear()
         self.listen()
 
@@ -44,25 +46,31 @@ class RestFaults:
 
     @property
     def calls(self) -> tuple[RestCall, ...]:
-        """The requests so far, oldest first: the latest 100,000."""
+        """The latest 100,000 requests, oldest first."""
         return tuple(self._plans.calls)
 
     def forget_calls(self) -> None:
-        """Count requests anew."""
+        """Clear `calls`."""
         self._plans.calls.clear()
 
     # --- the host ---
 
     def stop_listening(self) -> None:
-        """Cut every connection and refuse new ones (ECONNREFUSED) until `listen`; the streams are not touched."""
+        """Cut every connection and refuse new ones (ECONNREFUSED) until `listen`.
+
+        The streams are not affected.
+        """
         self._listen(False)
 
     def listen(self) -> None:
-        """Answer again."""
+        """Accept connections again."""
         self._listen(True)
 
     def cut(self, *endpoints: str, after: int = 0, times: int | None = None) -> None:
-        """Cut the connection *after* so many bytes of the body; at *endpoints*, the next *times* or until `heal`."""
+        """Cut the connection *after* that many bytes of the body.
+
+        This holds for *endpoints*, the next *times* requests, by default until `heal`.
+        """
         order(self._plans.cuts, endpoints, after, times)
 
     def respond(
@@ -73,26 +81,41 @@ class RestFaults:
         headers: Mapping[str, str] = _NOTHING,
         times: int | None = None,
     ) -> None:
-        """Answer with HTTP *status*, *body* and *headers*, whatever *endpoints* are asked: the next *times* or until `heal`."""
+        """Answer *endpoints* with HTTP *status*, *body* and *headers*.
+
+        This holds for the next *times* requests, by default until `heal`.
+        """
         data = body.encode() if isinstance(body, str) else body
         order(self._plans.replies, endpoints, Reply(status=status, body=data, headers=headers), times)
 
     def ban(self, *, times: int | None = None) -> None:
-        """Answer HTTP 403 and a page of HTML, as to an address that asked too often: the next *times* or until `heal`."""
+        """Answer HTTP 403 with a page of HTML, as to a banned address.
+
+        This holds for the next *times* requests, by default until `heal`.
+        """
         self.respond(403, _FORBIDDEN, headers=_HTML, times=times)
 
     # --- refusals ---
 
     def refuse(self, code: int, *endpoints: str, text: str | None = None, times: int | None = None) -> None:
-        """Answer *endpoints* with the ``retCode`` *code* and *text* (by default the exchange's): *times*, or until `heal`."""
+        """Answer *endpoints* with the ``retCode`` *code* and *text*.
+
+        *text* is the exchange's by default. This holds for the next *times* requests,
+        by default until `heal`.
+        """
         order(self._plans.refused, endpoints, (code, text), times)
 
     def limit(self, per_second: int, *endpoints: str) -> None:
-        """Let each key ask each of *endpoints* *per_second* times a second; more is answered with 10006."""
+        """Limit each key to *per_second* requests a second for each of *endpoints*.
+
+        Further requests are answered with 10006.
+        """
         self._plans.evolve(endpoints, limit=per_second)
 
     def exhaust(self, *endpoints: str, headers: bool = True, times: int | None = None) -> None:
-        """Answer *endpoints* with 10006, as to a key that has asked too often: the next *times* or until `heal`.
+        """Answer *endpoints* with 10006, as after too many requests.
+
+        This holds for the next *times* requests, by default until `heal`.
 
         The *headers* that say when to ask again may be missing.
         """
@@ -101,51 +124,68 @@ class RestFaults:
     # --- how late ---
 
     def lag(self, seconds: float, *endpoints: str) -> None:
-        """Answer *endpoints* from the books as they were *seconds* ago, at most 60; 0 ends it."""
+        """Answer *endpoints* from the books as of *seconds* ago, at most 60.
+
+        0 ends it.
+        """
         self._plans.evolve(endpoints, lag=seconds)
 
     def slow(self, seconds: float, *endpoints: str) -> None:
-        """Send the answers of *endpoints*, which are made when the request arrives, after *seconds*; 0 ends it."""
+        """Send the answers of *endpoints* after *seconds*; 0 ends it.
+
+        An answer is made when its request arrives.
+        """
         self._plans.evolve(endpoints, delay=seconds)
 
     # --- what is in an answer ---
 
     def cursors(self, kind: str, *endpoints: str) -> None:
-        """Let the cursors of *endpoints* be of a *kind*.
+        """Set the *kind* of the cursors of *endpoints*.
 
-        ``kept`` (the usual: one even on the last page), ``ends`` (none there), ``self`` (the last page's cursor addresses
-        itself), ``cycle`` (the last page's leads back), ``empty page`` (one with a cursor between any two), ``repeat`` (each
-        page begins with the last row of the one before).
+        ``kept`` (the usual: one even on the last page), ``ends`` (none there), ``self``
+        (the last page's cursor addresses itself), ``cycle`` (the last page's leads
+        back), ``empty page`` (one with a cursor between any two), ``repeat`` (each page
+        begins with the last row of the one before).
         """
         _check(kind, CURSORS)
         self._plans.evolve(endpoints, cursors=kind)
 
     def spell(self, way: str | None, *endpoints: str) -> None:
-        """Spell the rows of *endpoints* another *way* that was seen; None is the usual one.
+        """Spell the rows of *endpoints* in another observed *way*; None is the usual.
 
-        ``documented`` (older examples: "0.00" and "UNKNOWN" for nothing), ``whole times``, ``fees as text``, ``null``.
+        ``documented`` (older examples: "0.00" and "UNKNOWN" for nothing), ``whole
+        times``, ``fees as text``, ``null``.
         """
         _check(way, (None, *WAYS))
         self._plans.evolve(endpoints, spelling=way)
 
     def rewrite(self, changes: Mapping[str, Any] = _NOTHING, *endpoints: str, without: Sequence[str] = ()) -> None:
-        """Let every row of *endpoints* have *changes* and lack the keys *without*."""
+        """Set *changes* in every row of *endpoints*, and drop the keys *without*."""
         self._plans.evolve(endpoints, changes=changes, without=without)
 
     def reverse(self, *endpoints: str) -> None:
-        """List each page of *endpoints* backwards: no order is promised, as for the legs of hedge mode."""
+        """List each page of *endpoints* backwards.
+
+        The exchange promises no order, for instance of the legs of hedge mode.
+        """
         self._plans.evolve(endpoints, is_reversed=True)
 
     def be_strict(self, *endpoints: str) -> None:
-        """Let *endpoints* refuse a ``limit`` above the maximum with 10001, which else is cut down."""
+        """Refuse a ``limit`` above the maximum with 10001 at *endpoints*.
+
+        By default the limit is cut to the maximum.
+        """
         self._plans.evolve(endpoints, is_strict=True)
 
     def hide_conditional_orders(self) -> None:
-        """List conditional orders only where ``orderFilter=StopOrder`` asks for them."""
+        """Hide conditional orders unless ``orderFilter=StopOrder`` is asked for."""
         self._plans.omit(hides_conditional=True)
 
     def forget_closed_orders(self, before: int) -> None:
-        """Let ``order/realtime`` forget the orders that were closed *before* (ms), as when the service restarts."""
+        """Hide orders that were closed *before* (ms) from ``order/realtime``.
+
+        The exchange does so when the service restarts.
+        """
         self._plans.omit(forgotten_before=before)
 
 

@@ -42,7 +42,10 @@ class _Asked:
 
 
 class RestHost:
-    """Answers requests from the books of *accounts*, by key, at the clock *now* (ms). Any thread."""
+    """The REST host: answers requests from the books of *accounts*. Any thread.
+
+    *accounts* are by key, *now* returns the exchange's clock in ms.
+    """
 
     def __init__(self, accounts: Mapping[str, Account], now: Callable[[], int], plans: Plans) -> None:
         self._accounts = accounts
@@ -101,7 +104,10 @@ class RestHost:
         return account.secret if account else None
 
     def _take_turn(self, key: str, endpoint: Endpoint, plan: Plan, headers: dict[str, str]) -> None:
-        """Count the request against the key's limit, and say in *headers* where it stands. Raises `RestRefusal` 10006."""
+        """Count the request against the key's limit, and report it in *headers*.
+
+        Raises `RestRefusal` 10006.
+        """
         limit = plan.limit or endpoint.limit or 0
         standing = self._plans.key_limits.take(key, endpoint.name, limit, time.monotonic())
         is_exhausted = self._plans.exhausted.take(endpoint.name)

@@ -1,4 +1,4 @@
-"""How often a key may ask an endpoint, in a rolling second, and an address at all.
+"""Rate limits: of a key at an endpoint, and of an address.
 
 https://bybit-exchange.github.io/docs/v5/rate-limit
 """
@@ -20,7 +20,10 @@ BAN_SECONDS: Final = 600.0
 
 @attrs.frozen
 class Standing:
-    """Where a key stands at an endpoint: its *limit* a second, how many requests are *left*, *wait* seconds until one is.
+    """The state of a key's limit at an endpoint.
+
+    *limit* is requests a second, *left* how many remain, *wait* the seconds until one
+    does.
 
     *is_over*: this request was one too many.
     """
@@ -32,14 +35,17 @@ class Standing:
 
 
 class KeyLimits:
-    """Rolling seconds, one for each key and endpoint. Any thread."""
+    """The requests of the last second, for each key and endpoint. Any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken: dict[tuple[str, str], deque[float]] = defaultdict(deque)
 
     def take(self, key: str, name: str, limit: int, now: float) -> Standing:
-        """Count a request of *key* to the endpoint *name* at *now* (monotonic seconds); one that is refused does not count."""
+        """Count a request of *key* to the endpoint *name*, unless it is refused.
+
+        *now* is monotonic seconds.
+        """
         with self._lock:
             taken = self._taken[key, name]
             while taken and taken[0] <= now - 1.0:
@@ -51,7 +57,10 @@ class KeyLimits:
 
 
 class AddressLimit:
-    """The requests of the one address that clients of a loopback exchange have: 600 in 5 seconds, then a ban for 10 minutes."""
+    """The limit of an address: 600 requests in 5 seconds, else a ban of 10 minutes.
+
+    All clients of a loopback exchange have one address.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,7 +68,10 @@ class AddressLimit:
         self._banned_until = 0.0
 
     def is_banned(self, now: float) -> bool:
-        """Count a request at *now* (monotonic seconds) and return whether it is refused."""
+        """Count a request and return whether it is refused.
+
+        *now* is monotonic seconds.
+        """
         with self._lock:
             while self._taken and self._taken[0] <= now - ADDRESS_SECONDS:
                 self._taken.popleft()

@@ -1,9 +1,12 @@
-"""What the books answer to a listing: which orders, executions, positions and coins, in REST's order and with its omissions.
+"""Listings from the books: orders, executions, positions and coins.
 
-Pure: books and parameters in, a listing out. Only the rows of the page that is sent are spelled out.
+Pure: books and parameters in, a listing out. Only the rows of the page that is sent are
+spelled out.
 
-https://bybit-exchange.github.io/docs/v5/position , https://bybit-exchange.github.io/docs/v5/order/open-order ,
-https://bybit-exchange.github.io/docs/v5/order/order-list , https://bybit-exchange.github.io/docs/v5/order/execution ,
+https://bybit-exchange.github.io/docs/v5/position ,
+https://bybit-exchange.github.io/docs/v5/order/open-order ,
+https://bybit-exchange.github.io/docs/v5/order/order-list ,
+https://bybit-exchange.github.io/docs/v5/order/execution ,
 https://bybit-exchange.github.io/docs/v5/account/wallet-balance
 """
 
@@ -39,7 +42,10 @@ _NEVER: Final = dict.fromkeys(("createdTime", "updatedTime", "entryPrice", "mark
 
 @attrs.frozen
 class Listing:
-    """What is listed, in order, each behind its sort key; *values* tells of one what its row says."""
+    """A listing: items in order, each with its sort key.
+
+    *values* returns the values of an item's row.
+    """
 
     items: Sequence[tuple[Key, Any]]
     values: Callable[[Any], Row]
@@ -47,10 +53,11 @@ class Listing:
 
 @attrs.frozen
 class Omissions:
-    """What listings leave out besides what the documentation says.
+    """Omissions from listings, besides those that are documented.
 
-    *hides_conditional*: conditional orders, unless ``orderFilter=StopOrder`` asks for them; *forgotten_before*: orders
-    that were closed before that instant (ms) are not in ``order/realtime`` any more.
+    *hides_conditional*: conditional orders, unless ``orderFilter=StopOrder`` asks for
+    them; *forgotten_before*: orders that were closed before that instant (ms) are not
+    in ``order/realtime`` any more.
     """
 
     hides_conditional: bool = False
@@ -61,7 +68,7 @@ class Omissions:
 
 
 def positions(books: Books, parameters: Parameters) -> Listing:
-    """Return positions: both legs of a ``symbol``, flat ones too, else the open ones only."""
+    """Return positions: both legs of a ``symbol``, else the open ones only."""
     category = _category(parameters, "linear", "inverse", "option")
     symbol = parameters.get("symbol")
     if symbol:
@@ -76,7 +83,10 @@ def positions(books: Books, parameters: Parameters) -> Listing:
 
 
 def _of_symbol(books: Books, instrument: Instrument) -> list[Position]:
-    """Return the legs of the mode that the symbol is in now; a flat one for a symbol that was never ordered."""
+    """Return the legs of the mode that the symbol is in now.
+
+    A symbol that was never ordered has a flat position.
+    """
     known = [position for position in books.positions.values() if position.symbol == instrument.symbol]
     if not known:
         return [Position(instrument=instrument, position_idx=0, created=0, updated=0)]
@@ -93,7 +103,10 @@ def _position_row(books: Books, position: Position) -> Row:
 
 
 def open_orders(books: Books, parameters: Parameters, omissions: Omissions) -> Listing:
-    """Return the orders that are open, or with ``openOnly=1`` the newest closed ones; an order by its id in either state."""
+    """Return the open orders, or with ``openOnly=1`` the newest closed ones.
+
+    An order that is asked for by its id is returned in either state.
+    """
     category = _category(parameters, *CATEGORIES)
     by_id = parameters.get("orderId") or parameters.get("orderLinkId")
     _need_scope(category, parameters, is_by_id=bool(by_id))
@@ -107,7 +120,10 @@ def open_orders(books: Books, parameters: Parameters, omissions: Omissions) -> L
 
 
 def closed_orders(books: Books, parameters: Parameters, omissions: Omissions, now: int) -> Listing:
-    """Return the closed orders that were created in the window; those without fills are kept for 24 hours only."""
+    """Return the closed orders that were created in the window.
+
+    Those without fills are kept for 24 hours only.
+    """
     category = _category(parameters, *CATEGORIES)
     status = parameters.get("orderStatus")
     start, end = window_of(parameters, now)
@@ -133,7 +149,10 @@ def _need_scope(category: str, parameters: Parameters, *, is_by_id: bool) -> Non
 
 
 def _matching(orders: Iterable[Order], category: str, parameters: Parameters) -> list[Order]:
-    """Return the orders that *parameters* ask for; an ``orderId`` beats an ``orderLinkId``, and that a symbol."""
+    """Return the orders that *parameters* select.
+
+    An ``orderId`` takes precedence over an ``orderLinkId``, and that over a symbol.
+    """
     for name, attribute in (("orderId", "order_id"), ("orderLinkId", "order_link_id")):
         if wanted := parameters.get(name):
             return [o for o in orders if getattr(o, attribute) == wanted and o.instrument.category == category]
@@ -142,7 +161,10 @@ def _matching(orders: Iterable[Order], category: str, parameters: Parameters) ->
 
 
 def _visible(orders: Iterable[Order], parameters: Parameters, omissions: Omissions) -> list[Order]:
-    """Return what ``orderFilter`` lets through; conditional orders may be hidden when nothing is said."""
+    """Return the orders that ``orderFilter`` selects.
+
+    Without it, conditional orders may be hidden.
+    """
     wanted = parameters.get("orderFilter")
     if wanted in (None, ""):
         return [order for order in orders if not (omissions.hides_conditional and order.stop_type)]
@@ -163,7 +185,10 @@ def _order_listing(orders: Iterable[Order]) -> Listing:
 
 
 def executions(books: Books, parameters: Parameters, now: int) -> Listing:
-    """Return the executions of the window, of every kind; those of an order by its id, whatever else is asked."""
+    """Return the executions in the window, of every kind.
+
+    Those of an order id are returned whatever else is asked.
+    """
     category = _category(parameters, *CATEGORIES)
     order_id, link_id, kind = (parameters.get(name) for name in ("orderId", "orderLinkId", "execType"))
     if order_id or link_id:
@@ -182,7 +207,10 @@ def executions(books: Books, parameters: Parameters, now: int) -> Listing:
 
 
 def wallet(books: Books, parameters: Parameters, kind: str) -> Row:
-    """Return the account's row: the coins that ``coin`` names, zero or not, or else all that are not zero."""
+    """Return the account's row, with the coins that ``coin`` names.
+
+    By default these are all that are not zero.
+    """
     if parameters.get("accountType") != kind:
         raise RestRefusal(10001, f"accountType only support {kind}.")
     asked = [name for name in str(parameters.get("coin", "")).split(",") if name]
@@ -211,7 +239,10 @@ def _instrument(symbol: str, category: str) -> Instrument:
 
 
 def _scope(category: str, parameters: Parameters) -> Callable[[Instrument], bool]:
-    """Return a function that tells whether a contract is of *category*, and of the symbol and coins that are asked for."""
+    """Return a predicate of contracts.
+
+    It is true for those of *category*, and of the symbol and coins in *parameters*.
+    """
     asked = {attribute: parameters[name] for name, attribute in _SCOPES.items() if parameters.get(name)}
 
     @functools.cache

@@ -1,7 +1,8 @@
-"""Pages: sizes, cursors, and cursors that are odd.
+"""Pages: sizes, cursors, and odd cursors.
 
-A cursor says behind which row of the listing the next page begins, so that rows that appear at the head shift nothing. It comes
-percent-escaped, is taken raw or escaped once more, and is not empty on the last page: the page behind that is empty.
+A cursor says behind which row of the listing the next page begins, so that rows that
+appear at the head shift nothing. It comes percent-escaped, is taken raw or escaped once
+more, and is not empty on the last page: the page behind that is empty.
 """
 
 from __future__ import annotations
@@ -24,14 +25,20 @@ _EMPTY_PAGE: Final = "skip"
 
 @attrs.frozen
 class PageSize:
-    """How many rows a page has when nothing is asked for, and at most; *is_strict* refuses more, else it is cut down."""
+    """The default and the largest size of a page.
+
+    *is_strict* refuses a larger size, which else is cut to *most*.
+    """
 
     default: int
     most: int
     is_strict: bool = False
 
     def of(self, parameters: Mapping[str, Any]) -> int:
-        """Return the size that *parameters* ask for. Raises `RestRefusal` 10001 for what is no size."""
+        """Return the size that *parameters* ask for.
+
+        Raises `RestRefusal` 10001 for an invalid size.
+        """
         asked = parameters.get("limit")
         if asked in (None, ""):
             return self.default
@@ -49,7 +56,9 @@ class Page:
 
 
 def cut(rows: Sequence[tuple[Key, Row]], size: int, cursor: str, *, kind: str = "kept") -> Page:
-    """Return the page of *rows* (each behind its sort key, in the listing's order) that *cursor* addresses.
+    """Return the page of *rows* that *cursor* addresses.
+
+    Each row comes with its sort key, in the order of the listing.
 
     *kind* is one of `CURSORS`: how cursors behave.
     """
@@ -78,7 +87,10 @@ def _next(rows: Sequence[tuple[Key, Row]], page: Sequence[tuple[Key, Row]], end:
 
 
 def _place_behind(rows: Sequence[tuple[Key, Row]], behind: Key) -> int:
-    """Return where the rows behind the key *behind* begin: the key's row may have gone meanwhile."""
+    """Return the index of the first row behind the key *behind*.
+
+    The key's own row may have gone.
+    """
     if not behind:
         return 0
     return next((place for place, (key, _) in enumerate(rows) if key > behind), len(rows))

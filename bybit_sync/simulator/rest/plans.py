@@ -1,4 +1,4 @@
-"""What is done to the answers of each endpoint: `RestFaults` writes it, the host reads it."""
+"""The plan of each endpoint: `RestFaults` writes it, the host reads it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _CALLS_KEPT: Final = 100_000
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What is done to the answers of one endpoint, besides refusing them; each is an argument of a method of `RestFaults`."""
+    """The changes to the answers of one endpoint, besides refusals.
+
+    Each attribute is an argument of a method of `RestFaults`.
+    """
 
     lag: float = 0.0
     delay: float = 0.0
@@ -39,7 +42,7 @@ class Plan:
 
 
 class Plans:
-    """The plan of each endpoint, what its next answers are instead, and the requests so far. Any thread."""
+    """The plans of all endpoints, ordered answers, and the requests. Any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,12 +58,12 @@ class Plans:
 
     @property
     def omissions(self) -> Omissions:
-        """What listings leave out."""
+        """The omissions of listings."""
         with self._lock:
             return self._omissions
 
     def omit(self, **changes: Any) -> None:
-        """Change what listings leave out."""
+        """Change the omissions of listings."""
         with self._lock:
             self._omissions = attrs.evolve(self._omissions, **changes)
 
@@ -82,7 +85,10 @@ class Plans:
             raise RestRefusal(*refused)
 
     def clear(self) -> None:
-        """Do nothing to any answer any more. What ``order/realtime`` has forgotten stays forgotten."""
+        """End every plan and every ordered answer.
+
+        Orders that ``order/realtime`` has forgotten stay forgotten.
+        """
         with self._lock:
             self._plans.clear()
         self.omit(hides_conditional=False)
@@ -92,7 +98,10 @@ class Plans:
 
 
 def order(orders: Refusals[T], endpoints: Sequence[str], answer: T, times: int | None) -> None:
-    """Order *answer* for *endpoints* (for all when none is named), the next *times* of each or for good."""
+    """Order *answer* for *endpoints*, for all when none is named.
+
+    It holds for the next *times* requests of each, None for good.
+    """
     for name in _named(endpoints):
         orders.order(name, answer, times)
 

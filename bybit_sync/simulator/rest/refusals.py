@@ -1,4 +1,4 @@
-"""How the exchange says no over REST: code and text.
+"""The refusals of the REST host: codes and texts.
 
 https://bybit-exchange.github.io/docs/v5/error
 """
@@ -39,7 +39,7 @@ TEXTS: Mapping[int, str] = MappingProxyType(
 
 
 class RestRefusal(Exception):
-    """An answer with a ``retCode`` other than 0, or with an HTTP *status* other than 200."""
+    """A refusal: a ``retCode`` other than 0, or an HTTP *status* other than 200."""
 
     def __init__(self, code: int, text: str | None = None, *, status: int = 200) -> None:
         super().__init__(code, text)

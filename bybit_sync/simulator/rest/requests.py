@@ -17,7 +17,11 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 @attrs.frozen(kw_only=True)
 class RestRequest:
-    """One request: *query* exactly as it stood in the URL, without the question mark; *headers* by lower-case name."""
+    """One request.
+
+    *query* is exactly as in the URL, without the question mark; *headers* are by
+    lower-case name.
+    """
 
     method: str
     path: str
@@ -45,7 +49,10 @@ class RestRequest:
 
 @attrs.frozen(kw_only=True)
 class Reply:
-    """What is sent back: after *delay* seconds; only the first *cut_after* bytes of the body when that is not None."""
+    """A reply, sent after *delay* seconds.
+
+    Only the first *cut_after* bytes of the body are sent when that is not None.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -56,10 +63,11 @@ class Reply:
 
 @attrs.frozen
 class RestCall:
-    """A request that was answered, as `RestFaults.calls` keeps it; no key and no signature is in it.
+    """An answered request in `RestFaults.calls`, without key and signature.
 
-    *at* is monotonic seconds of its arrival, *name* the endpoint (``order/realtime``), *parameters* what was asked, *status*
-    the HTTP status, *code* the ``retCode`` (None when the answer has none).
+    *at* is monotonic seconds of its arrival, *name* the endpoint (``order/realtime``),
+    *parameters* what was asked, *status* the HTTP status, *code* the ``retCode`` (None
+    when the answer has none).
     """
 
     at: float

@@ -1,4 +1,4 @@
-"""The REST host's port: the standard library's HTTP server, threads and connections that end with it."""
+"""The HTTP server of the REST host, on the standard library's."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from bybit_sync.simulator.rest.requests import Reply, RestRequest
 
 __all__ = ["RestServer"]
 
-# How long a client may take to send a request, and how long a connection is kept without one.
+# How long a client may take to send a request, and how long a connection is kept
+# without one.
 IDLE_TIMEOUT = 60.0
 MOST_BODY = 1 << 20
 
 
 class RestServer:
-    """A port that is ours from the constructor to `close`, and answers between `listen` and `fall_silent`.
+    """A port that is bound until `close`.
 
-    *answer* returns the reply to a request, on a thread of the connection's own; *tls* is what it speaks, None for none.
+    It accepts connections between `listen` and `fall_silent`.
+
+    *answer* returns the reply to a request, on a thread of the connection's own; *tls*
+    is what it speaks, None for none.
     """
 
     def __init__(self, host: str, *, tls: ssl.SSLContext | None, answer: Callable[[RestRequest], Reply]) -> None:
@@ -37,11 +41,11 @@ class RestServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port number."""
         return self._address[1]
 
     def listen(self) -> None:
-        """Answer; nothing when it does."""
+        """Accept connections; do nothing when it already does."""
         with self._lock:
             if self._server is None:
                 self._server = _Server(self._holder, self._tls, self._answer)
@@ -49,7 +53,7 @@ class RestServer:
                 self._thread.start()
 
     def fall_silent(self) -> None:
-        """Cut every connection and refuse new ones; returns when no thread is left."""
+        """Cut every connection and refuse new ones; return when no thread is left."""
         with self._lock:
             server, self._server, thread = self._server, None, self._thread
             if server is None or thread is None:
@@ -60,16 +64,17 @@ class RestServer:
             self._holder = _bound(self._address)
 
     def close(self) -> None:
-        """Fall silent, and give the port back."""
+        """Stop accepting, cut every connection, and release the port."""
         with self._lock:
             self.fall_silent()
             self._holder.close()
 
 
 class _Server(ThreadingHTTPServer):
-    """One life of the port: from listening to the end of its last thread."""
+    """A server from `listen` to the end of its last thread."""
 
-    # Joined by `end`, after their sockets were shut down; they never keep a script alive.
+    # Joined by `end`, after their sockets were shut down; they never keep a script
+    # alive.
     daemon_threads = True
     request_queue_size = 128
 
@@ -89,7 +94,7 @@ class _Server(ThreadingHTTPServer):
         self.serve_forever(poll_interval=0.05)
 
     def end(self) -> None:
-        """Accept nothing any more, cut every connection, and wait for its thread."""
+        """Stop accepting, cut every connection, and join its thread."""
         self.over.set()
         self.shutdown()
         self.socket.close()
@@ -102,7 +107,7 @@ class _Server(ThreadingHTTPServer):
             thread.join()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection on a thread of its own."""
+        """Handle a connection on a thread of its own."""
         target = self.process_request_thread
         thread = threading.Thread(target=target, args=(request, client_address), name="exchange-rest-connection", daemon=True)
         with self._guard:
@@ -110,7 +115,7 @@ class _Server(ThreadingHTTPServer):
         thread.start()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Shake hands where TLS is spoken, and answer until the client leaves."""
+        """Perform the TLS handshake, if any, and answer until the client leaves."""
         request.settimeout(IDLE_TIMEOUT)
         # A client that does not trust us, or is cut off, has nothing to be told.
         with contextlib.suppress(OSError):
@@ -121,7 +126,7 @@ class _Server(ThreadingHTTPServer):
                 super().finish_request(secured, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """End a connection, and forget it."""
+        """End a connection and remove it."""
         super().shutdown_request(request)
         with self._guard:
             self._open.pop(request, None)
@@ -172,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _bound(address: tuple[str, int]) -> socket.socket:
-    """Return a socket that holds the port without listening."""
+    """Return a socket that is bound to the port but does not listen."""
     sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

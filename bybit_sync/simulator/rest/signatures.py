@@ -1,4 +1,4 @@
-"""Who asks, and whether in time: key, signature and timestamp of a request.
+"""Authentication of requests: key, signature and timestamp.
 
 https://bybit-exchange.github.io/docs/v5/guide
 """
@@ -16,7 +16,8 @@ from bybit_sync.simulator.rest.requests import RestRequest
 __all__ = ["check"]
 
 DEFAULT_WINDOW: Final = "5000"
-# A timestamp may be that far ahead of the exchange's clock, in ms, whatever the window is.
+# A timestamp may be that far ahead of the exchange's clock, in ms, whatever the window
+# is.
 AHEAD: Final = 1_000
 
 

@@ -1,4 +1,7 @@
-"""How REST spells what the stream pushes, as a table: the row is the same, some keys and some ways to say "none" are not."""
+"""The spelling of rows in REST, as a table.
+
+A row is the one that the stream pushes, but for some keys and some values for "none".
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,11 @@ _NO_NUMBER: Final[Mapping[Any, Any]] = {"0": ""}
 
 @attrs.frozen
 class RestSpelling:
-    """What becomes of a pushed row.
+    """The changes to a pushed row.
 
-    *names* renames keys, *without* leaves keys out, *values* translates the values of pushed keys, *when_flat* besides those of
-    a position of size 0, and *more* are keys that only REST has.
+    *names* renames keys, *without* leaves keys out, *values* translates the values of
+    pushed keys, *when_flat* besides those of a position of size 0, and *more* are keys
+    that only REST has.
     """
 
     names: Mapping[str, str] = _NOTHING
@@ -73,7 +77,10 @@ WAYS: Final[Mapping[str, Mapping[str, Mapping[Any, Any]]]] = {
 
 
 def spell(kind: str, values: Row, *, way: str | None = None) -> Row:
-    """Return *values* (see `books.row_values`) as REST's row of *kind*; *way* is one of `WAYS`, None is usual."""
+    """Return *values* (see `books.row_values`) as REST's row of *kind*.
+
+    *way* is one of `WAYS`; None is the usual one.
+    """
     (pushed,) = print_rows(SPELLINGS["v5", "UNIFIED"], kind.partition(" ")[0], [values])
     spelling = SPELLINGS_OF_REST[kind]
     values = {**spelling.values, **(spelling.when_flat if pushed.get("size") == "0" else {})}

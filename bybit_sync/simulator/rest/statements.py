@@ -1,4 +1,4 @@
-"""The small answers: the exchange's clock, the account, what the key may do, what is traded."""
+"""The small answers: clock, account, permissions, coins, contracts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ def account_info(kind: str) -> Row:
 
 
 def key_info(key: str, uid: str, kind: str) -> Row:
-    """Return what a key may do; like the exchange's, the answer names the key and the account."""
+    """Return the permissions of a key.
+
+    The answer names the key and the account, as the exchange's does.
+    """
     return {
         "id": uid,
         "note": "simulated",
@@ -73,7 +76,10 @@ def coins(books: Books) -> Row:
 
 
 def instruments(ordered: Iterable[str], parameters: Mapping[str, Any]) -> Row:
-    """Return the contracts of a category: the usual ones, and the symbols that accounts have *ordered*."""
+    """Return the contracts of a category: the usual ones and *ordered* ones.
+
+    *ordered* are the symbols of the accounts' orders.
+    """
     category = parameters.get("category")
     if category not in ("linear", "inverse", "option", "spot"):
         raise RestRefusal(10001, "params error: category invalid")

@@ -1,4 +1,7 @@
-"""Time windows of ``order/history`` and ``execution/list``: at most seven days, and seven days where one end is not given."""
+"""Time windows of ``order/history`` and ``execution/list``.
+
+A window has at most seven days, and seven days when one end is missing.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,12 @@ LONGEST: Final = 7 * DAY
 
 
 def window_of(parameters: Mapping[str, Any], now: int) -> tuple[int, int]:
-    """Return the first and the last instant (ms, both inclusive) that *parameters* ask for; *now* is the exchange's clock.
+    """Return the first and the last instant (ms, inclusive) of the window.
 
-    Raises `RestRefusal` 10001 for a window of more than seven days, or one that ends before it starts.
+    *now* is the exchange's clock.
+
+    Raises `RestRefusal` 10001 for a window of more than seven days, or one that ends
+    before it starts.
     """
     start, end = _instant(parameters, "startTime"), _instant(parameters, "endTime")
     if start is None and end is None:

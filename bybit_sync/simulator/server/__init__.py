@@ -1,1 +1,1 @@
-"""The exchange's end of a connection: who arrives, what is asked and answered."""
+"""The server: connections, requests and answers."""

@@ -1,4 +1,4 @@
-"""When the exchange answers: at once, late, when it is told to, or never."""
+"""The timing of answers: at once, late, when released, or never."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Answers"]
 
 
 class Answers:
-    """Answers that can be held back or slowed down, each kind (``auth``, ``subscribe``, …) by itself."""
+    """Answers that can be held, delayed or lost, by kind (``auth``, …)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,12 +21,12 @@ class Answers:
         self._lost: Refusals[bool] = Refusals()
 
     def hold(self, *kinds: str) -> None:
-        """Keep answers of *kinds* until they are released."""
+        """Hold answers of *kinds* until `release`."""
         with self._lock:
             self._held_kinds |= frozenset(kinds)
 
     def release(self, *, discard: bool = False) -> None:
-        """Send what was held, in order, or lose it; hold nothing any more."""
+        """Send the held answers in order, or *discard* them; hold no more."""
         with self._lock:
             held, self._held, self._held_kinds = self._held, [], frozenset()
         for send in held:
@@ -34,12 +34,12 @@ class Answers:
                 send()
 
     def lose(self, times: int | None, *kinds: str) -> None:
-        """Lose answers of *kinds*, the next *times* of each or for good."""
+        """Lose answers of *kinds*, the next *times* of each or until `forget`."""
         for kind in kinds:
             self._lost.order(kind, True, times)
 
     def forget(self) -> None:
-        """Delay and lose nothing any more."""
+        """End every delay and every loss."""
         self._lost.lift()
         with self._lock:
             self._delays.clear()
@@ -50,12 +50,12 @@ class Answers:
             self._delays.update(dict.fromkeys(kinds, seconds))
 
     def delay_of(self, kind: str) -> float:
-        """Return how long an answer of *kind* takes."""
+        """Return the delay of an answer of *kind*, in seconds."""
         with self._lock:
             return self._delays.get(kind, 0.0)
 
     def keep(self, kind: str, send: Callable[[], None]) -> bool:
-        """Keep *send* for the release, or lose it, and return True; return False when *kind* is to be answered now."""
+        """Hold or lose *send* and return True; return False to answer now."""
         if self._lost.take(kind):
             return True
         with self._lock:

@@ -1,4 +1,4 @@
-"""One client, as the exchange sees it."""
+"""One connection, as the exchange sees it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ __all__ = ["Connection", "Wire"]
 
 
 class Wire(ServerConnection):
-    """A server's end of a WebSocket that can also end as networks end.
+    """The server's end of a WebSocket, which can also end as networks end.
 
-    *number* counts the listener's connections; *over* is set from the moment that either side ended it.
+    *number* counts the listener's connections; *over* is set from the moment that
+    either side ended it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -45,36 +46,41 @@ class Wire(ServerConnection):
         with contextlib.suppress(OSError):
             if reset:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            # Unlike close(), it wakes who reads, and who writes to a client that reads nothing.
+            # Unlike close(), it wakes who reads, and who writes to a client that reads
+            # nothing.
             self.socket.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
         if reset:
             self.close_socket()
 
     def hold(self, *, mid_frame: bool = False) -> None:
-        """Write nothing until `let_go`, not even a pong; with *mid_frame* half of what would be written next goes out first."""
+        """Hold everything that would be written until `let_go`, pongs too.
+
+        With *mid_frame*, half of the next write goes out first.
+        """
         with self.protocol_mutex:
             self._held = self._held or []
             self._halve_next = mid_frame
 
     def let_go(self) -> None:
-        """Write what was held, and hold nothing any more."""
+        """Write everything that was held, and hold no more."""
         with self.protocol_mutex, contextlib.suppress(OSError):
             held, self._held, self._halve_next = self._held or [], None, False
             for data in held:
                 self._write(data)
 
     def lose(self) -> None:
-        """Neither read nor write any more, while TCP stays up."""
+        """Stop reading and writing, while TCP stays up."""
         with self.protocol_mutex:
             self._is_lost = True
-            # What arrives is taken off the socket, and nobody is told: not even a ping or a close frame is answered.
+            # What arrives is taken off the socket, and nobody is told: not even a ping
+            # or a close frame is answered.
             setattr(self.protocol, "receive_data", _swallow)  # noqa: B010 - an assignment would not type
 
-    # These two are called by the thread that reads, as soon as it is woken; shutting down would send the FIN that a reset must
-    # not.
+    # These two are called by the thread that reads, as soon as it is woken; shutting
+    # down would send the FIN that a reset must not.
 
     def send_data(self) -> None:
-        """Write what is to be written, unless nothing must be any more, or not yet."""
+        """Write pending data, unless it is held or the connection is lost."""
         if self._held is None and not (self._resetting or self._is_lost):
             super().send_data()
         else:
@@ -82,7 +88,7 @@ class Wire(ServerConnection):
                 self._write(data)
 
     def close_socket(self) -> None:
-        """Give the socket back; a reset closes it without shutting it down."""
+        """Close the socket; after a reset without shutting it down."""
         if self._resetting:
             self.socket.close()
         super().close_socket()
@@ -95,7 +101,7 @@ class Wire(ServerConnection):
                 self._write(data)
 
     def _write(self, data: bytes) -> None:
-        """Write *data* (nothing is the end of what is written), as far as something may be."""
+        """Write *data*, unless it is held or lost; empty data is the end of writing."""
         if self._resetting or self._is_lost:
             return
         if self._held is None:
@@ -110,16 +116,17 @@ class Wire(ServerConnection):
 
 
 def _swallow(_data: bytes) -> None:
-    """Take what arrives."""
+    """Discard received data."""
 
 
 class Connection:
-    """One client, as the exchange sees it.
+    """One connection, as the exchange sees it.
 
     * *gateway*: whose rules it talks by (``gateway.name`` is "v5" or "v3");
     * *account*: who logged in, None before;
     * *epoch*: which login of this account it was: 1, 2, …; 0 before;
-    * *received*: every request that was dealt with, oldest first, as what its JSON said (a text that is no JSON as it is).
+    * *received*: every request that was dealt with, oldest first, as what its JSON said
+      (a text that is no JSON as it is).
     """
 
     def __init__(
@@ -143,11 +150,12 @@ class Connection:
         self._active_at = time.monotonic()
         self._login_until = self._active_at + login_limit
         self._pushes = PushSender(push_faults, self.send_raw)
-        # What is subscribed and what is sent change together: no push slips in between a topic and the answer that confirms it.
+        # What is subscribed and what is sent change together: no push slips in between
+        # a topic and the answer that confirms it.
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
-        """Return the dialect, the state and what is subscribed; never the key."""
+        """Return the dialect, the state and the topics; never the key."""
         state = "open" if self.is_open else "closed"
         return f"<Connection {self.gateway.name}, {state}, login {self.epoch}, topics {list(self.topics)}>"
 
@@ -158,25 +166,33 @@ class Connection:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Names of the topics that are subscribed now, in the order in which they were."""
+        """The names of the subscribed topics, oldest first."""
         return tuple(topic.name for topic in self._conversation.topics)
 
     def has(self, topic: str) -> bool:
-        """Return whether *topic* is subscribed, or one that carries it: ``order`` is what ``order.linear`` carries."""
+        """Return whether *topic*, or one that carries it, is subscribed.
+
+        ``order.linear`` carries ``order``.
+        """
         return any(topic in (known.name, known.stream) for known in self._conversation.topics)
 
     def send_raw(self, message: str | bytes) -> None:
-        """Send *message* as it is: a text as one text message, bytes as one binary message."""
+        """Send *message*: a text as a text message, bytes as a binary one."""
         with self._lock, contextlib.suppress(ConnectionClosed):
             self._wire.send(message)
 
     def send_bytes(self, data: bytes) -> None:
-        """Write *data* into the TCP connection, framing and all: half a frame, a lying length, garbage."""
+        """Write *data* into the TCP connection without framing it.
+
+        It may be half a frame, or a frame with a wrong length.
+        """
         with self._lock, contextlib.suppress(OSError):
             self._wire.send_bytes(data)
 
     def freeze(self, *, mid_frame: bool = False) -> None:
-        """Fall silent while TCP stays up: what would be sent, pongs too, waits until `thaw`.
+        """Hold everything that would be sent, pongs too, until `thaw`.
+
+        TCP stays up.
 
         With *mid_frame* half of what is sent next goes out before the silence.
         """
@@ -184,24 +200,25 @@ class Connection:
             self._wire.hold(mid_frame=mid_frame)
 
     def thaw(self) -> None:
-        """Send what waited, in order, and go on as usual."""
+        """Send everything that was held, in order."""
         with self._lock:
             self._wire.let_go()
 
     def half_open(self) -> None:
-        """Be gone without saying so: nothing is read, answered or pushed any more, for good, while TCP stays up."""
+        """Stop reading and writing for good, while TCP stays up."""
         with self._lock:
             self._wire.lose()
 
     def flush(self) -> None:
-        """Send the push that `Exchange.reorder_pushes` keeps, when there is one."""
+        """Send the push that `Exchange.reorder_pushes` holds, if any."""
         with self._lock:
             self._pushes.flush()
 
     def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
-        """End this connection as networks do: TCP just ends (FIN), or with *reset* breaks (RST).
+        """End this connection: with a FIN or, with *reset*, a RST.
 
-        With *code* a close frame with *reason* says goodbye first, and up to a second is waited for the client's.
+        With *code* a close frame with *reason* says goodbye first, and up to a second
+        is waited for the client's.
         """
         self._wire.over.set()
         if code is not None:
@@ -210,7 +227,7 @@ class Connection:
             self._wire.cut(reset=reset)
 
     def converse(self, account_of: Callable[[str], Account], now: Callable[[], int], changed: Callable[[], None]) -> None:
-        """Answer what the client asks until the connection ends. Only the connection's own thread."""
+        """Answer requests until the connection ends. The connection's own thread."""
         for frame in self._frames():
             request = read(frame)
             if self._wire.over.wait(self._answers.delay_of(_kind(request))):
@@ -219,7 +236,7 @@ class Connection:
             changed()
 
     def push(self, message_for: Callable[[Topic], str | None]) -> None:
-        """Send what *message_for* makes of each subscribed topic; None is nothing."""
+        """Send what *message_for* returns for each subscribed topic, if not None."""
         with self._lock:
             for message in map(message_for, self._conversation.topics):
                 if message is not None:
@@ -227,7 +244,10 @@ class Connection:
                     self._pushes.send(message)
 
     def _frames(self) -> Iterator[str | bytes]:
-        """Yield what the client sends until the connection is over, was idle for too long, or nobody has logged in in time."""
+        """Yield the client's frames until the connection ends.
+
+        It also ends when it is idle for too long, and without a login in time.
+        """
         with contextlib.suppress(ConnectionClosed):
             while (left := self._ends_at() - time.monotonic()) > 0:
                 with contextlib.suppress(TimeoutError):
@@ -248,7 +268,8 @@ class Connection:
                 self.account = account_of(self._conversation.key)
                 self.epoch = self.account.count_login()
             is_kept = self._answers.keep(_kind(request), lambda: self.send_raw(answer))
-            # Whoever sees the request finds its answer held, or on its way, but not in between.
+            # Whoever sees the request finds its answer held, or on its way, but not in
+            # between.
             self.received.append(request)
             if not is_kept:
                 self.send_raw(answer)

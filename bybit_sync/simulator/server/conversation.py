@@ -1,4 +1,4 @@
-"""The rules of one connection: what the exchange answers to login, subscribe, unsubscribe and ping.
+"""The rules of one connection: answers to login, subscribe and ping.
 
 Pure: frames and the exchange's clock go in, answers come out.
 """
@@ -18,8 +18,9 @@ __all__ = ["REFUSALS", "Conversation", "read", "sign"]
 
 Json = dict[str, Any]
 
-# The exchange's own words. Those for the key and the signature are the ones documented for codes 10003 and 10004, those for
-# topics were observed on public sockets, the one for mixing is ours: the documentation forbids it and does not say how.
+# The exchange's own words. Those for the key and the signature are the ones documented
+# for codes 10003 and 10004, those for topics were observed on public sockets, the one
+# for mixing is ours: the documentation forbids it and does not say how.
 REFUSALS: Mapping[str, str] = {
     "parameters": "Params Error",
     "key": "API key is invalid. Check whether the key and domain are matched.",
@@ -35,7 +36,7 @@ REFUSALS: Mapping[str, str] = {
 
 
 class _Refusal(Exception):
-    """The exchange says no, in these words."""
+    """A refusal, in the exchange's words."""
 
 
 def sign(secret: str, expires: object) -> str:
@@ -44,7 +45,7 @@ def sign(secret: str, expires: object) -> str:
 
 
 class Conversation:
-    """One connection's state: who logged in, and which topics are on.
+    """The state of one connection: its login and its topics.
 
     *secret_of* knows the secret of each key, and None for a key that it does not know.
     """
@@ -63,7 +64,10 @@ class Conversation:
         }
 
     def answer(self, request: object, now: int) -> Json:
-        """Return the answer to *request* (what its JSON says, or the text itself when it is no JSON) at *now* (ms)."""
+        """Return the answer to *request* at *now* (ms).
+
+        *request* is what its JSON says, or the text itself when it is no JSON.
+        """
         if not isinstance(request, dict):
             return self._verdict({}, REFUSALS["json"].format(frame=request))
         if request.get("op") == "ping":
@@ -131,7 +135,7 @@ class Conversation:
 
 
 def read(frame: str | bytes) -> object:
-    """Return what *frame* says, or its text when that is no JSON."""
+    """Return the parsed JSON of *frame*, or its text when that is no JSON."""
     try:
         return json.loads(frame)
     except ValueError:
@@ -139,12 +143,15 @@ def read(frame: str | bytes) -> object:
 
 
 def _echo(request: Json) -> Json:
-    """Return the answer's first key: there when the request had it, missing when not."""
+    """Return the ``req_id`` of the request, if it has one."""
     return {"req_id": request["req_id"]} if "req_id" in request else {}
 
 
 def _login_parts(args: list[Any]) -> tuple[str, str, str]:
-    """Return key, expires and signature as texts; the exchange takes the moment as a number and as a text."""
+    """Return key, expires and signature as texts.
+
+    The exchange takes *expires* as a number and as a text.
+    """
     try:
         key, expires, signature = (str(arg) for arg in args)
     except ValueError:
@@ -155,7 +162,10 @@ def _login_parts(args: list[Any]) -> tuple[str, str, str]:
 
 
 def _refuse_mixing(wanted: list[Topic], on: tuple[Topic, ...]) -> None:
-    """Refuse all-in-one beside categorised: in one request whatever the stream, on one connection for the same stream."""
+    """Raise for an all-in-one topic beside a categorised one.
+
+    In one request any stream counts, on one connection the same stream only.
+    """
     for topic in wanted:
         beside_in_request = any(other.category for other in wanted) and topic.is_all_in_one
         beside_on_connection = any(o.stream == topic.stream and o.is_all_in_one != topic.is_all_in_one for o in on)

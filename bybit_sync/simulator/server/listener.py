@@ -1,4 +1,4 @@
-"""Where clients arrive: the listening socket, its threads, and its absence."""
+"""The listening socket, and the threads of its connections."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ _silent.setLevel(logging.CRITICAL + 1)
 
 
 class Listener:
-    """A port that is ours from the constructor to `close`, and answers between `listen` and `fall_silent`.
+    """A port that is bound until `close`.
 
-    *tls* is what it speaks, None for none; *admit* may turn down an upgrade with a response; *converse* runs on a thread of
-    each connection's own until it is over.
+    It accepts connections between `listen` and `fall_silent`.
+
+    *tls* is what it speaks, None for none; *admit* may turn down an upgrade with a
+    response; *converse* runs on a thread of each connection's own until it is over.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Listener:
         self.host, self.port = self._socket.getsockname()[:2]
 
     def listen(self) -> None:
-        """Let clients in; nothing when they are."""
+        """Accept connections; do nothing when it already does."""
         if self._server is not None:
             return
         self._socket.listen(128)
@@ -76,7 +78,10 @@ class Listener:
         self._thread.start()
 
     def fall_silent(self) -> None:
-        """Cut everybody off and refuse whoever comes; returns when no connection and no thread is left."""
+        """Cut every connection and refuse new ones.
+
+        Returns when no connection and no thread is left.
+        """
         with self._lock:
             server, self._server, wires, arriving = self._server, None, dict(self._wires), list(self._arriving)
         if server is None or self._thread is None:
@@ -89,16 +94,17 @@ class Listener:
         server.shutdown()
         for thread in (self._thread, *wires.values()):
             thread.join()
-        # Bound but not listening: the port refuses, and nobody else can take it, not even a client by connecting to itself.
+        # Bound but not listening: the port refuses, and nobody else can take it, not
+        # even a client by connecting to itself.
         self._socket = _bound(self.host, self.port)
 
     def close(self) -> None:
-        """Fall silent, and give the port back."""
+        """Stop accepting, cut every connection, and release the port."""
         self.fall_silent()
         self._socket.close()
 
     def _accept(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Wire:
-        """Make a wire of a connection that was just accepted. Only that connection's thread."""
+        """Return the wire of an accepted connection. That connection's thread."""
         sock.settimeout(SEND_TIMEOUT)
         with self._arrival(sock) as number:
             secured = sock if self._tls is None else TLSSocket(sock, self._tls)
@@ -113,7 +119,7 @@ class Listener:
 
     @contextlib.contextmanager
     def _arrival(self, sock: socket.socket) -> Iterator[int]:
-        """Count *sock*, and have it cut off like the others while it is not yet one of them."""
+        """Count *sock*, and register it so that `fall_silent` cuts it."""
         with self._lock:
             self._refuse_when_silent()
             self.accepted += 1
@@ -136,7 +142,7 @@ class Listener:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """Return a socket that holds the port without listening."""
+    """Return a socket that is bound to the port but does not listen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

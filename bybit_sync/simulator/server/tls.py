@@ -1,4 +1,4 @@
-"""TLS on the exchange's side: a throw-away authority, and a socket that two threads may share."""
+"""TLS of the server: a throw-away authority, and a thread-safe socket."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _RECORD_SIZE = 1 << 16
 
 
 class Authority:
-    """A certificate authority that nobody but a test should trust, made anew each time.
+    """A certificate authority for tests, with a new key each time.
 
-    It vouches for *host*, ``localhost`` and the loopback addresses. Needs the package trustme.
+    It vouches for *host*, ``localhost`` and the loopback addresses. Needs the package
+    trustme.
     """
 
     def __init__(self, host: str) -> None:
@@ -30,7 +31,7 @@ class Authority:
         authority.issue_cert(*names).configure_cert(self.server_context)
 
     def client_context(self) -> ssl.SSLContext:
-        """Return what a client needs that is to trust this authority, and no other."""
+        """Return the context of a client that trusts this authority only."""
         return ssl.create_default_context(cadata=self.pem.decode())
 
 
@@ -44,26 +45,30 @@ def _trustme() -> Any:
 
 
 class TLSSocket:
-    """The server's end of TLS on *sock*; the handshake is done when the constructor returns.
+    """The server's end of TLS on *sock*.
 
-    One thread may read while others write, which Python's own TLS sockets do not promise. It reads one whole TLS record at a
-    time, so that nothing is left to read when the socket below has nothing to read: ``select`` tells the truth.
+    The constructor returns after the handshake.
+
+    One thread may read while others write, which Python's own TLS sockets do not
+    promise. It reads one whole TLS record at a time, so that nothing is left to read
+    when the socket below has nothing to read: ``select`` tells the truth.
     """
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         self._sock = sock
         self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._arrived, self._leaving, server_side=True)
-        # Around everything that has to do with *_tls*, and around sending what it wrote: records have an order.
+        # Around everything that has to do with *_tls*, and around sending what it
+        # wrote: records have an order.
         self._lock = threading.Lock()
         self._shake_hands()
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever has nothing to do with TLS is the socket's own."""
+        """Return the underlying socket's attribute *name*."""
         return getattr(self._sock, name)
 
     def recv(self, _size: int) -> bytes:
-        """Return what the next record says; nothing at the end."""
+        """Return the content of the next record; b"" at the end."""
         while self._read_record():
             with self._lock, contextlib.suppress(ssl.SSLWantReadError):
                 try:
@@ -73,13 +78,13 @@ class TLSSocket:
         return b""
 
     def sendall(self, data: bytes) -> None:
-        """Write *data*, whole."""
+        """Write all of *data*."""
         with self._lock:
             self._tls.write(data)
             self._send_leaving()
 
     def shutdown(self, how: int) -> None:
-        """End it: politely when only writing ends, else at once."""
+        """End the connection: with a TLS alert for SHUT_WR, else at once."""
         if how == socket.SHUT_WR:
             with self._lock, contextlib.suppress(ssl.SSLError, OSError):
                 with contextlib.suppress(ssl.SSLWantReadError):
@@ -99,7 +104,7 @@ class TLSSocket:
                 return self._send_leaving()
 
     def _read_record(self) -> bool:
-        """Take the next record off the socket; False when there is none any more."""
+        """Read the next record from the socket; return False at the end."""
         header = self._read_exactly(_RECORD_HEADER)
         record = header + self._read_exactly(int.from_bytes(header[3:], "big"))
         with self._lock:
