@@ -30,6 +30,7 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("simulator.demo", "simulator.server_command"),
     ("simulator.scenarios",),
     ("simulator.exchange",),
+    ("simulator.playing",),
     ("simulator.faults", "simulator.script", "simulator.demo_trades", "simulator.recording"),
     ("simulator.server", "simulator.rest"),
     ("simulator.books",),
@@ -139,7 +140,7 @@ EXCUSED: Final[Mapping[str, frozenset[str]]] = {
     "rest.signing": frozenset({"threading"}),  # a signature is taken where another thread left it
     "simulator.rest.limits": frozenset({"threading"}),  # each request of a host has a thread of its own
     "simulator.rest.plans": frozenset({"threading"}),  # the same
-    "simulator.books.account": frozenset({"threading", "time"}),  # one action ends before the next begins; history is dated
+    "simulator.books.streams": frozenset({"threading", "time"}),  # one action ends before the next begins; history is dated
     "simulator.refusals": frozenset({"threading"}),  # orders are given by one thread and taken by another
 }
 

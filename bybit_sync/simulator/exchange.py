@@ -7,25 +7,22 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
-from bybit_sync.simulator.books.account import KINDS, Account, Number
+from bybit_sync.simulator.books.account import KINDS, Account
+from bybit_sync.simulator.books.numbers import Number
 from bybit_sync.simulator.dialects import DIALECTS
-from bybit_sync.simulator.faults import Faults
-from bybit_sync.simulator.recording import Frame, read_recording
+from bybit_sync.simulator.playing import Player
 from bybit_sync.simulator.rest.faults import RestFaults
 from bybit_sync.simulator.rest.host import RestHost
 from bybit_sync.simulator.rest.plans import Plans
 from bybit_sync.simulator.rest.server import RestServer
-from bybit_sync.simulator.scheduling import on_time
-from bybit_sync.simulator.script import Script
 from bybit_sync.simulator.server.connection import Connection, Wire
 from bybit_sync.simulator.server.conversation import Conversation
 from bybit_sync.simulator.server.listener import Listener
@@ -43,7 +40,7 @@ _LOOK_AGAIN = 0.02
 _log = logging.getLogger("bybit_sync.simulator")
 
 
-class Exchange(Faults):
+class Exchange(Player):
     """A simulated Bybit private stream on loopback, in both dialects, with faults.
 
     It lives between ``with`` and its end (or `start` and `close`), on daemon threads of
@@ -88,13 +85,11 @@ class Exchange(Faults):
         self._authority = Authority(host) if tls else None
         self._idle_limit = idle_limit
         self._login_limit = login_limit
-        self._accounts: dict[str, Account] = {}
         self._connections: list[Connection] = []
         self._changed = threading.Condition()
         self._listener: Listener | None = None
         self._listening = threading.RLock()
         self._healer: threading.Timer | None = None
-        self._closing = threading.Event()
         plans = Plans()
         self._rest_faults = RestFaults(plans, self._answer_rest)
         self._rest_host = RestHost(self._accounts, self.now, plans)
@@ -265,68 +260,6 @@ class Exchange(Faults):
         Raises ``TimeoutError`` after *timeout* seconds.
         """
         self.wait_for(lambda: any(c.topics and all(map(c.has, topics)) for c in self.connections), timeout)
-
-    # --- playing ---
-
-    def play(
-        self, script: Script | str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]], *, speed: float = 1.0
-    ) -> None:
-        """Play *script* to its end or until `close`.
-
-        It comes from Python or from a JSON file: `bybit_sync.simulator.script`.
-
-        Example:
-            >>> orders = client.subscribe_orders()
-            >>> exchange.play([
-            ...     {"do": "place_order", "as": "mine", "symbol": "BTCUSDT", "side": "Buy", "qty": "0.5", "price": "20000"},
-            ...     {"after": 0.5, "do": "cancel", "order": "mine"},
-            ... ], speed=100)
-            >>> [orders.get(timeout=5).data[0].order_status for _ in range(2)]
-            [OrderStatus('New'), OrderStatus('Cancelled')]
-
-        Steps happen in the calling thread, *speed* times as fast. `ScriptError` says
-        which step is wrong; those that can be seen to be wrong are, before the first is
-        done.
-        """
-        whole = Script.read(script)
-        for account in whole.accounts:
-            if account["key"] not in self._accounts:
-                self.account(**account)
-        on_time(whole.play(self, self._accounts), self._closing, speed=speed)
-
-    def replay(self, recording: str | Path | Iterable[str], *, speed: float | None = 1.0) -> int:
-        """Push the frames of *recording* and return their number.
-
-        The format is described in `bybit_sync.simulator.recording`.
-
-        Each goes to whoever is subscribed to its topic, and what is no push to whoever
-        has logged in. *speed* 2.0 is twice as fast, None as fast as it can be written;
-        `replay_steps` goes step by step.
-        """
-        played = 0
-
-        def steps() -> Iterator[float]:
-            nonlocal played
-            for frame in read_recording(recording):
-                yield frame.at
-                self._push(frame)
-                played += 1
-
-        on_time(steps(), self._closing, speed=speed)
-        return played
-
-    def replay_steps(self, recording: str | Path | Iterable[str]) -> Iterator[Frame]:
-        """Push the frames of *recording* one by one, and yield each after it."""
-        for frame in read_recording(recording):
-            self._push(frame)
-            yield frame
-
-    def _push(self, frame: Frame) -> None:
-        for connection in self.connections:
-            if frame.topic is not None:
-                connection.push(lambda topic: frame.text if topic.name == frame.topic else None)
-            elif connection.account:
-                connection.send_raw(frame.text)
 
     # --- going wrong ---
 

@@ -1,35 +1,26 @@
-"""One account of the exchange: its key, and what its streams push."""
+"""One account of the exchange, and the actions on it."""
 
 from __future__ import annotations
 
-import itertools
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from bybit_sync.simulator.books.connections import AccountConnection
 from bybit_sync.simulator.books.instruments import Instrument
-from bybit_sync.simulator.books.ledger import Ledger
+from bybit_sync.simulator.books.numbers import Number, exact, exact_or_none
 from bybit_sync.simulator.books.orders import Execution, Order
 from bybit_sync.simulator.books.positions import Position
-from bybit_sync.simulator.books.pushes import Printer
-from bybit_sync.simulator.books.row_values import execution_values, order_values, position_values, wallet_values
+from bybit_sync.simulator.books.row_values import order_values, wallet_values
+from bybit_sync.simulator.books.streams import AccountStreams
 from bybit_sync.simulator.books.tables import Books, Coin
-from bybit_sync.simulator.push_faults import PushFaults
 
-__all__ = ["KINDS", "Account", "Number"]
+__all__ = ["KINDS", "Account"]
 
-Row = Mapping[str, Any]
-Number = str | int | Decimal
 T = TypeVar("T")
 KINDS = ("UNIFIED", "CONTRACT")
-_IDS = uuid.UUID("8e7f4b0c-6a53-4f0e-9a53-5b3d9f1c2a77")
 
 
-class Account:
+class Account(AccountStreams):
     """One account of the exchange, which trades and pushes what changed.
 
     There is no matching engine: an order fills when and as `fill` says. Every action
@@ -50,42 +41,6 @@ class Account:
         >>> account.cancel(order).status, account.orders()
         ('Cancelled', ())
     """
-
-    def __init__(
-        self,
-        key: str,
-        secret: str,
-        *,
-        kind: str,
-        uid: str,
-        balances: Mapping[str, Number],
-        connections: Callable[[], Iterable[AccountConnection]],
-        now: Callable[[], int],
-        push_faults: PushFaults,
-    ) -> None:
-        self.key = key
-        self.secret = secret
-        self.kind = kind
-        self.uid = uid
-        self._connections = connections
-        self._now = now
-        self._printer = Printer(uid, kind, push_faults)
-        self._logins = itertools.count(1)
-        # One action changes the books and reaches every connection before the next
-        # begins.
-        self._lock = threading.RLock()
-        ids = (str(uuid.uuid5(_IDS, f"{uid}-{number}")) for number in itertools.count())
-        held = {coin: _exact("balances", amount) for coin, amount in balances.items()}
-        self._ledger = Ledger(held, ids.__next__, time.monotonic)
-
-    def __repr__(self) -> str:
-        """Return kind and number; never the key."""
-        return f"<Account {self.uid}, {self.kind}>"
-
-    @property
-    def connections(self) -> tuple[AccountConnection, ...]:
-        """The live connections that are logged in to this account."""
-        return tuple(connection for connection in self._connections() if connection.account is self)
 
     # --- trading ---
 
@@ -132,20 +87,20 @@ class Account:
             order = self._ledger.place(
                 symbol,
                 side,
-                qty=_exact("qty", qty),
-                price=_exact_or_none("price", price),
+                qty=exact("qty", qty),
+                price=exact_or_none("price", price),
                 order_type=kind,
                 time_in_force=time_in_force or ("IOC" if kind == "Market" else "GTC"),
                 reduce_only=reduce_only,
                 position_idx=position_idx,
                 order_link_id=order_link_id,
-                trigger_price=_exact_or_none("trigger_price", trigger_price),
+                trigger_price=exact_or_none("trigger_price", trigger_price),
                 trigger_direction=trigger_direction,
-                take_profit=_exact_or_none("take_profit", take_profit),
-                stop_loss=_exact_or_none("stop_loss", stop_loss),
+                take_profit=exact_or_none("take_profit", take_profit),
+                stop_loss=exact_or_none("stop_loss", stop_loss),
                 now=self._now(),
             )
-            self._tell([order])
+            self._push_changes([order])
             return order
 
     def fill(
@@ -184,10 +139,10 @@ class Account:
 
         *is_maker* and *exec_type* are as in `fill`.
         """
-        fills = [(_exact("qty", qty), _exact("price", price)) for qty, price in parts]
+        fills = [(exact("qty", qty), exact("price", price)) for qty, price in parts]
         maker = order.order_type == "Limit" if is_maker is None else is_maker
         with self._lock:
-            return self._filled(self._ledger.fill(order.order_id, fills, is_maker=maker, now=self._now(), kind=exec_type))
+            return self._push_match(self._ledger.fill(order.order_id, fills, is_maker=maker, now=self._now(), kind=exec_type))
 
     def amend(
         self, order: Order, *, qty: Number | None = None, price: Number | None = None, trigger_price: Number | None = None
@@ -196,12 +151,12 @@ class Account:
         with self._lock:
             amended = self._ledger.amend(
                 order.order_id,
-                qty=_exact_or_none("qty", qty),
-                price=_exact_or_none("price", price),
-                trigger_price=_exact_or_none("trigger_price", trigger_price),
+                qty=exact_or_none("qty", qty),
+                price=exact_or_none("price", price),
+                trigger_price=exact_or_none("trigger_price", trigger_price),
                 now=self._now(),
             )
-            self._tell([amended])
+            self._push_changes([amended])
             return amended
 
     def cancel(self, order: Order, *, cancel_type: str = "CancelByUser") -> Order:
@@ -211,7 +166,7 @@ class Account:
         """
         with self._lock:
             cancelled = self._ledger.cancel(order.order_id, cancel_type=cancel_type, now=self._now())
-            self._tell([cancelled])
+            self._push_changes([cancelled])
             return cancelled
 
     def cancel_too_late(self, order: Order) -> Order:
@@ -231,7 +186,7 @@ class Account:
         """
         with self._lock:
             rejected = self._ledger.reject(order.order_id, reason=reason, now=self._now())
-            self._tell([rejected])
+            self._push_changes([rejected])
             return rejected
 
     def trigger(self, order: Order) -> Order:
@@ -241,7 +196,7 @@ class Account:
         """
         with self._lock:
             told = self._ledger.trigger(order.order_id, now=self._now())
-            self._tell(told)
+            self._push_changes(told)
             return told[-1]
 
     def move(self, symbol: str, price: Number) -> tuple[Order, ...]:
@@ -272,13 +227,13 @@ class Account:
         deactivated when it is flat.
         """
         prices = {
-            "take_profit": _exact_or_none("take_profit", take_profit),
-            "stop_loss": _exact_or_none("stop_loss", stop_loss),
+            "take_profit": exact_or_none("take_profit", take_profit),
+            "stop_loss": exact_or_none("stop_loss", stop_loss),
         }
         given = {name: price for name, price in prices.items() if price is not None}
         with self._lock:
             changed = self._ledger.set_stops(symbol, position_idx, now=self._now(), **given)
-            self._tell(changed, symbol=symbol, position_idx=position_idx)
+            self._push_changes(changed, symbol=symbol, position_idx=position_idx)
             return tuple(order for order in changed if not order.is_final)
 
     def fund(self, symbol: str, rate: Number) -> None:
@@ -287,8 +242,8 @@ class Account:
         With a *rate* above 0 a long position pays, and a short one receives.
         """
         with self._lock:
-            executions = self._ledger.fund(symbol, _exact("rate", rate), now=self._now())
-            self._tell([], executions, symbol=symbol, position_idx=executions[0].order.position_idx)
+            executions = self._ledger.fund(symbol, exact("rate", rate), now=self._now())
+            self._push_changes([], executions, symbol=symbol, position_idx=executions[0].order.position_idx)
 
     def liquidate(self, symbol: str, *, position_idx: int = 0, price: Number | None = None) -> Order:
         """Liquidate the position in *symbol* and return the closing order.
@@ -302,19 +257,19 @@ class Account:
         """
         with self._lock:
             estimate = self._ledger.liquidation_price(self._ledger.held(symbol, position_idx))
-            at = estimate if price is None else _exact("price", price)
+            at = estimate if price is None else exact("price", price)
             if at <= 0:
                 raise ValueError("price: the account can afford every price; say at which it is liquidated nevertheless")
             for order in self._ledger.unfinished(symbol):
                 self.cancel(order, cancel_type="CancelAllBeforeLiq")
             position = self._ledger.start_liquidation(symbol, position_idx, now=self._now())
-            self._tell([], symbol=symbol, position_idx=position_idx)
-            return self._filled(self._ledger.take_over(position, at, now=self._now()))
+            self._push_changes([], symbol=symbol, position_idx=position_idx)
+            return self._push_match(self._ledger.take_over(position, at, now=self._now()))
 
     def transfer(self, coin: str, amount: Number) -> None:
         """Move *amount* of *coin* into the account or, negative, out of it."""
         with self._lock:
-            self._ledger.transfer(coin, _exact("amount", amount))
+            self._ledger.transfer(coin, exact("amount", amount))
             self.push("balances", [wallet_values(self._ledger, [coin], self.kind)])
 
     def mark(self, symbol: str, price: Number) -> None:
@@ -324,7 +279,7 @@ class Account:
         """
         Instrument.named(symbol)
         with self._lock:
-            self._ledger.marks[symbol] = _exact("price", price)
+            self._ledger.marks[symbol] = exact("price", price)
 
     # --- what there is ---
 
@@ -377,79 +332,3 @@ class Account:
         """
         with self._lock:
             return look(self._ledger.as_of(lag) if lag else self._ledger)
-
-    # --- telling ---
-
-    def flood(self, count: int, stream: str = "orders") -> None:
-        """Push *count* messages of one plain row each on *stream*.
-
-        They are sent as fast as possible; orders and trades are numbered.
-        """
-        for number in range(1, count + 1):
-            self.push(stream, [{"orderId": f"flood-{number}", "execId": f"flood-{number}"}])
-
-    def push(
-        self,
-        stream: str,
-        rows: Sequence[Row],
-        *,
-        id: str | None = None,  # noqa: A002 - the envelope's own word
-        created_at: int | None = None,
-    ) -> None:
-        """Send *rows* to every connection that is subscribed to *stream*.
-
-        *stream* is one of ``balances``, ``orders``, ``positions``, ``user_trades``: the
-        rows then reach the all-in-one topic, the categorised ones (by the rows'
-        ``category``) and, translated, the V3 topic; what a row does not name is filled
-        in from a plain row. Or it is the name of one topic (``position.linear``): the
-        rows are then sent as they are, and to that topic only.
-
-        *id* and *created_at* (ms) stand in the envelope; V3's has neither.
-        """
-        now = self._now() if created_at is None else created_at
-        with self._lock:
-            for connection in self.connections:
-                connection.push(self._printer.messages(connection.gateway, stream, rows, id=id, created_at=now))
-
-    def _filled(self, executions: Sequence[Execution]) -> Order:
-        """Push a match and what follows from it; return the filled order."""
-        order = executions[-1].order
-        changed = self._ledger.follow_up(order.symbol, order.position_idx, now=self._now())
-        self._tell([order, *changed], executions)
-        return order
-
-    def _tell(
-        self, orders: Sequence[Order], executions: Sequence[Execution] = (), *, symbol: str = "", position_idx: int = 0
-    ) -> None:
-        """Push what an action changed, in the exchange's order.
-
-        The action was on *orders* or, without any, on a position.
-        """
-        ledger = self._ledger
-        symbol, leg = (orders[0].symbol, orders[0].position_idx) if orders else (symbol, position_idx)
-        legs = ledger.legs(symbol, leg)
-        if executions:
-            values = [execution_values(execution) for execution in executions]
-            self.push("user_trades", values, id=self._id_of(executions[-1].order))
-        for order in orders:
-            self.push("orders", [order_values(order)], id=self._id_of(order))
-        self.push("positions", [position_values(ledger, position) for position in legs])
-        self.push("balances", [wallet_values(ledger, [legs[0].instrument.settle_coin], self.kind)])
-
-    def _id_of(self, order: Order) -> str:
-        """Return the envelope's id, which an order and its execution share."""
-        return f"{self.uid}_{order.symbol}_{order.seq}"
-
-    def count_login(self) -> int:
-        """Return the number of the login that was just accepted. Only the exchange."""
-        return next(self._logins)
-
-
-def _exact(name: str, number: Number) -> Decimal:
-    if isinstance(number, float):
-        raise TypeError(f"{name}: {number!r} is a float, which is not exact; write it as text")
-    return Decimal(number)
-
-
-def _exact_or_none(name: str, number: Number | None) -> Decimal | None:
-    return None if number is None else _exact(name, number)
