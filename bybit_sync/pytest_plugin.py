@@ -19,7 +19,7 @@ __all__ = ["bybit_account", "bybit_exchange"]
 
 @pytest.fixture
 def bybit_exchange() -> Iterator[Exchange]:
-    """Yield a simulated exchange on loopback, for this test alone.
+    """A simulated Bybit private stream on loopback, for this test alone.
 
     ``bybit_exchange.url`` is a client's environment.
     """
@@ -34,7 +34,7 @@ def bybit_exchange() -> Iterator[Exchange]:
 
 @pytest.fixture
 def bybit_account(bybit_exchange: Exchange) -> Account:
-    """Return an account of ``bybit_exchange``: 10,000 USDT, 1 BTC and 10 ETH.
+    """An account of ``bybit_exchange``: 10,000 USDT, 1 BTC and 10 ETH.
 
     ``.key`` and ``.secret`` log in.
     """

@@ -1,4 +1,7 @@
-"""Follow orders by iteration, and notice what may have been missed. Keys come from the environment, or --simulate."""
+"""Follow orders by iteration, and report gaps.
+
+Keys come from the environment, or --simulate.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One queue for all streams of two accounts, read by workers of a threaded system. Keys: environment, or --simulate."""
+"""Read all streams of two accounts from one queue. Keys: environment, or --simulate."""
 
 import os
 import queue
@@ -9,7 +9,7 @@ from bybit_sync import AnyEvent, Client
 
 
 def work(inbox: queue.Queue[AnyEvent]) -> None:
-    """Print what comes, each in one piece. Events leave the queue in order; two workers may finish out of order."""
+    """Print events. Two workers may finish them out of order."""
     while event := inbox.get():
         print(f"{event.client} {event.stream} {event.gap or [update.key for update in event]}\n", end="")
 

@@ -1,4 +1,4 @@
-"""A threaded system from before, with a main loop, an inbox and a worker for each desk: Bybit becomes one more of its feeds.
+"""Add Bybit to a threaded system with a main loop, an inbox and desks.
 
 Keys come from BYBIT_API_KEY and BYBIT_API_SECRET, or --simulate.
 """
@@ -18,7 +18,7 @@ Inbox = queue.Queue[tuple[str, object]]
 
 
 class LegacySystem:
-    """What was there before. It knows nothing of Bybit, and nothing of it had to change."""
+    """The system as it was. It knows nothing of Bybit and did not change."""
 
     def __init__(self) -> None:
         self.inbox: Inbox = queue.Queue(maxsize=1_000)
@@ -26,7 +26,7 @@ class LegacySystem:
         self.running = True
 
     def run(self) -> None:
-        """Sort what comes in, and do the chores when nothing does. The main thread."""
+        """Pass messages to the desks; without one, do the chores. The main thread."""
         for desk, messages in self.desks.items():
             threading.Thread(target=self.work, args=(messages,), name=f"{desk} desk", daemon=True).start()
         while self.running or not self.inbox.empty():
@@ -40,7 +40,7 @@ class LegacySystem:
             messages.join()
 
     def work(self, messages: Inbox) -> None:
-        """Deal with the messages of one desk, one after the other. A thread of its own."""
+        """Handle the messages of one desk in order. A thread of its own."""
         while True:
             log.info("%s", messages.get()[1])
             messages.task_done()
@@ -51,20 +51,23 @@ class LegacySystem:
 
 
 class BybitFeed:
-    """All that is new: events become messages of the system's own kind."""
+    """The new part: it turns events into messages of the system."""
 
     def __init__(self, system: LegacySystem) -> None:
         self.system = system
 
     def take(self, event: AnyEvent) -> None:
-        """Pass an event on. The stream's own thread: while the inbox is full it waits, and the connection does not."""
+        """Pass an event on. The stream's own thread.
+
+        While the inbox is full this thread waits, and the connection does not.
+        """
         if event.gap:
             self.system.inbox.put((event.stream, f"read by REST what happened from {event.gap.since} to {event.gap.until}"))
         for row in event:
             self.system.inbox.put((event.stream, row))
 
     def tell(self, change: StatusChange) -> None:
-        """Let the system end when no more news can come."""
+        """Stop the system when the client has ended."""
         if change.state in ("CLOSED", "FAILED"):
             self.system.stop()
 

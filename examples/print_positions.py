@@ -1,4 +1,7 @@
-"""Print every change of a position, through a callback. Keys come from BYBIT_API_KEY and BYBIT_API_SECRET, or --simulate."""
+"""Print every change of a position, through a callback.
+
+Keys come from BYBIT_API_KEY and BYBIT_API_SECRET, or --simulate.
+"""
 
 from __future__ import annotations
 

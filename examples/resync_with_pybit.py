@@ -1,4 +1,4 @@
-"""Keep orders, positions and trades right across gaps: after one, read them by REST with pybit (pip install pybit).
+"""Keep orders, positions and trades right across gaps, by REST (pip install pybit).
 
 Keys come from BYBIT_API_KEY and BYBIT_API_SECRET, or --simulate. Rows are kept in V5's
 own words, which `update.wire` and REST share; only a position's entry price is
@@ -23,7 +23,7 @@ MARGIN = timedelta(seconds=5)  # REST may know of a trade a little later, and by
 
 
 class Book:
-    """What is known of an account; for one thread."""
+    """The orders, positions and trades of an account. One thread."""
 
     def __init__(self, rest: Any) -> None:
         self.rest = rest
@@ -32,14 +32,18 @@ class Book:
         self.trades: dict[str, Row] = {}
 
     def take(self, event: AnyEvent) -> None:
-        """Take over what changed, or after a gap what there is."""
+        """Apply an event: its updates, or after a gap what REST lists."""
         if event.gap:
             self.read(event.stream, event.gap.since, event.gap.until)
         for update in event:
             self.learn(event.stream, update.wire)
 
     def read(self, stream: Stream, since: datetime, until: datetime) -> None:
-        """Read *stream* by REST. Whatever is listed no more is flat, or final; `get_order_history` knows how it ended."""
+        """Read *stream* by REST.
+
+        What is not listed is flat or final; `get_order_history` knows how an order
+        ended.
+        """
         if stream is Stream.USER_TRADES:
             window = {"startTime": milliseconds(since - MARGIN), "endTime": milliseconds(until + MARGIN)}  # up to 7 days
             scopes = [{"category": category, **window} for category in ("linear", "inverse")]
@@ -64,7 +68,10 @@ class Book:
 
 
 def replace(table: dict[Any, Row], key: object, row: Row) -> None:
-    """Never let an older row win: what was pushed while REST was read may be older than its answer."""
+    """Replace a row unless the new one is older.
+
+    A push during the REST request may be older than its answer.
+    """
     if key not in table or int(row["updatedTime"]) >= int(table[key]["updatedTime"]):
         table[key] = row
 
@@ -87,10 +94,10 @@ def milliseconds(at: datetime) -> int:
 
 
 class Nothing:
-    """Stands in for pybit with --simulate: an account of which REST has nothing to tell."""
+    """A replacement of pybit for --simulate, which lists nothing."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return a call that says what it was asked."""
+        """Return a function that prints its arguments."""
 
         def call(**asked: object) -> dict[str, Any]:
             print("REST:", name, asked)

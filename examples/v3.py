@@ -1,4 +1,6 @@
-"""Read user trades in the V3 dialect: from a gateway that BYBIT_ENVIRONMENT names, or --simulate.
+"""Read user trades in the V3 dialect.
+
+The gateway is that of BYBIT_ENVIRONMENT, or --simulate.
 
 Bybit itself switched V3 off in January 2025.
 """

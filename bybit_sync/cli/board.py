@@ -18,8 +18,8 @@ from bybit_sync.model.events import AnyEvent, Gap, GapReason, Stream
 
 __all__ = ["Board", "Row", "Total"]
 
-# So many finished orders are remembered, lest one that comes late or twice is shown as
-# open; and so many trades are shown.
+# How many finished orders are remembered, so that a late or repeated update does not
+# show one as open; and how many trades are shown.
 FINISHED_KEPT: Final = 1_000
 TRADES_KEPT: Final = 200
 
@@ -168,7 +168,7 @@ class _Orders(_Table):
         known = self._rows.get(update.key)
         if update.key in self._finished or (known and _is_older(update.updated_time, known.update.updated_time)):
             return
-        # What changed last stands last here.
+        # The latest change is the last key.
         self._rows.pop(update.key, None)
         if update.order_status in _FINAL:
             _remember(self._finished, update.key, FINISHED_KEPT)

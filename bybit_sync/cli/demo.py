@@ -34,7 +34,7 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     options.add_seconds(command)
     command.add_argument("--dialect", choices=tuple(DIALECTS), default="v5", help="which dialect of the exchange (default: v5)")
     command.add_argument("--json", action="store_true", help="one JSON object per event and line")
-    # The rest of what can be said to `watch`.
+    # The other arguments of `watch`.
     command.set_defaults(
         run=lambda arguments: watch(arguments, keep=True),
         simulate=True,

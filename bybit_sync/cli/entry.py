@@ -19,7 +19,7 @@ from bybit_sync.text import printable
 
 __all__ = ["main"]
 
-# What is not there without an extra, and how to get it.
+# The modules that come with an extra, and what to install.
 EXTRAS: Final[Mapping[str, str]] = {
     "rich": "'bybit-sync[cli]'",
     "websockets": "'bybit-sync[cli]'",
@@ -41,7 +41,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in *argv*, by default the process's, and return its exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A word that the locale has no letters for is no reason to end.
+        # Replace characters that the locale cannot encode.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with stoppable(for_good=argv is None):
@@ -92,7 +92,8 @@ def _told(sentence: str, code: int) -> int:
     return code
 
 
-# Whoever read a pipe has read enough; a terminal that is gone would have sent SIGHUP.
+# EPIPE: the reader of the pipe has closed it. EIO: the terminal is gone, as after
+# SIGHUP.
 _READER_GONE: Final = {errno.EPIPE: DONE, errno.EIO: 129}
 
 

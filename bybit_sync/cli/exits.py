@@ -22,7 +22,7 @@ EXITS: Final = {
     143: "asked to end (SIGTERM)",
 }
 
-# The first line that fits holds: an error of ours may be one of the system's too.
+# The first match counts: an error of the library may be an OSError too.
 _ERRORS: Final = (
     (ConfigurationError, WRONG),
     (RecordingError, DAMAGED),

@@ -35,12 +35,12 @@ from bybit_sync.threads.waker import Waker
 
 __all__ = ["Outcome", "inspect"]
 
-# For one attempt, and for the answer to a ping.
+# Timeouts in seconds: of one attempt, and of the answer to a ping.
 _PATIENCE: Final = 10.0
 _PONG_PATIENCE: Final = 5.0
 _MESSAGE: Final = 4 * 2**20
-# A login expires 10 s ahead of our clock: beyond half of that it is worth a word,
-# though the library corrects it.
+# A login expires after 10 s. A clock that is wrong by more than half of that is
+# reported, though the library corrects it.
 _SKEW: Final = 5.0
 
 
@@ -77,7 +77,8 @@ def inspect(target: Target) -> Iterator[Outcome]:
                 yield Outcome(step, None, "not tried")
                 continue
             outcome = _taken(step, take)
-            # One topic says nothing about the next; all else rests on what was before.
+            # Topics do not depend on each other; every other step depends on those
+            # before it.
             broken = outcome.works is False and step not in SUBSCRIBE
             yield outcome
 
@@ -110,7 +111,7 @@ class _Probe:
         proxy = Proxy.parse(target.proxy)
         self._proxy = proxy
         route = proxy.route(self._there) if proxy else None
-        # Through a proxy the first two steps lead to it; it does the rest.
+        # With a proxy, the first two steps lead to the proxy, which resolves the host.
         self._first = (route.host, route.port) if route else (self._there.host, self._there.port)
         self._through = "the proxy " if route else ""
         self._transport: Transport | None = None
@@ -193,8 +194,8 @@ class _Probe:
         return None
 
     def login(self) -> str:
-        # Closed behind the last step. What is accepted here is what `watch` and
-        # `record` would be.
+        # The exit stack closes it after the last step. It is the client of `watch` and
+        # `record`.
         self._client = self._open.enter_context(self._target.client())
         stream = STREAMS[0]
         try:
@@ -222,8 +223,7 @@ def _resolved(host: str) -> list[str] | str:
         except (OSError, UnicodeError) as error:
             answer.put((isinstance(error, OSError) and error.strerror) or str(error))
 
-    # The resolver cannot be interrupted: it has a thread of its own, and that much
-    # time.
+    # getaddrinfo cannot be interrupted: it runs on a thread of its own, with a timeout.
     threading.Thread(target=ask, name="bybit-sync-resolver", daemon=True).start()
     try:
         return answer.get(timeout=_PATIENCE)

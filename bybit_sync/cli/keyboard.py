@@ -35,15 +35,15 @@ def quiet_keyboard() -> Iterator[Callable[[], bool]]:
         termios.tcsetattr(source, termios.TCSANOW, _silenced(termios.tcgetattr(source)))
         yield lambda: _was_typed(source)
     finally:
-        # What was typed and not read is not for the shell either. A terminal that was
-        # closed needs nothing more.
+        # Discard unread input, which the shell would read. A closed terminal needs no
+        # restoring.
         with contextlib.suppress(termios.error):
             termios.tcsetattr(source, termios.TCSAFLUSH, before)
 
 
 def _silenced(modes: list[Any]) -> list[Any]:
     modes[_LOCAL_MODES] &= ~(termios.ECHO | termios.ICANON)
-    # Ctrl-Z would leave the picture behind, and the shell below it.
+    # Disable Ctrl-Z, which would leave the picture on the terminal.
     modes[_SPECIAL][termios.VSUSP] = b"\0"
     modes[_SPECIAL][termios.VMIN], modes[_SPECIAL][termios.VTIME] = 1, 0
     return modes

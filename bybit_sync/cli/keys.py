@@ -44,11 +44,12 @@ def find_key(file: str | None) -> Key:
 def read_key_file(name: str) -> Mapping[str, str]:
     """Return the variables in the file *name*, a ``NAME=value`` a line.
 
-    Raises `ConfigurationError` when somebody else than its owner can read it, and when
-    it cannot be read.
+    Raises `ConfigurationError` when other users can read it, and when it cannot be
+    read.
     """
     try:
-        # Checked and read through one descriptor: nobody exchanges the file in between.
+        # Check and read through one descriptor: the file cannot be exchanged in
+        # between.
         with Path(name).open(encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode
             if os.name == "posix" and mode & _OTHERS:
@@ -67,7 +68,7 @@ def _assignments(text: str, name: str) -> list[tuple[str, str]]:
             continue
         variable, equals, value = line.removeprefix("export ").partition("=")
         if not equals:
-            # Never the line itself: it may be the secret.
+            # The line itself is not shown: it may be the secret.
             raise ConfigurationError(f"--key-file: line {number} of {name} is not NAME=value, as in {KEY}=...")
         found.append((variable.strip(), value.strip().strip("\"'")))
     return found

@@ -20,9 +20,9 @@ class Json:
     def show(self, event: AnyEvent) -> None:
         """Print *event*."""
         whole = to_dict(event)
-        told = {key: whole[key] for key in ("stream", "topic", "created_at", "data")}
+        chosen = {key: whole[key] for key in ("stream", "topic", "created_at", "data")}
         gap = whole["gap"] and {key: whole["gap"][key] for key in ("reason", "since", "until", "missed", "detail")}
-        print(json.dumps({**told, "gap": gap}), flush=True)
+        print(json.dumps({**chosen, "gap": gap}), flush=True)
 
     def tick(self) -> None:
         """Do nothing: every event is printed at once."""

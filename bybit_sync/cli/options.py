@@ -32,7 +32,7 @@ __all__ = [
 Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
 
 STREAMS: Final = (Stream.POSITIONS, Stream.ORDERS, Stream.USER_TRADES, Stream.BALANCES)
-# Of the simulator, which is not there without its extra.
+# Copied from the simulator, which needs an extra.
 SCENARIOS: Final = ("story", "busy", "outages", "liquidation")
 ALL_IN_ONE: Final = "all"
 _CATEGORIES: Final = ("linear", "inverse", "option")
@@ -51,7 +51,7 @@ def add_command(
         description=wrapped(description),
         epilog=f"examples:\n{examples}\n\n{described()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        # "--key" must not be taken for --key-file, and a key for its name.
+        # Without this, "--key SECRET" would be taken as --key-file SECRET.
         allow_abbrev=False,
     )
 
@@ -147,6 +147,6 @@ def _categories(text: str) -> Sequence[str] | None:
 
 def _proxy(text: str) -> str:
     if "@" in text:
-        # Not even in the error: it would be in the terminal's history twice.
+        # The password is not repeated in the error either.
         raise argparse.ArgumentTypeError('every user of this machine could read the password: set HTTPS_PROXY, and give "env"')
     return text

@@ -16,7 +16,7 @@ from bybit_sync.cli.statistics import Statistics
 
 __all__ = ["plot"]
 
-# So many columns of pixels tell rates apart; a bar is a second at least.
+# The most bars that can be told apart; a bar is at least a second wide.
 _BARS: Final = 240
 
 

@@ -37,8 +37,8 @@ _EXAMPLES: Final = """\
   bybit-sync record - | gzip > today.jsonl.gz
   bybit-sync record try.jsonl --simulate --seconds 10"""
 
-# Seconds between two looks at how far it is: on a terminal, and where each is a line
-# that stays.
+# Seconds between two progress texts: on a terminal, and elsewhere, where each is a new
+# line.
 _OFTEN, _SELDOM = 0.5, 10.0
 
 
@@ -103,7 +103,7 @@ class _Progress:
         if not self._on_terminal:
             note(text)
             return
-        # To the line's beginning, the text, and nothing of what stood there before.
+        # Carriage return, the text, erase to the end of the line.
         width = os.get_terminal_size(sys.stderr.fileno()).columns
         print(f"\r{text[: max(1, width - 1)]}\x1b[K", end="", file=sys.stderr, flush=True)
 

@@ -27,7 +27,7 @@ _EXAMPLES: Final = """\
   bybit-sync replay today.jsonl --plain | grep Filled
   bybit-sync replay today.jsonl --json | jq 'select(.gap)'"""
 
-# So many events are read ahead of who looks at them.
+# The number of events that are read ahead of the view.
 _AHEAD: Final = 1_000
 
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Screen"]
 
 _STYLES: Final = {GOOD: "green", BAD: "red"}
-# A burst of events costs one picture, and silence one a second: the ages in it change.
+# Seconds between two pictures: at least the first, so that a burst costs one; at most
+# the second, because ages change.
 _SHORTEST, _LONGEST = 0.12, 1.0
 _SMALLEST: Final = ConsoleDimensions(20, 6)
 _USUAL: Final = os.terminal_size((80, 24))
@@ -37,7 +38,7 @@ _LEGEND: Final = "~ stale until its next update"
 class Screen:
     """A full-screen view, which restores the terminal at its end.
 
-    *status_line* is asked at each picture; *keep* leaves the last picture on the
+    *status_line* is called for each picture; *keep* leaves the last picture on the
     terminal. One thread.
     """
 
@@ -59,15 +60,15 @@ class Screen:
             self._live.start()
             self.tick()
         except BaseException:
-            # A signal in the middle of it, or a terminal that is gone.
+            # A signal, or a closed terminal.
             self._live.stop()
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         try:
-            # Some terminals (tmux, when it was resized) would leave what stands here
-            # behind.
+            # Some terminals (tmux after a resize) would leave the picture on the main
+            # screen.
             self._clear()
         finally:
             self._live.stop()

@@ -1,8 +1,8 @@
 """The statistics of a recording: counts, rates, latencies, gaps.
 
-Latency is from `created_at` to the moment of reading, by the exchange's clock: our
-reading of it is corrected by what the pongs in the recording tell. Before the first
-pong, and in a recording without any, it is by this machine's clock.
+Latency is from `created_at` to the moment of reading, by the exchange's clock, which is
+measured from the pongs in the recording. Before the first pong, and in a recording
+without any, it is by this machine's clock.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _count_events(statistics: Statistics, events: Iterable[AnyEvent]) -> None:
 
 
 class _Frames:
-    """Counts frames, and keeps the exchange's clock while doing so."""
+    """A counter of frames, which measures the exchange's clock too."""
 
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
@@ -144,8 +144,8 @@ class _Frames:
             self._look(line)
 
     def _mind_clock(self, moment: Moment) -> None:
-        # The monotonic clock of another start of the machine: what was measured says
-        # nothing about it.
+        # The monotonic clock started anew (a reboot): earlier measurements do not
+        # apply.
         if self._before is not None and moment.ns < self._before.ns:
             self._clock, self._pings = ExchangeClock(), Pings()
         self._before = moment
@@ -165,7 +165,7 @@ class _Frames:
 
     def _sent(self, said: Mapping[str, Any], now: Moment) -> None:
         if said.get("op") == "auth":
-            # On another connection, which brings no pong of the one before.
+            # A new connection brings no pong of the one before.
             self._pings = Pings()
         elif said.get("op") == "ping":
             self._pings.sent(str(said.get("req_id", "")) or None, now)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 __all__ = ["Stopped", "stoppable"]
 
-# No SIGHUP on Windows.
+# Windows has no SIGHUP.
 _SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -27,9 +27,9 @@ class Stopped(KeyboardInterrupt):
 def stoppable(*, for_good: bool) -> Iterator[None]:
     """Raise `Stopped` on the first signal that ends a command; ignore later ones.
 
-    What restores the terminal and closes the connection is then never interrupted. A
-    signal that was ignored before stays so, as under nohup. *for_good* says that the
-    process ends with this: no later signal disturbs that either.
+    The code that restores the terminal and closes the connection is then not
+    interrupted. A signal that was ignored before stays ignored, as under nohup. With
+    *for_good*, the process ends afterwards, and later signals stay ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -70,8 +70,8 @@ class Target:
 def open_target(arguments: argparse.Namespace, *, without_key: bool = False) -> Iterator[Target]:
     """Yield the target of *arguments*; a simulated one ends with the context.
 
-    Raises `ConfigurationError`, before anybody is asked for a key; *without_key* says
-    that even a target without one will do.
+    Raises `ConfigurationError`, before a prompt for a key; with *without_key*, a target
+    without a key is yielded too.
     """
     options = arguments.dialect, arguments.categories, arguments.proxy
     if arguments.simulate:
@@ -79,7 +79,7 @@ def open_target(arguments: argparse.Namespace, *, without_key: bool = False) -> 
             yield Target(Environment.find(url), *options, key=_DEMO, begin=begin, end=end)
         return
     target = Target(Environment.find(arguments.environment), *options, key=_DEMO)
-    # Made for its checks only.
+    # Made only for the checks of its arguments.
     target.client()
     try:
         target = attrs.evolve(target, key=find_key(arguments.key_file))
@@ -104,7 +104,7 @@ def _simulated(scenario: str) -> Iterator[tuple[str, Callable[[], object], Calla
 
     def end() -> bool:
         stop.set()
-        # A step may wait for a client.
+        # Bounded: a step may wait for a client.
         player.join(_PATIENCE)
         return True
 

@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["QUEUE", "View", "add_views", "follow", "is_for_screen", "note", "open_view", "warnings_to"]
 
-# How often a screen is looked after while nothing is told, and how many events are
-# shown before it is.
+# Seconds between two ticks without events, and the most events between two ticks.
 _BEAT: Final = 0.1
 _BURST: Final = 500
-# Events that wait for whoever reads: a pipe, a terminal that was stopped. Beyond that a
-# gap tells what was dropped.
+# The most events that wait for a slow reader (a pipe, a stopped terminal). Beyond that,
+# a gap is shown.
 QUEUE: Final = 10_000
 
 
@@ -52,7 +51,7 @@ def add_views(command: argparse.ArgumentParser) -> None:
 
 def is_for_screen(arguments: argparse.Namespace) -> bool:
     """Return whether the view is a screen."""
-    # Without UTF-8 there is no sign for a number that was cut.
+    # Without UTF-8 the terminal has no ellipsis for a cut number.
     can_draw = os.environ.get("TERM", "dumb") != "dumb" and "utf" in sys.stdout.encoding.lower()
     return not arguments.json and not arguments.plain and sys.stdout.isatty() and can_draw
 
@@ -88,7 +87,7 @@ def follow(
 
     *deadline* is monotonic seconds.
 
-    What lies ready is shown before *go_on* is asked, which may also raise.
+    Ready events are shown before *go_on* is called, which may also raise.
     """
     while not enough():
         now = time.monotonic()
@@ -132,8 +131,8 @@ class _Note(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        # A text replaces a text: the next picture, on its own thread, shows one or the
-        # other.
+        # Assigning an attribute is atomic: the next picture, on another thread, shows
+        # the old text or the new one.
         text = record.getMessage().removeprefix(f"{getattr(record, 'client', '')}: ")
         self._screen.note = printable(f"{time.strftime('%H:%M:%S')} {text}", 1_000)
 

@@ -18,7 +18,7 @@ from bybit_sync.model.events import AnyEvent
 
 __all__ = ["add", "watch"]
 
-# How long the last pushes of a simulated account may take to arrive.
+# Seconds to wait for the last pushes of a simulated account.
 _AFTERGLOW: Final = 0.3
 
 _DESCRIPTION: Final = """\
@@ -56,7 +56,8 @@ def _run(arguments: argparse.Namespace) -> int:
 def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[str], object] = lambda _text: None) -> int:
     """Subscribe and show events until a signal or the end of the last stream.
 
-    *keep* leaves the last picture on the terminal; *say* is told how far it is.
+    *keep* leaves the last picture on the terminal; *say* is called with texts on the
+    progress.
     """
     streams = arguments.streams or options.STREAMS
     inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)

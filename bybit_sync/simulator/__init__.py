@@ -12,10 +12,9 @@ with Exchange() as exchange:
     exchange.outage(seconds=3)  # and the ways to fail
 ```
 
-What can go wrong stands in `bybit_sync.simulator.faults`, scenarios as data in
-`bybit_sync.simulator.script`, those that come along in
-`bybit_sync.simulator.scenarios`. It needs the extra ``simulator``, and nothing in the
-library imports it.
+The faults are in `bybit_sync.simulator.faults`, the format of scenarios in
+`bybit_sync.simulator.script`, ready ones in `bybit_sync.simulator.scenarios`. The
+simulator needs the extra ``simulator``, and nothing in the library imports it.
 """
 
 from __future__ import annotations

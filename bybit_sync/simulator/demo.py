@@ -24,9 +24,8 @@ def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -
     Trading begins with the first subscription.
 
     Everything but the exchange is real: *options* are those of `bybit_sync.Client`.
-    After step *drop_at* the connection is cut, so that a gap is seen. After *steps*, a
-    few seconds, the client is closed, so that whatever waits for it ends: iteration,
-    ``client.wait()``.
+    After step *drop_at* the connection is cut, which makes a gap. After *steps*, a few
+    seconds, the client is closed, which ends iteration and ``client.wait()``.
 
     Example:
         >>> from bybit_sync.simulator import demo_client

@@ -9,7 +9,7 @@ import attrs
 
 __all__ = ["DIALECTS", "STREAMS", "V3", "V5", "Dialect", "Topic"]
 
-# A stream's public name, and the word that the wire has for it.
+# Stream names: the public one, and the one on the wire.
 STREAMS: Mapping[str, str] = MappingProxyType(
     {"balances": "wallet", "orders": "order", "positions": "position", "user_trades": "execution"}
 )

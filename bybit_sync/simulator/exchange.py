@@ -43,8 +43,8 @@ _log = logging.getLogger("bybit_sync.simulator")
 class Exchange(Player):
     """A simulated Bybit private stream on loopback, in both dialects, with faults.
 
-    It lives between ``with`` and its end (or `start` and `close`), on daemon threads of
-    its own. Every method may be called from any thread.
+    It runs from ``with`` (or `start`) to the end of it (or `close`), on daemon threads
+    of its own. Every method may be called from any thread.
 
     Example:
         >>> with Exchange() as exchange:
@@ -52,7 +52,7 @@ class Exchange(Player):
         ...     with Client("KEY", "SECRET", environment=exchange.url) as client:
         ...         orders = client.subscribe_orders()
         ...         exchange.drop()
-        ...         order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")  # nobody is told
+        ...         order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")  # not pushed: no connection
         ...         print(orders.get(timeout=5).gap.reason, account.orders()[0].status)
         DISCONNECTED New
 
@@ -66,7 +66,7 @@ class Exchange(Player):
       may be set at any time;
     * *idle_limit*: seconds after which a connection without pings and pushes is cut;
       ``?max_active_time=`` overrules it;
-    * *login_limit*: seconds after which a connection is cut on which nobody has logged
+    * *login_limit*: seconds after which a connection is cut when no client has logged
       in (a guess: Bybit documents none).
     """
 
@@ -146,8 +146,8 @@ class Exchange(Player):
 
         It begins with ``http://`` or, with *tls*, with ``https://``.
 
-        It listens from the first time that this is asked for: an exchange that nobody
-        asks over REST has no thread for it.
+        It listens from the first read of this property on: an exchange without REST
+        needs no thread for it.
 
         Example:
             >>> from urllib.request import urlopen
@@ -238,9 +238,10 @@ class Exchange(Player):
             >>> exchange.wait_for(lambda: account.connections[0].topics)
             ('order.linear', 'order.inverse')
 
-        It is asked again whenever a connection comes or goes or a request was dealt
-        with, and from time to time, so that it may look at anything; it should only
-        look. ``connections[0]`` of none is not yet true, rather than an error.
+        *predicate* is called again whenever a connection comes or goes or a request was
+        handled, and every 20 ms, so that it may test anything; it should change
+        nothing. An ``IndexError``, as of ``connections[0]`` without a connection,
+        counts as false.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -358,15 +359,15 @@ class Exchange(Player):
 
     def _heal(self) -> None:
         with self._listening:
-            # Whoever listened, stopped or closed meanwhile has called us off, perhaps a
-            # moment too late for the timer.
+            # Race: another thread may have listened, stopped or closed after the timer
+            # fired and before it took the lock. That thread has replaced the timer.
             if self._healer is threading.current_thread():
                 self._running().listen()
 
     def _call_healer_off(self) -> None:
         with self._listening:
             healer, self._healer = self._healer, None
-        # Outside the lock, for which it may be waiting.
+        # Join outside the lock: the timer's thread may be waiting for it.
         if healer is not None:
             healer.cancel()
             healer.join()

@@ -26,8 +26,8 @@ class Faults(abc.ABC):
 
     Every method may be called from any thread.
 
-    *clock_offset* is by how many seconds the exchange's clock is ahead of this
-    machine's.
+    *clock_offset* is the number of seconds by which the exchange's clock is ahead of
+    this machine's.
     """
 
     def __init__(self, clock_offset: float) -> None:
@@ -196,9 +196,9 @@ class Faults(abc.ABC):
         The rows get the values of *changes* and lose the keys *without*.
 
         Whole numbers under the keys *as_text* are sent as texts: Bybit documents
-        ``"smpGroup": 0`` and has sent ``"0"`` since August 2026. That is how tomorrow's
-        exchange speaks: values of enums that nobody knows, new and missing keys, nulls,
-        numbers that are none.
+        ``"smpGroup": 0`` and has sent ``"0"`` since August 2026. This imitates future
+        changes of the exchange: unknown enum values, new and missing keys, nulls,
+        invalid numbers.
 
         Example:
             >>> orders = client.subscribe_orders()

@@ -14,7 +14,7 @@ _TEXT, _FIN = 0x1, 0x80
 
 @attrs.frozen
 class MalformedFrame:
-    """A *message* in a frame of its own, or *loose* bytes that are written as they are."""
+    """A *message* in a frame of its own, or *loose* bytes, which are not framed."""
 
     message: str | bytes | None = None
     loose: bytes = b""

@@ -21,7 +21,8 @@ __all__ = ["Player"]
 class Player(Faults):
     """An exchange that plays scripts and recordings.
 
-    *clock_offset* is the number of seconds by which its clock is ahead of this machine's.
+    *clock_offset* is the number of seconds by which its clock is ahead of this
+    machine's.
     """
 
     def __init__(self, clock_offset: float) -> None:
@@ -31,7 +32,7 @@ class Player(Faults):
 
     @abc.abstractmethod
     def account(self, key: str, secret: str, *, kind: str = ..., balances: Mapping[str, Number] = ...) -> Account:
-        """Open an account."""
+        """Open an account with *key*, *secret*, *kind* and *balances*: `Exchange.account`."""
 
     def play(
         self, script: Script | str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]], *, speed: float = 1.0
@@ -49,9 +50,8 @@ class Player(Faults):
             >>> [orders.get(timeout=5).data[0].order_status for _ in range(2)]
             [OrderStatus('New'), OrderStatus('Cancelled')]
 
-        Steps happen in the calling thread, *speed* times as fast. `ScriptError` says
-        which step is wrong; those that can be seen to be wrong are, before the first is
-        done.
+        Steps run in the calling thread, *speed* times as fast. `ScriptError` names the
+        wrong step; every step is checked as far as possible before the first is run.
         """
         whole = Script.read(script)
         for account in whole.accounts:
@@ -64,9 +64,9 @@ class Player(Faults):
 
         The format is described in `bybit_sync.simulator.recording`.
 
-        Each goes to whoever is subscribed to its topic, and what is no push to whoever
-        has logged in. *speed* 2.0 is twice as fast, None as fast as it can be written;
-        `replay_steps` goes step by step.
+        A push goes to the connections that are subscribed to its topic, any other frame
+        to those that are logged in. *speed* 2.0 is twice as fast, None as fast as it
+        can be written; `replay_steps` goes step by step.
         """
         played = 0
 

@@ -10,7 +10,7 @@ from bybit_sync.simulator.refusals import Refusals
 __all__ = ["DUPLICATE", "LATE", "LOSE", "PushFaults", "PushSender"]
 
 DUPLICATE, LATE, LOSE = "duplicate", "late", "lose"
-# How often a push is sent that is disturbed so; one that is late waits for the next.
+# The number of copies sent at once, by fault; a late push follows the next one.
 _COPIES: Mapping[str | None, int] = {None: 1, DUPLICATE: 2, LOSE: 0}
 Row = Mapping[str, Any]
 
@@ -59,7 +59,7 @@ def _changed(row: Row, without: Sequence[str], as_text: Sequence[str]) -> Row:
 
 
 class PushSender:
-    """Sends the pushes of one connection, with faults.
+    """The sender of one connection's pushes, which applies the faults.
 
     Not locked: the connection holds its lock.
     """

@@ -126,8 +126,8 @@ def _liquidation(_exchange: Exchange, account: Account) -> Iterator[float]:
         fall = (_ENTRY - account.liquidation_price(LINEAR)) / _STEPS
         for step in range(1, _STEPS):
             account.mark(LINEAR, (_ENTRY - fall * step).quantize(Decimal("0.1")))
-            # A price alone is trades to nobody; changing the order tells the position,
-            # and what it has lost.
+            # The mark price alone is not pushed; amending the order pushes the position
+            # with its loss.
             account.amend(exit_order, price=_ENTRY + 500 - 40 * step)
             if step % 4 == 0:
                 account.fund(LINEAR, "0.0001")

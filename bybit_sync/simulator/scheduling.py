@@ -17,8 +17,8 @@ def on_time(steps: Iterable[float], stop: threading.Event, *, speed: float | Non
 
     Returns True when all were run before *stop* was set.
 
-    Each step yields at how many seconds after the start what follows it is due; *speed*
-    2.0 is twice as fast, None at once.
+    Each step yields when the next one is due, in seconds since the start; *speed* 2.0
+    is twice as fast, None without waiting.
     """
     start = time.monotonic()
     for due in steps:

@@ -21,9 +21,9 @@ step before; without either a step follows at once.
 
 ``as`` gives the order that a step returns a name for later steps' ``order``; a
 position's own stops are called ``TakeProfit`` and ``StopLoss``. ``account`` names an
-account by its key when there are several; those in ``accounts`` are opened when nobody
-has opened them. A bare list is ``steps``. ``repeat`` is how often all of it is played,
-null for ever.
+account by its key when there are several; those in ``accounts`` are opened unless they
+are open. A bare list is ``steps``. ``repeat`` is how often all of it is played, null
+for ever.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ _OF_REST = (
     "rest.spell",
     "rest.stop_listening",
 )
-# What a step may do, and whose method that is.
+# The verbs of steps, and the owner of each method.
 VERBS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(_OF_THE_EXCHANGE, "exchange"),

@@ -19,7 +19,7 @@ from bybit_sync.simulator.script import Script, ScriptError
 
 __all__ = ["simulate"]
 
-# How long a step may go on after Ctrl-C; it may be one that waits for a client.
+# How long to wait for a step after Ctrl-C: it may wait for a client.
 _PATIENCE = 0.5
 KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
 
@@ -46,8 +46,8 @@ def simulate(*, host: str, port: int, tls: bool, scenario: str, rate: float | No
 def _play(steps: Iterator[float]) -> None:
     """Play *steps* and wait for ever; raise the error of a step.
 
-    They have a thread of their own: Ctrl-C is for the thread that only waits, and never
-    comes in the middle of a push.
+    The steps run on a thread of their own: Ctrl-C interrupts the waiting main thread,
+    never a push.
     """
     stop, over = threading.Event(), threading.Event()
     wrong: list[Exception] = []
@@ -88,11 +88,11 @@ def _plan(exchange: Exchange, scenario: str, rate: float | None) -> tuple[list[A
 
 def _introduce(exchange: Exchange, accounts: list[Account], scenario: str, authority: str) -> None:
     """Print address and keys, one a line, so that programs can read them."""
-    told = [("url", exchange.url), *(("path", f"{path} ({dialect.name})") for path, dialect in DIALECTS.items())]
-    told += [line for account in accounts for line in (("key", account.key), ("secret", account.secret))]
-    told += [("authority", authority)] if authority else []
-    told += [("scenario", f"{scenario}; Ctrl-C ends")]
-    sys.stdout.write("".join(f"{name:<10}{value}\n" for name, value in told))
+    lines = [("url", exchange.url), *(("path", f"{path} ({dialect.name})") for path, dialect in DIALECTS.items())]
+    lines += [line for account in accounts for line in (("key", account.key), ("secret", account.secret))]
+    lines += [("authority", authority)] if authority else []
+    lines += [("scenario", f"{scenario}; Ctrl-C ends")]
+    sys.stdout.write("".join(f"{name:<10}{value}\n" for name, value in lines))
     sys.stdout.flush()
 
 

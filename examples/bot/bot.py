@@ -16,7 +16,7 @@ class Bot:
         self.positions = client.subscribe_positions(self.on_positions)
 
     def on_positions(self, event: Event[PositionUpdate]) -> None:
-        """Take over what changed. After a gap nothing is sure until the positions have been read by REST."""
+        """Store what changed; after a gap nothing is sure until REST was read."""
         self.is_sure = self.is_sure and not event.gap
         for position in event:
             self.held[position.symbol] = position.size if position.side == "Buy" else -position.size

@@ -1,4 +1,7 @@
-"""How such a bot is tested: bybit_exchange and bybit_account come with bybit_sync[simulator], through pytest's plugins."""
+"""Tests of the bot, with the fixtures of bybit_sync[simulator].
+
+bybit_exchange and bybit_account come through pytest's plugins.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def test_it_knows_what_was_filled(bot: Bot, bybit_exchange: Exchange, bybit_acco
 
 
 def test_it_is_not_sure_after_an_outage(bot: Bot, bybit_exchange: Exchange) -> None:
-    """It was told that something may have been missed."""
+    """A gap makes it unsure."""
     assert bot.is_sure
     bybit_exchange.drop()
     bybit_exchange.wait_for(lambda: not bot.is_sure)

@@ -222,8 +222,8 @@ class Account(AccountStreams):
 
         A price of 0 removes the stop.
 
-        *position_idx* is the leg in hedge mode. Returns the orders that stand for it:
-        they follow the position's size, are triggered by `trigger` or `move`, and are
+        *position_idx* is the leg in hedge mode. Returns the orders of the stops: they
+        follow the position's size, are triggered by `trigger` or `move`, and are
         deactivated when it is flat.
         """
         prices = {
@@ -251,9 +251,8 @@ class Account(AccountStreams):
         It is closed at *price*, by default at its liquidation price; *position_idx* is
         its leg in hedge mode.
 
-        It is the one in *symbol*, of leg *position_idx* in hedge mode. Its orders are
-        cancelled, the position is told as ``Liq``, and then closed by an order of the
-        exchange's own.
+        Its orders are cancelled, the position is pushed as ``Liq``, and an order of the
+        exchange's own closes it.
         """
         with self._lock:
             estimate = self._ledger.liquidation_price(self._ledger.held(symbol, position_idx))

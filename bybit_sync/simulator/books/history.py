@@ -1,7 +1,7 @@
 """Tables that can be read as they were a few seconds ago.
 
-Pure: it is handed the clock. A REST host may answer from a copy of the books that lags
-behind; this keeps, for each change, how to take it back.
+Pure: the clock is an argument. A REST host may answer from older books; each change is
+recorded with the value before it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The actions on one account: order, fill, cancel, fund, liquidate.
 
 Pure: no socket, no thread, no clock. Every amount of money is rounded when it arises,
-so that the sums of what was told are exact: executions to the position, fees and gains
-to the balance. What a position cost is kept unrounded besides, so that its average
-price is the right one.
+so that the sums of what was pushed are exact: of executions to the position, of fees
+and gains to the balance. The cost of a position is also kept unrounded, for its average
+price.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TAKER_FEE = Decimal("0.00055")
 MAKER_FEE = Decimal("0.0002")
 # How far from the mark a market order may fill.
 MARKET_BOUND = Decimal("0.01")
-# Why a cancelled order says that it was rejected, although nothing was.
+# The reject reasons that the exchange gives for cancelled orders.
 CANCEL_REASONS: Mapping[str, str] = {"CancelByUser": "EC_PerCancelRequest"}
 
 
@@ -57,7 +57,7 @@ class Ledger(Books):
         instrument = Instrument.named(symbol)
         check_order(side, qty, order_type, price, position_idx)
         if price is not None:
-            # Before the first trade that is the best there is to tell.
+            # Before the first trade it is the best known price.
             self.last_prices.setdefault(symbol, price)
         order = Order(
             order_id=self._new_id(),
@@ -145,8 +145,8 @@ class Ledger(Books):
     def follow_up(self, symbol: str, position_idx: int, *, now: int) -> list[Order]:
         """Adjust the orders of a position after it changed; return the changed ones.
 
-        Its take profit and stop loss follow its size and go with it; a reduce-only
-        order that has nothing to close goes too.
+        Its take profit and stop loss follow its size and end with it; a reduce-only
+        order that has nothing to close is cancelled.
         """
         position = self.positions[symbol, position_idx]
         useless = [

@@ -17,8 +17,8 @@ OPPOSITE: Mapping[str, str] = {"Buy": "Sell", "Sell": "Buy"}
 OPEN = ("New", "PartiallyFilled")
 FINAL = ("Filled", "Cancelled", "Rejected", "Deactivated")
 RISE, FALL = 1, 2
-# The stops that belong to a position and follow its size, and where the position keeps
-# their price.
+# The stops of a position, which follow its size, and the position's attribute of their
+# price.
 POSITION_STOPS: Mapping[str, str] = {"TakeProfit": "take_profit", "StopLoss": "stop_loss"}
 
 
@@ -142,7 +142,7 @@ class Order:
             status=status,
             cancel_type=cancel_type,
             reject_reason=reject_reason,
-            # V3 tells there what stayed unfilled.
+            # V3 pushes the unfilled quantity here.
             last_qty=self.leaves_qty,
             last_price=ZERO,
             updated=now,

@@ -14,7 +14,7 @@ from bybit_sync.simulator.books.orders import ZERO
 __all__ = ["LEVERAGE", "Position"]
 
 LEVERAGE = Decimal(10)
-# What goes with the last of a position.
+# The attributes of a position that was closed.
 _FLAT: dict[str, Any] = {"side": "", "take_profit": ZERO, "stop_loss": ZERO, "status": "Normal"}
 
 

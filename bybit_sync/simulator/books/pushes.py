@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 
 
 class Printer:
-    """Prints the rows of one account, as its kind and the dialect of a connection ask.
+    """A printer of the rows of one account, in the spelling of its kind and a dialect.
 
     * *uid*: the account's number, which stands in the envelopes;
     * *kind*: "UNIFIED" or "CONTRACT";

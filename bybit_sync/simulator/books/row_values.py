@@ -16,9 +16,8 @@ __all__ = ["execution_values", "order_values", "position_values", "text", "walle
 
 Row = Mapping[str, Any]
 _DOLLARS = ("USDT", "USDC")
-# What a coin is taken to be worth until the mark price of a contract on it is set. It
-# does not follow trades: the totals of an account should change by what it gains and
-# pays.
+# USD prices of coins until the mark price of a contract is set. They do not follow
+# trades: the totals of an account should change by its gains and payments only.
 _USUAL_PRICES: Mapping[str, Decimal] = {"BTC": Decimal(60_000), "ETH": Decimal(3_000)}
 _RATE_STEP = Decimal("0.0001")
 
@@ -107,7 +106,7 @@ def execution_values(execution: Execution) -> Row:
         "side": order.side,
         "execTime": str(execution.time),
         "isMaker": execution.is_maker,
-        # Another word for it, V3's, which knows that of funding there is none.
+        # V3's word for it; of a funding payment it is unknown.
         **({"lastLiquidityInd": "UNKNOWN"} if execution.kind == "Funding" else {}),
         "seq": execution.seq,
         "execPnl": text(execution.gain),

@@ -1,8 +1,7 @@
 """The rows as the exchange prints them, in three spellings.
 
-A row is written once, as *values* in the keys and values of a unified account on V5.
-Tables say what the other two spellings make of it: a classic contract account on V5,
-and V3.
+A row is made once, as *values* with the keys of a unified account on V5. Tables
+translate it into the other two spellings: a classic contract account on V5, and V3.
 """
 
 from __future__ import annotations
@@ -238,8 +237,8 @@ def _all(keys: Sequence[str], values: Mapping[str, str]) -> dict[str, Mapping[st
 _NO_PRICE = {"": "0.00", "0": "0.00"}
 _UNKNOWN = {"": "UNKNOWN"}
 _STOP_PRICES = ("takeProfit", "stopLoss", "trailingStop")
-# Facts that a unified account does not print: it has no margin per position, and no
-# balance per coin that is free.
+# Values that a unified account does not print: it has no margin per position and no
+# free balance per coin.
 _HELD = {"heldMargin": "positionBalance", "bankruptcyPrice": "bustPrice"}
 _TRIGGERS = ("stopOrderType", "tpTriggerBy", "slTriggerBy", "triggerBy")
 
@@ -468,7 +467,7 @@ V3: Spelling = {
 SPELLINGS: Mapping[tuple[str, str], Spelling] = {
     ("v5", "UNIFIED"): UNIFIED,
     ("v5", "CONTRACT"): CONTRACT,
-    # V3 never knew another account.
+    # V3 has one kind of account only.
     ("v3", "UNIFIED"): V3,
     ("v3", "CONTRACT"): V3,
 }

@@ -21,11 +21,11 @@ __all__ = ["Books", "Coin", "legs_of_mode"]
 
 MAINTENANCE = Decimal("0.005")
 FIRST_SEQ = 140_612_148_849_382
-# How many final orders can still be asked for; a busy account has no end of them.
+# How many final orders are kept: a busy account makes them without an end.
 FINAL_KEPT = 10_000
-# How many executions can still be asked for.
+# How many executions are kept.
 EXECUTIONS_KEPT = 120_000
-# The tables that `Ledger.as_of` takes back.
+# The tables that `Books.as_of` copies.
 _TABLES = ("balances", "realised", "_live", "_finished", "positions", "marks", "last_prices", "_executions")
 
 

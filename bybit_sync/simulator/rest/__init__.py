@@ -1,7 +1,7 @@
 """The REST host of the simulated exchange: its accounts over HTTP.
 
 `bybit_sync.simulator.Exchange.rest_url` is where it listens, `Exchange.rest`
-(`RestFaults`) how it goes wrong on command.
+(`RestFaults`) its faults.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def cancel(account: Account, parameters: Parameters) -> Mapping[str, Any]:
     try:
         return _named(account.cancel(order))
     except ValueError:
-        # It was filled between the look and the cancel.
+        # The order was filled after it was found and before the cancel.
         raise RestRefusal(110001) from None
 
 

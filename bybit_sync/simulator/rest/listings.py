@@ -36,7 +36,7 @@ CATEGORIES: Final = ("linear", "inverse", "option", "spot")
 RECENT_CLOSED: Final = 500
 _LATEST: Final = 10**14
 _SCOPES: Final = {"symbol": "symbol", "settleCoin": "settle_coin", "baseCoin": "base_coin"}
-# What a position that was never traded does not tell.
+# The empty values of a position that was never traded.
 _NEVER: Final = dict.fromkeys(("createdTime", "updatedTime", "entryPrice", "markPrice", "positionValue"), "")
 
 

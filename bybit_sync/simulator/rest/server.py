@@ -14,8 +14,7 @@ from bybit_sync.simulator.rest.requests import Reply, RestRequest
 
 __all__ = ["RestServer"]
 
-# How long a client may take to send a request, and how long a connection is kept
-# without one.
+# Timeout of a request, and of an idle connection, in seconds.
 IDLE_TIMEOUT = 60.0
 MOST_BODY = 1 << 20
 
@@ -25,8 +24,8 @@ class RestServer:
 
     It accepts connections between `listen` and `fall_silent`.
 
-    *answer* returns the reply to a request, on a thread of the connection's own; *tls*
-    is what it speaks, None for none.
+    *answer* returns the reply to a request, on the connection's own thread; *tls* is
+    the server's context, None for no TLS.
     """
 
     def __init__(self, host: str, *, tls: ssl.SSLContext | None, answer: Callable[[RestRequest], Reply]) -> None:
@@ -60,7 +59,8 @@ class RestServer:
                 return
             server.end()
             thread.join()
-            # Bound but not listening: the port refuses, and nobody else can take it.
+            # A bound socket that does not listen refuses connections and keeps the
+            # port.
             self._holder = _bound(self._address)
 
     def close(self) -> None:
@@ -73,8 +73,8 @@ class RestServer:
 class _Server(ThreadingHTTPServer):
     """A server from `listen` to the end of its last thread."""
 
-    # Joined by `end`, after their sockets were shut down; they never keep a script
-    # alive.
+    # `end` joins them after it has shut down their sockets. As daemons they never keep
+    # a script alive.
     daemon_threads = True
     request_queue_size = 128
 
@@ -117,7 +117,7 @@ class _Server(ThreadingHTTPServer):
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Perform the TLS handshake, if any, and answer until the client leaves."""
         request.settimeout(IDLE_TIMEOUT)
-        # A client that does not trust us, or is cut off, has nothing to be told.
+        # A failed handshake or a cut connection needs no answer.
         with contextlib.suppress(OSError):
             if self._tls is None:
                 super().finish_request(request, client_address)

@@ -16,8 +16,7 @@ from bybit_sync.simulator.rest.requests import RestRequest
 __all__ = ["check"]
 
 DEFAULT_WINDOW: Final = "5000"
-# A timestamp may be that far ahead of the exchange's clock, in ms, whatever the window
-# is.
+# How far a timestamp may be ahead of the exchange's clock, in ms, with any window.
 AHEAD: Final = 1_000
 
 
@@ -39,7 +38,7 @@ def check(request: RestRequest, secret_of: Callable[[str], str | None], now: int
     signed = timestamp + key + request.headers.get("x-bapi-recv-window", "") + request.signed_text
     expected = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.encode()):
-        # The exchange shows what it signed, the key included.
+        # The exchange's refusal contains the signed text, the key included.
         raise RestRefusal(10004, f"error sign! origin_string[{signed}]")
     return key
 

@@ -46,8 +46,7 @@ class Wire(ServerConnection):
         with contextlib.suppress(OSError):
             if reset:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            # Unlike close(), it wakes who reads, and who writes to a client that reads
-            # nothing.
+            # Unlike close(), it wakes a thread that reads or writes.
             self.socket.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
         if reset:
             self.close_socket()
@@ -72,12 +71,11 @@ class Wire(ServerConnection):
         """Stop reading and writing, while TCP stays up."""
         with self.protocol_mutex:
             self._is_lost = True
-            # What arrives is taken off the socket, and nobody is told: not even a ping
-            # or a close frame is answered.
+            # Received data is discarded: not even a ping or a close frame is answered.
             setattr(self.protocol, "receive_data", _swallow)  # noqa: B010 - an assignment would not type
 
-    # These two are called by the thread that reads, as soon as it is woken; shutting
-    # down would send the FIN that a reset must not.
+    # The reading thread calls these two as soon as it is woken. Shutting down would
+    # send a FIN, which a reset must not.
 
     def send_data(self) -> None:
         """Write pending data, unless it is held or the connection is lost."""
@@ -96,7 +94,7 @@ class Wire(ServerConnection):
     def send_bytes(self, data: bytes) -> None:
         """Write *data* to the TCP connection as it is."""
         with self.protocol_mutex:
-            # To write nothing is not to write the end.
+            # `_write` takes empty data as the end of writing.
             if data:
                 self._write(data)
 
@@ -150,8 +148,8 @@ class Connection:
         self._active_at = time.monotonic()
         self._login_until = self._active_at + login_limit
         self._pushes = PushSender(push_faults, self.send_raw)
-        # What is subscribed and what is sent change together: no push slips in between
-        # a topic and the answer that confirms it.
+        # The lock covers the topics and the sending: no push is sent between a change
+        # of topics and its answer.
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -217,8 +215,8 @@ class Connection:
     def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
         """End this connection: with a FIN or, with *reset*, a RST.
 
-        With *code* a close frame with *reason* says goodbye first, and up to a second
-        is waited for the client's.
+        With *code*, a close frame with *reason* is sent first, and the client's is
+        awaited for up to a second.
         """
         self._wire.over.set()
         if code is not None:
@@ -268,8 +266,8 @@ class Connection:
                 self.account = account_of(self._conversation.key)
                 self.epoch = self.account.count_login()
             is_kept = self._answers.keep(_kind(request), lambda: self.send_raw(answer))
-            # Whoever sees the request finds its answer held, or on its way, but not in
-            # between.
+            # Append after the answer is held, before it is sent: a test that sees the
+            # request can release the answer.
             self.received.append(request)
             if not is_kept:
                 self.send_raw(answer)

@@ -1,6 +1,6 @@
 """The rules of one connection: answers to login, subscribe and ping.
 
-Pure: frames and the exchange's clock go in, answers come out.
+Pure: requests and the exchange's time are arguments, answers are returned.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def sign(secret: str, expires: object) -> str:
 class Conversation:
     """The state of one connection: its login and its topics.
 
-    *secret_of* knows the secret of each key, and None for a key that it does not know.
+    *secret_of* returns the secret of a key, None for an unknown key.
     """
 
     def __init__(self, gateway: Dialect, secret_of: Callable[[str], str | None], refusals: Refusals[str], conn_id: str) -> None:

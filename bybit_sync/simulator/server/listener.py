@@ -21,7 +21,7 @@ __all__ = ["Listener"]
 SEND_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
 
-# websockets would tell every login, signature included, to whoever listens to logging.
+# websockets would log every login, with its signature.
 _silent = logging.getLogger("bybit_sync.simulator.websockets")
 _silent.setLevel(logging.CRITICAL + 1)
 
@@ -31,8 +31,8 @@ class Listener:
 
     It accepts connections between `listen` and `fall_silent`.
 
-    *tls* is what it speaks, None for none; *admit* may turn down an upgrade with a
-    response; *converse* runs on a thread of each connection's own until it is over.
+    *tls* is the server's context, None for no TLS; *admit* may refuse an upgrade with a
+    response; *converse* runs on each connection's own thread until the connection ends.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Listener:
         server.shutdown()
         for thread in (self._thread, *wires.values()):
             thread.join()
-        # Bound but not listening: the port refuses, and nobody else can take it, not
-        # even a client by connecting to itself.
+        # A bound socket that does not listen refuses connections and keeps the port,
+        # even from a client that connects to itself.
         self._socket = _bound(self.host, self.port)
 
     def close(self) -> None:
@@ -108,7 +108,7 @@ class Listener:
         sock.settimeout(SEND_TIMEOUT)
         with self._arrival(sock) as number:
             secured = sock if self._tls is None else TLSSocket(sock, self._tls)
-            # It is everything of a socket that a connection needs.
+            # It has every method of a socket that a connection uses.
             wire = Wire(cast("socket.socket", secured), *args, **kwargs)
             wire.number = number
         with self._lock:

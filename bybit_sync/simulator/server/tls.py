@@ -11,15 +11,15 @@ from typing import Any
 __all__ = ["Authority", "TLSSocket"]
 
 _RECORD_HEADER = 5
-# What a record may hold, and more.
+# More than the largest record.
 _RECORD_SIZE = 1 << 16
 
 
 class Authority:
     """A certificate authority for tests, with a new key each time.
 
-    It vouches for *host*, ``localhost`` and the loopback addresses. Needs the package
-    trustme.
+    Its certificate is for *host*, ``localhost`` and the loopback addresses. Needs the
+    package trustme.
     """
 
     def __init__(self, host: str) -> None:
@@ -50,16 +50,15 @@ class TLSSocket:
     The constructor returns after the handshake.
 
     One thread may read while others write, which Python's own TLS sockets do not
-    promise. It reads one whole TLS record at a time, so that nothing is left to read
-    when the socket below has nothing to read: ``select`` tells the truth.
+    promise. It reads one whole TLS record at a time: no decrypted data is left when the
+    socket below is empty, so ``select`` on that socket is reliable.
     """
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         self._sock = sock
         self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._arrived, self._leaving, server_side=True)
-        # Around everything that has to do with *_tls*, and around sending what it
-        # wrote: records have an order.
+        # Guards *_tls* and the sending of its records, which must keep their order.
         self._lock = threading.Lock()
         self._shake_hands()
 
