@@ -7,25 +7,23 @@ The connection thread passes frames and moments in (`receive`, `data_received`, 
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.decoding.fast_path import try_fast
-from bybit_sync.decoding.parsing import RawFrame, Unreadable, parse
-from bybit_sync.errors import ConnectionLost, ProtocolError
-from bybit_sync.model.events import Event, Gap, GapReason, Stream, new_event
+from bybit_sync.decoding.parsing import Unreadable, parse
+from bybit_sync.errors import ConnectionLost
+from bybit_sync.model.events import Stream
 from bybit_sync.session.config import SessionConfig
-from bybit_sync.session.dialects import Channel
 from bybit_sync.session.events import LoggedIn, SessionEvent
 from bybit_sync.session.heartbeat import Heartbeat
 from bybit_sync.session.login import Login
-from bybit_sync.session.messages import Answer, Pong, Push, Request, classify
+from bybit_sync.session.messages import Answer, Pong, Push, Request, UnknownMessage, classify
+from bybit_sync.session.pushes import Pushes
 from bybit_sync.session.requests import PendingRequests
 from bybit_sync.session.topics import Topics
 from bybit_sync.text import printable
@@ -33,15 +31,8 @@ from bybit_sync.text import printable
 __all__ = ["Session"]
 
 
-# So many unreadable frames within `Timings.unreadable_window` mean that the connection is broken, not a frame.
-UNREADABLE_FRAMES: Final = 3
-# Warnings that are given once per shape; a peer that invents shapes cannot make this grow.
-SHAPES_REMEMBERED: Final = 1000
-# Characters of each.
-SHAPE_LENGTH: Final = 200
 # Seconds between our clock and the exchange's that are worth a warning: half of what a login allows by default.
 SKEW_TOLERATED: Final = 5.0
-FAULTS_TOLD: Final = 10
 
 
 class Session:
@@ -66,9 +57,9 @@ class Session:
         self._heartbeat = Heartbeat(config.timings, now)
         self._topics = topics
         self._login = Login(config, clock, requests, now)
-        self._unreadable: deque[float] = deque(maxlen=UNREADABLE_FRAMES)
-        self._fatal_error: ProtocolError | None = None
-        self._shapes: set[str] = set()
+        self._pushes = Pushes(config, topics, self.coverage, epoch)
+        # Whether the warning about pongs was logged.
+        self._warned_of_no_pong = False
         # Until when gaps wait for the first pong; None before the ping for it is out, and afterwards.
         self._gaps_wait_until: float | None = None
         # None when something happened that may have made it earlier, or late.
@@ -105,7 +96,7 @@ class Session:
         return self._next_deadline
 
     def _earliest(self) -> float:
-        if self._fatal_error is not None:
+        if self._pushes.fatal_error is not None:
             return 0.0
         deadlines = [self._heartbeat.next_deadline(), *self._topics.due()]
         if self._login.due is not None:
@@ -197,24 +188,34 @@ class Session:
             message = parse(frame)
         except Unreadable as error:
             self._next_deadline = None
-            return self._cannot_read(frame, error.detail, now)
+            return self._pushes.undecodable_frame(frame, error.detail, now)
         if type(message) is not dict:
-            return self._unknown_frame(frame, f"not an object but {_kind(message)}", now, may_hold_rows=True)
-        meaning = classify(message)
-        if isinstance(meaning, Push):
-            return self._push(meaning, frame, now)
+            return self._pushes.unknown_frame(frame, f"not an object but {_kind(message)}", now, may_hold_rows=True)
+        return self._handle(classify(message), frame, now)
+
+    def _handle(self, message: Push | Answer | Pong | UnknownMessage, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
+        if isinstance(message, Push):
+            return self._push(message, frame, now)
         self._next_deadline = None
-        if isinstance(meaning, Pong):
-            return self._pong(meaning, now)
-        if isinstance(meaning, Answer):
-            return self._answer(meaning, now)
-        return self._unknown_frame(frame, meaning.shape, now, may_hold_rows=meaning.may_hold_rows)
+        if isinstance(message, Pong):
+            return self._pong(message, now)
+        if isinstance(message, Answer):
+            return self._answer(message, now)
+        return self._pushes.unknown_frame(frame, message.shape, now, may_hold_rows=message.may_hold_rows)
+
+    def _push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
+        if push.topic not in self._topics.confirmed_channels:
+            # It may confirm a topic, and the deadline for its answer no longer counts.
+            self._next_deadline = None
+            if not self._login.is_accepted:
+                raise self._config.breach(f"pushed {printable(push.topic)} before it answered the login")
+        return self._pushes.push(push, frame, now)
 
     def tick(self, now: Moment) -> Sequence[SessionEvent]:
         """Do what is due at *now*, and return what follows. Raises `ConnectionLost` when the exchange did not do its part."""
         self._next_deadline = None
-        if self._fatal_error is not None:
-            raise self._fatal_error
+        if self._pushes.fatal_error is not None:
+            raise self._pushes.fatal_error
         if self._heartbeat.is_ping_due(now):
             self._ping(now)
         silent = self._heartbeat.silence(now)
@@ -266,7 +267,8 @@ class Session:
         self._heartbeat.ping(now)
         self._requests.ping()
         silent = self._heartbeat.without_pong(now)
-        if silent > self._config.timings.no_pong and self._is_new("no pong"):
+        if silent > self._config.timings.no_pong and not self._warned_of_no_pong:
+            self._warned_of_no_pong = True
             self._config.log.warning("data arrives, but no pong for %.0f s: how fresh it is cannot be told", silent)
 
     def _pong(self, pong: Pong, now: Moment) -> Sequence[SessionEvent]:
@@ -297,107 +299,6 @@ class Session:
         if first and abs(offset) >= SKEW_TOLERATED:
             which = "behind" if offset > 0 else "ahead of"
             self._config.log.warning("this machine's clock is %.1f s %s the exchange's: set it (NTP)", abs(offset), which)
-
-    # --- pushes ---
-
-    def _push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
-        channel = self._topics.confirmed_channels.get(push.topic)
-        return self._first_push(push, frame, now) if channel is None else self._events(channel, push, frame, now)
-
-    def _first_push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
-        """Take a push whose stream is not known to be subscribed."""
-        self._next_deadline = None
-        if not self._login.is_accepted:
-            raise self._config.breach(f"pushed {printable(push.topic)} before it answered the login")
-        topic = self._topics.find(push.topic)
-        if topic is None:
-            return self._uncalled_for(push.topic)
-        news = self._topics.confirm_by_push(topic, now)
-        events = self._topics.pass_on(topic.wanted, self._events(topic.channel, push, frame, now))
-        return [*news, *events] if news else events
-
-    def _uncalled_for(self, topic: str) -> Sequence[SessionEvent]:
-        if self._topics.was_left(topic) or not self._is_new(f"topic {topic}"):
-            self._config.log.debug("dropped a push for a topic that is not subscribed")
-        else:
-            self._config.log.warning("a push for %s, which nobody subscribed to, is dropped", printable(topic))
-        return ()
-
-    def _events(self, channel: Channel, push: Push, frame: bytes, now: Moment) -> list[Event[Any]]:
-        try:
-            updates, faults = channel.decode(push.data, RawFrame(frame))
-        except Unreadable as error:
-            return [self._undecodable(channel.stream, channel.topic, frame, (error.detail,), None, now)]
-        topic, _, name, created_at = push
-        client = self._config.client
-        event = new_event(channel.stream, topic, now.utc, now.ns, updates, name, created_at, frame, client, self.epoch)
-        if not faults:
-            return [event]
-        gap = self._undecodable(channel.stream, channel.topic, frame, faults, len(faults), now)
-        return [gap, event] if updates else [gap]
-
-    # --- what cannot be read ---
-
-    def _cannot_read(self, frame: bytes, detail: str, now: Moment) -> Sequence[SessionEvent]:
-        self._config.log.error("a frame of %d bytes cannot be read: %s", len(frame), detail)
-        self._unreadable.append(now.seconds)
-        window = self._config.timings.unreadable_window
-        if len(self._unreadable) == UNREADABLE_FRAMES and now.seconds - self._unreadable[0] <= window:
-            # The gaps below are passed on first; the next tick ends the session.
-            who = self._config.environment
-            self._fatal_error = ProtocolError(f"{who} sent {UNREADABLE_FRAMES} unreadable frames within {window:g} s: {detail}")
-        return self._undecodable_for_all(frame, detail, now)
-
-    def _unknown_frame(self, frame: bytes, shape: str, now: Moment, *, may_hold_rows: bool) -> Sequence[SessionEvent]:
-        if self._is_new(shape):
-            self._config.log.warning("a frame of unknown shape: %s", shape)
-        return self._undecodable_for_all(frame, shape, now) if may_hold_rows else ()
-
-    def _undecodable_for_all(self, frame: bytes, detail: str, now: Moment) -> Sequence[SessionEvent]:
-        # It could have been for any of them.
-        return [
-            event
-            for wanted in self._topics.wanted_streams()
-            for event in self._topics.pass_on(wanted, [self._undecodable(wanted.stream, "", frame, (detail,), None, now)])
-        ]
-
-    def _undecodable(
-        self, stream: Stream, topic: str, frame: bytes, faults: Sequence[str], missed: int | None, now: Moment
-    ) -> Event[Any]:
-        detail = self._config.redact("; ".join(faults[:FAULTS_TOLD]))
-        if topic and self._is_new(f"{topic} {_shape(faults[0])}"):
-            self._config.log.warning("%s: what arrived cannot be read: %s", topic, printable(detail))
-        until = self.clock.latest(now)
-        gap = Gap(
-            reason=GapReason.UNDECODABLE,
-            since=min(self.complete_until() or until, until),
-            until=until,
-            missed=missed,
-            detail=detail,
-            error=ProtocolError(f"{topic or 'a frame'} cannot be read: {detail}"),
-        )
-        return new_event(
-            stream=stream,
-            topic=topic,
-            gap=gap,
-            received_at=now.utc,
-            received_ns=now.ns,
-            raw=frame,
-            client=self._config.client,
-            epoch=self.epoch,
-        )
-
-    def _is_new(self, shape: str) -> bool:
-        shape = shape[:SHAPE_LENGTH]
-        if shape in self._shapes or len(self._shapes) >= SHAPES_REMEMBERED:
-            return False
-        self._shapes.add(shape)
-        return True
-
-
-def _shape(fault: str) -> str:
-    """Return where *fault* is, without row and value: the same mistake in another row is no news."""
-    return re.sub(r"\[\d+\]", "[]", fault.partition(":")[0])
 
 
 def _kind(value: object) -> str:

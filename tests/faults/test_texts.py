@@ -15,8 +15,8 @@ import pytest
 
 from bybit_sync import AuthenticationError, ConnectTimeout, SubscriptionRejected
 from bybit_sync.session.messages import LONGEST_TEXT, Answer, Push, UnknownMessage, classify
+from bybit_sync.session.pushes import SHAPES_REMEMBERED
 from bybit_sync.session.refusals import classify_refusal
-from bybit_sync.session.session import SHAPES_REMEMBERED
 from tests.conftest import KEY
 from tests.faults.canaries import canaries_in, rendered
 from tests.faults.conftest import Play
@@ -115,8 +115,8 @@ def test_what_was_warned_of_takes_a_bounded_number_of_bytes(play: Play) -> None:
     scene.log.wait_for("unknown shape: an object with the keys 0")
     session = scene.client._engine._supervisor.conversation.session
     assert session is not None
-    assert len(session._shapes) == 2
-    assert max(map(sys.getsizeof, session._shapes)) * SHAPES_REMEMBERED < 2**20
+    assert len(session._pushes._shapes) == 2
+    assert max(map(sys.getsizeof, session._pushes._shapes)) * SHAPES_REMEMBERED < 2**20
 
 
 @row(199, kills="a phrase is searched by a pattern that tries every beginning")

@@ -333,13 +333,13 @@ MUTANTS: Final = (
     Mutant(
         "deliver before the login",
         "session/session.py",
-        "if not self._login.is_accepted:\n            raise",
-        "if False:\n            raise",
+        "if not self._login.is_accepted:\n                raise",
+        "if False:\n                raise",
         "tests/session/test_pushes.py tests/session/test_login.py",
     ),
     Mutant(
         "bear any number of unreadable frames",
-        "session/session.py",
+        "session/pushes.py",
         "if len(self._unreadable) == UNREADABLE_FRAMES and",
         "if False and",
         "tests/session/test_pushes.py",
@@ -397,7 +397,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "remember long shapes",
-        "session/session.py",
+        "session/pushes.py",
         "shape = shape[:SHAPE_LENGTH]",
         "pass",
         "tests/faults/test_texts.py -k row199",
@@ -1099,7 +1099,7 @@ MUTANTS: Final = (
     Mutant("log what an exchange echoes", "redaction.py", "record.msg, record.args = redacted, None", "pass", _TEXTS),
     Mutant(
         "tell in gaps what is echoed",
-        "session/session.py",
+        "session/pushes.py",
         'self._config.redact("; ".join(faults[:FAULTS_TOLD]))',
         '"; ".join(faults[:FAULTS_TOLD])',
         _TEXTS,

@@ -334,7 +334,7 @@ def test_a_peer_that_invents_shapes_fills_no_memory() -> None:
     talk = live(ORDERS)
     for number in range(1500):
         talk.hear(op=str(number))
-    assert len(talk.session._shapes) == 1000
+    assert len(talk.session._pushes._shapes) == 1000
 
 
 # --- how complete it is ---

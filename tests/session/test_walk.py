@@ -314,7 +314,7 @@ class World:
         session, now = self.talk.session, self.talk.now.seconds
         left = session.next_deadline() - now
         assert left <= LONGEST, "it would sleep for too long"
-        failed = session._fatal_error is not None
+        failed = session._pushes.fatal_error is not None
         assert left > 0 or failed, "it would never sleep"
         if self.logged_in and not self.lives and session._topics.tells_gaps:
             assert not all(self.wished[stream].confirmed for stream in self.at_login), "all is confirmed, and it is not LIVE"
@@ -367,8 +367,8 @@ class World:
             session._topics.tells_gaps,
             self.talk.ping is not None,
             session.fresh_as_of is not None,
-            tuple(ago(value) for value in session._unreadable),
-            session._fatal_error is not None,
+            tuple(ago(value) for value in session._pushes._unreadable),
+            session._pushes.fatal_error is not None,
         )
 
     def _doubts(self) -> tuple[tuple[str, ...], ...]:

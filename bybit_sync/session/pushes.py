@@ -1,0 +1,157 @@
+"""From pushes to events, and from what cannot be decoded to gaps.
+
+Every row that the exchange sends is either delivered or told as a gap: a push of a
+subscribed topic becomes an event; bad rows, undecodable frames and frames of an unknown
+shape become gaps (UNDECODABLE) of each stream that they may have belonged to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bybit_sync.clock import Coverage, Moment
+from bybit_sync.decoding.parsing import RawFrame, Unreadable
+from bybit_sync.errors import ProtocolError
+from bybit_sync.model.events import Event, Gap, GapReason, Stream, new_event
+from bybit_sync.session.config import SessionConfig
+from bybit_sync.session.dialects import Channel
+from bybit_sync.session.events import SessionEvent
+from bybit_sync.session.messages import Push
+from bybit_sync.session.topics import Topics
+from bybit_sync.text import printable
+
+__all__ = ["SHAPES_REMEMBERED", "Pushes"]
+
+# This many undecodable frames within `Timings.unreadable_window` end the session: the
+# connection is broken, not one frame.
+UNREADABLE_FRAMES: Final = 3
+# Limits of the memory of what was warned about: shapes, and characters of each.
+SHAPES_REMEMBERED: Final = 1000
+SHAPE_LENGTH: Final = 200
+# Bad rows of one push that are described in its gap.
+FAULTS_TOLD: Final = 10
+
+
+class Pushes:
+    """The pushes of one session, and the frames that cannot be decoded. Only the connection thread."""
+
+    def __init__(self, config: SessionConfig, topics: Topics, coverage: Coverage, epoch: int) -> None:
+        self._config = config
+        self._topics = topics
+        self._coverage = coverage
+        self._epoch = epoch
+        self.fatal_error: ProtocolError | None = None
+        """The error that ends the session at the next tick, after the gaps were delivered; None without one."""
+        # When the latest undecodable frames arrived, in seconds on the monotonic clock.
+        self._unreadable: deque[float] = deque(maxlen=UNREADABLE_FRAMES)
+        # The shapes that were warned about: each is logged once.
+        self._shapes: set[str] = set()
+
+    # --- pushes ---
+
+    def push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
+        """Return the events of *push*; for a topic that is not confirmed yet it is the confirmation."""
+        channel = self._topics.confirmed_channels.get(push.topic)
+        return self._first_push(push, frame, now) if channel is None else self._events(channel, push, frame, now)
+
+    def _first_push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
+        topic = self._topics.find(push.topic)
+        if topic is None:
+            self._drop(push.topic)
+            return ()
+        confirmation = self._topics.confirm_by_push(topic, now)
+        events = self._topics.pass_on(topic.wanted, self._events(topic.channel, push, frame, now))
+        return [*confirmation, *events] if confirmation else events
+
+    def _drop(self, topic: str) -> None:
+        """Log that a push for *topic*, which is not subscribed, is dropped."""
+        if self._topics.was_left(topic) or not self._is_new(f"topic {topic}"):
+            self._config.log.debug("dropped a push for a topic that is not subscribed")
+        else:
+            self._config.log.warning("a push for %s, which nobody subscribed to, is dropped", printable(topic))
+
+    def _events(self, channel: Channel, push: Push, frame: bytes, now: Moment) -> list[Event[Any]]:
+        try:
+            updates, faults = channel.decode(push.data, RawFrame(frame))
+        except Unreadable as error:
+            return [self._undecodable(channel.stream, channel.topic, frame, (error.detail,), None, now)]
+        topic, _, name, created_at = push
+        client = self._config.client
+        event = new_event(channel.stream, topic, now.utc, now.ns, updates, name, created_at, frame, client, self._epoch)
+        if not faults:
+            return [event]
+        gap = self._undecodable(channel.stream, channel.topic, frame, faults, len(faults), now)
+        return [gap, event] if updates else [gap]
+
+    # --- frames that cannot be decoded ---
+
+    def undecodable_frame(self, frame: bytes, detail: str, now: Moment) -> Sequence[SessionEvent]:
+        """Return the gaps of *frame*, which is no JSON; *detail* says why. Several in a short time are fatal."""
+        self._config.log.error("a frame of %d bytes cannot be read: %s", len(frame), detail)
+        self._unreadable.append(now.seconds)
+        window = self._config.timings.unreadable_window
+        if len(self._unreadable) == UNREADABLE_FRAMES and now.seconds - self._unreadable[0] <= window:
+            # The gaps below are delivered first; the next tick ends the session.
+            who = self._config.environment
+            self.fatal_error = ProtocolError(f"{who} sent {UNREADABLE_FRAMES} unreadable frames within {window:g} s: {detail}")
+        return self._undecodable_for_all(frame, detail, now)
+
+    def unknown_frame(self, frame: bytes, shape: str, now: Moment, *, may_hold_rows: bool) -> Sequence[SessionEvent]:
+        """Return the gaps of *frame*, which is no message that is known: none if it cannot have held rows.
+
+        *shape* describes the frame without its content; a warning is logged once for each shape.
+        """
+        if self._is_new(shape):
+            self._config.log.warning("a frame of unknown shape: %s", shape)
+        return self._undecodable_for_all(frame, shape, now) if may_hold_rows else ()
+
+    def _undecodable_for_all(self, frame: bytes, detail: str, now: Moment) -> Sequence[SessionEvent]:
+        # The stream is unknown, so every stream gets the gap.
+        return [
+            event
+            for wanted in self._topics.wanted_streams()
+            for event in self._topics.pass_on(wanted, [self._undecodable(wanted.stream, "", frame, (detail,), None, now)])
+        ]
+
+    def _undecodable(
+        self, stream: Stream, topic: str, frame: bytes, faults: Sequence[str], missed: int | None, now: Moment
+    ) -> Event[Any]:
+        """Return the gap for rows of *frame* that cannot be decoded: *missed* of them, None for an unknown number."""
+        detail = self._config.redact("; ".join(faults[:FAULTS_TOLD]))
+        if topic and self._is_new(f"{topic} {_place(faults[0])}"):
+            self._config.log.warning("%s: what arrived cannot be read: %s", topic, printable(detail))
+        until = self._coverage.clock.latest(now)
+        gap = Gap(
+            reason=GapReason.UNDECODABLE,
+            since=min(self._coverage.complete_until() or until, until),
+            until=until,
+            missed=missed,
+            detail=detail,
+            error=ProtocolError(f"{topic or 'a frame'} cannot be read: {detail}"),
+        )
+        return new_event(
+            stream=stream,
+            topic=topic,
+            gap=gap,
+            received_at=now.utc,
+            received_ns=now.ns,
+            raw=frame,
+            client=self._config.client,
+            epoch=self._epoch,
+        )
+
+    def _is_new(self, shape: str) -> bool:
+        """Return whether *shape* was not warned about, and remember it; a full memory makes nothing new."""
+        shape = shape[:SHAPE_LENGTH]
+        if shape in self._shapes or len(self._shapes) >= SHAPES_REMEMBERED:
+            return False
+        self._shapes.add(shape)
+        return True
+
+
+def _place(fault: str) -> str:
+    """Return where *fault* is, without row number and value: the same mistake in another row is not new."""
+    return re.sub(r"\[\d+\]", "[]", fault.partition(":")[0])
