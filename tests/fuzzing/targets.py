@@ -73,7 +73,7 @@ def _keys(row: type[Any]) -> list[str]:
     return [*keys, *(alias for alias, key in RENAMES.items() if key in keys), "neverSeen"]
 
 
-KEYS: Final = {channel: _keys(channel._reader.cls) for channel in CHANNELS}
+KEYS: Final = {channel: _keys(channel.reader.cls) for channel in CHANNELS}
 
 
 def decoding(data: bytes) -> None:
@@ -84,7 +84,7 @@ def decoding(data: bytes) -> None:
     """
     channel = CHANNELS[data[0] % len(CHANNELS) if data else 0]
     # Else it would soon have seen enough shapes, and write no function any more.
-    channel._reader.compiled.clear()
+    channel.reader.compiled.clear()
     for row in _rows(KEYS[channel], data[1:]):
         updates, faults = channel.decode([row])
         assert len(updates) + len(faults) == 1
@@ -92,7 +92,7 @@ def decoding(data: bytes) -> None:
             check_line(fault)
         for update in updates:
             check_update(update)
-            _check_row(channel._reader, update.coins[0] if channel._gather else update, row)
+            _check_row(channel.reader, update.coins[0] if channel.gather else update, row)
 
 
 def _check_row(reader: Reader, update: Any, row: dict[str, Any]) -> None:
