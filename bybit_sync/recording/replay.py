@@ -109,7 +109,7 @@ def _deliver(sink: Any) -> Callable[[AnyEvent], object]:
 
 
 def _events(path: Source, speed: float | None) -> Iterator[AnyEvent]:
-    playback = _Playback()
+    replayer = _Replayer()
     due = time.monotonic()
     before: Moment | None = None
     for line in read_recording(path):
@@ -117,13 +117,13 @@ def _events(path: Source, speed: float | None) -> Iterator[AnyEvent]:
             # After a reboot the monotonic clock starts again from 0.
             due += max(0, line.moment.ns - (before or line.moment).ns) * 1e-9 / speed
             before = line.moment
-        for event in playback.feed(line):
+        for event in replayer.feed(line):
             if speed is not None:
                 time.sleep(max(0.0, due - time.monotonic()))
             yield event
 
 
-class _Playback:
+class _Replayer:
     """The recorded client, with one receiver per stream, whose owner it is."""
 
     def __init__(self) -> None:
