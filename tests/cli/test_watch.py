@@ -147,9 +147,12 @@ def test_it_ends_when_its_last_stream_does(
 ) -> None:
     """A topic that is refused for good on return from an outage: the end is a line, and then the sentence."""
     monkeypatch.setattr(Client, "_timings", FAST)
+    confirmed = threading.Event()
+    monkeypatch.setattr("bybit_sync.cli.watch.note", lambda text: text.startswith("connected") and confirmed.set())
 
     def spoil() -> None:
-        exchange.wait_for(lambda: exchange.connections[0].topics, PATIENCE)
+        # Not before the client has read the confirmation: a first refusal would be an error of subscribing.
+        confirmed.wait(PATIENCE)
         exchange.refuse_topic("order.linear", "topic not allowed")
         exchange.drop()
 
