@@ -1,4 +1,4 @@
-"""What every session of a client has in common."""
+"""The settings that all sessions of a client share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["SessionConfig"]
 
 @frozen(kw_only=True)
 class SessionConfig:
-    """What every session of a client has in common."""
+    """The settings that all sessions of a client share."""
 
     dialect: Dialect
     categories: tuple[str, ...] | None
@@ -25,11 +25,11 @@ class SessionConfig:
     environment: str
     log: logging.Logger | logging.LoggerAdapter[logging.Logger]
     redact: Callable[[str], str]
-    """Takes key and signature out of what the exchange says."""
+    """A function that removes key and signature from a text of the exchange."""
     hint: str = ""
-    """What to add to a refused login's remedy: the environments that the key may belong to."""
+    """A text added to the remedy of a refused login: the environments that the key may belong to."""
     notice: str = ""
-    """What to add to every error: that the dialect was switched off where this client connects to."""
+    """A text added to every error: that the dialect was switched off in this environment."""
 
     def breach(self, what: str) -> ProtocolError:
         """Return the error for *what* the exchange must not do; it is worth looking into, so it is logged as one."""

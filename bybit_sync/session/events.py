@@ -1,4 +1,4 @@
-"""What a session tells its connection, beside the events themselves."""
+"""The events of a session: what its methods return to the connection thread, beside the events of streams."""
 
 from __future__ import annotations
 

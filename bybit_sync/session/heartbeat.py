@@ -10,7 +10,7 @@ __all__ = ["Heartbeat"]
 
 
 class Heartbeat:
-    """When the next ping is due, and how long silence may last."""
+    """The deadlines of pings, pongs and silence."""
 
     def __init__(self, times: Timings, now: Moment) -> None:
         self._times = times
@@ -29,21 +29,21 @@ class Heartbeat:
         return min(self._next_ping, self._silent_at())
 
     def is_ping_due(self, now: Moment) -> bool:
-        """Say whether a ping is due."""
+        """Return whether a ping is due."""
         return now.seconds >= self._next_ping
 
     def ping(self, now: Moment) -> None:
-        """Take note that a ping is on its way out."""
+        """Record that a ping is on its way out."""
         self._next_ping = now.seconds + self._times.ping_interval
 
     def pinged(self, req_id: str | None, began: Moment, now: Moment) -> None:
-        """Take note that a ping went out *now*; its sending *began* a moment earlier."""
+        """Record that a ping went out *now*; its sending *began* a moment earlier."""
         self._pings.sent(req_id, began)
         if self._unanswered_since is None:
             self._unanswered_since = now.seconds
 
     def ponged(self, req_id: str | None, now: Moment) -> Moment | None:
-        """Take note of a pong; return a moment before it was written, when a ping was sent, if that can be told."""
+        """Record a pong; return a moment before it was written, when a ping was sent, if that can be told."""
         self._last_pong = now.seconds
         echo = self._pings.answered(req_id)
         if echo is None:
@@ -53,14 +53,14 @@ class Heartbeat:
         return echo.since
 
     def probe_now(self, now: Moment) -> None:
-        """Ask at once, and give the exchange little time: the machine slept, and the connection may be long gone."""
+        """Ping at once, with a short timeout: the machine was suspended, and the connection may be dead."""
         self._next_ping = now.seconds
         # What was asked before the sleep proves nothing; its time begins when it went out.
         self._unanswered_since = None
         self._probing = True
 
     def data_received(self, ns: int) -> None:
-        """Take note that bytes of a data frame arrived, at *ns* on the monotonic clock."""
+        """Record that bytes of a data frame arrived, at *ns* on the monotonic clock."""
         seconds = ns * 1e-9
         if seconds > self._last_data:
             self._last_data = seconds

@@ -16,7 +16,7 @@ __all__ = ["Login"]
 
 
 class Phase(Enum):
-    """How far it is."""
+    """The progress of a login."""
 
     ASKED = "waiting for the answer"
     MEASURING = "refused; waiting for a pong to learn the exchange's time"
@@ -36,21 +36,21 @@ class Login:
 
     @property
     def due(self) -> float | None:
-        """When what it waits for is overdue, on the monotonic clock; None once it is accepted."""
+        """Return when the awaited message is overdue, on the monotonic clock; None once the login is accepted."""
         return None if self._phase is Phase.ACCEPTED else self._due
 
     @property
     def is_accepted(self) -> bool:
-        """Say whether the exchange let us in."""
+        """Return whether the exchange let us in."""
         return self._phase is Phase.ACCEPTED
 
     @property
     def is_measuring(self) -> bool:
-        """Say whether it waits for a pong, and then for `again`."""
+        """Return whether it waits for a pong, and then for `again`."""
         return self._phase is Phase.MEASURING
 
     def answered(self, answer: Answer, now: Moment) -> None:
-        """Take the exchange's answer. Raises `AuthenticationError` when it is a no that another clock cannot mend."""
+        """Apply the exchange's answer. Raises `AuthenticationError` when it is a no that another clock cannot mend."""
         if answer.success:
             self._phase = Phase.ACCEPTED
             return
@@ -64,18 +64,18 @@ class Login:
         self._due = now.seconds + self._times.pong_timeout
 
     def unasked(self, answer: Answer) -> None:
-        """Take an answer that no login awaits. Raises `ProtocolError` when it takes back that this one was accepted."""
+        """Apply an answer that no login awaits. Raises `ProtocolError` when it takes back that this one was accepted."""
         # With a number it is a second answer to a login whose first one decided.
         if self.is_accepted and not answer.success and answer.req_id is None:
             raise self._config.breach(f"takes back that it accepted the login: {printable(answer.text)}")
 
     def again(self, now: Moment) -> None:
-        """Ask once more, with the exchange's time."""
+        """Send the login again, signed with the exchange's time."""
         self._config.log.info("the login was refused; it is signed again with the exchange's time")
         self._ask(now)
 
     def sent(self, now: Moment) -> None:
-        """Take note that it went out: signing it may have taken its time."""
+        """Record that it went out: signing it may have taken its time."""
         self._due = now.seconds + self._times.request_timeout
 
     def check(self, now: Moment) -> None:

@@ -1,4 +1,4 @@
-"""What crosses the wire: reading answers, pongs and pushes; writing logins, subscribes, unsubscribes and pings.
+"""The messages on the wire: classify answers, pongs and pushes; write logins, subscribes, unsubscribes and pings.
 
 https://bybit-exchange.github.io/docs/v5/ws/connect
 """
@@ -80,7 +80,7 @@ class Request:
 
 
 def classify(message: Mapping[str, Any]) -> Push | Answer | Pong | UnknownMessage:
-    """Say what *message*, a JSON object, is."""
+    """Return *message*, a JSON object, as the kind of message that it is."""
     topic = message.get("topic")
     if type(topic) is str and "op" not in message:
         return _push(topic[:_LONGEST_NAME], message)

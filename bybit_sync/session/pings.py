@@ -14,7 +14,7 @@ PINGS_REMEMBERED: Final = 1000
 
 
 class Echo(NamedTuple):
-    """What a pong proves: it was written after *since*, when a ping went out; *exact* says that it answers that very ping."""
+    """The proof in a pong: it was written after *since*, when a ping went out; *exact* says that it answers that very ping."""
 
     since: Moment
     exact: bool
@@ -28,7 +28,7 @@ class Pings:
         self._forgot = False
 
     def sent(self, req_id: str | None, now: Moment) -> None:
-        """Take note that a ping goes out: not later than its first byte does."""
+        """Record that a ping goes out: not later than its first byte does."""
         if len(self._unanswered) == PINGS_REMEMBERED:
             self._forgot = True
             self._unanswered.popleft()

@@ -1,4 +1,4 @@
-"""What the exchange means when it says no, and what to do about it, as a table.
+"""The table of refusals: what the exchange means by a text or code, and the remedy.
 
 V5's private socket sends texts and no codes, so the text decides, and a code where the text says nothing.
 https://bybit-exchange.github.io/docs/v5/error
@@ -17,7 +17,7 @@ __all__ = ["REFUSALS", "Refusal", "RefusalKind", "classify_refusal", "misses_log
 
 
 class RefusalKind(Enum):
-    """What kind of no it is."""
+    """The kinds of refusals."""
 
     CLOCK = "the login was signed for another time"
     RATE_LIMITED = "too many, or too often"

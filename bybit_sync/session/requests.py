@@ -1,4 +1,4 @@
-"""What was asked, and which of it an answer answers."""
+"""The requests of a session, and which of them an answer belongs to."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class PendingRequests:
         self._unanswered: dict[str, Request] = {}
 
     def send(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:
-        """Have a request sent that will be answered; return its req_id."""
+        """Queue a request that will be answered; return its req_id."""
         req_id = self._number()
         self._outbox.append(Request(op, argument, req_id))
         return req_id
 
     def ping(self) -> None:
-        """Have a ping sent, with a number that its pong repeats."""
+        """Queue a ping, with a req_id that its pong repeats."""
         self._outbox.append(Request("ping", req_id=self._number()))
 
     def _number(self) -> str:
@@ -35,7 +35,7 @@ class PendingRequests:
         return f"{self._mark}-{self._numbers}"
 
     def take_outgoing(self) -> list[Request]:
-        """Take what is to be sent, in order."""
+        """Return the queued requests in order, and empty the queue."""
         taken, self._outbox = self._outbox, []
         # Remembered before it is sent, so that an answer never finds nobody waiting; but not before it is about to be.
         for request in taken:
@@ -48,7 +48,7 @@ class PendingRequests:
             self._unanswered[str(request.req_id)] = request
 
     def is_pending(self, op: str, argument: str) -> bool:
-        """Say whether such a request has no answer yet."""
+        """Return whether such a request has no answer yet."""
         requests = (*self._unanswered.values(), *self._outbox)
         return any(request.op == op and request.argument == argument for request in requests)
 

@@ -52,7 +52,7 @@ class Session:
         self._config = config
         self.clock = clock
         self.coverage: Coverage = Coverage(clock)
-        """Up to when all that it pushed has been read."""
+        """The instant up to which everything that the exchange pushed has been read."""
         self._requests = requests
         self._heartbeat = Heartbeat(config.timings, now)
         self._topics = topics
@@ -85,7 +85,7 @@ class Session:
     # --- asked ---
 
     def requests(self) -> list[Request]:
-        """Take what is to be sent, in order."""
+        """Return the queued requests in order, and empty the queue."""
         return self._requests.take_outgoing()
 
     def next_deadline(self) -> float:
@@ -107,16 +107,16 @@ class Session:
 
     @property
     def is_live(self) -> bool:
-        """Whether every topic that was wanted at login is confirmed."""
+        """Return whether every topic that was wanted at login is confirmed."""
         return self._topics.is_live
 
     def is_confirmed(self, stream: Stream) -> bool:
-        """Say whether every topic of *stream* is subscribed."""
+        """Return whether every topic of *stream* is subscribed."""
         return self._topics.is_confirmed(stream)
 
     @property
     def doubted(self) -> frozenset[str]:
-        """The topics whose refusal contradicted the exchange's own word, for the next session: it believes the second one."""
+        """Return the topics whose refusal contradicted the exchange: the next session accepts a second refusal."""
         return self._topics.doubted
 
     def uncovered(self) -> dict[Stream, Moment]:
@@ -132,18 +132,18 @@ class Session:
 
     @property
     def fresh_as_of(self) -> datetime | None:
-        """The exchange's time in the last pong, None before the first."""
+        """Return the exchange's time in the last pong; None before the first."""
         return self.coverage.told
 
     @property
     def ping_rtt(self) -> float | None:
-        """The seconds that the last pong took, None before the first."""
+        """Return the seconds that the last pong took; None before the first."""
         return self._heartbeat.rtt
 
     # --- fed ---
 
     def sent(self, request: Request, now: Moment, *, began: Moment | None = None) -> None:
-        """Take note that *request* went out at *now*: the exchange's time to answer begins.
+        """Record that *request* went out at *now*: the exchange's time to answer begins.
 
         It had been on its way since *began*: the exchange may have taken it, and answered, before we were told that it is out.
         """
@@ -168,12 +168,12 @@ class Session:
         return self._topics.unsubscribe(stream)
 
     def probe_now(self, now: Moment) -> None:
-        """Have the connection prove itself: the machine was suspended."""
+        """Ping at once, with a short timeout: the machine was suspended, and the connection may be dead."""
         self._next_deadline = None
         self._heartbeat.probe_now(now)
 
     def data_received(self, ns: int) -> None:
-        """Take note that bytes of a data frame arrived, at *ns* on the monotonic clock."""
+        """Record that bytes of a data frame arrived, at *ns* on the monotonic clock."""
         self._heartbeat.data_received(ns)
 
     def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:

@@ -34,8 +34,8 @@ class Topics:
         self._wanted: dict[Stream, WantedStream] = {}
         self._topics: dict[str, Topic] = {}
         self.confirmed_channels: dict[str, Channel] = {}
-        """The topics whose pushes raise no question any more: every one of their stream is subscribed."""
-        # Whom the answer to a request is for. An answer about a stream that was unsubscribed from meanwhile is dropped.
+        """The channels, by topic, of the streams whose topics are all confirmed."""
+        # The topic of each subscribe, by req_id. An answer about a stream that was unsubscribed from meanwhile is dropped.
         self._asked: dict[str, Topic] = {}
         # The topics that were unsubscribed from, and whether the exchange said yes to that.
         self._left: dict[str, bool] = {}
@@ -59,21 +59,21 @@ class Topics:
         return None if topic is None or topic.state is TopicState.LEAVING else topic
 
     def was_left(self, name: str) -> bool:
-        """Say whether *name* was unsubscribed from in this session."""
+        """Return whether *name* was unsubscribed from in this session."""
         return name in self._left
 
     @property
     def is_live(self) -> bool:
-        """Whether every topic that was wanted at login is confirmed."""
+        """Return whether every topic that was wanted at login is confirmed."""
         return self._before_live is None
 
     def is_confirmed(self, stream: Stream) -> bool:
-        """Say whether every topic of *stream* is subscribed."""
+        """Return whether every topic of *stream* is subscribed."""
         return stream in self._wanted and self._wanted[stream].confirmed
 
     @property
     def doubted(self) -> frozenset[str]:
-        """The topics whose refusal the next login is to believe."""
+        """Return the topics of which the next login accepts a refusal that contradicts the exchange."""
         if not self._open:
             return self._believed
         return frozenset(self._contradicted.union(topic.name for topic in self._all(TopicState.DOUBTED)))
@@ -83,7 +83,7 @@ class Topics:
         return {wanted.stream: wanted.uncovered for wanted in self._wanted.values() if wanted.uncovered is not None}
 
     def due(self) -> Iterator[float]:
-        """Go over the moments at which `resend_overdue` has something to do."""
+        """Yield the deadlines, in seconds on the monotonic clock, at which `resend_overdue` has something to do."""
         if self._all(TopicState.DOUBTED) and not self._all(TopicState.ASKED):
             yield 0.0
         for topic in self._topics.values():
@@ -120,7 +120,7 @@ class Topics:
         return self._settle(stream)
 
     def open(self, now: Moment) -> list[SessionEvent]:
-        """Ask for all of them: the login was accepted."""
+        """Subscribe to all wanted streams: the login was accepted."""
         self._open = True
         for wanted in self._wanted.values():
             self._ask_for(wanted, now)
@@ -162,7 +162,7 @@ class Topics:
     # --- what becomes of them ---
 
     def sent(self, request: Request, now: Moment) -> None:
-        """Take note that *request*, a subscribe, went out."""
+        """Record that *request*, a subscribe, went out."""
         topic = self._asked.get(str(request.req_id))
         if topic is not None and topic.state is TopicState.ASKED:  # pragma: no branch - nothing is heard in between
             topic.due = now.seconds + self._config.timings.request_timeout
@@ -265,7 +265,7 @@ class Topics:
         return True
 
     def confirm_by_push(self, topic: Topic, now: Moment) -> list[SessionEvent]:
-        """Take a push as proof of *topic*'s subscription, as good as an answer: answers can get lost."""
+        """Confirm *topic* because a push arrived for it: the answer to the subscribe may be lost."""
         return [] if topic.state is TopicState.CONFIRMED else self._confirm(topic, now)
 
     def resend_overdue(self, now: Moment) -> None:
@@ -341,5 +341,5 @@ class Topics:
         return ()
 
     def wanted_streams(self) -> Iterator[WantedStream]:
-        """Go over the streams that are wanted."""
+        """Return an iterator over the wanted streams."""
         return iter(self._wanted.values())

@@ -1,4 +1,4 @@
-"""The streams and topics that a session wants, and what became of each."""
+"""The streams and topics that a session wants, and the state of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Topic", "TopicState", "WantedStream"]
 
 
 class TopicState(Enum):
-    """What became of a topic."""
+    """The state of a topic."""
 
     WANTED = "to be asked for after the login"
     LEAVING = "to be asked for after the answer to its unsubscribe"
@@ -32,19 +32,19 @@ class WantedStream:
 
     stream: Stream
     resubscribing: bool
-    """Someone received it on an earlier login: a refusal then gets a second chance."""
+    """True if an earlier login had subscribed to it: the first refusal is then retried."""
     topics: list[Topic] = Factory(list)
     asked: Moment | None = None
     """When the first request for one of its topics went out."""
     confirmed: bool = False
     held_events: list[Event[Any]] = Factory(list)
-    """What arrived before the confirmation, to be delivered right after it."""
+    """The events that arrived before the confirmation; they are delivered right after it."""
     refuted: bool = False
     """The exchange refused one of its topics after it had confirmed it: perhaps it never pushed."""
 
     @property
     def uncovered(self) -> Moment | None:
-        """Since when pushes of it are missing if it ends now and no gap has told so; None when there are none."""
+        """Return since when pushes would be missing without a gap if the stream ended now; None when none would."""
         return self.asked if self.held_events or self.refuted else None
 
 
@@ -66,5 +66,5 @@ class Topic:
 
     @property
     def name(self) -> str:
-        """How the exchange calls it."""
+        """Return the name of the topic as the exchange writes it."""
         return self.channel.topic
