@@ -1,4 +1,4 @@
-"""The front door: four ``subscribe_*``, `close`, `wait`, `health`."""
+"""The public `Client`: four ``subscribe_*``, `close`, `wait`, `health`."""
 
 from __future__ import annotations
 
@@ -52,10 +52,11 @@ T = TypeVar("T")
 Sink = Callable[[Event[T]], object] | EventQueue[Event[T]] | None
 
 CATEGORIES: Final = ("linear", "inverse", "option")
-# Whoever gets an error from `subscribe_*` finds nothing left of it; the connection's thread needs a moment for that.
+# A `subscribe_*` that raises leaves nothing behind. This many seconds it waits for the
+# connection thread to cancel the subscription.
 _CANCEL_TIMEOUT: Final = 1.0
 _numbers: Final = itertools.count(1)
-# Characters of a client's name: it stands in every record of the log.
+# The longest name of a client, in characters: it is part of every log record.
 LONGEST_NAME: Final = 200
 _QUOTES: Final = ("'", '"', "`")
 
@@ -63,12 +64,14 @@ _QUOTES: Final = ("'", '"', "`")
 class Client:
     """A client of one account's private contract streams.
 
-    Constructing it checks the arguments and does nothing else. The first ``subscribe_*`` connects; once something was
-    confirmed, the connection is kept and renewed until `close`. Every method may be called from any thread, callbacks
+    Constructing it checks the arguments and does nothing else. The first
+    ``subscribe_*`` connects; once something was confirmed, the connection is kept and
+    renewed until `close`. Every method may be called from any thread, callbacks
     included. It is a context manager that closes itself.
 
-    Its threads are daemons, named after *name*: one for the connection, one for each callback, one for *on_status*, and
-    throw-away ones for looking names up and for *signer*. Open subscriptions keep it alive, whether or not you keep it.
+    Its threads are daemons, named after *name*: one for the connection, one for each
+    callback, one for *on_status*, and throw-away ones for looking names up and for
+    *signer*. Open subscriptions keep it alive, whether or not you keep it.
 
     Example:
         >>> with Client("KEY", "SECRET", environment=exchange.url, name="main") as client:  # a simulated exchange
@@ -79,28 +82,39 @@ class Client:
     Args:
         api_key: The key, made on Bybit's site.
         api_secret: Its secret, for HMAC; None only together with *signer*.
-        environment: A name (mainnet, testnet, demo, tr, kz, ge, id, jp, eu, ae), or a base URL ``wss://host[:port]``;
-            ``ws://`` for loopback addresses.
-        dialect: "v5", or "v3" for recordings, gateways and the simulator (Bybit switched V3 off in January 2025).
-        categories: Out of linear, inverse and option, each a topic of its own; None for the all-in-one topics, which bring
-            spot and spread rows too. V5 only; the wallet has none.
-        name: Stands in events, thread names, logs and `repr`; "bybit-1", "bybit-2", … by default.
-        signer: Called on a thread of its own with the text to sign, returns the signature as text.
+        environment: A name (mainnet, testnet, demo, tr, kz, ge, id, jp, eu, ae), or a
+            base URL ``wss://host[:port]``; ``ws://`` for loopback addresses.
+        dialect: "v5", or "v3" for recordings, gateways and the simulator (Bybit
+            switched V3 off in January 2025).
+        categories: Out of linear, inverse and option, each a topic of its own; None for
+            the all-in-one topics, which bring spot and spread rows too. V5 only; the
+            wallet has none.
+        name: Stands in events, thread names, logs and `repr`; "bybit-1", "bybit-2", …
+            by default.
+        signer: Called on a thread of its own with the text to sign, returns the
+            signature as text.
         on_status: Called with every `StatusChange`, in order, on a thread of its own.
-        on_error: Called with what a callback raised, its event and its subscription, on the callback's thread.
+        on_error: Called with what a callback raised, its event and its subscription, on
+            the callback's thread.
         connect_timeout: Seconds for one attempt: names, proxy, TCP, TLS, upgrade.
         request_timeout: Seconds for an answer to a login or a subscribe.
         ping_interval: Seconds between pings.
-        pong_timeout: Seconds of silence beyond *ping_interval* after which the connection is dead.
+        pong_timeout: Seconds of silence beyond *ping_interval* after which the
+            connection is dead.
         auth_window: Seconds that a login's expiry lies ahead of our clock.
         backoff: How the pauses between attempts grow.
-        connect_limit: How often this process connects to the host, over all clients; the strictest holds. By default 100
-            times at once and 300 times more in 300 seconds (Bybit allows an address 500); loopback addresses are then exempt.
-        proxy: "http://user:password@host:port", "socks5h://…", "env" for what the environment says; None for none.
+        connect_limit: How often this process connects to the host, over all clients;
+            the strictest holds. By default 100 times at once and 300 times more in 300
+            seconds (Bybit allows an address 500); loopback addresses are then exempt.
+        proxy: "http://user:password@host:port", "socks5h://…", "env" for what the
+            environment says; None for none.
         ssl_context: Instead of the system's certificates.
-        max_message_bytes: How many bytes a message may have; a longer one ends the connection.
-        record: The path of a file, a text file that is open, or a `Recorder`, to which every frame is written, for `replay`:
-            without key and signature, the account's ids replaced. A disk that fails ends the recording, never the streams.
+        max_message_bytes: How many bytes a message may have; a longer one ends the
+            connection.
+        record: The path of a file, a text file that is open, or a `Recorder`, to which
+            every frame is written, for `replay`: without key and signature, the
+            account's ids replaced. A disk that fails ends the recording, never the
+            streams.
 
     Raises:
         ConfigurationError: an argument cannot work; the text names it and the remedy.
@@ -109,7 +123,7 @@ class Client:
 
     """
 
-    # Tests scale these; they are no part of the public contract.
+    # Tests scale these; they are not part of the public contract.
     _timings: ClassVar[Timings] = Timings()
 
     def __init__(
@@ -189,10 +203,10 @@ class Client:
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Client:
-        """Return a client with what the process's environment says, *overrides* winning over it.
+        """Return a client made from environment variables; *overrides* take precedence.
 
-        Reads BYBIT_API_KEY, BYBIT_API_SECRET, BYBIT_ENVIRONMENT and BYBIT_NAME; an empty variable is none. *overrides* are
-        arguments of `Client`.
+        Reads BYBIT_API_KEY, BYBIT_API_SECRET, BYBIT_ENVIRONMENT and BYBIT_NAME; an
+        empty variable is none. *overrides* are arguments of `Client`.
 
         Example:
             >>> os.environ.update(BYBIT_API_KEY="KEY", BYBIT_API_SECRET="SECRET", BYBIT_ENVIRONMENT="testnet")
@@ -205,7 +219,8 @@ class Client:
         """
         if not os.environ.get("BYBIT_API_KEY") and "api_key" not in overrides:
             raise ConfigurationError("BYBIT_API_KEY is not set: export it, or call Client(api_key, api_secret)")
-        # Held by no local of this frame, which an error of the constructor passes.
+        # Keep the secret out of this frame's locals: a traceback of the constructor
+        # shows them.
         return cls(**_with_environment(overrides))
 
     # --- the streams ---
@@ -221,7 +236,9 @@ class Client:
     ) -> Subscription[BalanceUpdate]:
         """Subscribe to the account's balances: a row per account with the coins that changed.
 
-        Pushed when an order, fill, transfer, funding or loan changes a balance; a change of unrealised PnL alone is not.
+        Pushed when an order, fill, transfer, funding or loan changes a balance; a
+        change of unrealised PnL alone is not.
+
         Arguments, threads and errors: `subscribe_positions`.
 
         Example:
@@ -270,8 +287,9 @@ class Client:
     ) -> Subscription[PositionUpdate]:
         """Subscribe to the account's positions: a full row for every change of one, and for every order action on its symbol.
 
-        Returns when the exchange has confirmed it. No snapshot is sent: read REST once afterwards. Until then what may pass
-        by itself (no name, no connection, 5xx, 429, no answer) is tried again; what is raised leaves nothing subscribed.
+        Returns when the exchange has confirmed it. No snapshot is sent: read REST once
+        afterwards. Until then what may pass by itself (no name, no connection, 5xx,
+        429, no answer) is tried again; what is raised leaves nothing subscribed.
 
         Example:
             >>> positions = client.subscribe_positions()
@@ -281,23 +299,30 @@ class Client:
             [('BTCUSDT', Side('Sell'), Decimal('0.5'))]
 
         Args:
-            sink: A callable gets one event at a time on a thread of its own; a queue is put to on the connection thread
-                (anything with ``put_nowait``); without one, use ``get()`` or iterate. What is both, such as a
-                ``unittest.mock.Mock``, is called; only a ``queue.Queue`` and its kind stay queues. Coroutine functions are
-                refused, and a coroutine that a callable returns counts as raised.
-            maxsize: How many events our buffer holds for a slow consumer; does not apply to your queue.
-            overflow: "drop_oldest" (our default), "drop_newest" (your queue's default) or "fail".
+            sink: A callable gets one event at a time on a thread of its own; a queue is
+                put to on the connection thread (anything with ``put_nowait``); without
+                one, use ``get()`` or iterate. What is both, such as a
+                ``unittest.mock.Mock``, is called; only a ``queue.Queue`` and its kind
+                stay queues. Coroutine functions are refused, and a coroutine that a
+                callable returns counts as raised.
+            maxsize: How many events our buffer holds for a slow consumer; does not
+                apply to your queue.
+            overflow: "drop_oldest" (our default), "drop_newest" (your queue's default)
+                or "fail".
             timeout: Seconds to wait for the confirmation; None for as long as it takes.
-            wait: False returns at once: the wish stands, and a refusal comes in band, as a gap with the reason ENDED.
+            wait: False returns at once: the subscription is made later, and a refusal
+                comes in band, as a gap with the reason ENDED.
 
         Raises:
             ConnectTimeout: not confirmed within *timeout*; chained to the last failure.
             AuthenticationError: the login is refused.
             SubscriptionRejected: a topic is refused.
             TLSError: the server cannot prove who it is.
-            HandshakeRejected: the server answers the upgrade with 3xx, 401, 403, 404 or 451.
+            HandshakeRejected: the server answers the upgrade with 3xx, 401, 403, 404 or
+                451.
             ConfigurationError: an argument cannot work.
-            ClientClosed: the client is closed, or belongs to the process that forked this one.
+            ClientClosed: the client is closed, or belongs to the process that forked
+                this one.
 
         https://bybit-exchange.github.io/docs/v5/websocket/private/position
 
@@ -347,7 +372,7 @@ class Client:
                 self._wait_settled(receiver, deadline, wishes)
                 self._engine.stay_connected()
         except BaseException as error:
-            # Ctrl-C included: whatever is raised, nothing stays half-subscribed.
+            # Whatever is raised, Ctrl-C included, nothing stays half-subscribed.
             receiver.cancel(error)
             soon = time.monotonic() + _CANCEL_TIMEOUT
             self._engine.wait_cancelled(soon)
@@ -390,16 +415,16 @@ class Client:
 
     @property
     def name(self) -> str:
-        """The name in events, thread names and logs."""
+        """Return the name in events, thread names and logs."""
         return self._config.name
 
     @property
     def state(self) -> State:
-        """What the client is doing at this moment."""
+        """Return what the client is doing at this moment."""
         return self._engine.client_state.state
 
     def health(self) -> Health:
-        """Return an immutable picture of connection and subscriptions at this moment; it waits for nothing.
+        """Return the state of connection and subscriptions at this moment; it waits for nothing.
 
         Example:
             >>> orders = client.subscribe_orders()
@@ -415,7 +440,9 @@ class Client:
         return self._engine.health()
 
     def reconnect(self) -> None:
-        """Drop the connection and dial again; every open subscription is told a gap. Returns at once.
+        """Drop the connection and dial again; every open subscription gets a gap.
+
+        Returns at once.
 
         Example:
             >>> orders = client.subscribe_orders()
@@ -424,16 +451,20 @@ class Client:
             GapReason('DISCONNECTED')
 
         Raises:
-            ClientClosed: the client is closed, or belongs to the process that forked this one.
+            ClientClosed: the client is closed, or belongs to the process that forked
+                this one.
             BybitSyncError: what the client failed with.
 
         """
         self._engine.reconnect()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the client is closed: True; False when *timeout* (in seconds, None: without limit) passes first.
+        """Wait until the client is closed.
 
-        Threads are daemons: this is what keeps a script with nothing but callbacks alive. Ctrl-C interrupts it.
+        Return False when *timeout* (in seconds, None: no limit) passes first.
+
+        Threads are daemons: this is what keeps a script with nothing but callbacks
+        alive. Ctrl-C interrupts it.
 
         Example:
             >>> client.wait(timeout=0)
@@ -444,7 +475,8 @@ class Client:
             True
 
         Raises:
-            BybitSyncError: what the client failed with, or its last subscription ended with.
+            BybitSyncError: what the client failed with, or its last subscription ended
+                with.
             ConfigurationError: *timeout* is no number from 0 up.
             ClientClosed: this process was forked from the client's.
 
@@ -453,7 +485,9 @@ class Client:
         return seen is State.CLOSED
 
     def wait_live(self, timeout: float | None = None) -> bool:
-        """Wait until the client is LIVE: True; False when *timeout* (in seconds, None: without limit) passes first.
+        """Wait until the client is LIVE.
+
+        Return False when *timeout* (in seconds, None: no limit) passes first.
 
         Example:
             >>> orders = client.subscribe_orders(wait=False)
@@ -461,9 +495,11 @@ class Client:
             True
 
         Raises:
-            BybitSyncError: what the client failed with, or its last subscription ended with.
+            BybitSyncError: what the client failed with, or its last subscription ended
+                with.
             ConfigurationError: *timeout* is no number from 0 up.
-            ClientClosed: the client is closed, or belongs to the process that forked this one.
+            ClientClosed: the client is closed, or belongs to the process that forked
+                this one.
 
         """
         seen = self._wait_for((State.LIVE, State.CLOSED), timeout)
@@ -472,7 +508,10 @@ class Client:
         return seen is State.LIVE
 
     def _wait_for(self, wanted: tuple[State, ...], timeout: float | None) -> State | None:
-        """Return which of the *wanted* states came, None when *timeout* passed first. Raises what it ended with."""
+        """Return which of the *wanted* states came, None when *timeout* passed first.
+
+        Raises what it ended with.
+        """
         if timeout is not None:
             not_negative(self, "timeout", timeout)
         self._engine.check_process()
@@ -480,7 +519,8 @@ class Client:
         seen: list[State | BaseException] = []
 
         def look() -> bool:
-            # Remembered: both may have moved on before the waiting thread runs.
+            # Keep what was seen: both may have changed again before the waiting thread
+            # runs.
             state, error = situation.state, situation.error
             seen[:] = [state] if state in wanted else [error] if error is not None else []
             return bool(seen)
@@ -494,9 +534,10 @@ class Client:
     def close(self, timeout: float = 5.0) -> bool:
         """End every subscription and the connection within *timeout* seconds; 0 never waits: for signal handlers.
 
-        What is buffered is delivered first. Returns False if a callback still ran at the end: what is undelivered is then
-        discarded, and no further call starts. Inside a callback of this client it does not wait. Idempotent. Never hold a
-        lock that your callback takes.
+        What is buffered is delivered first. Returns False if a callback still ran at
+        the end: what is undelivered is then discarded, and no further call starts.
+        Inside a callback of this client it does not wait. Idempotent. Never hold a lock
+        that your callback takes.
 
         Example:
             >>> orders = client.subscribe_orders()
@@ -517,8 +558,9 @@ class Client:
         self._engine.close()
         for receiver in receivers:
             receiver.stop_accepting()
-        # Every one of them is waited for, not only those before the first that is late. Before the thread: it offers queues
-        # that are full the gaps that they miss, and ends when the last one took it or was given up.
+        # Wait for every one of them, also after one was late. Wait for them before the
+        # thread: it retries gaps that full queues had no room for, and ends when none
+        # is left.
         done = [receiver.wait_done(deadline) for receiver in receivers]
         ended = self._engine.wait_closed(deadline)
         return self._engine.wait_told(deadline) and ended and all(done)
@@ -542,7 +584,7 @@ class Client:
                 )
 
     def __repr__(self) -> str:
-        # Asked for by who shows the locals of a traceback that begins in the constructor.
+        # A debugger may show a client in a traceback that begins in the constructor.
         if not hasattr(self, "_engine"):
             return "<Client that could not be made>"
         streams = ", ".join(sorted({s.stream.value for s in self._engine.registry})) or "no stream"
@@ -553,12 +595,12 @@ class Client:
         raise TypeError("a Client cannot be pickled or copied: it owns a connection and threads of this process")
 
 
-# --- what the arguments must be ---
+# --- checks of arguments ---
 
 
 @attrs.frozen
 class _Wishes:
-    """How somebody subscribes."""
+    """The options of one `subscribe_*`."""
 
     maxsize: int = attrs.field(validator=whole)
     overflow: str | None
@@ -574,7 +616,8 @@ class _Wishes:
             raise refuse("overflow", self.overflow, f"use one of {', '.join(o.value for o in Overflow)}") from None
 
 
-# Errors about secrets are returned, not raised: the frames that an exception passes keep what they were looking at.
+# Errors about secrets are returned, not raised: a traceback keeps the locals of each
+# frame that an exception passes.
 
 
 def _credentials(api_key: object, api_secret: object, signer: Callable[[str], str] | None) -> Credentials | ConfigurationError:
@@ -589,7 +632,7 @@ def _credentials(api_key: object, api_secret: object, signer: Callable[[str], st
 
 
 def _wrong(argument: str, value: object) -> str | None:
-    """Return what is wrong with *value*, a key or a secret, and never a part of it; None when nothing is."""
+    """Return an error text about *value*, a key or a secret, without any part of it; None when it is valid."""
     if not isinstance(value, str) or not value:
         return f"{argument} is empty or no text: copy it from Bybit's site"
     if "-----BEGIN" in value:
@@ -642,7 +685,8 @@ def _is_queue(sink: Sink[T]) -> TypeGuard[EventQueue[Event[T]]]:
         raise refuse("sink", sink, "this is a class; give a queue that was made from it")
     if any(kind.__module__ == "asyncio.queues" for kind in type(sink).__mro__):
         raise refuse("sink", sink, "an asyncio queue is not made for threads; use queue.Queue")
-    # A mock has every attribute; no queue of the standard library can be called.
+    # A mock has every attribute, `put_nowait` too. No queue of the standard library is
+    # callable.
     if isinstance(sink, (queue.Queue, queue.SimpleQueue)) or not callable(sink):
         plain_callable("sink.put_nowait", sink.put_nowait)
         return True
@@ -656,7 +700,7 @@ def _queue_sink(sink: EventQueue[Event[T]], policy: Overflow) -> QueueSink[T]:
 
 
 def _with_environment(overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return what the environment says and, before it, *overrides*, which are taken out of there."""
+    """Return arguments from environment variables, updated by *overrides*, which is cleared."""
     names = {
         "api_key": "BYBIT_API_KEY",
         "api_secret": "BYBIT_API_SECRET",

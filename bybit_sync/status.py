@@ -1,4 +1,4 @@
-"""What a client tells about itself: `State`, `Health`, and the same of its subscriptions."""
+"""The public state and health of a client and of its subscriptions."""
 
 from __future__ import annotations
 
@@ -14,33 +14,36 @@ __all__ = ["Health", "State", "SubscriptionHealth", "SubscriptionState"]
 
 
 class State(TextEnum):
-    """What a client is doing. Each is its text: ``State.LIVE == "LIVE"``."""
+    """The state of a client. Each member equals its text: ``State.LIVE == "LIVE"``."""
 
     IDLE = "IDLE"
-    """Nothing was subscribed yet, or nothing that could be confirmed."""
+    """Nothing is subscribed: not yet, or what was subscribed could not be confirmed."""
     CONNECTING = "CONNECTING"
     """Dialling, logging in or subscribing."""
     LIVE = "LIVE"
-    """Logged in, and every topic wanted at login is confirmed."""
+    """Logged in, and every topic that was wanted at login is confirmed."""
     BACKING_OFF = "BACKING_OFF"
     """Waiting before the next attempt."""
     FAILED = "FAILED"
-    """Ended by an error that trying again cannot mend. Final: make a new client."""
+    """Ended by an error that a retry cannot mend. Final: make a new client."""
     CLOSED = "CLOSED"
     """Ended by `close`. Final."""
 
 
 @frozen(kw_only=True)
 class Health:
-    """The state of a client, at the time of asking; immutable.
+    """The state of a client at the moment of the call; immutable.
 
-    *since* is when *state* began and *connected_at* when the present connection was accepted, both our UTC time, None
-    without one. *epoch* numbers the logins, *reconnects* counts the returns to LIVE. *last_error* is why the last connection
-    or attempt ended, None when none did. *last_frame_age* is the seconds since the last frame of data was read, *ping_rtt* the
-    seconds from the last ping to its pong; both None before the first frame or pong of a connection. *clock_offset* is the
-    exchange's clock minus ours, in seconds, None before it was measured. *fresh_as_of* is the exchange's time in the last pong:
-    all that the gateway wrote to this connection before it has been read; None before the first pong. *subscriptions* tells of
-    each that is open.
+    *since* is when *state* began and *connected_at* when the present connection was
+    accepted, both in UTC by our clock; None without a connection. *epoch* numbers the
+    logins, *reconnects* counts the returns to LIVE. *last_error* is why the last
+    connection or attempt ended, None when none did. *last_frame_age* is the seconds
+    since the last frame of data was read, *ping_rtt* the seconds from the last ping to
+    its pong; both None before the first frame or pong of a connection. *clock_offset*
+    is the exchange's clock minus ours, in seconds, None before it was measured.
+    *fresh_as_of* is the exchange's time in the last pong: all that the gateway wrote to
+    this connection before it has been read; None before the first pong. *subscriptions*
+    has an entry for each that is open.
 
     Example:
         >>> orders = client.subscribe_orders()
@@ -64,26 +67,35 @@ class Health:
 
 
 class SubscriptionState(TextEnum):
-    """What a subscription is doing. Each is its text: ``SubscriptionState.LIVE == "LIVE"``."""
+    """The state of a subscription.
+
+    Each member equals its text: ``SubscriptionState.LIVE == "LIVE"``.
+    """
 
     PENDING = "PENDING"
-    """Asked for, never confirmed yet."""
+    """Asked for, and not confirmed yet."""
     LIVE = "LIVE"
-    """Confirmed by the exchange: it receives."""
+    """Confirmed by the exchange: it receives updates."""
     STALE = "STALE"
-    """Was LIVE, and is not confirmed again yet: updates may be missing, and a gap will say so."""
+    """Was LIVE, and is not confirmed again yet: updates may be missing, and a gap will report it."""
     CLOSED = "CLOSED"
     """Ended, by `close` or by its `error`."""
 
 
 @frozen(kw_only=True)
 class SubscriptionHealth:
-    """The state of one subscription, at the time of asking: of *stream*, in *state*. Part of `Health`; immutable.
+    """The state of one subscription at the moment of the call; immutable.
 
-    *delivered* counts the events handed over (gaps included), *queued* those that wait, *dropped* those that found the
-    buffer full, *undecodable* the rows (and whole frames) that could not be read, *handler_errors* the exceptions of the
-    callback. *last_push_age* is the seconds since the last push was read, *last_push_lag* the seconds it was under way by the
-    exchange's clock; both None before the first one (and the lag when the push carried no time).
+    Part of `Health`.
+
+    *stream* is what it is subscribed to, and *state* its state.
+
+    *delivered* counts the events handed over (gaps included), *queued* those that wait,
+    *dropped* those that found the buffer full, *undecodable* the rows (and whole
+    frames) that could not be read, *handler_errors* the exceptions of the callback.
+    *last_push_age* is the seconds since the last push was read, *last_push_lag* the
+    seconds it was under way by the exchange's clock; both None before the first one
+    (and the lag when the push carried no time).
     """
 
     stream: Stream

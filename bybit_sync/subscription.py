@@ -1,4 +1,4 @@
-"""The handle of a subscription: what `client.subscribe_*` returns, and a user holds."""
+"""The public handle of a subscription, which `client.subscribe_*` returns."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ T = TypeVar("T")
 class Subscription(Generic[T]):
     """A subscription to one stream, made by ``client.subscribe_*``.
 
-    Without a sink it is the queue itself: take events with `get` or by iterating, from one thread or several; each event goes
-    to one of them. Iteration ends after `close`, and raises the error if it ended with one. It is a context manager that
-    closes itself. Every method may be called from any thread.
+    Without a sink it is the queue itself: take events with `get` or by iterating, from
+    one thread or several; each event goes to one of them. Iteration ends after `close`,
+    and raises the error if it ended with one. It is a context manager that closes
+    itself. Every method may be called from any thread.
 
     Example:
         >>> with client.subscribe_orders() as orders:
@@ -83,7 +84,9 @@ class Subscription(Generic[T]):
         return self._receiver.sink.dropped
 
     def get(self, timeout: float | None = None) -> Event[T]:
-        """Return the next event, waiting up to *timeout* seconds for it (None: without limit). Ctrl-C interrupts it.
+        """Return the next event, waiting up to *timeout* seconds for it (None: without limit).
+
+        Ctrl-C interrupts it.
 
         Example:
             >>> orders = client.subscribe_orders()
@@ -92,10 +95,13 @@ class Subscription(Generic[T]):
             _queue.Empty
 
         Raises:
-            queue.Empty: nothing came in time.
-            SubscriptionClosed: `close` was called and all that was buffered has been taken.
-            BybitSyncError: the error that the subscription ended with, after its ENDED event.
-            ConfigurationError: the subscription has a sink, or *timeout* is no number from 0 up.
+            queue.Empty: no event came in time.
+            SubscriptionClosed: `close` was called and all that was buffered has been
+                taken.
+            BybitSyncError: the error that the subscription ended with, after its ENDED
+                event.
+            ConfigurationError: the subscription has a sink, or *timeout* is no number
+                from 0 up.
             ClientClosed: this process was forked from the client's.
 
         """
@@ -121,11 +127,13 @@ class Subscription(Generic[T]):
             raise StopIteration from None
 
     def close(self, timeout: float = 5.0) -> bool:
-        """End the subscription: nothing more is taken in, what is buffered is still delivered.
+        """End the subscription: it accepts nothing more, and what is buffered is still delivered.
 
-        Waits up to *timeout* seconds for the callback to have run; 0 never waits. Returns False if it still ran then: what is
-        undelivered is discarded and no further call starts. Inside a callback of the same client it does not wait, and
-        discards what is buffered for the callback's own subscription. Never hold a lock that your callback takes.
+        Waits up to *timeout* seconds for the callback to have run; 0 never waits.
+        Returns False if it still ran then: what is undelivered is discarded and no
+        further call starts. Inside a callback of the same client it does not wait, and
+        discards what is buffered for the callback's own subscription. Never hold a lock
+        that your callback takes.
 
         Example:
             >>> orders = client.subscribe_orders()

@@ -1,1 +1,1 @@
-"""From the connection thread to a consumer: who receives what, what waits, and how a loss is told."""
+"""The way of an event from the connection thread to its consumer, and gaps for what is lost."""

@@ -1,4 +1,4 @@
-"""What lies between the connection and a slow consumer: a bounded buffer that never loses the fact of a loss."""
+"""A bounded buffer between the connection thread and a slow consumer, which reports what it drops."""
 
 from __future__ import annotations
 
@@ -20,32 +20,31 @@ T = TypeVar("T")
 
 
 class Overflow(str, Enum):
-    """What happens to events that find the buffer full."""
+    """The policy for events that find the buffer full."""
 
     DROP_OLDEST = "drop_oldest"
     DROP_NEWEST = "drop_newest"
     FAIL = "fail"
 
 
-# --- the buffer ---
-
-
 class Buffer(Generic[T]):
-    """Events from one thread, for any number of others, in order and numbered as they are taken.
+    """A queue of events from one thread to any number of others, which numbers them as they are taken.
 
-    Holds *maxsize* events with data. Gaps need no room: those that meet are merged, so they are never dropped.
+    It holds *maxsize* events with data. Gaps need no room: neighbours are merged, so
+    they are never dropped.
     """
 
     def __init__(self, maxsize: int, overflow: Overflow) -> None:
         self._maxsize = maxsize
         self._overflow = overflow
         self._items: deque[Event[T]] = deque()
-        # Reentrant, so that a signal handler may close what the code that it interrupts is just reading from.
+        # Reentrant: a signal handler may close the buffer that the interrupted code
+        # reads from.
         self._lock = threading.RLock()
         self._condition = SignalSafeCondition()
         self._open = True
         self.size: int = 0
-        """Events with data that wait."""
+        """How many events with data wait."""
         self.dropped: int = 0
         self.index: int = 0
         """The number of the event taken last."""
@@ -55,14 +54,18 @@ class Buffer(Generic[T]):
     # --- the producer's side: only the connection thread ---
 
     def put(self, event: Event[T]) -> None:
-        """Add *event*, or what the overflow policy says. Raises `QueueOverflow` where that is to fail."""
+        """Add *event*, or apply the overflow policy.
+
+        Raises `QueueOverflow` when the policy is FAIL.
+        """
         with self._lock:
             if not self._open:
                 return
             if event.gap is not None:
                 self._add_gap(event)
             elif self.size < self._maxsize:
-                # Not with the first event that fits: a consumer that is always behind is one story, not thousands.
+                # Not reset by the first event that fits: a consumer that is always
+                # behind gets one warning, not thousands.
                 self.overflowing = self.overflowing and self.size > self._maxsize // 2
                 self._items.append(event)
                 self.size += 1
@@ -118,12 +121,15 @@ class Buffer(Generic[T]):
     # --- the end ---
 
     def stop_accepting(self) -> None:
-        """Take nothing more in; what is buffered can still be taken. Any thread, signal handlers included."""
+        """Accept nothing more; what is buffered can still be taken.
+
+        Any thread, signal handlers included.
+        """
         self._open = False
         self._condition.wake()
 
     def end(self, last: Event[T]) -> None:
-        """Take nothing more in but *last*, which follows what is buffered."""
+        """Accept nothing more but *last*, which follows what is buffered."""
         with self._lock:
             if self._open:
                 self._open = False
@@ -131,7 +137,10 @@ class Buffer(Generic[T]):
         self._condition.wake()
 
     def discard(self) -> int:
-        """Forget what is buffered and return how many events, gaps included, that were."""
+        """Drop what is buffered, and return how many events that were, gaps included.
+
+        Any thread.
+        """
         with self._lock:
             self._open = False
             lost, self.size = len(self._items), 0
@@ -142,12 +151,12 @@ class Buffer(Generic[T]):
     # --- the consumers' side: any thread ---
 
     def take(self, timeout: float | None = None) -> Event[T] | None:
-        """Return the next event; None at the end, and when *timeout* (in seconds; None: no limit) passes first."""
+        """Return the next event; None at the end, or when *timeout* (in seconds; None: no limit) passes first."""
         event = self._pop()
         if event is not None:
             return event
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self.is_spent and self._condition.wait(self._is_worth_a_look, deadline):
+        while not self.is_spent and self._condition.wait(self._may_have_changed, deadline):
             if (event := self._pop()) is not None:
                 return event
         return None
@@ -156,7 +165,8 @@ class Buffer(Generic[T]):
         with self._lock:
             if not self._items:
                 return None
-            # Counted before it is taken: Ctrl-C in between leaves a hole in the numbers, never a loss without one.
+            # Count before taking: Ctrl-C in between leaves a hole in the numbers, never
+            # a loss without a hole.
             self.index += 1
             event = self._items.popleft()
             if event.gap is None:
@@ -164,10 +174,10 @@ class Buffer(Generic[T]):
             set_index(event, self.index)
             return event
 
-    def _is_worth_a_look(self) -> bool:
+    def _may_have_changed(self) -> bool:
         return bool(self._items) or not self._open
 
     @property
     def is_spent(self) -> bool:
-        """Say whether nothing is left and nothing can come."""
+        """Return whether nothing is left and nothing more can come."""
         return not self._open and not self._items

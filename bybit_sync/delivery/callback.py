@@ -49,20 +49,24 @@ class Callback(Generic[T]):
         self._thread: CallbackThread | None = None
         self._done = SignalSafeEvent()
         self._stopped = False
-        # The number of the event that the callback was called with last, and returned from.
+        # The number of the event that the callback was called with last, and returned
+        # from.
         self._finished = 0
 
     # --- any thread ---
 
     def start(self, name: str, owner: object, receiver: _Receiver[T]) -> None:
-        """Start the thread, called *name*. Raises what starting a thread raises, and Ctrl-C."""
+        """Start the thread, called *name*.
+
+        Raises what starting a thread raises, and Ctrl-C.
+        """
         self._thread = CallbackThread(owner, name, lambda: self._run(receiver), receiver)
         start_thread(self._thread)
 
     @property
     def is_started(self) -> bool:
         """Return whether the thread was started; False when Ctrl-C came before."""
-        # Only a thread that was started has an `ident`, and keeps it.
+        # A thread has an `ident` from its start on, also after its end.
         return self._thread is not None and self._thread.ident is not None
 
     @property
@@ -85,7 +89,10 @@ class Callback(Generic[T]):
         self._stopped = True
 
     def wait_done(self, deadline: float) -> bool:
-        """Wait until every event was delivered; return False when *deadline* passes first."""
+        """Wait until every event was delivered.
+
+        Return False when *deadline* passes first.
+        """
         done = wait_for(self._done, deadline)
         if done:
             join(self._thread, deadline)

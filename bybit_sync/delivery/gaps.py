@@ -1,4 +1,4 @@
-"""Gaps that are made of events, and gaps that are made of gaps."""
+"""Gaps made from events that were dropped, and gaps merged from neighbours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WEIGHT: Final = {GapReason.OVERFLOW: 0, GapReason.UNDECODABLE: 1, GapReason.DIS
 
 
 def merge(first: Event[T], second: Event[T]) -> Event[T]:
-    """Return one gap for two that follow each other: both windows, all that is missing, the graver reason."""
+    """Return one gap for two that follow each other: both windows, the sum of what is missing, the graver reason."""
     a, b = first.gap, second.gap
     assert a is not None
     assert b is not None
@@ -29,13 +29,13 @@ def merge(first: Event[T], second: Event[T]) -> Event[T]:
 
 
 def missed_by(event: Event[T], *, detail: str) -> Event[T]:
-    """Return the gap that stands for *event*, which found no place."""
+    """Return the gap that stands for *event*, which was dropped."""
     at = event.created_at or event.received_at
     return with_gap(event, Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=1, detail=detail), raw=b"")
 
 
 def with_gap(event: Event[T], gap: Gap, *, raw: bytes) -> Event[T]:
-    """Return *event* as one that has no data but *gap*, and the frame *raw*."""
+    """Return a copy of *event* with *gap* and the frame *raw* instead of its data."""
     return new_event(
         stream=event.stream,
         topic=event.topic,

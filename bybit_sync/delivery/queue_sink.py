@@ -1,4 +1,4 @@
-"""The way into a queue that is not ours: only ever put to, never waited for."""
+"""Delivery into a queue of the user's, which is put to and never waited for."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ __all__ = ["EventQueue", "QueueSink"]
 T = TypeVar("T")
 E_contra = TypeVar("E_contra", contravariant=True)
 
-# An overflow is over when nothing was dropped for this long. A queue that is full most of the time takes an event now and
-# then: each of these would otherwise begin a new story, and a new warning.
+# An overflow is over when nothing was dropped for this long. A queue that is full most
+# of the time takes an event now and then; each of these would otherwise end the
+# overflow, and the next drop would log a new warning.
 OVERFLOW_QUIET_NS: Final = 60 * 10**9
 
 
 class EventQueue(Protocol[E_contra]):
-    """Anything with ``put_nowait``, such as a ``queue.Queue``; full means ``queue.Full``."""
+    """Any object with ``put_nowait``, such as a ``queue.Queue``; a full one raises ``queue.Full``."""
 
     def put_nowait(self, item: E_contra, /) -> object:
         """Take *item* at once, or raise ``queue.Full``."""
 
 
 class QueueSink(Generic[T]):
-    """Hands events to a user's queue, in order and numbered. Only the connection thread.
+    """A sink that puts numbered events into a user's queue, in order.
 
-    What a full queue misses becomes one gap, which is owed until it fits.
+    Only the connection thread uses it, but where a method says otherwise. What a full
+    queue has no room for becomes one gap, which is retried until it fits.
     """
 
     def __init__(self, sink: EventQueue[Event[T]], overflow: Overflow) -> None:
         self._sink = sink
         self._overflow = overflow
-        # Replaced, never changed: another thread may discard it while this one offers it.
+        # The gaps that wait for room. Replaced as a whole, never changed in place:
+        # another thread may discard them while the connection thread retries one.
         self._pending: tuple[Event[T], ...] = ()
         self._open = True
         self._putting = False
@@ -57,12 +60,16 @@ class QueueSink(Generic[T]):
 
     @property
     def size(self) -> int:
-        """Return the same: nothing but gaps waits here."""
+        """Return how many events wait for room, which only gaps do."""
         return len(self._pending)
 
     def put(self, event: Event[T]) -> None:
-        """Put *event*, or remember that it did not fit. Raises `QueueOverflow`, and whatever the queue raises."""
-        # Said before looking whether it is closed; who closes it looks at this afterwards.
+        """Put *event*, or keep a gap when it does not fit.
+
+        Raises `QueueOverflow`, and what the queue raises.
+        """
+        # Set the flag before checking `_open`; a thread that closes checks the flag
+        # afterwards, so at least one side notices.
         self._putting = True
         try:
             if self._open:
@@ -73,7 +80,10 @@ class QueueSink(Generic[T]):
                 self._condition.wake()
 
     def wait_flushed(self, deadline: float) -> bool:
-        """Wait until nothing is being put and no gap waits for room; False when *deadline* passes first. Any thread."""
+        """Wait until nothing is being put and no gap waits; return False when *deadline* passes first.
+
+        Any thread.
+        """
         return self._condition.wait(lambda: not self._putting and not self._pending, deadline)
 
     def _put(self, event: Event[T]) -> None:
@@ -109,7 +119,10 @@ class QueueSink(Generic[T]):
         return True
 
     def flush(self) -> bool:
-        """Offer again what is owed; say whether nothing is owed any more."""
+        """Retry pending gaps; return True when none are left.
+
+        Raises what the queue raises.
+        """
         while pending := self._pending:
             if not self._fits(pending[0]):
                 return False
@@ -119,17 +132,17 @@ class QueueSink(Generic[T]):
         return True
 
     def end(self, last: Event[T]) -> None:
-        """Take nothing more in but *last*, which is owed until it fits."""
+        """Accept nothing more but *last*, which is retried until it fits."""
         if self._open:
             self._open = False
             self._pending += (last,)
 
     def stop_accepting(self) -> None:
-        """Take nothing more in. Any thread."""
+        """Accept nothing more; pending gaps are still retried. Any thread."""
         self._open = False
 
     def discard(self) -> int:
-        """Owe nothing any more, and return how many gaps that were. Any thread."""
+        """Drop the pending gaps, and return how many there were. Any thread."""
         self._open = False
         lost, self._pending = len(self._pending), ()
         return lost

@@ -1,4 +1,4 @@
-"""The connection thread's end of a subscription: it takes events in, and hands them to a sink."""
+"""The connection thread's end of a subscription, which passes events to a sink."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Owner(Protocol):
 
 
 class Receiver(Generic[T]):
-    """One subscription to one stream, as the connection thread sees it; the user holds its `handle`."""
+    """A subscription to one stream, as the connection thread sees it; the user holds its `handle`."""
 
     def __init__(
         self,
@@ -63,17 +63,21 @@ class Receiver(Generic[T]):
         """The names that it is subscribed to on the wire."""
         self.sink = sink
         self.handle: Any = None
-        """The public `Subscription`, set by it. Untyped: this package knows nothing of those above it."""
+        """The public `Subscription`, set by it.
+
+        Untyped: this package knows nothing of those above it.
+        """
         self.error: BaseException | None = None
         """Why it ended; None while it has not, and after `close`."""
         self.keep_alive: object | None = keep_alive
         """An open subscription keeps its client from being collected; a closed one does not."""
         self.confirm_awaited: bool = False
-        """Whether `subscribe_*` waits for its confirmation: a failure before that is raised there, not told in band."""
+        """Whether `subscribe_*` waits for its confirmation: a failure before that is raised there, not sent in band."""
         self.failed_before_confirm: bool = False
         """Whether it ended while `subscribe_*` waited."""
         self._callback = callback
-        # Reentrant: `close` may run in a signal handler that interrupts any of these methods.
+        # Protects the steps of `_state`. Reentrant: `close` may run in a signal handler
+        # that interrupts any of these methods.
         self._lock = threading.RLock()
         self._state = SubscriptionState.PENDING
         self._settled = SignalSafeEvent()
@@ -101,16 +105,22 @@ class Receiver(Generic[T]):
         return self._state is SubscriptionState.CLOSED
 
     def start(self, name: str) -> None:
-        """Start the callback's thread, if there is a callback. Raises what starting a thread raises."""
+        """Start the callback's thread, if there is a callback.
+
+        Raises what starting a thread raises.
+        """
         if self._callback is not None:
             self._callback.start(name, self.owner, self)
 
     def wait_settled(self, deadline: float | None) -> bool:
-        """Wait until it is confirmed or has ended; return False when *deadline* passes first."""
+        """Wait until it is confirmed or has ended.
+
+        Return False when *deadline* passes first.
+        """
         return wait_for(self._settled, deadline)
 
     def stop_accepting(self) -> None:
-        """Take nothing more in; what is buffered is still delivered."""
+        """Accept nothing more; what is buffered is still delivered."""
         with self._lock:
             self._state = SubscriptionState.CLOSED
         self.sink.stop_accepting()
@@ -118,7 +128,10 @@ class Receiver(Generic[T]):
         self.keep_alive = None
 
     def close(self, deadline: float) -> bool:
-        """Take nothing more in, and wait until all was delivered; return False when something was left at *deadline*."""
+        """Accept nothing more, and wait until all was delivered.
+
+        Return False when *deadline* passes first.
+        """
         self._leave()
         return self.wait_done(deadline)
 
@@ -129,14 +142,17 @@ class Receiver(Generic[T]):
         self.sink.discard()
 
     def _leave(self) -> None:
-        # Both, also when it is closed already: Ctrl-C may have come in between.
+        # Both steps, also when it is closed already: Ctrl-C may have come between them.
         self.stop_accepting()
         self.owner.release(self)
 
     # --- the end of delivery: any thread ---
 
     def wait_done(self, deadline: float) -> bool:
-        """Wait until nothing more is delivered; return False when something is left at *deadline*, and discard it."""
+        """Wait until nothing more is delivered.
+
+        Return False when something is left at *deadline*, and discard it.
+        """
         callback = self._callback
         if callback is None or not callback.is_started:
             return self._wait_flushed(deadline)
@@ -147,11 +163,12 @@ class Receiver(Generic[T]):
         return callback.wait_done(deadline) or self._discard_rest()
 
     def _wait_flushed(self, deadline: float) -> bool:
-        # Inside of the user's queue itself there is nothing to wait for.
+        # A thread that runs user code for this client must not wait here: it may be the
+        # connection thread, inside the `put_nowait` of this very queue.
         flushed = self.owner.is_inside() or self._poll_flushed(deadline)
         done = (self._discard_rest() if self.sink.unflushed else not self._lost_events) and flushed
         if not flushed:
-            # So that the connection thread sees at once that no gap is left to retry.
+            # Let the connection thread see at once that no gap is left to retry.
             self.owner.release(self)
         return done
 
@@ -159,16 +176,20 @@ class Receiver(Generic[T]):
         while not self.sink.wait_flushed(min(deadline, time.monotonic() + POLL_INTERVAL)):
             if time.monotonic() >= deadline:
                 return False
-            # Again: while it dials, the connection thread retries a gap only when a command arrives.
+            # Again: while it dials, the connection thread retries a gap only when a
+            # command arrives.
             self.owner.release(self)
         return True
 
     def _discard_rest(self) -> bool:
-        """Discard what was not delivered; return whether nothing was, and no call is running."""
+        """Discard what was not delivered.
+
+        Return whether nothing was, and no call is running.
+        """
         callback = self._callback
         if callback is not None:
-            # Set the flag before checking `is_busy`; the callback's thread checks the flag before each call, so at least
-            # one side notices.
+            # Set the flag before checking `is_busy`; the callback's thread checks the
+            # flag before each call, so at least one side notices.
             callback.stop()
         self.count_lost(self.sink.discard())
         return not self._lost_events and not (callback is not None and callback.is_busy)
@@ -182,7 +203,10 @@ class Receiver(Generic[T]):
     # --- only the connection thread ---
 
     def deliver(self, event: Event[T]) -> None:
-        """Pass *event* on. Raises what the sink raises: the subscription has to end with it."""
+        """Put *event* into the sink.
+
+        Raises what the sink raises: the caller then ends the subscription.
+        """
         overflowing = self.sink.overflowing
         if event.gap is None:
             self._last = (event.received_ns, event.received_at, event.created_at)
@@ -194,9 +218,10 @@ class Receiver(Generic[T]):
             self.owner.log.warning("%s: the consumer is too slow, events are dropped", self.stream.value)
 
     def confirm(self, coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> None:
-        """Count as subscribed, *now*, and tell the gap before it if there is one; from here on *coverage* tells what was read.
+        """Become LIVE at *now*, and deliver the gap before it, if there is one.
 
-        What is lost later may have been pushed since *asked*: the exchange began to push before its answer was read.
+        From then on *coverage* says what was read. What is lost later may have been
+        pushed since *asked*: the exchange begins to push before its answer is read.
         """
         with self._lock:
             if self._state is SubscriptionState.CLOSED:
@@ -211,14 +236,15 @@ class Receiver(Generic[T]):
         self._settled.set()
 
     def uncover(self, asked: Moment, clock: ExchangeClock) -> None:
-        """Count nothing as read that was pushed since *asked*, when its stream was asked for: it is not delivered.
+        """Count nothing as read that was pushed since *asked*, when the stream was asked for.
 
-        One that was never confirmed gets a gap about that; one that is STALE misses more already.
+        Such pushes are not delivered. A subscription that was never confirmed gets a
+        gap for them; a STALE one misses more already.
         """
         self._window.uncover(asked, clock, is_live=self._state is SubscriptionState.LIVE)
 
     def mark_stale(self, error: BaseException) -> None:
-        """Count as stale, if it was confirmed: nothing is known after what was read until now, because of *error*."""
+        """Become STALE, if it is LIVE: *error* ended what could be read."""
         with self._lock:
             if self._state not in (SubscriptionState.PENDING, SubscriptionState.LIVE):
                 return
@@ -228,9 +254,11 @@ class Receiver(Generic[T]):
         self._lost_by = error
 
     def end(self, error: BaseException, clock: ExchangeClock, now: Moment, epoch: int) -> bool:
-        """End with *error*, told in band after all that is buffered, or raised by the `subscribe_*` that waits.
+        """End with *error*.
 
-        Returns whether it is told in band; False also when it was closed before.
+        It follows in band what is buffered, or the `subscribe_*` that waits raises it.
+        Return whether it is sent in band; False also when the subscription was closed
+        before.
         """
         with self._lock:
             if self._state is SubscriptionState.CLOSED:
@@ -251,7 +279,8 @@ class Receiver(Generic[T]):
         return not failed_before_confirm
 
     def _release_client(self) -> None:
-        # Not before the last gap fits: a user who holds nothing but the queue still gets it.
+        # Only when the last gap fits: a user who holds nothing but the queue still gets
+        # it.
         if self.is_closed and not self.sink.unflushed:
             self.keep_alive = None
 
@@ -282,10 +311,13 @@ class Receiver(Generic[T]):
         return self.sink.unflushed > 0
 
     def flush(self) -> bool:
-        """Retry the gaps that the user's queue had no room for; return True when none are left."""
+        """Retry the gaps that the user's queue had no room for.
+
+        Return True when none are left.
+        """
         try:
             flushed = self.sink.flush()
-        except BaseException:  # noqa: BLE001 - beyond repair: it was told by its error, its state and `on_status`
+        except BaseException:  # noqa: BLE001 - the queue is broken; error, state and `on_status` have said so
             flushed = True
             if self.is_closed:
                 self.sink.discard()

@@ -26,7 +26,10 @@ class EventSink(Protocol[T_contra]):
         """Add *event*, or apply the overflow policy. Only the connection thread."""
 
     def flush(self) -> bool:
-        """Retry pending gaps; return True when none are left. Only the connection thread."""
+        """Retry pending gaps; return True when none are left.
+
+        Only the connection thread.
+        """
 
     @property
     def size(self) -> int:
@@ -37,13 +40,19 @@ class EventSink(Protocol[T_contra]):
         """Return how many gaps wait for room in a queue of the user's. Any thread."""
 
     def wait_flushed(self, deadline: float) -> bool:
-        """Wait until no gap waits for room; return False when *deadline* passes first. Any thread."""
+        """Wait until no gap waits for room; return False when *deadline* passes first.
+
+        Any thread.
+        """
 
     def end(self, last: Event[T_contra]) -> None:
         """Accept nothing more but *last*. Only the connection thread."""
 
     def stop_accepting(self) -> None:
-        """Accept nothing more; what is buffered is still delivered. Any thread, signal handlers included."""
+        """Accept nothing more; what is buffered is still delivered.
+
+        Any thread, signal handlers included.
+        """
 
     def discard(self) -> int:
         """Drop what is buffered, and return how many events that were. Any thread."""

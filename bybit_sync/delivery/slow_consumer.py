@@ -14,7 +14,10 @@ __all__ = ["SlowConsumerWarning"]
 
 
 class SlowConsumerWarning:
-    """A warning, repeated, while a callback runs for long or nobody takes what waits. Only the connection thread."""
+    """A warning, repeated, while a callback runs for long or nobody takes what waits.
+
+    Only the connection thread.
+    """
 
     def __init__(self, log: ClientLog, stream: Stream, sink: EventSink[Any], callback: Callback[Any] | None) -> None:
         self._log = log
@@ -24,7 +27,8 @@ class SlowConsumerWarning:
         # How many warnings were written about the delay that began at `_warned_of`.
         self._warnings = 0
         self._warned_of: float | None = None
-        # How many events were taken at the last look, and since when it has been so many.
+        # How many events were taken at the last look, and since when it has been so
+        # many.
         self._taken = 0
         self._untouched: float | None = None
 

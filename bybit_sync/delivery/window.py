@@ -15,15 +15,19 @@ __all__ = ["CompleteWindow"]
 
 
 class CompleteWindow:
-    """The exchange's time from when a stream was asked for to what was read last. Only the connection thread.
+    """The exchange's time from when a stream was asked for to what was read last.
 
-    Times of the exchange are computed as late as possible, as each pong makes its clock more exact.
+    Only the connection thread.
+
+    Times of the exchange are computed as late as possible, as each pong makes its clock
+    more exact.
     """
 
     def __init__(self) -> None:
         # When the stream was last asked for.
         self._asked: Moment | None = None
-        # What has been read since. None while nothing can be missing: a confirmation then needs no gap.
+        # What has been read since. None while nothing can be missing: a confirmation
+        # then needs no gap.
         self._coverage: Coverage | None = None
 
     @property
@@ -38,7 +42,8 @@ class CompleteWindow:
     def uncover(self, asked: Moment, clock: ExchangeClock, *, is_live: bool) -> None:
         """Count nothing as read that was pushed since *asked*, when the stream was asked for.
 
-        One that was never confirmed begins there. One that is neither new nor LIVE misses more already.
+        One that was never confirmed begins there. One that is neither new nor LIVE
+        misses more already.
         """
         if self._coverage is None:
             self._asked = asked

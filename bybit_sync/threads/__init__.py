@@ -1,1 +1,1 @@
-"""How threads wait for each other: below everything else, and without knowing what for."""
+"""Waking, waiting and fair locks: what threads need of each other, below everything else."""

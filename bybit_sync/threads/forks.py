@@ -1,4 +1,4 @@
-"""What a forked child must not inherit: each part of the library that shares something in a process renews it here."""
+"""Renewing, in a forked child, what the clients of a process share."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ RenewT = TypeVar("RenewT", bound=Callable[[], object])
 
 
 def in_child(renew: RenewT) -> RenewT:
-    """Have *renew* called in every process that is forked from this one, before anything else runs there.
+    """Register *renew* to be called first in every process that is forked from this one.
 
-    The threads of the parent stopped anywhere, with any lock in their hands: *renew* takes none, and makes new ones.
+    A fork stops the parent's threads at any place, and locks that they hold stay locked
+    in the child. So *renew* must acquire none of them, and make new ones.
     """
     if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
         os.register_at_fork(after_in_child=renew)

@@ -1,4 +1,4 @@
-"""Waiting with a deadline, so that Ctrl-C is seen, for what other threads and signal handlers bring about."""
+"""Waits with a deadline, for other threads and signal handlers, that Ctrl-C interrupts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from bybit_sync.errors import ConfigurationError
 __all__ = ["SignalSafeCondition", "SignalSafeEvent", "check_clock", "join", "start_thread", "take", "wait_for", "wait_slice"]
 
 
-# How long the main thread waits at a stretch. A signal that arrives as it begins to wait, or at another thread, does not
-# wake it (on Windows none does): Ctrl-C is seen in between.
+# The longest single wait of the main thread, in seconds. A signal that arrives as the
+# wait begins, or on another thread, does not end it (on Windows no signal does), so
+# that Ctrl-C is raised between two waits.
 POLL_INTERVAL: Final = 0.2
 
 
 def wait_slice(deadline: float | None) -> float:
-    """Return the seconds until *deadline* on the monotonic clock (None: no end), at most one slice; 0 when it has passed.
+    """Return the seconds until *deadline*, at most one interval; 0 when it has passed.
 
-    Raises `ConfigurationError` when that clock stands still: the deadline would never pass.
+    *deadline* is a time of the monotonic clock, None for no limit. On the main thread
+    an interval is `POLL_INTERVAL`, elsewhere as long as a lock can wait. Raises
+    `ConfigurationError` when that clock stands still: the deadline would never pass.
     """
     longest = POLL_INTERVAL if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
     if deadline is None:
@@ -33,7 +36,7 @@ def wait_slice(deadline: float | None) -> float:
 
 
 def check_clock() -> None:
-    """Raise `ConfigurationError` when somebody has replaced the monotonic clock by one that stands still."""
+    """Raise `ConfigurationError` when the monotonic clock was replaced by one that stands still."""
     if isinstance(time.monotonic, BuiltinFunctionType):
         return
     before = time.monotonic()
@@ -46,17 +49,19 @@ def check_clock() -> None:
 
 
 class SignalSafeCondition:
-    """Where threads wait until something holds; whoever may have made it hold wakes them.
+    """A condition that threads wait for, without the lock of a `threading.Condition`.
 
-    Unlike a `threading.Condition` it has no lock of its own: a signal handler may wake the code that it interrupts, at any
-    place in it.
+    So a signal handler may call `wake` wherever it interrupts code that waits or wakes.
     """
 
     def __init__(self) -> None:
         self._waiters: set[threading.Lock] = set()
 
     def wait(self, wanted: Callable[[], bool], deadline: float | None) -> bool:
-        """Wait until *wanted* holds; False when *deadline* passes first."""
+        """Wait until *wanted* returns True; return False when *deadline* passes first.
+
+        *deadline* is a time of the monotonic clock in seconds, None for no limit.
+        """
         while not wanted():
             left = wait_slice(deadline)
             if left <= 0:
@@ -68,7 +73,8 @@ class SignalSafeCondition:
         place = threading.Lock()
         place.acquire()
         try:
-            # Announced before the last look: either we see what was changed, or who changed it sees us.
+            # Register before the last check: either this thread sees the change, or the
+            # thread that made it sees this one and wakes it.
             self._waiters.add(place)
             if not wanted():
                 place.acquire(timeout=seconds)
@@ -76,13 +82,18 @@ class SignalSafeCondition:
             self._waiters.discard(place)
 
     def wake(self) -> None:
-        """Have all who wait look again. Any thread, signal handlers included; never blocks."""
-        # Adding, discarding and copying a set of locks is one step each, as far as other threads can see.
+        """Make every waiting thread check again.
+
+        Any thread, signal handlers included; never blocks.
+        """
+        # Under the GIL, adding to, discarding from and copying a set of locks are
+        # atomic.
         for place in self._waiters.copy() if self._waiters else ():
-            # Releasing an unlocked lock raises: somebody else woke this one.
+            # Releasing an unlocked lock raises: another thread woke this waiter.
             with contextlib.suppress(RuntimeError):
                 place.release()
-            # Woken once is enough, until it runs there may be a thousand reasons more. Not before: Ctrl-C may come in between.
+            # Waking a thread once is enough. Discard only afterwards: Ctrl-C may come
+            # in between.
             self._waiters.discard(place)
 
 
@@ -94,20 +105,23 @@ class SignalSafeEvent:
         self._condition = SignalSafeCondition()
 
     def is_set(self) -> bool:
-        """Say whether it is set."""
+        """Return whether it is set."""
         return self._is_set
 
     def set(self) -> None:
-        """Set it, and wake all who wait for it."""
+        """Set it, and wake every thread that waits for it."""
         self._is_set = True
         self._condition.wake()
 
     def clear(self) -> None:
-        """Take it back."""
+        """Make it unset again."""
         self._is_set = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set; False when *timeout* (in seconds; None: no limit) passes first."""
+        """Wait until it is set.
+
+        Return False when *timeout* (in seconds; None: no limit) passes first.
+        """
         return self._condition.wait(self.is_set, None if timeout is None else time.monotonic() + timeout)
 
 
@@ -118,7 +132,10 @@ class _Waitable(Protocol):
 
 
 def wait_for(event: _Waitable, deadline: float | None) -> bool:
-    """Wait until *event* is set; False when *deadline* passes first. Takes no lock when there is nothing to wait for."""
+    """Wait until *event* is set; return False when *deadline* passes first.
+
+    Takes no lock if it is set.
+    """
     while not event.is_set():
         left = wait_slice(deadline)
         if left <= 0:
@@ -128,15 +145,18 @@ def wait_for(event: _Waitable, deadline: float | None) -> bool:
 
 
 def join(thread: threading.Thread | None, deadline: float) -> None:
-    """Wait until *thread*, which has said its last word, is gone from the list of threads, too."""
+    """Wait until *thread*, which has done its work, has ended, or *deadline* passes."""
     left = deadline - time.monotonic()
-    # Ctrl-C may have come before it was started; then there is nothing to wait for.
+    # A thread that Ctrl-C kept from starting cannot be joined.
     if thread is not None and thread is not threading.current_thread() and thread.is_alive() and left > 0:
         thread.join(left)
 
 
 def take(right: list[None]) -> bool:
-    """Take *right*, and say whether it was still there: of several threads one gets it, without a lock."""
+    """Take the one element of *right*; return True in the one thread that got it.
+
+    Takes no lock.
+    """
     try:
         right.pop()
     except IndexError:
@@ -145,15 +165,19 @@ def take(right: list[None]) -> bool:
 
 
 def start_thread(thread: threading.Thread) -> None:
-    """Start *thread*, and return when it runs. Raises what `threading.Thread.start` raises, and Ctrl-C.
+    """Start *thread*, and return when it runs.
 
-    After Ctrl-C the thread has either been started or never will be; then its `ident` is None.
+    Raises what `threading.Thread.start` raises, and Ctrl-C.
+
+    After Ctrl-C the thread has either been started or never will be; then its `ident`
+    is None.
     """
     if threading.current_thread() is not threading.main_thread():
         thread.start()
         return
-    # `Thread.start` enters the thread in a list before the system starts it. Ctrl-C in between would leave it there for
-    # ever, as if it were alive. It is raised on the main thread only, so another thread calls `start`.
+    # `Thread.start` enters the thread in a list before the system starts it. Ctrl-C in
+    # between would leave it there for ever, as if it were alive. Ctrl-C is raised on
+    # the main thread only, so another thread calls `start`.
     right: list[None] = [None]
     failed: list[BaseException] = []
     done = SignalSafeEvent()

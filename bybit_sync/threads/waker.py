@@ -29,7 +29,10 @@ class Waker:
                 pass
 
     def wait(self, timeout: float) -> None:
-        """Wait until it is woken, at most *timeout* seconds, and drain it. Only the waiting thread."""
+        """Wait until it is woken, at most *timeout* seconds, and drain it.
+
+        Only the waiting thread.
+        """
         if timeout > 0:
             self._inside.settimeout(timeout)
             with contextlib.suppress(TimeoutError):

@@ -388,9 +388,10 @@ def test_an_end_right_after_the_confirmation_is_told_once(
     exchange.wait_for(lambda: len(exchange.connections[0].topics) == 2)
     push(account, "early")
     exchange.release_acks()
-    assert result.get(timeout=5).state == "CLOSED"
+    orders = result.get(timeout=5)
     with pytest.raises(OSError, match="disk"):
         client.wait(timeout=2)
+    assert orders.state == "CLOSED"
     assert client.close()
     assert [str(c.error) for c in told.queue if c.subscription] == ["the disk is gone"]
 

@@ -619,7 +619,8 @@ MUTANTS: Final = (
     Mutant(
         "offer a gap only between connections",
         "delivery/receiver.py",
-        "            # Again: while it dials, the connection thread retries a gap only when a command arrives.\n"
+        "            # Again: while it dials, the connection thread retries a gap only when a\n"
+        "            # command arrives.\n"
         "            self.owner.release(self)\n",
         "",
         "tests/faults/test_consumers.py -k row211",
