@@ -1,4 +1,4 @@
-"""Who receives which stream, and what each of them is told."""
+"""The open subscriptions of a client, and their events, confirmations and ends."""
 
 from __future__ import annotations
 
@@ -24,18 +24,22 @@ class Ended:
     receiver: Receiver[Any]
     error: BaseException
     in_band: bool
-    """Whether its consumer is told by an event; otherwise the `subscribe_*` that waits for it raises, or it was closed."""
+    """True when its consumer gets an event; otherwise the waiting `subscribe_*` raises,
+    or the subscription was closed before."""
 
 
 class SubscriptionRegistry:
-    """The open subscriptions of a client by stream. Changed by the connection thread only; may be read from any."""
+    """The open subscriptions of a client by stream.
+
+    Only the connection thread changes it; any thread may read it.
+    """
 
     def __init__(self, clock: ExchangeClock) -> None:
         self.clock = clock
-        """The exchange's."""
-        # Tuples, replaced as a whole: another thread that reads one never sees half a change.
+        """The clock of the exchange."""
+        # Each tuple is replaced as a whole: another thread never reads half a change.
         self._streams: dict[Stream, Receivers] = dict.fromkeys(Stream, ())
-        # Closed and ended ones whose queue had no room for their last gap.
+        # Closed and ended receivers with a full queue, which still lacks their last gap.
         self._unflushed: list[Receiver[Any]] = []
 
     def __iter__(self) -> Iterator[Receiver[Any]]:
@@ -45,7 +49,7 @@ class SubscriptionRegistry:
         return any(self._streams.values())
 
     def wanted(self) -> dict[Stream, bool]:
-        """Return the streams that are subscribed to, and of each whether somebody received it before."""
+        """Return the subscribed streams, each with whether it was confirmed before."""
         return {
             stream: any(s.state is not SubscriptionState.PENDING for s in subscriptions)
             for stream, subscriptions in self._streams.items()
@@ -53,27 +57,30 @@ class SubscriptionRegistry:
         }
 
     def is_established(self) -> bool:
-        """Say whether there is any whose failure nobody waits to be told."""
+        """Return whether there is a subscription that no `subscribe_*` call waits for."""
         return any(not s.confirm_awaited or s.state is not SubscriptionState.PENDING for s in self)
 
     def is_given(self, stream: Stream) -> bool:
-        """Say whether somebody holds a subscription to *stream* without waiting for its confirmation."""
+        """Return whether *stream* has a subscription that no `subscribe_*` call waits for."""
         return any(not s.confirm_awaited for s in self._streams[stream])
 
     def has(self, stream: Stream) -> bool:
-        """Say whether anybody subscribes to *stream*."""
+        """Return whether *stream* has a subscription."""
         return bool(self._streams[stream])
 
     def add(self, subscription: Receiver[Any]) -> None:
-        """Enter *subscription*."""
+        """Add *subscription*."""
         self._replace(subscription.stream, (*self._streams[subscription.stream], subscription))
 
     def remove(self, subscription: Receiver[Any]) -> None:
-        """Strike *subscription* off, if it is there."""
+        """Remove *subscription*, if it is there."""
         self._replace(subscription.stream, tuple(s for s in self._streams[subscription.stream] if s is not subscription))
 
     def release(self, subscription: Receiver[Any]) -> None:
-        """Strike *subscription* off; a gap that its queue had no room for is offered until it fits or is discarded."""
+        """Remove *subscription*, and retry the gap that its full queue lacks.
+
+        The retries end when the gap fits or is discarded.
+        """
         self.remove(subscription)
         self._flush_later(subscription)
 
@@ -85,19 +92,20 @@ class SubscriptionRegistry:
         self._streams[stream] = subscriptions
 
     def deliver(self, event: Event[Any], now: Moment) -> list[Ended]:
-        """Pass *event* to all that receive its stream, and return those that ended because their sink raised."""
+        """Deliver *event* to its stream; return the ends of receivers whose sink raised."""
         subscriptions, ended = self._streams[event.stream], []
         for subscription in subscriptions:
-            # Each is to number one of its own; the last one gets the event itself, when nobody copies from it any more.
+            # Each receiver numbers its own copy. The last one gets the event itself, as no
+            # further copy is made from it.
             own = event if subscription is subscriptions[-1] else with_index(event, 0)
             try:
                 subscription.deliver(own)
-            except BaseException as error:  # noqa: BLE001 - a queue may raise anything, and costs itself only
+            except BaseException as error:  # noqa: BLE001 - a sink that raises ends its own subscription only
                 ended.append(self.end(subscription, error, now, event.epoch))
         return ended
 
     def confirm(self, stream: Stream, coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> list[Ended]:
-        """Tell all that receive *stream* that it is subscribed, and return those that ended because their sink raised."""
+        """Confirm every receiver of *stream*; return the ends of those whose sink raised."""
         return [
             ended
             for subscription in self._streams[stream]
@@ -107,7 +115,7 @@ class SubscriptionRegistry:
     def confirm_one(
         self, subscription: Receiver[Any], coverage: Coverage, asked: Moment, now: Moment, epoch: int
     ) -> list[Ended]:
-        """Tell *subscription* that its stream is subscribed, and return its end if its sink raised."""
+        """Confirm *subscription*; return its end if its sink raised."""
         try:
             subscription.confirm(coverage, asked, now, epoch)
         except BaseException as error:  # noqa: BLE001 - as in `deliver`
@@ -115,23 +123,26 @@ class SubscriptionRegistry:
         return []
 
     def unflushed(self) -> tuple[Receiver[Any], ...]:
-        """Return those that are closed or have ended, and whose queue had no room for their last gap."""
-        # One that was given up stays in the list until the connection thread looks again.
+        """Return the closed and ended receivers with a full queue that lacks a gap."""
+        # A discarded gap stays in the list until the connection thread flushes again.
         return tuple(subscription for subscription in self._unflushed if subscription.has_unflushed)
 
     def uncover(self, stream: Stream, asked: Moment | None) -> None:
-        """Have the next gap of all that receive *stream* begin when it was asked for, at *asked*, unless that is None."""
+        """Have the next gap of *stream* begin at *asked*, when the stream was asked for.
+
+        Does nothing when *asked* is None.
+        """
         if asked is not None:
             for subscription in self._streams[stream]:
                 subscription.uncover(asked, self.clock)
 
     def mark_stale(self, error: BaseException) -> None:
-        """Tell all that the connection is gone."""
+        """Mark every subscription STALE: the connection was lost with *error*."""
         for subscription in self:
             subscription.mark_stale(error)
 
     def end(self, subscription: Receiver[Any], error: BaseException, now: Moment, epoch: int) -> Ended:
-        """End *subscription* with *error*, and return its end."""
+        """End *subscription* with *error*; return its end."""
         self.remove(subscription)
         in_band = subscription.end(error, self.clock, now, epoch)
         if in_band:
@@ -139,11 +150,11 @@ class SubscriptionRegistry:
         return Ended(subscription, error, in_band)
 
     def end_stream(self, stream: Stream, error: BaseException, now: Moment, epoch: int) -> list[Ended]:
-        """End all that receive *stream* with *error*, and return their ends."""
+        """End every receiver of *stream* with *error*; return their ends."""
         return [self.end(subscription, error, now, epoch) for subscription in self._streams[stream]]
 
     def flush(self) -> bool:
-        """Offer full queues what they are owed; say whether nothing is owed any more."""
+        """Retry pending gaps of full queues; return True when none are left."""
         self._unflushed = [s for s in self._unflushed if not s.flush()]
-        owing = [s for s in self if not s.flush()]
-        return not self._unflushed and not owing
+        pending = [s for s in self if not s.flush()]
+        return not self._unflushed and not pending

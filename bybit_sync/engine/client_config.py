@@ -1,4 +1,4 @@
-"""What a client was made with."""
+"""The arguments of a client, checked and parsed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["ClientConfig"]
 
 @frozen(kw_only=True)
 class ClientConfig:
-    """What a client was made with."""
+    """The checked and parsed arguments of a client."""
 
     name: str
     environment: Environment

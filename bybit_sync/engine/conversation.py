@@ -55,7 +55,7 @@ class Conversation:
     drop_wanted: bool = field(default=False, init=False)
     """Set by `Client.reconnect`."""
     is_receiving: bool = field(default=False, init=False)
-    """Whether the thread reads, decodes and delivers at this moment."""
+    """True while the thread reads, decodes and delivers."""
     _asleep_ns: int = field(init=False)
     _check_at: float = field(default=0.0, init=False)
 

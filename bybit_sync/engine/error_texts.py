@@ -1,4 +1,4 @@
-"""What is added to the text of an error, and what is taken out of it."""
+"""Additions to the text of an error, and the redaction of secrets in it."""
 
 from __future__ import annotations
 

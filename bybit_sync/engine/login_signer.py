@@ -1,4 +1,4 @@
-"""Signing logins, also with a signer that takes its time: it may ask a key store or a person."""
+"""The signing of logins, also by a user's signer, which may block on a key store."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["LoginSigner"]
 
 
 class LoginSigner:
-    """Writes requests, with the login's signature where one is needed. Only the connection thread.
+    """A writer of requests that signs the login. Only the connection thread.
 
-    A signer of the user's runs on a throw-away thread, at most one at a time; ours runs in place.
+    A user's signer runs on a thread of its own, at most one at a time; the built-in one runs in place.
     """
 
     def __init__(self, credentials: Credentials, *, name: str, external: bool) -> None:

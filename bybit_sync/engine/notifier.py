@@ -1,4 +1,4 @@
-"""Each step of a client, handed to ``on_status`` in order, on a thread of its own."""
+"""The calls of ``on_status``: each change of state, in order, on a separate thread."""
 
 from __future__ import annotations
 
@@ -44,12 +44,15 @@ class StatusChange:
     subscription: Subscription[Any] | None = None
 
 
-# States in which nothing more is to be expected, unless somebody subscribes again.
+# States that only a new subscription can change.
 RESTING: Final = (State.IDLE, State.FAILED, State.CLOSED)
 
 
 class Notifier:
-    """Calls *on_status* with each change, in order, on a thread that lives until the client rests."""
+    """A thread that calls *on_status* with each change, in order.
+
+    It ends when the client is IDLE, FAILED or CLOSED, and starts again with the next change.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the log says of an outage: once why, now and then that it lasts, once how long it was."""
+"""The log records of an outage: its cause, reminders while it lasts, its length."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ class OutageLog:
         self._told = 0
 
     def begin(self, now: float) -> None:
-        """Count from *now*, unless it counts already."""
+        """Begin an outage at *now*, unless one lasts."""
         if self._since is None:
             self._since, self._told = now, 0
 
     def failed(self, error: Exception, pause: float, *, log_error: bool) -> None:
-        """Say why there is nothing: as an ERROR when it is *log_error*, else as one WARNING an outage."""
+        """Log the cause: as an ERROR when *log_error* is set, else one WARNING per outage."""
         level = self._log.error if log_error else self._log.debug if self._told else self._log.warning
         level("%s; next attempt in %.1f s", error, pause)
         self._told = max(self._told, 1)
 
     def next_reminder(self) -> float:
-        """Return when `remind` has something to say; never without an outage that was told."""
+        """Return when `remind` is due; infinity without an outage whose cause was logged."""
         if self._since is None or not self._told:
             return math.inf
         return self._since + due(self._told - 1, self._times.outage_reminders)
 
     def remind(self, now: float, error: BaseException | None) -> None:
-        """Say that it lasts, when that is due."""
+        """Log that the outage lasts, when that is due."""
         if self._since is not None and now >= self.next_reminder():
             self._told += 1
             self._log.warning("not live for %.0f s: %s", now - self._since, error)
 
     def forget(self) -> None:
-        """Count no more, and say nothing of it."""
+        """End the outage without a log record."""
         self._since = None
 
     def end(self, now: float) -> float | None:
-        """Say how long it was, and return it in seconds; None when there was none."""
+        """Log the length of the outage and return it in seconds; None without an outage."""
         since, self._since = self._since, None
         if since is None:
             return None

@@ -1,4 +1,4 @@
-"""What happens to running clients when the process forks or ends."""
+"""The running clients of a process: abandoned in a forked child, closed at exit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a client has come: what the exchange confirmed, and since when it is LIVE or is not."""
+"""The progress of a client over its logins: confirmations, failures, times of being LIVE."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Progress:
         self, config: ClientConfig, log: ClientLog, registry: SubscriptionRegistry, state: ClientState, status: StatusReporter
     ) -> None:
         self.epoch: int = 0
-        """How many logins were accepted."""
+        """The number of accepted logins."""
         self.reconnects: int = 0
-        """How often the client came back to LIVE."""
+        """The number of returns to LIVE."""
         self.connected_at: datetime | None = None
         """Our UTC time of the last login; None while there is no connection."""
         self.last_error: BaseException | None = None
@@ -37,9 +37,11 @@ class Progress:
         self.obstacle: BaseException | None = None
         """Why the client is not logged in; None when nothing keeps it from that."""
         self.ever_confirmed: bool = False
-        """Whether a subscription was confirmed since the client was IDLE."""
+        """True once a subscription was confirmed since the client was last IDLE."""
         self.stays_connected: bool = False
-        """Whether the connection is kept without subscriptions: a call returned one that is confirmed."""
+        """True when the connection is kept without subscriptions: a call returned a confirmed
+        one.
+        """
         self.retries: RetrySchedule = RetrySchedule(config.backoff, config.timings)
         self.outage: OutageLog = OutageLog(log, config.timings)
         self._notice = config.session_config.notice

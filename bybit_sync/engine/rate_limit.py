@@ -1,4 +1,4 @@
-"""How often a host may be dialled, over all clients of a process.
+"""The limit on connects to a host, over all clients of a process.
 
 Bybit allows 500 connections in five minutes per address and domain, and bans addresses that reconnect in bursts:
 https://bybit-exchange.github.io/docs/v5/ws/connect
@@ -20,7 +20,7 @@ __all__ = ["ConnectLimit", "RateLimiter", "rate_limiter"]
 
 @frozen
 class ConnectLimit:
-    """How often a host may be connected to: *burst* times at once, then *refill* times per *period* seconds.
+    """The limit on connects to a host: *burst* times at once, then *refill* times per *period* seconds.
 
     It counts for the process and the host, over all clients; the strictest of the live clients' limits holds. An attempt
     that never reached the host (no name, TCP refused or timed out, a proxy that refused) does not count. The default leaves
@@ -53,9 +53,9 @@ class _User:
 
 
 class RateLimiter:
-    """Lets a host be reached as often as the strictest of the limits that its users set. Any thread.
+    """A token bucket for one host, with the strictest of its users' limits. Any thread.
 
-    A token bucket. An attempt takes its token when it reaches the host. While it is under way its token is set aside: if it
+    An attempt takes its token when it reaches the host. While it is under way its token is set aside: if it
     fails before, the next user has it at once.
     """
 

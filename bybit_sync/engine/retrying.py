@@ -1,4 +1,4 @@
-"""When to try again: what follows from a failure, and how the pauses between attempts grow."""
+"""The retries: a rule for each kind of failure, and the growing pauses between attempts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Backoff", "RetryRule", "RetrySchedule", "rule_for"]
 
 @frozen
 class Backoff:
-    """How the pause between attempts grows: at most *initial* · *factor*ⁿ and *maximum* seconds, at least half of that.
+    """The growing pauses between attempts: at most *initial* · *factor*ⁿ and *maximum* seconds, at least half of that.
 
     *n* counts the failures since the last connection that stayed LIVE for 30 seconds. Chance spreads clients that were
     dropped together.
@@ -52,25 +52,25 @@ class Backoff:
         return ceiling * (1 + chance) / 2
 
 
-# --- what a failure is worth ---
+# --- a rule for each failure ---
 
 
 @frozen
 class RetryRule:
-    """What follows from one kind of failure."""
+    """The rule for one kind of failure."""
 
     fatal_on_first: bool = False
-    """Raised at once from a client that never was LIVE: another try cannot mend it."""
+    """True when a client that never was LIVE raises it at once: a retry cannot help."""
     pauses: tuple[float, ...] = (0.0,)
-    """At least so many seconds before the next attempts; the last one stays."""
+    """The least seconds before each next attempt; the last value repeats."""
     gives_up: bool = False
-    """When the pauses are used up, the client fails."""
+    """True when the client fails once the pauses are used up."""
     log_error: bool = False
-    """Told as an ERROR, once."""
+    """True when it is logged as an ERROR, once."""
 
 
 def rule_for(error: Exception, times: Timings) -> RetryRule:
-    """Return what follows from *error*, the end of an attempt or of a connection."""
+    """Return the rule for *error*, which ended an attempt or a connection."""
     match error:
         case AuthenticationError(transient=True) | ConnectionLost(code=1013):
             return RetryRule(pauses=(times.busy,))
@@ -105,14 +105,14 @@ def _asked_for(error: Exception, times: Timings) -> float:
 
 @define
 class RetrySchedule:
-    """How long to wait this time, from the failures so far."""
+    """The pauses of one client, computed from its failures so far."""
 
     backoff: Backoff
     times: Timings
     failures: int = 0
-    """Since the last connection that stayed LIVE long enough."""
+    """The failures since the last connection that stayed LIVE long enough."""
     least: float = 0.0
-    """What the last failure demands, whoever is in a hurry."""
+    """The seconds that the last failure demands; `reconnect` does not shorten them."""
     _streaks: dict[tuple[type[Exception], RetryRule], int] = Factory(dict)
 
     def after(self, error: Exception, chance: float, *, proven: bool) -> float | None:
@@ -132,9 +132,9 @@ class RetrySchedule:
         return max(pause, self.least)
 
     def is_first_of_kind(self, error: Exception) -> bool:
-        """Say whether *error*, the last failure, is the first of its kind since the exchange let us in."""
+        """Return whether *error*, the last failure, is the first of its kind since the last login."""
         return self._streaks.get((type(error), rule_for(error, self.times))) == 1
 
     def accepted(self) -> None:
-        """Forget refused logins and banned addresses: the exchange let us in."""
+        """Forget the failures by kind: a login was accepted."""
         self._streaks.clear()

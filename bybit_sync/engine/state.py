@@ -22,7 +22,9 @@ class ClientState:
         self.state: State = State.IDLE
         self.since: datetime = now
         self.error: BaseException | None = None
-        """What the client failed with, or its last subscription ended with; None while there is hope."""
+        """The error that the client or its last subscription ended with; None while it may
+        still work.
+        """
 
     def change(self, state: State, at: datetime) -> State | None:
         """Set *state* and return the one before; None when it is the same, or when that one was final."""
@@ -35,16 +37,16 @@ class ClientState:
         return previous
 
     def clear_error(self) -> None:
-        """Forget why the last subscription ended: there is another one. What a client failed with stays."""
+        """Clear the error of the last subscription for a new one; a failure of the client stays."""
         with self._lock:
             if self.state is not State.FAILED:
                 self.error = None
 
     def set_error(self, error: BaseException | None) -> None:
-        """Set *error*."""
+        """Set *error* and wake the threads that wait."""
         self.error = error
         self._condition.wake()
 
     def wait(self, wanted: Callable[[], bool], deadline: float | None) -> bool:
-        """Wait until *wanted*, which looks at this, holds; False when *deadline* passes first."""
+        """Wait until *wanted* returns True; return False when *deadline* passes first."""
         return self._condition.wait(wanted, deadline)

@@ -70,7 +70,7 @@ class Supervisor:
         self._state = state
         self._status = status
         self.progress: Progress = Progress(config, log, registry, state, status)
-        """How far the client has come."""
+        """The history of the client over its logins."""
         self.conversation: Conversation | None = None
         """The connection of this moment; None while there is none."""
         self._dispatcher = Dispatcher(registry, self.progress)

@@ -25,7 +25,7 @@ class Commands:
     def __init__(self) -> None:
         self._waiting: deque[Command] = deque()
         self.is_closing: bool = False
-        """Whether the thread is to end soon, whatever else there is to do."""
+        """True when the thread is to end soon, whatever else there is to do."""
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
