@@ -18,6 +18,7 @@ from bybit_sync.engine.status_reporter import StatusReporter
 from bybit_sync.errors import ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused
 from bybit_sync.logs import ClientLog
 from bybit_sync.network.websocket import Transport
+from bybit_sync.session.messages import Request
 from bybit_sync.session.session import Session
 from bybit_sync.threads.fair_lock import FairLock
 from bybit_sync.threads.forks import in_child
@@ -101,18 +102,17 @@ class Conversation:
         recorder = self.config.recorder
         for request in self.session.requests():
             began = Moment.now()
-            deadline = began.seconds + self.config.timings.request_timeout
-            text = self.signer.write(request, deadline=deadline, waker=self.waker, on_wake=self.run_commands)
-            self._send_text(text)
+            self._write(request, deadline=began.seconds + self.config.timings.request_timeout)
             # The time to answer begins now, as signing took some. What the answer tells of the exchange's time is no older
             # than the beginning: it may have come before the write returned.
             self.session.sent(request, Moment.now(), began=began)
             if recorder is not None:
                 recorder.sent(request, began)
 
-    def _send_text(self, text: str) -> None:
+    def _write(self, request: Request, *, deadline: float) -> None:
         try:
-            self.transport.send(text)
+            # In one expression: no frame of this class holds the text of a login, which has key and signature.
+            self.transport.send(self.signer.write(request, deadline=deadline, waker=self.waker, on_wake=self.run_commands))
         except ConnectionLost:
             # Deliver what the exchange had sent before; this raises the same when there is no more.
             self._receive()

@@ -466,7 +466,7 @@ PLACES: dict[Any, str] = {
     Supervisor: "should_run _attempt _turn _open _stop_unless_needed _run_session _new_session "
     "_new_conversation _recover _back_off _sleep_until_retry",
     Commands: "run",
-    Conversation: "run _take_turns _send _send_text _receive _next_due _check_time _check_frame _check_suspension",
+    Conversation: "run _take_turns _send _write _receive _next_due _check_time _check_frame _check_suspension",
     Progress: "before _logged_in _check_live _became_live live_ended",
     Dispatcher: "dispatch",
     StatusReporter: "change",

@@ -302,7 +302,7 @@ def test_no_error_carries_a_secret(play: Play, situation: str) -> None:
     scene.histories.clear()
     assert isinstance(error, BybitSyncError)
     assert not canaries_in(rendered(error)), rendered(error)
-    last = scene.client._engine.last_error
+    last = scene.client._engine._supervisor.progress.last_error
     assert last is None or not canaries_in(rendered(last))
     for change in scene.status.changes:
         assert change.error is None or not canaries_in(rendered(change.error))
@@ -351,7 +351,7 @@ def locals_of(scene: Scene) -> str:
     """Return the locals of every frame of every thread of the client."""
     mine = {thread.ident for thread in threading.enumerate() if thread.name.startswith(scene.client.name + "-")}
     told = "".join(locals_from(frame) for thread, frame in sys._current_frames().items() if thread in mine)
-    assert "_converse" in told
+    assert "_run_session" in told
     return told
 
 
