@@ -118,7 +118,8 @@ class Reader:
         """
         if data.__class__ is not list:
             raise Unreadable(f"data is not a list of rows but {kind_of(data)}")
-        compiled, updates = self.compiled, list[Any]()
+        compiled = self.compiled
+        updates: list[Any] = []
         try:
             for i, row in enumerate(data):
                 updates.append(compiled[tuple(row.keys())](row, LazyRow(frame, ("data", i))))
