@@ -291,7 +291,7 @@ def test_one_event_wakes_a_consumer_that_waits() -> None:
     assert len(got[0]) == 300
 
 
-@pytest.mark.parametrize("end", ["close", "end", "discard"])
+@pytest.mark.parametrize("end", ["stop_accepting", "end", "discard"])
 def test_the_end_wakes_all_that_wait(end: str) -> None:
     """However it comes; a last word goes to one of them."""
     buffer = Buffer[Row](1, OLDEST)
