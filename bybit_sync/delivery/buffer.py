@@ -49,7 +49,7 @@ class Buffer(Generic[T]):
         self.index: int = 0
         """The number of the event taken last."""
         self.overflowing: bool = False
-        """Whether events were dropped since the buffer was last less than half full."""
+        """True if events were dropped since the buffer was last less than half full."""
 
     # --- the producer's side: only the connection thread ---
 

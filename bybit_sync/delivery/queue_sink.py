@@ -50,7 +50,7 @@ class QueueSink(Generic[T]):
         self.index: int = 0
         """The number of the event put last."""
         self.overflowing: bool = False
-        """Whether events were dropped within the last minute."""
+        """True if events were dropped within the last minute."""
         self._dropped_ns = 0
 
     @property

@@ -72,9 +72,9 @@ class Receiver(Generic[T]):
         self.keep_alive: object | None = keep_alive
         """An open subscription keeps its client from being collected; a closed one does not."""
         self.confirm_awaited: bool = False
-        """Whether `subscribe_*` waits for its confirmation: a failure before that is raised there, not sent in band."""
+        """True while `subscribe_*` waits for its confirmation: a failure before that is raised there, not sent in band."""
         self.failed_before_confirm: bool = False
-        """Whether it ended while `subscribe_*` waited."""
+        """True if it ended while `subscribe_*` waited."""
         self._callback = callback
         # Protects the steps of `_state`. Reentrant: `close` may run in a signal handler
         # that interrupts any of these methods.

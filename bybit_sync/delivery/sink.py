@@ -20,7 +20,7 @@ class EventSink(Protocol[T_contra]):
     dropped: int
     """How many events found it full."""
     overflowing: bool
-    """Whether events were dropped lately."""
+    """True if events were dropped lately."""
 
     def put(self, event: Event[T_contra]) -> None:
         """Add *event*, or apply the overflow policy. Only the connection thread."""

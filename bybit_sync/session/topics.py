@@ -41,7 +41,7 @@ class Topics:
         self._left: dict[str, bool] = {}
         self._open = False
         self.tells_gaps: bool = False
-        """Whether gaps may be told: their windows are in the exchange's time, and the connection's first pong tells that."""
+        """True once gaps may be sent: their windows are in the exchange's time, which the connection's first pong tells."""
         # Topics whose refusal contradicted the exchange's own word, here and on the login before: one new login may mend
         # that, and then it is believed. "" stands for a refusal that names none.
         self._contradicted: set[str] = set()
