@@ -114,7 +114,11 @@ def test_a_ban_on_return_is_waited_out_ever_longer(play: Play) -> None:
     scene.recovers("reset", levels=LOUD)
 
 
-DATE = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=300), usegmt=True)
+def date_in(seconds_ahead: float) -> str:
+    """Return the time so many seconds from now as HTTP writes it."""
+    return format_datetime(datetime.now(timezone.utc) + timedelta(seconds=seconds_ahead), usegmt=True)
+
+
 WAITS = {
     "7": (7, 7),
     "a date": (120, 300),
@@ -129,7 +133,7 @@ WAITS = {
 @pytest.mark.parametrize("asked", WAITS)
 def test_a_crowded_server_says_when_to_come_back(play: Play, asked: str) -> None:
     """It is obeyed, from 5 s to 600 s; where it does not say, or nonsense, 30 s."""
-    headers = [] if asked == "nothing" else [f"Retry-After: {DATE if asked == 'a date' else asked}"]
+    headers = [] if asked == "nothing" else [f"Retry-After: {date_in(300) if asked == 'a date' else asked}"]
     scene = play(timings={"longest_wait": seconds(600) if asked == "1000000000" else 600})
     with scene.instead(http(429, *headers)):
         scene.subscribe(wait=False)
