@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from bybit_sync import Event, Subscription
-from bybit_sync.clock import Moment
 from tests.delivery.exchange import PATIENCE, Exchange, StuckError
 from tests.delivery.record import Drained, History, Record, Taken
 from tests.delivery.steps import ALL, Breaking, Calling, Iterating, Queueing, Reader
@@ -178,8 +177,7 @@ class QueueingDesk(Desk):
 
     @property
     def _owed(self) -> int:
-        subscription = self.subscription
-        return subscription.health(None, Moment.now()).queued if subscription is not None else 0
+        return self.subscription.queued if self.subscription is not None else 0
 
 
 class SharingDesk(Desk):
