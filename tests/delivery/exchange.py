@@ -116,6 +116,11 @@ class Connection:
         self.topics.discard(topic)
         self.confirmed.discard(topic)
 
+    @property
+    def leaving(self) -> set[str]:
+        """The topics whose unsubscribe has no answer yet: the client does not ask for them before it has one."""
+        return {request["args"][0] for request in self.pending if request["op"] == "unsubscribe"}
+
     def leave(self) -> None:
         """Close this end, the client having closed its own."""
         if not self.gone:

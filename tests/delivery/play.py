@@ -199,7 +199,8 @@ class Stage:
             return
         topics = set(desk.record.topics)
         self.exchange.until(
-            lambda: topics <= line.topics or line.over or line.gone or not desk.is_open, f"the client asks for {topics}"
+            lambda: topics <= line.topics | line.leaving or line.over or line.gone or not desk.is_open,
+            f"the client asks for {topics}",
         )
         self._sync_until(lambda: desk.is_live or not desk.is_open or not topics <= line.confirmed)
 
