@@ -28,7 +28,7 @@ class RecordedSession:
         self._requests = _RecordedRequests("")
         self._topics = Topics(config, self._requests, {}, doubted)
         self._topics.tells_gaps = True
-        self.session = Session(config, epoch=epoch, clock=clock, requests=self._requests, topics=self._topics, now=now)
+        self.session: Session = Session(config, epoch=epoch, clock=clock, requests=self._requests, topics=self._topics, now=now)
 
     def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         """Return the events of *frame*, after the gaps that were due before it.
