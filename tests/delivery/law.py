@@ -174,6 +174,9 @@ def reference(history: History, record: Record, upto: float = math.inf) -> list[
         following = lines[number + 1].upgraded if number + 1 < len(lines) else upto
         # The client knows that a connection is over when it opens the next one, not sooner.
         if confirmed is None or (following < record.asked_at and number + 1 < len(lines)):
+            # What a session held for a stream that it never confirmed may be told by a gap on the next one.
+            if any(frame.topic is None or frame.topic in record.topics for _, frame in line.frames):
+                lived = lived or "perhaps"
             continue
         sure = _is_surely_confirmed(record, line, confirmed, following)
         if lived:
