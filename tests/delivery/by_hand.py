@@ -67,6 +67,11 @@ class ByHand:
 
     # --- the exchange ---
 
+    def answers_no_ping(self) -> ByHand:
+        """Leave pings without an answer."""
+        self.history.pongs = False
+        return self
+
     def opens(self) -> ByHand:
         """Open the next connection, and ask for everything."""
         self._line += 1

@@ -178,6 +178,9 @@ def reference(history: History, record: Record, upto: float = math.inf) -> list[
             if any(frame.topic is None or frame.topic in record.topics for _, frame in line.frames):
                 lived = lived or "perhaps"
             continue
+        if lived and not history.pongs and not any(line.upgraded < at <= following for at in record.seen_live):
+            # Without a pong the gap of an outage, and what follows it, wait for a moment that the connection may not live.
+            confirmed = attrs.evolve(confirmed, sure=math.inf)
         sure = _is_surely_confirmed(record, line, confirmed, following)
         if lived:
             epoch = history.epochs.get(line.number)

@@ -221,6 +221,8 @@ class History:
     """Which login each connection was, as `health()` told."""
     shared: list[Taken] = attrs.Factory(list)
     """What came out of the queue that several streams share."""
+    pongs: bool = True
+    """Whether the exchange answers pings: without that the gap of an outage waits for a moment."""
     clock_error: timedelta = timedelta(0)
     """By how much the client may err about the exchange's clock, once it was told."""
     left_behind: list[str] = attrs.Factory(list)

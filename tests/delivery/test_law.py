@@ -465,6 +465,7 @@ LAWFUL = {
     .pushes(1)
     .told(LOST)
     .gets(1),
+    "the gap waits for a pong that never comes": back().answers_no_ping().finds_nothing(),
     "a subscription that begins later misses no earlier connection": (
         one(asked_at=8, given_at=11).pushes(1).reads().drops().live().pushes(2).reads().gets(2)
     ),
