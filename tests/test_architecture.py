@@ -39,7 +39,8 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("integrations",),
     ("__init__",),  # the public names
     ("client",),
-    ("engine", "recovery"),
+    ("engine",),
+    ("recovery",),
     ("recording", "rest", "subscription"),
     ("delivery.dispatcher",),  # it joins sessions to subscriptions, for the live connection and for the replay
     ("session", "delivery", "network"),
@@ -85,6 +86,8 @@ PURE: Final = (
     "recording.format",
     "recording.scrubbing",
     "public",
+    "recovery.asking",
+    "recovery.wants",
     "redaction",
     "rest.answers",
     "rest.endpoints",

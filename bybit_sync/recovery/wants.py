@@ -1,0 +1,73 @@
+"""What recovery wants to read, and what it gets: the words between its two sides."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from bybit_sync.errors import RestRefused
+from bybit_sync.model.events import Stream
+
+__all__ = ["Answered", "Known", "Unreadable", "Want"]
+
+
+@frozen
+class Known:
+    """An object that was open or not zero before: enough to ask for it alone.
+
+    *id* is an order's id or a coin's name; a coin has neither *category* nor *symbol*.
+    """
+
+    category: str
+    symbol: str
+    id: str = ""
+
+
+@frozen
+class Want:
+    """One read of one stream.
+
+    *since* is exchange time, inclusive: where the executions, or the orders that have
+    ended, begin to be read (the overlap is taken off already); None for what is open
+    now. *known* has to be accounted for, whether it is listed or not. *confirms* marks
+    a confirming read, which goes after starts and outages.
+    """
+
+    stream: Stream
+    since: datetime | None = None
+    known: tuple[Known, ...] = ()
+    confirms: bool = False
+
+
+@frozen
+class Unreadable:
+    """A REST row that could not be decoded: the *path* of the request, and the offending text."""
+
+    path: str
+    detail: str
+
+
+@frozen
+class Answered:
+    """The answer to a `Want`.
+
+    * *rows*: trades by (exec_time, seq, leaves_qty descending, exec_id); orders that
+      have ended by their creation, then the open ones; positions that are open, then
+      the exchange's own flat rows of what was known; one `BalanceUpdate` with every
+      coin, zero rows of what was known included.
+    * *asked_at*, *at*: exchange time at which the first request left, and of the last
+      answer.
+    * *unresolved*: what was known and is nowhere to be found.
+    * *refused*: one error for each category that was refused; the rows of the others
+      are here.
+    * *unreadable*: the rows that could not be decoded.
+    """
+
+    rows: tuple[Any, ...]
+    asked_at: datetime
+    at: datetime
+    unresolved: tuple[Known, ...] = ()
+    refused: tuple[RestRefused, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
