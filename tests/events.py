@@ -48,10 +48,10 @@ def outline(event: Event[Row] | None) -> object:
     return (event.gap.reason.value, event.gap.missed, *window)
 
 
-# --- judging histories ---
+# --- checking histories ---
 
 
-def judge(history: list[Event[Row]], steps: list[str]) -> None:
+def check(history: list[Event[Row]], steps: list[str]) -> None:
     """Compare *history* with what was put, place by place: *steps* are numbered by their time."""
     told: list[Event[Row]] = []
     before = -1

@@ -55,15 +55,15 @@ class LawClient(Client):
 def play(plot: Plot) -> History:
     """Play *plot* and return its history. Raises `StuckError` when the client does not do what it has to."""
     before = descriptors()
-    stage = Stage(plot)
+    harness = Harness(plot)
     try:
-        stage.play()
+        harness.play()
     finally:
-        stage.clear()
+        harness.clear()
     after = descriptors()
     if after != before:
-        stage.history.left_behind.append(f"{after - before} descriptors")
-    return stage.history
+        harness.history.left_behind.append(f"{after - before} descriptors")
+    return harness.history
 
 
 def descriptors() -> int:
@@ -72,7 +72,7 @@ def descriptors() -> int:
     return len(os.listdir(folder)) if folder.exists() else 0  # noqa: PTH208 half the price of iterdir, a thousand times
 
 
-class Stage:
+class Harness:
     """One client, one exchange, and all that reads. Only the test's thread."""
 
     def __init__(self, plot: Plot) -> None:
@@ -189,7 +189,7 @@ class Stage:
         try:
             desk.subscription = subscribe(desk.sink, wait=step.wait, **options)
             desk.record.given_at = self.exchange.log.now
-        except BaseException as error:  # noqa: BLE001 judged later
+        except BaseException as error:  # noqa: BLE001 checked later
             desk.record.raised = error
         self.exchange.ring()
 

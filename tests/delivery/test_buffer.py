@@ -14,7 +14,7 @@ from bybit_sync.delivery.gaps import merge
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, GapReason
 from tests.alarms import alarm, on_main_thread_only
-from tests.events import Row, gap, judge, lost, outline, push
+from tests.events import Row, check, gap, lost, outline, push
 from tests.talking import NOON, steady
 
 DISCONNECTED, UNDECODABLE, OVERFLOW = GapReason.DISCONNECTED, GapReason.UNDECODABLE, GapReason.OVERFLOW
@@ -197,7 +197,7 @@ def test_whatever_happens_nothing_is_lost_untold(maxsize: int, overflow: Overflo
     buffer.stop_accepting()
     history = [event for event in [*taken, *iter(buffer.take, None)] if event is not None]
     assert [event.index for event in history] == list(range(1, len(history) + 1))
-    judge(history, steps)
+    check(history, steps)
 
 
 # --- the end ---

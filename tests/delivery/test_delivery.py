@@ -1,7 +1,7 @@
-"""The delivery law: whatever the exchange, the network and the consumers do, nothing is lost in silence.
+"""The delivery invariants: whatever the exchange, the network and the consumers do, nothing is lost in silence.
 
 Hypothesis draws plots (what the exchange pushes, how connections end, who subscribes, reads, raises and closes). Each is played
-with real sockets against a real client, and its recorded history is judged by `law.judge`. A failing plot is shrunk and
+with real sockets against a real client, and its recorded history is checked by `invariants.check`. A failing plot is shrunk and
 printed; it can be played again with `play`.
 """
 
@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
-from tests.delivery.law import judge
+from tests.delivery.invariants import check
 from tests.delivery.play import play
 from tests.delivery.steps import Plot, plots
 from tests.faults.rows import COUNT
 
-LAW = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture
 def counted(record_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
-    """What was judged, for the report of the test."""
+    """What was checked, for the report of the test."""
     counted: Counter[str] = Counter({"histories": 0, "histories broken": 0, "updates checked": 0})
     yield counted
     for what, number in counted.items():
@@ -31,9 +31,9 @@ def counted(record_property: Callable[[str, object], None]) -> Iterator[Counter[
 
 
 def holds(plot: Plot, counted: Counter[str]) -> None:
-    """Play *plot*, and fail with what breaks the law and the history that shows it."""
+    """Play *plot*, and fail with what breaks an invariant and the history that shows it."""
     history = play(plot)
-    complaints = judge(history)
+    complaints = check(history)
     updates = sum(len(one.event.data) for record in history.records for one in record.taken)
     counted.update({"histories": 1, "histories broken": bool(complaints), "updates checked": updates})
     for at, entry in enumerate(history.log.entries):
@@ -41,17 +41,17 @@ def holds(plot: Plot, counted: Counter[str]) -> None:
     assert not complaints, "\n".join(complaints)
 
 
-@settings(LAW, max_examples=500)
+@settings(SETTINGS, max_examples=500)
 @given(plots("v5"))
 def test_nothing_is_lost_in_silence_in_v5(counted: Counter[str], plot: Plot) -> None:
-    """Five hundred histories, each of them judged."""
+    """Five hundred histories, each of them checked."""
     holds(plot, counted)
 
 
-@settings(LAW, max_examples=500)
+@settings(SETTINGS, max_examples=500)
 @given(plots("v3"))
 def test_nothing_is_lost_in_silence_in_v3(counted: Counter[str], plot: Plot) -> None:
-    """Five hundred histories, each of them judged."""
+    """Five hundred histories, each of them checked."""
     holds(plot, counted)
 
 
@@ -61,9 +61,9 @@ def test_nothing_is_lost_in_silence_in_v3(counted: Counter[str], plot: Plot) -> 
 def test_nothing_is_lost_in_silence_for_long(dialect: str, counted: Counter[str]) -> None:
     """Five thousand histories in each dialect, others than the default ones."""
 
-    @settings(LAW, max_examples=5000, derandomize=False)
+    @settings(SETTINGS, max_examples=5000, derandomize=False)
     @given(plots(dialect))
-    def law(plot: Plot) -> None:
+    def hold(plot: Plot) -> None:
         holds(plot, counted)
 
-    law()
+    hold()

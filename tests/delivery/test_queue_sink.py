@@ -10,7 +10,7 @@ from bybit_sync.delivery.buffer import Overflow
 from bybit_sync.delivery.queue_sink import QueueSink
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, GapReason
-from tests.events import Row, gap, judge, outline, push
+from tests.events import Row, check, gap, outline, push
 from tests.talking import steady
 
 NEWEST, FAIL = Overflow.DROP_NEWEST, Overflow.FAIL
@@ -177,4 +177,4 @@ def test_whatever_happens_nothing_is_lost_untold(maxsize: int, steps: list[str])
     while not sink.flush() or not inbox.empty():
         history.append(inbox.get_nowait())
     assert [event.index for event in history] == list(range(1, len(history) + 1))
-    judge(history, steps)
+    check(history, steps)

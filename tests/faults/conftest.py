@@ -1,4 +1,4 @@
-"""What the faults share: their pace, the wire they run over, the stage, and the tally of the rows."""
+"""What the faults share: their pace, the wire they run over, the harness, and the tally of the rows."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             terminalreporter.line(line)
 
 
-# --- the stage ---
+# --- the harness ---
 
 
 @pytest.fixture

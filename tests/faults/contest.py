@@ -71,7 +71,7 @@ Contest = Mapping[str, Mapping[str, Result]]
 """For each client and scene, what became of it."""
 
 
-class Stage:
+class Harness:
     """An exchange, a network, a client, and what happened on the account."""
 
     def __init__(self, client: Contestant) -> None:
@@ -151,7 +151,7 @@ class Stage:
     # --- what became of it ---
 
     def outcome(self) -> tuple[str, str]:
-        """Judge: do orders arrive again, and was told what is missing?"""
+        """Check: do orders arrive again, and was told what is missing?"""
         notices, says = self.client.notices, f"it says: {self.client.says()}"
         if not self.push_until_it_arrives("after"):
             return (ENDED, notices[-1]) if notices else (SILENT, says)
@@ -188,18 +188,18 @@ def pause(seconds: float) -> None:
 
 @attrs.frozen
 class Scene:
-    """One row of the catalogue; *play* hurts the client, and may judge by itself."""
+    """One row of the catalogue; *play* hurts the client, and may check by itself."""
 
     name: str
     row: int
     told: str
     """What happens, for people."""
-    play: Callable[[Stage], tuple[str, str] | None]
+    play: Callable[[Harness], tuple[str, str] | None]
 
 
 SCENES: Final[dict[str, Scene]] = {}
 
-Played = Callable[[Stage], "tuple[str, str] | None"]
+Played = Callable[[Harness], "tuple[str, str] | None"]
 
 
 def scene(row: int) -> Callable[[Played], Played]:
@@ -213,38 +213,38 @@ def scene(row: int) -> Callable[[Played], Played]:
     return note
 
 
-def must_be_told(stage: Stage) -> tuple[str, str]:
-    """Judge a client that cannot go on: has it told its caller?"""
+def must_be_told(harness: Harness) -> tuple[str, str]:
+    """Check a client that cannot go on: has it told its caller?"""
     until = time.monotonic() + PATIENCE
-    while not stage.client.notices and time.monotonic() < until:
+    while not harness.client.notices and time.monotonic() < until:
         pause(0.1)
-    notices = stage.client.notices
-    return (SURVIVED, notices[-1]) if notices else (SILENT, f"it says: {stage.client.says()}")
+    notices = harness.client.notices
+    return (SURVIVED, notices[-1]) if notices else (SILENT, f"it says: {harness.client.says()}")
 
 
 @scene(1)
-def nobody_listens_at_the_start(stage: Stage) -> tuple[str, str]:
+def nobody_listens_at_the_start(harness: Harness) -> tuple[str, str]:
     """Nobody listens there: the caller must be told."""
-    stage.start(f"ws://127.0.0.1:{closed_port()}", first="")
-    return must_be_told(stage)
+    harness.start(f"ws://127.0.0.1:{closed_port()}", first="")
+    return must_be_told(harness)
 
 
 @scene(2)
-def refused_for_five_seconds(stage: Stage) -> None:
+def refused_for_five_seconds(harness: Harness) -> None:
     """The exchange is away for five seconds, and an order happens meanwhile."""
-    first = stage.knows(Exchange(serve_as_far_away))
+    first = harness.knows(Exchange(serve_as_far_away))
     with first:
-        stage.start(first.url)
-    stage.happened.append("meanwhile")
+        harness.start(first.url)
+    harness.happened.append("meanwhile")
     pause(5)
-    stage.exchange(port=first.port)
+    harness.exchange(port=first.port)
 
 
 @scene(30)
-def turned_away_once(stage: Stage) -> None:
+def turned_away_once(harness: Harness) -> None:
     """The first attempt to come back is answered with 503, as behind a balancer that restarts."""
-    exchange = stage.exchange()
-    stage.start()
+    exchange = harness.exchange()
+    harness.start()
     real, left = exchange._scripts, [b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"]
 
     def at_the_door(line: Line) -> None:
@@ -255,17 +255,17 @@ def turned_away_once(stage: Stage) -> None:
             real[-1](line)
 
     exchange._scripts = (at_the_door,)
-    stage.relay.reset()
-    stage.happened.append("meanwhile")
+    harness.relay.reset()
+    harness.happened.append("meanwhile")
 
 
 @scene(31)
-def redirected_to_a_stranger(stage: Stage) -> tuple[str, str]:
+def redirected_to_a_stranger(harness: Harness) -> tuple[str, str]:
     """The upgrade is answered with a redirect: the login must not go where that leads."""
 
     def strange(line: Talk) -> None:
         request = log_in(line)
-        stage.strangers.append(json.dumps(request))
+        harness.strangers.append(json.dumps(request))
         serve_as_far_away(line)
 
     with Exchange(strange) as stranger:
@@ -276,62 +276,62 @@ def redirected_to_a_stranger(stage: Stage) -> tuple[str, str]:
             line.send(found)
 
         with Peer(redirect) as exchange:
-            stage.start(exchange.url, first="")
+            harness.start(exchange.url, first="")
             pause(2)
-            return (LEAKED, "it followed a 302") if stage.strangers else must_be_told(stage)
+            return (LEAKED, "it followed a 302") if harness.strangers else must_be_told(harness)
 
 
 @scene(39)
-def closed_as_going_away(stage: Stage) -> None:
+def closed_as_going_away(harness: Harness) -> None:
     """The exchange closes with 1001, and an order happens while the client is away."""
-    stage.exchange()
-    stage.start()
-    stage.do(say, close_frame(1001))
-    stage.happened.append("meanwhile")
+    harness.exchange()
+    harness.start()
+    harness.do(say, close_frame(1001))
+    harness.happened.append("meanwhile")
 
 
 @scene(41)
-def hung_up_on(stage: Stage) -> None:
+def hung_up_on(harness: Harness) -> None:
     """The connection ends with FIN and no close frame, and an order happens while the client is away."""
-    stage.exchange()
-    stage.start()
-    stage.do(hang_up)
-    stage.happened.append("meanwhile")
+    harness.exchange()
+    harness.start()
+    harness.do(hang_up)
+    harness.happened.append("meanwhile")
 
 
 @scene(42)
-def reset_between_frames(stage: Stage) -> None:
+def reset_between_frames(harness: Harness) -> None:
     """The connection is reset, and an order happens while the client is away."""
-    stage.exchange()
-    stage.start()
-    stage.relay.reset()
-    stage.happened.append("meanwhile")
+    harness.exchange()
+    harness.start()
+    harness.relay.reset()
+    harness.happened.append("meanwhile")
 
 
 @scene(44)
-def the_last_words_count(stage: Stage) -> None:
+def the_last_words_count(harness: Harness) -> None:
     """An order and the close frame come in one segment."""
-    stage.exchange()
-    stage.start()
-    stage.happened.append("last words")
-    stage.do(say, order("last words"), close_frame(1000))
+    harness.exchange()
+    harness.start()
+    harness.happened.append("last words")
+    harness.do(say, order("last words"), close_frame(1000))
 
 
 @scene(45)
-def half_open(stage: Stage) -> None:
+def half_open(harness: Harness) -> None:
     """Nothing comes any more, and the network goes on to acknowledge."""
-    stage.exchange()
-    stage.start()
-    stage.relay.freeze()
-    stage.happened.append("meanwhile")
+    harness.exchange()
+    harness.start()
+    harness.relay.freeze()
+    harness.happened.append("meanwhile")
 
 
 @scene(53)
-def data_but_never_a_pong(stage: Stage) -> None:
+def data_but_never_a_pong(harness: Harness) -> None:
     """No ping is answered, while orders come five times a second."""
 
     def push_steadily(line: Talk) -> None:
-        stage.happened.append(name := f"steady-{len(stage.happened)}")
+        harness.happened.append(name := f"steady-{len(harness.happened)}")
         say(line, order(name))
 
     def mute(line: Talk) -> None:
@@ -340,18 +340,18 @@ def data_but_never_a_pong(stage: Stage) -> None:
         every(line, 0.2, push_steadily)
         listen(line)
 
-    stage.exchange(mute)
-    stage.start(first="steady")
+    harness.exchange(mute)
+    harness.start(first="steady")
     pause(8)
-    stage.happened = stage.happened[:-10]
+    harness.happened = harness.happened[:-10]
 
 
 @scene(61)
-def a_wrong_key(stage: Stage) -> tuple[str, str]:
+def a_wrong_key(harness: Harness) -> tuple[str, str]:
     """The login is refused: the caller must be told."""
-    stage.exchange(lambda line: serve_as_far_away(line, auth=refuse))
-    stage.start(first="")
-    return must_be_told(stage)
+    harness.exchange(lambda line: serve_as_far_away(line, auth=refuse))
+    harness.start(first="")
+    return must_be_told(harness)
 
 
 def refuse(line: Talk, request: Message) -> None:
@@ -360,27 +360,27 @@ def refuse(line: Talk, request: Message) -> None:
 
 
 @scene(75)
-def one_topic_refused(stage: Stage) -> tuple[str, str]:
+def one_topic_refused(harness: Harness) -> tuple[str, str]:
     """The second of two topics is refused: the caller must be told, and the first one goes on."""
 
     def picky(line: Talk, request: Message) -> None:
         (refuse if request["args"] == ["wallet"] else confirm_after_a_moment)(line, request)
 
-    stage.exchange(lambda line: serve_as_far_away(line, subscribe=picky))
-    stage.start()
-    stage.client.subscribe_balances(lambda names: None)
-    told = must_be_told(stage)
-    return told if told[0] != SURVIVED else stage.outcome()
+    harness.exchange(lambda line: serve_as_far_away(line, subscribe=picky))
+    harness.start()
+    harness.client.subscribe_balances(lambda names: None)
+    told = must_be_told(harness)
+    return told if told[0] != SURVIVED else harness.outcome()
 
 
 def garbage(*frames: bytes) -> Played:
     """Return a scene in which *frames* come between an order and the next."""
 
-    def play(stage: Stage) -> None:
-        stage.exchange()
-        stage.start()
-        stage.do(say, *frames, order("right behind"))
-        stage.happened.append("right behind")
+    def play(harness: Harness) -> None:
+        harness.exchange()
+        harness.start()
+        harness.do(say, *frames, order("right behind"))
+        harness.happened.append("right behind")
 
     return play
 
@@ -400,21 +400,21 @@ _garbage("a_word_nobody_knew", 106, "A row has a status that is new.", order("ne
 
 
 @scene(116)
-def the_callback_raises(stage: Stage) -> None:
+def the_callback_raises(harness: Harness) -> None:
     """The user's callback raises once."""
-    stage.exchange()
-    stage.start()
-    stage.hurt = once(ZeroDivisionError("a bug in the bot"))
-    stage.push("the one that hurts")
+    harness.exchange()
+    harness.start()
+    harness.hurt = once(ZeroDivisionError("a bug in the bot"))
+    harness.push("the one that hurts")
 
 
 @scene(117)
-def the_callback_exits(stage: Stage) -> None:
+def the_callback_exits(harness: Harness) -> None:
     """The user's callback calls `sys.exit` once."""
-    stage.exchange()
-    stage.start()
-    stage.hurt = once(SystemExit(1))
-    stage.push("the one that hurts")
+    harness.exchange()
+    harness.start()
+    harness.hurt = once(SystemExit(1))
+    harness.push("the one that hurts")
 
 
 def once(error: BaseException) -> Callable[[list[str]], None]:
@@ -429,17 +429,17 @@ def once(error: BaseException) -> Callable[[list[str]], None]:
 
 
 @scene(119)
-def the_callback_blocks(stage: Stage) -> None:
+def the_callback_blocks(harness: Harness) -> None:
     """The user's callback takes ten seconds for one order, while others come."""
-    exchange = stage.exchange()
-    stage.start()
+    exchange = harness.exchange()
+    harness.start()
     slow = [10.0]
-    stage.hurt = lambda names: pause(slow.pop()) if slow else None
+    harness.hurt = lambda names: pause(slow.pop()) if slow else None
     for number in range(100):
-        stage.push(f"busy-{number}")
+        harness.push(f"busy-{number}")
         pause(0.1)
     if len(exchange.talks) > 1:
-        stage.client.says()
+        harness.client.says()
 
 
 # --- playing ---
@@ -462,8 +462,8 @@ def perform(client: str, name: str) -> Result:
     """Play the scene *name* in this process."""
     logged = keep_what_is_logged()
     # Nothing is closed in order: a client that hangs must not keep the process, which ends without looking back.
-    stage = Stage(CONTESTANTS[client]())
-    outcome, detail = SCENES[name].play(stage) or stage.outcome()
+    harness = Harness(CONTESTANTS[client]())
+    outcome, detail = SCENES[name].play(harness) or harness.outcome()
     return Result(outcome, detail, secrets_in("\n".join(logged)))
 
 

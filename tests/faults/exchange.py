@@ -160,7 +160,7 @@ class Exchange(Peer):
         self.talks: list[Talk] = []
         """Every connection that was upgraded, in order."""
         self.sent: list[str] = []
-        """The orders that were pushed, in order over all connections: what histories are judged by."""
+        """The orders that were pushed, in order over all connections: what histories are checked against."""
         self.sent_at: dict[str, datetime] = {}
         """When each of them was pushed, by the exchange's clock."""
         self.signatures: list[str] = []

@@ -1,4 +1,4 @@
-"""What a subscription got, and the judges of it: the validators at the head of the catalogue."""
+"""What a subscription got, and the checks of it: the validators at the head of the catalogue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from bybit_sync import Event, GapReason
 from tests.faults.pace import patience
 
-__all__ = ["History", "judge", "lost_in_silence", "lost_outside", "names"]
+__all__ = ["History", "check", "lost_in_silence", "lost_outside", "names"]
 
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -21,13 +21,13 @@ class History:
     """Every event that one subscription delivered, in order.
 
     Its `record` is a callback sink, and `put_nowait` makes it a queue. A test takes the events one after the other with
-    `next`, `update` and `gap`; `judge` looks at all of them, taken or not.
+    `next`, `update` and `gap`; `check` looks at all of them, taken or not.
     """
 
     def __init__(self) -> None:
         self.events: list[Event[Any]] = []
         self.counted = True
-        """Whether only what the exchange counted as sent may come: `judge` compares."""
+        """Whether only what the exchange counted as sent may come: `check` compares."""
         self._new: queue.SimpleQueue[Event[Any]] = queue.SimpleQueue()
 
     def record(self, event: Event[Any]) -> None:
@@ -66,10 +66,10 @@ def names(event: Event[Any]) -> list[str]:
     return [row.order_id for row in event if getattr(row, "order_id", None)]
 
 
-# --- the judges ---
+# --- the checks ---
 
 
-def judge(events: Sequence[Event[Any]], sent: Sequence[str] | None) -> None:
+def check(events: Sequence[Event[Any]], sent: Sequence[str] | None) -> None:
     """Raise AssertionError when *events*, all that one subscription got, break a promise.
 
     *sent* are the orders that were pushed; None when nobody knows.

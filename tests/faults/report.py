@@ -133,9 +133,9 @@ def updates(found: Findings) -> Iterator[str]:
     yield from title("Updates")
     count = partial(_counted, run)
     rows_of = ("rows of the catalogue", "–", count("updates checked", "tests/faults"), count("updates lost", "tests/faults"))
-    law_of = ("the delivery law", count("histories"), count("updates checked", "tests/delivery"))
-    broken = f"{count('histories broken')} histories that break it"
-    yield from table(("where", "histories", "updates checked", "lost without notice"), rows_of, (*law_of, broken))
+    invariants_of = ("the delivery invariants", count("histories"), count("updates checked", "tests/delivery"))
+    broken = f"{count('histories broken')} histories that break one"
+    yield from table(("where", "histories", "updates checked", "lost without notice"), rows_of, (*invariants_of, broken))
 
 
 def _counted(run: Run, what: str, file: str = "") -> str:

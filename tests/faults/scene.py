@@ -1,4 +1,4 @@
-"""One test's world: an exchange that can lie, a network that can be bad, a client, and everything that was told."""
+"""The harness of one test: an exchange that can lie, a network that can be bad, a client, and everything that was told."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bybit_sync import Client, Event, GapReason, State, StatusChange
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
 from tests.faults.exchange import Act, Exchange
-from tests.faults.history import History, judge, lost_in_silence, lost_outside, names
+from tests.faults.history import History, check, lost_in_silence, lost_outside, names
 from tests.faults.relay import Relay
 from tests.peers import Peer, Script
 
@@ -133,8 +133,8 @@ class Log(logging.Handler):
 class Scene:
     """Plays *scripts* for one client, which is made on first use with *arguments* on top of those of the faults' pace.
 
-    *timings* replaces inner times of the client; *note* takes figures. When the ``with`` block ends, every history is judged:
-    see `tests.faults.history.judge`.
+    *timings* replaces inner times of the client; *note* takes figures. When the ``with`` block ends, every history is checked:
+    see `tests.faults.history.check`.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ class Scene:
             assert within is None or took <= pace.within(within) + stalled, f"it took {took:.3f} s, {stalled:.3f} s stalled"
 
     def recovers(self, why: str, *, levels: Sequence[str] = ("WARNING", "INFO"), attempts: int | None = None) -> Event[Any]:
-        """Judge what the catalogue calls RECONNECT, with *why* in the gap and in the WARNING; return the gap's event.
+        """Check what the catalogue calls RECONNECT, with *why* in the gap and in the WARNING; return the gap's event.
 
         One gap, before anything of the new connection; LIVE again; the next update arrives; one WARNING, one INFO. *levels*
         are those of all that was logged since the test began or since the last recovery; *attempts*, if given, is how many it
@@ -292,7 +292,7 @@ class Scene:
             if "client" in vars(self):
                 assert self.client.close(), f"{self.client!r} did not end: {threads_of(self.client)}"
         if error is None:
-            self._judge()
+            self._check()
 
     def _left_threads(self) -> list[str]:
         # Who was told that a thread has ended may look before the interpreter has taken it off its list.
@@ -301,12 +301,12 @@ class Scene:
                 thread.join(pace.patience())
         return threads_of(self.client)
 
-    def _judge(self) -> None:
+    def _check(self) -> None:
         for history in self.histories:
             if history.counted:
                 self.checked += sum(len(names(event)) for event in history.events)
                 self.lost += len(lost_in_silence(history.events, self.exchange.sent))
-            judge(history.events, self.exchange.sent if history.counted else None)
+            check(history.events, self.exchange.sent if history.counted else None)
             if history.counted:
                 outside = lost_outside(history.events, self.exchange.sent, self.exchange.sent_at)
                 assert not outside, f"{outside} are missing, sent outside of the windows of the gaps: {history.events}"

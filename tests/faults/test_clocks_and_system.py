@@ -60,14 +60,14 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> WallClock:
 def checks_the_time(line: Talk) -> None:
     """Serve those whose login expires in what is the future here, and not a minute later."""
 
-    def judge(line: Talk, request: Message) -> None:
+    def answer_login(line: Talk, request: Message) -> None:
         left = request["args"][1] - line.exchange.milliseconds()
         if 0 < left < 60_000:
             accept(line, request)
         else:
             answer(line, request, success=False, text="Params Error")
 
-    serve(line, auth=judge)
+    serve(line, auth=answer_login)
 
 
 JUMPS = {"an hour back": timedelta(hours=-1), "a day ahead": timedelta(days=1), "to 2100": timedelta(days=27000)}

@@ -49,7 +49,7 @@ class Trying(History):
 
 
 def trying(scene: Scene, act: Callable[[Event[Any]], object]) -> Trying:
-    """Subscribe to orders with a callback that does *act* with each event; its history is judged."""
+    """Subscribe to orders with a callback that does *act* with each event; its history is checked."""
     history = Trying(act)
     scene.histories.append(history)
     scene.client.subscribe_orders(history.record)

@@ -67,14 +67,14 @@ def refusing(text: str, *, times: int = 1, **fields: object) -> Act:
 def watching_the_clock(text: str, **fields: object) -> Act:
     """Return the script that refuses a login with *text* when it has expired by the exchange's clock."""
 
-    def judge(line: Talk, request: Message) -> None:
+    def answer_login(line: Talk, request: Message) -> None:
         if request["args"][1] > line.exchange.milliseconds():
             accept(line, request)
         else:
             line.exchange.signatures.append(request["args"][2])
             answer(line, request, success=False, text=text, **fields)
 
-    return lambda line: serve(line, auth=judge)
+    return lambda line: serve(line, auth=answer_login)
 
 
 def answering(login: Message) -> Act:

@@ -136,7 +136,7 @@ def test_every_row_has_one_line(read: Callable[..., Run]) -> None:
 
 
 def test_a_scene_of_the_contest_plays() -> None:
-    """This library is played as any other client is: in a process of its own, judged by what arrives."""
+    """This library is played as any other client is: in a process of its own, checked by what arrives."""
     assert contest.play("bybit_sync", "hung_up_on") == Result(SURVIVED, "a gap: DISCONNECTED", [])
 
 
@@ -166,11 +166,11 @@ class Puppet:
         (["one"], [], contest.SILENT),
     ],
 )
-def test_the_contest_judges_what_arrives_and_what_is_told(
+def test_the_contest_checks_what_arrives_and_what_is_told(
     arrived: list[str], notices: list[str], outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is missing and not told is lost; who gets nothing any more has ended, or is silent if nobody was told."""
     monkeypatch.setattr(contest, "PATIENCE", 0.1)
-    stage = contest.Stage(Puppet(*notices))  # type: ignore[arg-type]
-    stage.happened, stage.arrived = ["one"], arrived
-    assert stage.outcome()[0] == outcome
+    harness = contest.Harness(Puppet(*notices))  # type: ignore[arg-type]
+    harness.happened, harness.arrived = ["one"], arrived
+    assert harness.outcome()[0] == outcome

@@ -73,7 +73,7 @@ STREAMS = st.sampled_from(["orders", "positions", "balances", "user_trades"])
 
 
 class Weather(RuleBasedStateMachine):
-    """Anything may happen to a client, in any order; all histories are judged when it is over.
+    """Anything may happen to a client, in any order; all histories are checked when it is over.
 
     A run that fails is printed by hypothesis as the calls that it was made of, and played again first.
     """
@@ -188,7 +188,7 @@ class Weather(RuleBasedStateMachine):
         assert self.scene.client.state is not State.FAILED
 
     def teardown(self) -> None:
-        """When the weather is fine again, an update arrives; then judge all that came."""
+        """When the weather is fine again, an update arrives; then check all that came."""
         self.relay.heal()
         self.relay.down.reset_after = None
         try:

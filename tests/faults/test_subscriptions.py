@@ -51,23 +51,23 @@ WALLET = pushed("wallet", [{"accountType": "UNIFIED"}])
 def refusing(topic: str, text: str = UNKNOWN, *, times: int = 99) -> Act:
     """Return the script that refuses *topic* so many times with *text*, and answers everything else rightly."""
 
-    def judge(line: Talk, request: Message) -> None:
+    def answer_subscribe(line: Talk, request: Message) -> None:
         if request["args"] == [topic] and asked(line, topic) <= times:
             answer(line, request, success=False, text=text.format(topic))
         else:
             subscribed(line, request)
 
-    return lambda line: serve(line, subscribe=judge)
+    return lambda line: serve(line, subscribe=answer_subscribe)
 
 
 def ignoring(*topics: str, times: int = 99) -> Act:
     """Return the script that answers nothing to the first so many requests for each of *topics*."""
 
-    def judge(line: Talk, request: Message) -> None:
+    def answer_subscribe(line: Talk, request: Message) -> None:
         if request["args"][0] not in topics or asked(line, request["args"][0]) > times:
             subscribed(line, request)
 
-    return lambda line: serve(line, subscribe=judge)
+    return lambda line: serve(line, subscribe=answer_subscribe)
 
 
 def yes(line: Talk, topic: str, **fields: Any) -> None:
@@ -192,12 +192,12 @@ def test_two_of_three_topics_are_not_enough(play: Play) -> None:
 def test_a_yes_with_failed_topics_is_a_no(play: Play) -> None:
     """Gateways of unified accounts say it with lists, and success is then true all the same."""
 
-    def judge(line: Talk, request: Message) -> None:
+    def answer_subscribe(line: Talk, request: Message) -> None:
         failed = [t for t in request["args"] if t == "order.inverse"]
         lists = {"failTopics": failed, "successTopics": [t for t in request["args"] if t not in failed]}
         say(line, frame(json.dumps({"success": True, "conn_id": "conn-1", "data": lists, "type": "COMMAND_RESP"})))
 
-    scene = play(lambda line: serve(line, subscribe=judge))
+    scene = play(lambda line: serve(line, subscribe=answer_subscribe))
     scene.subscribe("balances")
     with pytest.raises(SubscriptionRejected) as raised:
         scene.client.subscribe_orders()
@@ -509,12 +509,12 @@ def test_a_subscription_made_while_backing_off_waits_for_its_answer(play: Play) 
     """It is recorded, asked for after the login, and returns after the exchange's yes."""
     confirmed = threading.Event()
 
-    def judge(line: Talk, request: Message) -> None:
+    def answer_subscribe(line: Talk, request: Message) -> None:
         if request["args"] == ["wallet"]:
             confirmed.set()
         subscribed(line, request)
 
-    scene = slowly(play, serve, lambda line: serve(line, subscribe=judge))
+    scene = slowly(play, serve, lambda line: serve(line, subscribe=answer_subscribe))
     orders = scene.subscribe()
     scene.cause(hang_up)
     scene.is_found()

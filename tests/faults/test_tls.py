@@ -55,7 +55,7 @@ def expired() -> ssl.SSLContext:
 
 
 def is_refused_at_first(scene: Scene, impostor: ssl.SSLContext, *why: str) -> None:
-    """Judge what the catalogue calls FAIL at a first start that meets an *impostor*: raised at once, and nothing was sent."""
+    """Check what the catalogue calls FAIL at a first start that meets an *impostor*: raised at once, and nothing was sent."""
     heard: list[str] = []
     with scene.instead(lambda line: heard.append(line.read_head()), context=impostor) as other:
         began = time.monotonic()
@@ -72,7 +72,7 @@ def is_refused_at_first(scene: Scene, impostor: ssl.SSLContext, *why: str) -> No
 
 
 def is_refused_later(scene: Scene, impostor: ssl.SSLContext) -> None:
-    """Judge what it calls "later every 30 s, ERROR once": an *impostor* gets nothing, and the true exchange a new try."""
+    """Check what it calls "later every 30 s, ERROR once": an *impostor* gets nothing, and the true exchange a new try."""
     relay, heard = scene.relay, list[str]()
     scene.subscribe()
     with scene.instead(lambda line: heard.append(line.read_head()), context=impostor) as other:
@@ -166,7 +166,7 @@ def test_old_tls_is_no_return(play: Play) -> None:
 
 
 def is_tried_again(scene: Scene, script: Script, why: str, *, plain: bool = True, took: float = 1) -> None:
-    """Judge that an attempt that meets *script* fails with *why* in *took* seconds of the catalogue, and a good one works."""
+    """Check that an attempt that meets *script* fails with *why* in *took* seconds of the catalogue, and a good one works."""
     relay = scene.relay
     scene.subscribe()
     with scene.instead(script, plain=plain):

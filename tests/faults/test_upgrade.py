@@ -199,7 +199,7 @@ def test_a_redirect_on_return_is_no_return(play: Play) -> None:
 
 
 def survives(scene: Scene, *scripts: Script) -> None:
-    """Judge that the attempts which meet *scripts*, one each, fail soon, and the one after them works."""
+    """Check that the attempts which meet *scripts*, one each, fail soon, and the one after them works."""
     with after_an_outage(scene, *scripts):
         for _ in scripts:
             scene.status.wait_for(State.CONNECTING)
@@ -275,7 +275,7 @@ def test_an_answer_that_never_comes_is_cut_at_the_deadline(play: Play) -> None:
 
 
 def takes_an_attempt(scene: Scene, script: Script) -> None:
-    """Judge that an attempt that meets *script* is given up after `connect_timeout`, and the next one works."""
+    """Check that an attempt that meets *script* is given up after `connect_timeout`, and the next one works."""
     with after_an_outage(scene, script):
         scene.status.wait_for(State.CONNECTING)
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Section T: the windows of gaps, which recovery over REST stands on. Each history's judge looks at every lost update."""
+"""Section T: the windows of gaps, which recovery over REST stands on. The checks of each history look at every lost update."""
 
 from __future__ import annotations
 
@@ -450,10 +450,10 @@ happens: dict[str, Callable[[Scene, SaysYesTwice], None]] = {
 }
 
 
-# --- the judge ---
+# --- the checks ---
 
 
-def test_the_judge_finds_what_was_lost_outside_of_the_window(play: Play) -> None:
+def test_the_checks_find_what_was_lost_outside_of_the_window(play: Play) -> None:
     """An update that was sent a minute after the gap's end is in no window."""
     scene = play()
     orders = scene.subscribe()

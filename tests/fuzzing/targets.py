@@ -34,7 +34,7 @@ CATEGORIES: Final = ("linear", "inverse")
 
 
 class Target(NamedTuple):
-    """One thing to be fuzzed: *run* judges an input, *seeds* are some to begin with, *words* pieces worth trying."""
+    """One thing to be fuzzed: *run* checks an input, *seeds* are some to begin with, *words* pieces worth trying."""
 
     run: Callable[[bytes], None]
     seeds: Sequence[bytes]

@@ -76,7 +76,7 @@ def sound(rand: Rand, dialect: Dialect) -> bytes:
     return json.dumps(message).encode()
 
 
-# --- judging ---
+# --- checking ---
 
 
 def seeds(count: int, request: pytest.FixtureRequest) -> Iterator[int]:

@@ -348,9 +348,9 @@ def test_certificate_that_could_not_be_looked_up_is_no_distrust(waker: Waker, mo
 
     def _untrusted(*arguments: Any) -> ConnectionFailed:
         with no_descriptor_for(os.devnull):
-            return judge(*arguments)
+            return untrusted(*arguments)
 
-    judge = dialing._untrusted
+    untrusted = dialing._untrusted
     monkeypatch.setattr(Wire, "start_tls", start_tls)
     monkeypatch.setattr(dialing, "_untrusted", _untrusted)
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:

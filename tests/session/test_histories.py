@@ -1,4 +1,4 @@
-"""Whole conversations, made up at random and judged by what an honest exchange did."""
+"""Whole conversations, made up at random and checked against what an honest exchange did."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Story:
             record.pop(stream, None)
         self.confirmed.discard(stream)
         self.wanted_at_login.discard(stream)
-        self.judge(self.talk.session.unsubscribe(stream))
+        self.check(self.talk.session.unsubscribe(stream))
 
     def serve(self, _: object) -> None:
         """Have the exchange do all that it was asked for so far."""
@@ -65,12 +65,12 @@ class Story:
         """Let one of its answers through, whichever."""
         if self.answers:
             self.given.append(self.answers.pop(which % len(self.answers)))
-            self.judge(self.talk.answer(self.given[-1]))
+            self.check(self.talk.answer(self.given[-1]))
 
     def stutter(self, which: int) -> None:
         """Let an answer through that was before."""
         if self.given:
-            self.judge(self.talk.answer(self.given[which % len(self.given)]))
+            self.check(self.talk.answer(self.given[which % len(self.given)]))
 
     def lose(self, which: int) -> None:
         """Lose an answer, but not that to the login."""
@@ -85,15 +85,15 @@ class Story:
                 if stream in self.heard:
                     self.heard[stream].append(str(self.pushed))
                 frame = {"topic": topic, "id": str(self.pushed), "data": []}
-                self.judge(self.talk.hear_frame(json.dumps(frame).encode()))
+                self.check(self.talk.hear_frame(json.dumps(frame).encode()))
 
     def wait(self, seconds: int) -> None:
         """Let time pass, with pongs."""
         self.talk.live_on(seconds)
 
-    # --- how it is judged ---
+    # --- how it is checked ---
 
-    def judge(self, news: Sequence[SessionEvent]) -> None:
+    def check(self, news: Sequence[SessionEvent]) -> None:
         """Compare what the session tells with what happened."""
         for item in news:
             if isinstance(item, StreamConfirmed):

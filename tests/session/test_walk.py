@@ -1,4 +1,4 @@
-"""Every sequence of inputs to the pure protocol, up to a depth, judged at each step.
+"""Every sequence of inputs to the pure protocol, up to a depth, checked at each step.
 
 Sequences that lead to the same state are followed once. A second is the unit of every time, so that silence has few lengths.
 """
@@ -50,8 +50,8 @@ class Wished:
     delivered: list[str] = Factory(list)
 
 
-class World:
-    """A session, an honest account of what happened to it, and the judgement after each step."""
+class Model:
+    """A session, an honest account of what happened to it, and the checks after each step."""
 
     def __init__(self) -> None:
         self.pushed = 0
@@ -82,8 +82,8 @@ class World:
 
     # --- inputs ---
 
-    def do(self, name: str, *, judged: bool = True) -> bool:
-        """Do what *name* says and judge, unless that was *judged* before; False when there is nothing to do it with."""
+    def do(self, name: str, *, checked: bool = True) -> bool:
+        """Do what *name* says and check the result, if *checked*; False when nothing can be done."""
         if self.over or (self.ended is not None and name not in ("drop", "close")):
             return False
         step, *arguments = INPUTS[name]
@@ -96,9 +96,9 @@ class World:
             done, self.ended = True, self.talk.session.ending(error)
         if done and not self.over:
             self._take_requests()
-            if judged:
-                self.judge()
-            self._judge_freshness()
+            if checked:
+                self.check()
+            self._check_freshness()
         return done
 
     def answer(self, which: int, kind: str) -> bool:
@@ -242,7 +242,7 @@ class World:
         self.note(say(*arguments, **options))
 
     def note(self, news: Sequence[SessionEvent]) -> None:
-        """Take *news* down, each judged by what came before."""
+        """Take *news* down, each checked against what came before."""
         for item in news:
             if isinstance(item, StreamConfirmed):
                 wished = self.wished[item.stream]
@@ -294,7 +294,7 @@ class World:
 
     # --- what holds after every step ---
 
-    def judge(self) -> None:
+    def check(self) -> None:
         """Compare session and account."""
         taken_back = self.taken_back
         if self.ended is None and taken_back in self.wished.values():
@@ -308,9 +308,9 @@ class World:
                 held = wished.resubscribing and not self.talk.session._topics.tells_gaps
                 assert wished.confirmed or held or wished.proven != set(TOPICS[stream]), "every topic, and not confirmed"
         if self.ended is None:
-            self._judge_time()
+            self._check_time()
 
-    def _judge_time(self) -> None:
+    def _check_time(self) -> None:
         session, now = self.talk.session, self.talk.now.seconds
         left = session.next_deadline() - now
         assert left <= LONGEST, "it would sleep for too long"
@@ -323,7 +323,7 @@ class World:
             assert unsure == (topic.due is not None), "an answer that nobody waits for"
             assert self.logged_in == (topic.state.name != "WANTED"), "a topic that is not asked for"
 
-    def _judge_freshness(self) -> None:
+    def _check_freshness(self) -> None:
         if self.ended is not None:
             return
         fresh = self.talk.session.complete_until()
@@ -390,59 +390,59 @@ def _again(talk: Talk, wanted: dict[Stream, bool], doubted: frozenset[str]) -> T
 
 
 INPUTS: Final[dict[str, tuple[Any, ...]]] = {
-    "yes": (World.answer, 0, "yes"),
-    "yes, out of order": (World.answer, -1, "yes"),
-    "yes, without a number": (World.answer, 0, "nameless"),
-    "no": (World.answer, 0, "no"),
-    "no, out of order": (World.answer, -1, "no"),
-    "no, the clock": (World.answer, 0, "clock"),
-    "already": (World.answer, 0, "already"),
-    "late yes": (World.late,),
-    "no, no login": (World.answer, 0, "no login"),
-    "not logged in": (World.refuse, "Request not authorized"),
-    "not linear": (World.refuse, "error:handler not found,topic:order.linear", "order.linear"),
-    "not anything": (World.refuse, "busy"),
-    "login taken back": (World.take_back,),
-    "push linear": (World.push, "order.linear"),
-    "push inverse": (World.push, "order.inverse"),
-    "push wallet": (World.push, "wallet"),
-    "garbage": (World.garbage,),
-    "pong": (World.pong,),
-    "silence": (World.silence,),
-    "doubt": (World.doubt,),
-    "jump": (World.jump,),
-    "want orders": (World.want, ORDERS),
-    "want balances": (World.want, BALANCES),
-    "leave orders": (World.leave, ORDERS),
-    "leave balances": (World.leave, BALANCES),
-    "drop": (World.drop,),
-    "close": (World.close,),
+    "yes": (Model.answer, 0, "yes"),
+    "yes, out of order": (Model.answer, -1, "yes"),
+    "yes, without a number": (Model.answer, 0, "nameless"),
+    "no": (Model.answer, 0, "no"),
+    "no, out of order": (Model.answer, -1, "no"),
+    "no, the clock": (Model.answer, 0, "clock"),
+    "already": (Model.answer, 0, "already"),
+    "late yes": (Model.late,),
+    "no, no login": (Model.answer, 0, "no login"),
+    "not logged in": (Model.refuse, "Request not authorized"),
+    "not linear": (Model.refuse, "error:handler not found,topic:order.linear", "order.linear"),
+    "not anything": (Model.refuse, "busy"),
+    "login taken back": (Model.take_back,),
+    "push linear": (Model.push, "order.linear"),
+    "push inverse": (Model.push, "order.inverse"),
+    "push wallet": (Model.push, "wallet"),
+    "garbage": (Model.garbage,),
+    "pong": (Model.pong,),
+    "silence": (Model.silence,),
+    "doubt": (Model.doubt,),
+    "jump": (Model.jump,),
+    "want orders": (Model.want, ORDERS),
+    "want balances": (Model.want, BALANCES),
+    "leave orders": (Model.leave, ORDERS),
+    "leave balances": (Model.leave, BALANCES),
+    "drop": (Model.drop,),
+    "close": (Model.close,),
 }
 
 
 Path = tuple[str, ...]
 
 
-def played(path: Path) -> World:
-    """Return a world in which *path* has happened."""
-    world = World()
+def played(path: Path) -> Model:
+    """Return a model in which *path* has happened."""
+    model = Model()
     for name in path:
-        world.do(name, judged=False)
-    return world
+        model.do(name, checked=False)
+    return model
 
 
 def after(path: Path, inputs: Sequence[str]) -> dict[str, object]:
     """Return to which state each of *inputs* leads that is possible after *path*."""
     states: dict[str, object] = {}
-    world = played(path)
+    model = played(path)
     for name in inputs:
         try:
-            done = world.do(name)
+            done = model.do(name)
         except BaseException as error:
             raise AssertionError(f"{' / '.join([*path, name])}: {type(error).__name__}: {error}") from error
         if done:
-            states[name] = world.state()
-            world = played(path)
+            states[name] = model.state()
+            model = played(path)
     return states
 
 
@@ -544,9 +544,9 @@ FOUND: Final = {
 @pytest.mark.parametrize("what", FOUND)
 def test_a_way_that_was_found_stays_mended(what: str) -> None:
     """Each of its steps keeps every promise."""
-    world = World()
+    model = Model()
     for name in FOUND[what].split(" / "):
-        world.do(name)
+        model.do(name)
 
 
 @pytest.mark.usefixtures("quiet")

@@ -1,4 +1,4 @@
-"""The delivery law: validators over recorded histories, each of which returns what is wrong, in words.
+"""The delivery invariants: validators over recorded histories, each of which returns what is wrong, in words.
 
 They share one idea. From the exchange's log follows what a reader misses nothing of would have got: the items of `reference`.
 What a subscription did get is laid beside it. Between two events with data lies a stretch: the items that did not come, and
@@ -265,7 +265,7 @@ def _is_complete(record: Record) -> bool:
     return not (record.discarded or record.queued or record.broken or record.raised)
 
 
-# --- the law ---
+# --- the invariants ---
 
 
 def numbers_told(history: History, record: Record) -> Complaints:
@@ -606,8 +606,8 @@ OF_A_SUBSCRIPTION: Sequence[Callable[[History, Record], Complaints]] = (
 OF_A_CLIENT: Sequence[Callable[[History], Complaints]] = (never_live_too_early, statuses_follow, shared_in_order, clean)
 
 
-def judge(history: History) -> list[str]:
-    """Return everything that breaks the law."""
+def check(history: History) -> list[str]:
+    """Return everything that breaks an invariant."""
     complaints = [f"{rule.__name__}: {text}" for rule in OF_A_CLIENT for text in rule(history)]
     for number, record in enumerate(history.records):
         complaints += [
