@@ -94,7 +94,7 @@ if TYPE_CHECKING:
         TpslMode,
         TriggerBy,
     )
-    from bybit_sync.model.events import AnyEvent, Event, Gap, GapReason, Stream
+    from bybit_sync.model.events import AnyEvent, Event, Gap, GapReason, Source, Stream
     from bybit_sync.model.orders import OrderUpdate
     from bybit_sync.model.positions import PositionUpdate
     from bybit_sync.model.to_dict import to_dict
@@ -167,6 +167,7 @@ __all__ = [
     "Side",
     "SlippageToleranceType",
     "SmpType",
+    "Source",
     "State",
     "StatusChange",
     "StopOrderType",

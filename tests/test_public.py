@@ -69,6 +69,15 @@ hoBmgLaAxoTWgOKYwDZ2FwlGgCaACMA0dhcJSTlH2UKIwGcmVhc29ulGgAjAlHYXBSZWFzb26Uk5SMDE
 ZZRoSIwFdW50aWyUaEiMBmRldGFpbJRoTYwFZXJyb3KUjBFieWJpdF9zeW5jLmVycm9yc5SMDkNvbm5lY3Rpb25Mb3N0lJOUjARnb25llIWUUp
 R9lCiMBGNvZGWUTe4DaFeMA2J5ZZR1YnWGlFKUaDpoSGhJSwFoSmhLaExoTWhOSwBoT0sAdYaUUpSGlC4=
 """
+# A gap, pickled by the last version that knew neither `Event.source` nor `Gap.recovering`.
+UNRECOVERED = """
+gASVkgEAAAAAAACMCGJ1aWx0aW5zlIwHZ2V0YXR0cpSTlIwKYnliaXRfc3luY5SMBUV2ZW50lJOUjApfbWFkZV9mcm9tlIaUUpR9lCiMBnN0cm
+VhbZRoA4wGU3RyZWFtlJOUjAZvcmRlcnOUhZRSlIwFdG9waWOUjAVvcmRlcpSMBGRhdGGUKYwDZ2FwlGgCaAOMA0dhcJSTlGgGhpRSlH2UKIwG
+cmVhc29ulGgDjAlHYXBSZWFzb26Uk5SMCE9WRVJGTE9XlIWUUpSMBXNpbmNllIwIZGF0ZXRpbWWUjAhkYXRldGltZZSTlEMKB+oDAQwAAAAAAJ
+RoIIwIdGltZXpvbmWUk5RoIIwJdGltZWRlbHRhlJOUSwBLAEsAh5RSlIWUUpSGlFKUjAV1bnRpbJRoLYwGbWlzc2VklEsCjAZkZXRhaWyUjACU
+dYWUUpSMC3JlY2VpdmVkX2F0lGgtjAtyZWNlaXZlZF9uc5RLAYwDcmF3lEMAlIwGY2xpZW50lGgxjAVlcG9jaJRLAIwFaW5kZXiUSwB1hZRSlC
+4=
+"""
 CLASSES = [cls for name in bybit_sync.__all__ if isinstance(cls := getattr(bybit_sync, name), type)]
 NAMED = [cls for cls in CLASSES if issubclass(cls, (Exception, str, Record))]
 
@@ -78,6 +87,13 @@ def test_a_pickle_of_an_older_version_loads() -> None:
     load = f"import base64, pickle; event, gap = pickle.loads(base64.b64decode({OLD!r})); error = gap.gap.error; "
     show = "print(event.data[0].order_status, event.data[0].wire['qty'], gap.gap.reason, error.code, type(error))"
     assert run(load + show) == "Unheard 0.50 DISCONNECTED 1006 <class 'bybit_sync.ConnectionLost'>"
+
+
+def test_a_pickle_made_before_recovery_loads_as_a_push() -> None:
+    """What it does not know has the value that says nothing."""
+    event = pickle.loads(base64.b64decode(UNRECOVERED))
+    assert (event.source, event.snapshot, event.recovered, event.unresolved) == ("STREAM", False, None, ())
+    assert (event.gap.missed, event.gap.recovering) == (2, False)
 
 
 def test_a_pickle_names_no_module_but_the_package() -> None:

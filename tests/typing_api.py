@@ -35,6 +35,7 @@ from bybit_sync import (
     PositionUpdate,
     Recorder,
     Side,
+    Source,
     State,
     StatusChange,
     Stream,
@@ -90,11 +91,16 @@ def an_event_tells_what_it_is(event: Event[PositionUpdate]) -> None:
     assert_type(event.received_at, datetime)
     assert_type(event.raw, bytes)
     assert_type(event.index, int)
+    assert_type(event.source, Source)
+    assert_type(event.snapshot, bool)
+    assert_type(event.recovered, Gap | None)
+    assert_type(event.unresolved, tuple[str, ...])
     if event.gap:
         assert_type(event.gap.reason, GapReason)
         assert_type(event.gap.since, datetime)
         assert_type(event.gap.missed, int | None)
         assert_type(event.gap.error, BaseException | None)
+        assert_type(event.gap.recovering, bool)
     assert_type(bybit_sync.to_dict(event), dict[str, Any])
 
 

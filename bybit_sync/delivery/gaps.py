@@ -14,17 +14,22 @@ __all__ = ["merge", "missed_by", "with_gap"]
 T = TypeVar("T")
 
 
-_WEIGHT: Final = {GapReason.OVERFLOW: 0, GapReason.UNDECODABLE: 1, GapReason.DISCONNECTED: 2}
+_WEIGHT: Final = {GapReason.OVERFLOW: 0, GapReason.UNDECODABLE: 1, GapReason.START: 2, GapReason.DISCONNECTED: 3}
 
 
 def merge(first: Event[T], second: Event[T]) -> Event[T]:
-    """Return one gap for two that follow each other: both windows, the sum of what is missing, the graver reason."""
+    """Return one gap for two that follow each other.
+
+    It has both windows, the sum of what is missing and the graver reason, and is
+    `recovering` only if both are: what one of them lost is not read again.
+    """
     a, b = first.gap, second.gap
     assert a is not None
     assert b is not None
     graver, gap = (first, a) if _WEIGHT[a.reason] > _WEIGHT[b.reason] else (second, b)
     missed = None if a.missed is None or b.missed is None else a.missed + b.missed
-    gap = attrs.evolve(gap, since=min(a.since, b.since), until=max(a.until, b.until), missed=missed)
+    since, until = min(a.since, b.since), max(a.until, b.until)
+    gap = attrs.evolve(gap, since=since, until=until, missed=missed, recovering=a.recovering and b.recovering)
     return with_gap(graver, gap, raw=graver.raw)
 
 
@@ -35,7 +40,10 @@ def missed_by(event: Event[T], *, detail: str) -> Event[T]:
 
 
 def with_gap(event: Event[T], gap: Gap, *, raw: bytes) -> Event[T]:
-    """Return a copy of *event* with *gap* and the frame *raw* instead of its data."""
+    """Return a copy of *event* with *gap* and the frame *raw* instead of its data.
+
+    What tells about the data, `snapshot`, `recovered` and `unresolved`, goes with it.
+    """
     return new_event(
         stream=event.stream,
         topic=event.topic,
@@ -45,4 +53,5 @@ def with_gap(event: Event[T], gap: Gap, *, raw: bytes) -> Event[T]:
         raw=raw,
         client=event.client,
         epoch=event.epoch,
+        source=event.source,
     )

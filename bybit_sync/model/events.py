@@ -1,6 +1,7 @@
 """The objects that a subscriber receives: `Event`, with updates or a `Gap`.
 
-A gap means that updates may be missing.
+A gap means that updates may be missing. With ``recover`` an event may also hold what
+REST says: a snapshot, or what an outage hid.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bybit_sync.model.record import Record, mutable_twin
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.public import name_public
 
-__all__ = ["AnyEvent", "Event", "Gap", "GapReason", "Stream", "new_event", "set_index", "with_index"]
+__all__ = ["AnyEvent", "Event", "Gap", "GapReason", "Source", "Stream", "new_event", "set_index", "with_index"]
 
 
 T_co = TypeVar("T_co", covariant=True)
@@ -45,6 +46,18 @@ class Stream(TextEnum):
     """`UserTradeUpdate`: every execution, funding and settlement included."""
 
 
+class Source(TextEnum):
+    """Where the rows of an event were read.
+
+    Each member equals its text: ``Source.REST == "REST"``.
+    """
+
+    STREAM = "STREAM"
+    """The stream: a push, or a gap in it."""
+    REST = "REST"
+    """The REST API, with pushes newer than its answer."""
+
+
 class GapReason(TextEnum):
     """The reason of a gap.
 
@@ -61,6 +74,8 @@ class GapReason(TextEnum):
     """Rows, or a whole frame, could not be read; the event's ``raw`` is the frame."""
     ENDED = "ENDED"
     """The subscription ended by itself, with ``error``; nothing follows."""
+    START = "START"
+    """With ``recover``: what a subscription begins with could not be read in time."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -86,6 +101,8 @@ class Gap(Record):
         detail: A description of what happened.
         error: The error that ended the subscription (ENDED) or the connection
             (DISCONNECTED); None otherwise.
+        recovering: Whether an event whose `recovered` holds this window is still to
+            come; False without ``recover``, and when it cannot be mended.
     """
 
     reason: GapReason
@@ -94,6 +111,7 @@ class Gap(Record):
     missed: int | None = None
     detail: str = ""
     error: BaseException | None = None
+    recovering: bool = False
 
 
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
@@ -125,6 +143,15 @@ class Event(Record, Generic[T_co]):
         epoch: Number of the login that it came with: 1, 2, ...
         index: Number within the subscription: 1, 2, 3, ... without holes, gaps
             included.
+        source: Where the rows were read. Events from REST come with ``recover`` only:
+            `gap` and `id` None, `topic` "", `raw` b"", `created_at` the exchange's time
+            of its answer.
+        snapshot: Whether `data` is all there is: a position that is not in it is flat,
+            a coin that is not in it is zero, an order that is not in it is not open.
+        recovered: The gap that this event mends, and with it every earlier one inside
+            its window, except OVERFLOW; None for an event that mends none.
+        unresolved: Ids of orders that were open and that REST shows nowhere yet: they
+            stay in `data` with their last row. Absence is not taken for a cancel.
     """
 
     stream: Stream
@@ -139,6 +166,10 @@ class Event(Record, Generic[T_co]):
     client: str = ""
     epoch: int = 0
     index: int = 0
+    source: Source = Source.STREAM
+    snapshot: bool = False
+    recovered: Gap | None = None
+    unresolved: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[T_co]:
         """Iterate over the rows; a gap has none."""
@@ -147,13 +178,26 @@ class Event(Record, Generic[T_co]):
     def __repr__(self) -> str:
         """Return stream, count and the first row cut short, or the gap.
 
-        One short line, without the account id.
+        Of an event from REST also what it mends. One short line, without the account
+        id.
         """
         if self.gap is not None:
             return f"Event({self.stream}, {self.gap!r})"
         count = "1 row" if len(self.data) == 1 else f"{len(self.data)} rows"
         first = repr(self.data[0]) if self.data else "none"
-        return f"Event({self.stream}, {count}: {first if len(first) <= _LINE else first[:_LINE] + '...'})"
+        shown = [f"{count}: {first if len(first) <= _LINE else first[:_LINE] + '...'}"]
+        return f"Event({', '.join([str(self.stream), *self._origin(), *shown])})"
+
+    def _origin(self) -> list[str]:
+        """Return the words that tell an event of REST from a push."""
+        words = [] if self.source == Source.STREAM else [f"from {self.source}"]
+        if self.snapshot:
+            words.append("snapshot")
+        if self.recovered is not None:
+            words.append(f"recovered {self.recovered.since.isoformat()} to {self.recovered.until.isoformat()}")
+        if self.unresolved:
+            words.append(f"{len(self.unresolved)} unresolved")
+        return words
 
 
 _MutableEvent = mutable_twin(Event)
@@ -172,6 +216,10 @@ def new_event(
     epoch: int = 0,
     gap: Gap | None = None,
     index: int = 0,
+    source: Source = Source.STREAM,
+    snapshot: bool = False,  # noqa: FBT001, FBT002 - a keyword costs time
+    recovered: Gap | None = None,
+    unresolved: tuple[str, ...] = (),
 ) -> Event[Any]:
     """Return an event, in a fraction of the time that `Event` takes.
 
@@ -190,6 +238,10 @@ def new_event(
     event.client = client
     event.epoch = epoch
     event.index = index
+    event.source = source
+    event.snapshot = snapshot
+    event.recovered = recovered
+    event.unresolved = unresolved
     event.__class__ = Event
     return event  # type: ignore[no-any-return]
 
@@ -209,6 +261,10 @@ def with_index(event: Event[T_co], index: int) -> Event[T_co]:
         event.epoch,
         event.gap,
         index,
+        event.source,
+        event.snapshot,
+        event.recovered,
+        event.unresolved,
     )
 
 
@@ -222,4 +278,4 @@ AnyEvent: TypeAlias = Event[BalanceUpdate] | Event[OrderUpdate] | Event[Position
 all.
 """
 
-name_public(Stream, GapReason, Gap, Event)
+name_public(Stream, Source, GapReason, Gap, Event)

@@ -56,15 +56,15 @@ def shown(value: object) -> str:
 class Record:
     """A frozen attrs class with a short repr.
 
-    The repr leaves out unset attributes; read-only mappings pickle as dicts.
+    The repr leaves out what is unset or a default; read-only mappings pickle as dicts.
     """
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         """Return the class and every attribute that is set, on one line."""
-        fields = [field.name for field in attrs.fields(type(self)) if field.repr]  # type: ignore[arg-type]
-        set_values = [(name, getattr(self, name)) for name in fields if getattr(self, name) not in (None, (), EMPTY)]
+        fields = [(field, getattr(self, field.name)) for field in attrs.fields(type(self)) if field.repr]  # type: ignore[arg-type]
+        set_values = [(field.name, value) for field, value in fields if value not in (None, (), EMPTY, field.default)]
         return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in set_values)})"
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -219,7 +219,7 @@ def test_a_client_is_not_pickled(make: Callable[[], Any]) -> None:
 def test_every_name_of_the_contract_is_here() -> None:
     """What the documentation names can be imported from the package itself."""
     names = """
-        Client Subscription Event Gap GapReason Stream State StatusChange Health SubscriptionHealth SubscriptionState
+        Client Subscription Event Gap GapReason Source Stream State StatusChange Health SubscriptionHealth SubscriptionState
         BalanceUpdate CoinBalance OrderUpdate PositionUpdate UserTradeUpdate ExtraFee AnyEvent EventQueue to_dict
         Environment Dialect Backoff ConnectLimit OrderStatus TimeInForce Side
         BybitSyncError ConfigurationError ConnectionFailed ConnectTimeout TLSError HandshakeRejected ConnectionLost

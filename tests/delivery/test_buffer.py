@@ -4,15 +4,17 @@ import contextlib
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations, product
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.delivery.buffer import Buffer, Overflow
-from bybit_sync.delivery.gaps import merge
+from bybit_sync.delivery.gaps import merge, with_gap
 from bybit_sync.errors import QueueOverflow
-from bybit_sync.model.events import Event, GapReason
+from bybit_sync.model.events import Event, GapReason, Source
 from tests.alarms import alarm, on_main_thread_only
 from tests.events import Row, check, gap, lost, outline, push
 from tests.talking import NOON, steady
@@ -139,7 +141,7 @@ def test_what_is_unknown_stays_unknown() -> None:
     assert outline(merge(lost(1), gap(OVERFLOW, 2, missed=None))) == ("OVERFLOW", None, 1, 2)
 
 
-@pytest.mark.parametrize(("less", "graver"), [(OVERFLOW, UNDECODABLE), (OVERFLOW, DISCONNECTED), (UNDECODABLE, DISCONNECTED)])
+@pytest.mark.parametrize(("less", "graver"), [*combinations((OVERFLOW, UNDECODABLE, GapReason.START, DISCONNECTED), 2)])
 def test_the_graver_reason_wins_with_its_words(less: GapReason, graver: GapReason) -> None:
     """In either order."""
     for merged in (merge(gap(less, 1), gap(graver, 2)), merge(gap(graver, 1), gap(less, 2))):
@@ -151,6 +153,23 @@ def test_of_two_that_are_equal_the_later_tells() -> None:
     """With its own login and its own words, over the window of both."""
     merged = merge(gap(DISCONNECTED, 1, epoch=6), gap(DISCONNECTED, 2, epoch=7))
     assert (merged.epoch, outline(merged)) == (7, ("DISCONNECTED", None, 1, 2))
+
+
+@pytest.mark.parametrize("recovering", [*product((True, False), repeat=2)])
+def test_a_merged_gap_is_being_mended_only_if_both_are(recovering: tuple[bool, bool]) -> None:
+    """What one of the two lost would never come."""
+    gaps = [attrs.evolve(lost(1).gap, recovering=each) for each in recovering]  # type: ignore[misc]
+    merged = merge(*[attrs.evolve(lost(1), gap=each) for each in gaps])
+    assert merged.gap is not None
+    assert merged.gap.recovering is all(recovering)
+
+
+def test_a_gap_in_place_of_rows_of_rest_keeps_their_source_alone() -> None:
+    """A gap is no snapshot and mends nothing."""
+    hole = gap(DISCONNECTED, 1).gap
+    assert hole is not None
+    told = with_gap(push(1, source=Source.REST, snapshot=True, recovered=hole, unresolved=("o-1",)), hole, raw=b"")
+    assert (told.gap, told.source, told.snapshot, told.recovered, told.unresolved) == (hole, Source.REST, False, None, ())
 
 
 def test_a_frame_that_nobody_could_read_is_kept_when_it_is_merged() -> None:

@@ -26,6 +26,7 @@ from bybit_sync import (
     OrderUpdate,
     PositionUpdate,
     Side,
+    Source,
     Stream,
     UserTradeUpdate,
     to_dict,
@@ -201,6 +202,7 @@ def test_event_holds_what_it_was_made_of() -> None:
     assert attrs.asdict(whole) == given
     assert (short.data, short.gap, short.id, short.created_at) == ((), None, None, None)
     assert (short.raw, short.client, short.epoch, short.index) == (b"", "", 0, 0)
+    assert (short.source, short.snapshot, short.recovered, short.unresolved) == (Source.STREAM, False, None, ())
 
 
 def test_event_is_true_and_goes_over_its_rows() -> None:
@@ -234,9 +236,24 @@ def test_event_of_a_gap_shows_the_gap() -> None:
     assert repr(GAP).startswith("Gap(reason='ENDED', since=2026-03-01T12:00:00.123000+00:00, until=2026-03-01T12:00:05.123000")
 
 
+def test_a_gap_shows_only_that_it_is_being_mended() -> None:
+    """Without ``recover`` none is, and its line is as short as before."""
+    assert "recovering" not in repr(GAP)
+    assert "recovering=True" in repr(attrs.evolve(GAP, recovering=True))
+
+
+def test_event_from_rest_shows_what_it_mends() -> None:
+    """The window, that the rows are all there is, and how many orders were not found, before the rows."""
+    mended = event(source=Source.REST, snapshot=True, recovered=GAP, unresolved=("o-1", "o-2"))
+    window = "2026-03-01T12:00:00.123000+00:00 to 2026-03-01T12:00:05.123000+00:00"
+    words = f"from REST, snapshot, recovered {window}, 2 unresolved"
+    assert repr(mended) == f"Event(positions, {words}, 1 row: {POSITION!r})"
+    assert repr(event(data=(), source=Source.REST)) == "Event(positions, from REST, 0 rows: none)"
+
+
 def test_numbered_event_differs_by_its_number() -> None:
     """Each subscription numbers the event for itself, and shares the rest."""
-    push = event()
+    push = event(source=Source.REST, snapshot=True, recovered=GAP, unresolved=("o-1",))
     third = with_index(push, 3)
     assert third == attrs.evolve(push, index=3)
     assert third.data is push.data
@@ -272,6 +289,14 @@ def test_plain_values_of_an_event() -> None:
     assert (push["stream"], push["topic"], push["gap"]) == ("positions", "position.linear", None)
     assert push["data"] == [to_dict(POSITION)]
     assert hole["gap"]["error"] == "ConnectionLost: it went away"
+    assert hole["gap"]["recovering"] is False
+
+
+def test_plain_values_of_an_event_from_rest() -> None:
+    """They say that it is one, and what it mends."""
+    plain = to_dict(event(source=Source.REST, snapshot=True, recovered=GAP, unresolved=("o-1",)))
+    assert (plain["source"], type(plain["source"]), plain["snapshot"]) == ("REST", str, True)
+    assert (plain["recovered"], plain["unresolved"]) == (to_dict(GAP), ["o-1"])
 
 
 @pytest.mark.parametrize(

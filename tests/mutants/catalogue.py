@@ -169,6 +169,20 @@ MUTANTS: Final = (
         "tests/delivery/test_buffer.py tests/delivery/test_queue_sink.py",
     ),
     Mutant(
+        "promise to mend a merged gap of which one half is lost",
+        "delivery/gaps.py",
+        "recovering=a.recovering and b.recovering",
+        "recovering=a.recovering or b.recovering",
+        "tests/delivery/test_buffer.py",
+    ),
+    Mutant(
+        "forget what an event mends when it is numbered",
+        "model/events.py",
+        "event.recovered,\n        event.unresolved,\n    )",
+        "None,\n        event.unresolved,\n    )",
+        "tests/model/test_updates.py",
+    ),
+    Mutant(
         "forget a gap that a full queue has no room for",
         "delivery/queue_sink.py",
         "self._pending = (merge(self._pending[0], gap) if self._pending else gap,)",
