@@ -376,7 +376,7 @@ class Client:
             receiver.cancel(error)
             soon = time.monotonic() + _CANCEL_TIMEOUT
             self._engine.wait_cancelled(soon)
-            receiver.wait_done(soon)
+            receiver.remainder.wait_done(soon)
             raise
         receiver.confirm_awaited = False
         return subscription
@@ -561,7 +561,7 @@ class Client:
         # Wait for every one of them, also after one was late. Wait for them before the
         # thread: it retries gaps that full queues had no room for, and ends when none
         # is left.
-        done = [receiver.wait_done(deadline) for receiver in receivers]
+        done = [receiver.remainder.wait_done(deadline) for receiver in receivers]
         ended = self._engine.wait_closed(deadline)
         return self._engine.wait_told(deadline) and ended and all(done)
 

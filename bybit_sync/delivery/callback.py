@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from bybit_sync.config.arguments import check_ran
 from bybit_sync.delivery.buffer import Buffer
+from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
 from bybit_sync.threads.waiting import SignalSafeEvent, join, start_thread, wait_for
 
@@ -16,17 +17,15 @@ __all__ = ["Callback", "CallbackThread"]
 
 
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
 
 
-class _Receiver(Protocol[T_contra]):
-    """The subscription that a callback belongs to, as far as the callback's thread needs it."""
+class _Owner(Protocol):
+    """The client, as far as the thread of a callback needs it."""
 
-    def callback_raised(self, error: BaseException, event: Event[T_contra]) -> None:
-        """Report what the callback raised at *event*."""
+    log: ClientLog
 
-    def count_lost(self, events: int) -> None:
-        """Count *events* as discarded."""
+    def report_error(self, error: BaseException, event: Event[Any], receiver: Any) -> None:
+        """Hand what the callback of *receiver* raised to the user."""
 
 
 class CallbackThread(threading.Thread):
@@ -44,6 +43,8 @@ class Callback(Generic[T]):
     def __init__(self, function: Callable[[Event[T]], object], events: Buffer[T]) -> None:
         self.busy_since: float | None = None
         """The monotonic time at which the running call began; None between two calls."""
+        self.errors: int = 0
+        """How many calls raised."""
         self._function = function
         self._events = events
         self._thread: CallbackThread | None = None
@@ -55,12 +56,12 @@ class Callback(Generic[T]):
 
     # --- any thread ---
 
-    def start(self, name: str, owner: object, receiver: _Receiver[T]) -> None:
-        """Start the thread, called *name*.
+    def start(self, name: str, owner: _Owner, receiver: object, on_lost: Callable[[int], None]) -> None:
+        """Start the thread, called *name*, for *receiver* of *owner*.
 
-        Raises what starting a thread raises, and Ctrl-C.
+        *on_lost* is told how many events it took and did not deliver. Raises what starting a thread raises, and Ctrl-C.
         """
-        self._thread = CallbackThread(owner, name, lambda: self._run(receiver), receiver)
+        self._thread = CallbackThread(owner, name, lambda: self._run(owner, receiver, on_lost), receiver)
         start_thread(self._thread)
 
     @property
@@ -100,20 +101,26 @@ class Callback(Generic[T]):
 
     # --- only its own thread ---
 
-    def _run(self, receiver: _Receiver[T]) -> None:
+    def _run(self, owner: _Owner, receiver: object, on_lost: Callable[[int], None]) -> None:
         while (event := self._events.take()) is not None:
             if self._stopped:
-                receiver.count_lost(1)
+                on_lost(1)
                 break
-            self._call(event, receiver)
+            self._call(event, owner, receiver)
             self._finished = event.index
         self._finished = self._events.index
         self._done.set()
 
-    def _call(self, event: Event[T], receiver: _Receiver[T]) -> None:
+    def _call(self, event: Event[T], owner: _Owner, receiver: object) -> None:
         self.busy_since = time.monotonic()
         try:
             check_ran(self._function(event))
         except BaseException as error:  # noqa: BLE001 - nothing that a callback raises ends its stream
-            receiver.callback_raised(error, event)
+            self._report(error, event, owner, receiver)
         self.busy_since = None
+
+    def _report(self, error: BaseException, event: Event[T], owner: _Owner, receiver: object) -> None:
+        self.errors += 1
+        level = owner.log.error if isinstance(error, Exception) else owner.log.critical
+        level("the callback of %s raised; the next event is delivered all the same", event.stream.value, exc_info=error)
+        owner.report_error(error, event, receiver)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.callback import Callback
+from bybit_sync.delivery.remainder import Remainder
 from bybit_sync.delivery.sink import EventSink
 from bybit_sync.delivery.slow_consumer import SlowConsumerWarning
 from bybit_sync.delivery.window import CompleteWindow
@@ -17,7 +18,7 @@ from bybit_sync.errors import describe
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event, Gap, GapReason, Stream, new_event
 from bybit_sync.status import SubscriptionHealth, SubscriptionState
-from bybit_sync.threads.waiting import POLL_INTERVAL, SignalSafeEvent, wait_for
+from bybit_sync.threads.waiting import SignalSafeEvent, wait_for
 
 __all__ = ["Owner", "Receiver"]
 
@@ -75,6 +76,10 @@ class Receiver(Generic[T]):
         """True while `subscribe_*` waits for its confirmation: a failure before that is raised there, not sent in band."""
         self.failed_before_confirm: bool = False
         """True if it ended while `subscribe_*` waited."""
+        self.remainder: Remainder = Remainder(
+            owner.log, stream, sink, callback, is_inside=owner.is_inside, retry=partial(owner.release, self)
+        )
+        """The events that it still holds when it is closed."""
         self._callback = callback
         # Protects the steps of `_state`. Reentrant: `close` may run in a signal handler
         # that interrupts any of these methods.
@@ -83,12 +88,9 @@ class Receiver(Generic[T]):
         self._settled = SignalSafeEvent()
         self._window = CompleteWindow()
         self._slowness = SlowConsumerWarning(owner.log, stream, sink, callback)
-        # How many events were discarded with a warning.
-        self._lost_events = 0
         # Why the connection was lost.
         self._lost_by: BaseException | None = None
         self._undecodable = 0
-        self._handler_errors = 0
         # When the last push was read (ns, UTC), and when the exchange made it.
         self._last: tuple[int, datetime, datetime | None] | None = None
 
@@ -110,7 +112,7 @@ class Receiver(Generic[T]):
         Raises what starting a thread raises.
         """
         if self._callback is not None:
-            self._callback.start(name, self.owner, self)
+            self._callback.start(name, self.owner, self, self.remainder.count_lost)
 
     def wait_settled(self, deadline: float | None) -> bool:
         """Wait until it is confirmed or has ended.
@@ -133,7 +135,7 @@ class Receiver(Generic[T]):
         Return False when *deadline* passes first.
         """
         self._leave()
-        return self.wait_done(deadline)
+        return self.remainder.wait_done(deadline)
 
     def cancel(self, error: BaseException) -> None:
         """End it with *error* as if it had never been."""
@@ -145,60 +147,6 @@ class Receiver(Generic[T]):
         # Both steps, also when it is closed already: Ctrl-C may have come between them.
         self.stop_accepting()
         self.owner.release(self)
-
-    # --- the end of delivery: any thread ---
-
-    def wait_done(self, deadline: float) -> bool:
-        """Wait until nothing more is delivered.
-
-        Return False when something is left at *deadline*, and discard it.
-        """
-        callback = self._callback
-        if callback is None or not callback.is_started:
-            return self._wait_flushed(deadline)
-        if callback.is_current:
-            return self._discard_rest()
-        if self.owner.is_inside():
-            return callback.is_done
-        return callback.wait_done(deadline) or self._discard_rest()
-
-    def _wait_flushed(self, deadline: float) -> bool:
-        # A thread that runs user code for this client must not wait here: it may be the
-        # connection thread, inside the `put_nowait` of this very queue.
-        flushed = self.owner.is_inside() or self._poll_flushed(deadline)
-        done = (self._discard_rest() if self.sink.unflushed else not self._lost_events) and flushed
-        if not flushed:
-            # Let the connection thread see at once that no gap is left to retry.
-            self.owner.release(self)
-        return done
-
-    def _poll_flushed(self, deadline: float) -> bool:
-        while not self.sink.wait_flushed(min(deadline, time.monotonic() + POLL_INTERVAL)):
-            if time.monotonic() >= deadline:
-                return False
-            # Again: while it dials, the connection thread retries a gap only when a
-            # command arrives.
-            self.owner.release(self)
-        return True
-
-    def _discard_rest(self) -> bool:
-        """Discard what was not delivered.
-
-        Return whether nothing was, and no call is running.
-        """
-        callback = self._callback
-        if callback is not None:
-            # Set the flag before checking `is_busy`; the callback's thread checks the
-            # flag before each call, so at least one side notices.
-            callback.stop()
-        self.count_lost(self.sink.discard())
-        return not self._lost_events and not (callback is not None and callback.is_busy)
-
-    def count_lost(self, events: int) -> None:
-        """Count *events* as discarded, and log a warning if there are any."""
-        if events:
-            self._lost_events += events
-            self.owner.log.warning("%s closed with %d events undelivered", self.stream.value, events)
 
     # --- only the connection thread ---
 
@@ -305,11 +253,6 @@ class Receiver(Generic[T]):
             epoch=epoch,
         )
 
-    @property
-    def has_unflushed(self) -> bool:
-        """Return whether a gap waits for room in a queue of the user's."""
-        return self.sink.unflushed > 0
-
     def flush(self) -> bool:
         """Retry the gaps that the user's queue had no room for.
 
@@ -339,16 +282,7 @@ class Receiver(Generic[T]):
             queued=self.sink.size,
             dropped=self.sink.dropped,
             undecodable=self._undecodable,
-            handler_errors=self._handler_errors,
+            handler_errors=self._callback.errors if self._callback is not None else 0,
             last_push_age=max(0.0, (now.ns - last[0]) * 1e-9) if last else None,
             last_push_lag=(last[1] - last[2]).total_seconds() + offset if last and last[2] else None,
         )
-
-    # --- only the callback's thread ---
-
-    def callback_raised(self, error: BaseException, event: Event[T]) -> None:
-        """Count *error*, which the callback raised at *event*, log it and hand it to the user."""
-        self._handler_errors += 1
-        level = self.owner.log.error if isinstance(error, Exception) else self.owner.log.critical
-        level("the callback of %s raised; the next event is delivered all the same", self.stream.value, exc_info=error)
-        self.owner.report_error(error, event, self)

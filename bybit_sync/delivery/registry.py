@@ -125,7 +125,7 @@ class SubscriptionRegistry:
     def unflushed(self) -> tuple[Receiver[Any], ...]:
         """Return the closed and ended receivers with a full queue that lacks a gap."""
         # A discarded gap stays in the list until the connection thread flushes again.
-        return tuple(subscription for subscription in self._unflushed if subscription.has_unflushed)
+        return tuple(subscription for subscription in self._unflushed if subscription.sink.unflushed)
 
     def uncover(self, stream: Stream, asked: Moment | None) -> None:
         """Have the next gap of *stream* begin at *asked*, when the stream was asked for.

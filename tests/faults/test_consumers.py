@@ -314,7 +314,7 @@ def test_a_callback_may_close_its_subscription(play: Play) -> None:
     others.update("two")
     go.set()
     assert took.get(timeout=pace.patience()) < 0.2
-    assert subscription._receiver.wait_done(time.monotonic() + pace.patience())
+    assert subscription._receiver.remainder.wait_done(time.monotonic() + pace.patience())
     assert [e.data[0].order_id for e in orders.events] == ["one"]
     scene.goes_on()
 

@@ -611,8 +611,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "close with a gap in hand",
-        "delivery/receiver.py",
-        "self.owner.is_inside() or self._poll_flushed(deadline)",
+        "delivery/remainder.py",
+        "self._is_inside() or self._poll_flushed(deadline)",
         "True",
         "tests/faults/test_consumers.py -k row211",
     ),
@@ -632,10 +632,10 @@ MUTANTS: Final = (
     ),
     Mutant(
         "offer a gap only between connections",
-        "delivery/receiver.py",
+        "delivery/remainder.py",
         "            # Again: while it dials, the connection thread retries a gap only when a\n"
         "            # command arrives.\n"
-        "            self.owner.release(self)\n",
+        "            self._retry()\n",
         "",
         "tests/faults/test_consumers.py -k row211",
     ),
