@@ -1,1 +1,1 @@
-"""The connection thread: what keeps a client connected, and what it does when it is not."""
+"""The connection thread: it connects, recovers from failures and ends."""

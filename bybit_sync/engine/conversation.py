@@ -27,19 +27,22 @@ from bybit_sync.threads.waker import Waker
 __all__ = ["ENDINGS", "Conversation"]
 
 
-# The errors that end an attempt or a connection. Any other is a bug of the library and ends the client.
+# These errors end an attempt or a connection. Any other error is a bug of the library
+# and ends the client.
 ENDINGS: Final = (ConnectionFailed, Refused, ProtocolError, ConfigurationError)
 
-# One connection of a process reads at a time: more could only take turns, and hundreds would do little else.
+# Only one connection of a process reads at a time. Under the GIL more would only take
+# turns, and hundreds would do little else.
 _read_lock: Final = FairLock(patience=0.1)
 in_child(_read_lock.reset_after_fork)
 
 
 @define(kw_only=True, eq=False)
 class Conversation:
-    """One login on one socket: it sends, waits, receives and checks deadlines until an error ends it.
+    """One login on one socket.
 
-    Only the connection thread; other threads may read.
+    It sends, waits, receives and checks deadlines until an error ends it. Only the
+    connection thread calls it; other threads may read its attributes.
     """
 
     config: ClientConfig
@@ -52,7 +55,7 @@ class Conversation:
     signer: LoginSigner
     waker: Waker
     run_commands: Callable[[], None]
-    """Runs the commands of other threads, and raises when there is no reason to go on."""
+    """Runs the commands of other threads; raises when there is no reason to go on."""
     drop_wanted: bool = field(default=False, init=False)
     """Set by `Client.reconnect`."""
     is_receiving: bool = field(default=False, init=False)
@@ -61,7 +64,10 @@ class Conversation:
     _check_at: float = field(default=0.0, init=False)
 
     def run(self) -> None:
-        """Talk to the exchange until an error ends it, and raise that error; every subscription is STALE then."""
+        """Talk to the exchange until an error ends it, and raise that error.
+
+        Every subscription is STALE then.
+        """
         recorder = self.config.recorder
         self._asleep_ns = Moment.now().asleep_ns
         try:
@@ -78,23 +84,26 @@ class Conversation:
                 recorder.closed_by_client()
 
     def _take_turns(self) -> None:
-        """Send, wait, receive and check the time, over and over; only an exception ends that."""
+        """Send, wait, receive and check the time until an exception ends the loop."""
         try:
             while True:
                 self._send()
                 due_at = self._next_due()
                 if self.transport.wait(due_at - time.monotonic()):
                     self.waker.drain()
-                # Before receiving: a new subscription gets every event that is read after the call.
+                # Before receiving: a new subscription gets every event that is read
+                # after the call.
                 self.run_commands()
                 self._receive()
                 if self.drop_wanted:
                     raise ConnectionLost("reconnect() was called")
-                # After receiving: what is buffered is read before a deadline is judged, however long the thread was held up.
+                # After receiving: read the buffered bytes before judging a deadline,
+                # because the thread may have been delayed.
                 if time.monotonic() >= due_at:
                     self._check_time()
         finally:
-            # Pushes that are not delivered by now never are: the next gap begins before them.
+            # Pushes that are not delivered by now never will be: the next gap starts
+            # before them.
             for stream, asked in self.session.uncovered().items():
                 self.registry.uncover(stream, asked)
 
@@ -103,23 +112,27 @@ class Conversation:
         for request in self.session.requests():
             began = Moment.now()
             self._write(request, deadline=began.seconds + self.config.timings.request_timeout)
-            # The time to answer begins now, as signing took some. What the answer tells of the exchange's time is no older
-            # than the beginning: it may have come before the write returned.
+            # The timeout of the answer starts now, because signing took some time. The
+            # exchange's time in the answer is bounded by `began`, because the answer
+            # may have come before the write returned.
             self.session.sent(request, Moment.now(), began=began)
             if recorder is not None:
                 recorder.sent(request, began)
 
     def _write(self, request: Request, *, deadline: float) -> None:
         try:
-            # In one expression: no frame of this class holds the text of a login, which has key and signature.
+            # In one expression: no frame of this class may hold the text of a login,
+            # which contains key and signature.
             self.transport.send(self.signer.write(request, deadline=deadline, waker=self.waker, on_wake=self.run_commands))
         except ConnectionLost:
-            # Deliver what the exchange had sent before; this raises the same when there is no more.
+            # Deliver what the exchange sent before. `_receive` raises the same error
+            # when there is no more.
             self._receive()
-            raise  # pragma: no cover - as said
+            raise  # pragma: no cover - `_receive` raises
 
     def _receive(self) -> None:
-        # A queue that blocks, or a log handler, keeps the other clients of this process waiting for a moment only.
+        # Bound the wait for the lock: a blocking queue or log handler of one client
+        # must not stop the other clients of the process.
         self.is_receiving = True
         has_lock = _read_lock.acquire()
         try:
@@ -132,7 +145,7 @@ class Conversation:
     def _receive_now(self) -> None:
         transport, session, recorder = self.transport, self.session, self.config.recorder
         for frame in transport.receive():
-            # The time of this frame: delivering the one before it may have taken long.
+            # The time of this frame; delivering the previous one may have taken long.
             now = transport.read_at
             if recorder is not None:
                 recorder.received(frame, now)

@@ -1,4 +1,4 @@
-"""The side of the connection thread that other threads see: a client's one object to talk to."""
+"""The connection thread as other threads see it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,16 @@ __all__ = ["Engine"]
 
 
 class Engine:
-    """Takes a client's subscriptions, hands them to its connection thread, and answers for that thread. Any thread."""
+    """Hands subscriptions to the connection thread, and waits for that thread.
+
+    Any thread may call it.
+    """
 
     def __init__(self, config: ClientConfig, log: ClientLog) -> None:
         self.name: str = config.name
         self.log: ClientLog = log
         self.client_state: ClientState = ClientState(Moment.now().utc)
-        """The state of the client, to be read and waited for."""
+        """The state of the client; any thread may read it and wait for it."""
         self.registry: SubscriptionRegistry = SubscriptionRegistry(ExchangeClock())
         """The open subscriptions; only the connection thread changes it."""
         self._config = config
@@ -53,7 +56,10 @@ class Engine:
     # --- subscriptions ---
 
     def admit(self, receiver: Receiver[Any]) -> None:
-        """Have *receiver* served. Raises `ClientClosed`, and what the client failed with."""
+        """Hand *receiver* to the connection thread.
+
+        Raises `ClientClosed`, or the error that the client failed with.
+        """
 
         def accepted() -> None:
             if not receiver.confirm_awaited:
@@ -62,7 +68,7 @@ class Engine:
         self._worker.execute(lambda: self._supervisor.add(receiver), check=self.check_open, accepted=accepted)
 
     def stay_connected(self) -> None:
-        """Stay connected until `close`: a call returned a subscription that is confirmed."""
+        """Stay connected until `close`: a call returned a confirmed subscription."""
         self._supervisor.progress.stays_connected = True
 
     def release(self, receiver: Receiver[Any]) -> None:
@@ -70,7 +76,10 @@ class Engine:
         self._worker.leave(lambda: self._supervisor.remove(receiver))
 
     def wait_cancelled(self, deadline: float) -> None:
-        """Wait until every command so far has run, and until the thread has ended if it has nothing left to do."""
+        """Wait until every command so far has run.
+
+        If the thread has nothing left to do, wait until it has ended.
+        """
         ran, idle = SignalSafeEvent(), SignalSafeEvent()
 
         def look() -> None:
@@ -82,12 +91,15 @@ class Engine:
             self.wait_ended(deadline)
 
     def delivering(self) -> set[Receiver[Any]]:
-        """Return the subscriptions that are open, and those that have ended and whose consumer has not got everything."""
+        """Return the open subscriptions, and the ended ones with undelivered events."""
         threads = [t for t in threading.enumerate() if isinstance(t, CallbackThread) and t.owner is self]
         return {*self.registry, *self.registry.unflushed(), *filter(None, (t.receiver for t in threads))}
 
     def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
-        """Call `on_error` with what a callback raised. On the callback's thread."""
+        """Call `on_error` with an exception of a callback.
+
+        Runs on the callback's thread.
+        """
         if self._config.on_error is not None:
             try:
                 check_ran(self._config.on_error(error, event, receiver.handle))
@@ -97,28 +109,38 @@ class Engine:
     # --- the connection ---
 
     def reconnect(self) -> None:
-        """Drop the connection, if there is one, and dial again. Raises as `check_open`."""
+        """Drop the connection, if there is one, and dial again.
+
+        Raises the errors of `check_open`.
+        """
         self.check_open()
         self._worker.leave(self._supervisor.drop)
 
     def close(self) -> None:
-        """End the thread soon, and with it everything. Waits for nothing; safe in a signal handler."""
+        """Have the thread end soon, and every subscription with it.
+
+        Does not wait; safe in a signal handler.
+        """
         self._worker.close()
         if not self._worker.has_thread:
             self._status.change(State.CLOSED)
 
     def wait_ended(self, deadline: float) -> bool:
-        """Wait until the thread has ended and the recording is written; return False when *deadline* passes first."""
+        """Wait until the thread has ended and the recording is written.
+
+        Returns False when *deadline* passes first.
+        """
         if self.is_inside():
             return True
         ended = self._worker.wait_ended(deadline)
         return ended and (self._recorder is None or self._recorder.wait_written(deadline))
 
     def wait_closed(self, deadline: float) -> bool:
-        """Wait as `wait_ended`, but for a thread that is decoding only a moment; return False when *deadline* passes first.
+        """Wait as `wait_ended`, but only a moment for a thread that is decoding.
 
-        Call it when every subscription is done: one long message of the exchange may take a second to decode, and nothing of
-        it can be delivered any more. The thread ends by itself afterwards.
+        Returns False when *deadline* passes first. Call it when every subscription is
+        done: a long message may take a second to decode, and nothing of it can be
+        delivered any more. The thread ends by itself afterwards.
         """
         if self.is_inside():
             return True
@@ -129,19 +151,25 @@ class Engine:
         return True
 
     def wait_told(self, deadline: float) -> bool:
-        """Wait until `on_status` was called with everything; return False when *deadline* passes first."""
+        """Wait until `on_status` was called with every change.
+
+        Returns False when *deadline* passes first.
+        """
         self._status.catch_up()
         return self._notifier is None or self.is_inside() or self._status.wait_idle(deadline)
 
     def abandon(self) -> None:
-        """Close the waker in a forked child: connection and threads are the parent's."""
+        """Close the waker in a forked child.
+
+        The connection and the threads are the parent's.
+        """
         self._worker.abandon()
 
-    # --- what it is doing ---
+    # --- its state ---
 
     @property
     def obstacle(self) -> BaseException | None:
-        """Return why the client is not logged in; None when nothing keeps it from that."""
+        """Return why the client is not logged in; None when nothing prevents it."""
         return self._supervisor.progress.obstacle
 
     @property
@@ -150,11 +178,14 @@ class Engine:
         return self._worker.has_thread and not self._commands.is_closing and os.getpid() == self._process
 
     def is_own_thread(self) -> bool:
-        """Return whether this is the thread that would have to read the exchange's answer."""
+        """Return whether the calling thread is the connection thread.
+
+        It must not wait for the exchange's answer, because it would have to read it.
+        """
         return self._worker.is_own_thread()
 
     def is_inside(self) -> bool:
-        """Return whether this thread runs a user's code for this client."""
+        """Return whether the calling thread runs a user's code for this client."""
         return getattr(threading.current_thread(), "owner", None) is self or self.is_own_thread()
 
     def check_process(self) -> None:
@@ -163,7 +194,11 @@ class Engine:
             raise ClientClosed(f"{self.name} belongs to the process that forked this one: make clients after the fork")
 
     def check_open(self) -> None:
-        """Raise `ClientClosed` when it is closed or another process's, and what it failed with when it failed."""
+        """Raise when the client cannot be used.
+
+        Raises `ClientClosed` when it is closed or belongs to another process, and the
+        error that it failed with.
+        """
         self.check_process()
         if self._commands.is_closing:
             raise ClientClosed(f"{self.name} is closed: make a new client")
@@ -175,10 +210,10 @@ class Engine:
         add_notice(error, self._config.session_config.notice)
 
     def health(self) -> Health:
-        """Return the state at this moment."""
+        """Return the state of connection and subscriptions at this moment."""
         conversation, progress, clock = self._supervisor.conversation, self._supervisor.progress, self.registry.clock
         last_data_ns = conversation.transport.last_data_ns if conversation else None
-        # Read after the time of the last data: no age is negative.
+        # Read the clock after the time of the last data, so that no age is negative.
         now = Moment.now()
         return Health(
             state=self.client_state.state,

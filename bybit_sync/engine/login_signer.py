@@ -1,4 +1,4 @@
-"""The signing of logins, also by a user's signer, which may block on a key store."""
+"""Signs logins, also with a user's signer, which may block on a key store."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ __all__ = ["LoginSigner"]
 
 
 class LoginSigner:
-    """A writer of requests that signs the login. Only the connection thread.
+    """Writes requests, and signs the login. Only the connection thread calls it.
 
-    A user's signer runs on a thread of its own, at most one at a time; the built-in one runs in place.
+    A user's signer runs on a separate thread, at most one at a time; the built-in one
+    runs on the connection thread.
     """
 
     def __init__(self, credentials: Credentials, *, name: str, external: bool) -> None:
@@ -27,10 +28,11 @@ class LoginSigner:
         self._helper: threading.Thread | None = None
 
     def write(self, request: Request, *, deadline: float, waker: Waker, on_wake: Callable[[], None]) -> str:
-        """Return *request* as it goes over the wire.
+        """Return the text of *request* for the wire.
 
-        Raises `AuthenticationError` when the signer fails or is not done by *deadline*, `ConnectionFailed` when no thread can
-        be started for it, and whatever *on_wake* raises.
+        Raises `AuthenticationError` when the signer fails or exceeds *deadline*,
+        `ConnectionFailed` when no thread can be started for it, and every error of
+        *on_wake*.
         """
         if request.op != "auth" or not self._external:
             return write(request, self._credentials)
@@ -42,7 +44,7 @@ class LoginSigner:
         )
         try:
             self._helper.start()
-        except RuntimeError as error:  # the system has no thread left, for the moment
+        except RuntimeError as error:  # the system cannot start a thread now
             raise ConnectionFailed(f"the login could not be signed: {error}") from None
         while not outcome:
             left = deadline - time.monotonic()
@@ -52,7 +54,8 @@ class LoginSigner:
             on_wake()
         return outcome[0]()
 
-    # The helper's thread. The text is handed over in a closure, so that no frame that can fail holds it.
+    # Runs on the signer's thread. A closure hands the text over, so that no frame that
+    # can fail holds it.
     def _sign(self, request: Request, outcome: list[Callable[[], str]], waker: Waker) -> None:
         outcome.append(self._outcome(request))
         waker.wake()
@@ -60,7 +63,7 @@ class LoginSigner:
     def _outcome(self, request: Request) -> Callable[[], str]:
         try:
             text = write(request, self._credentials)
-        except BaseException as error:  # noqa: BLE001 - whatever it raises belongs to the login
+        except BaseException as error:  # noqa: BLE001 - `write` raises every error of the signer
             failure = _failed(f"it raised {describe(error)}")
             return lambda: _raise(failure)
         return lambda: text

@@ -22,10 +22,13 @@ __all__ = ["Notifier", "StatusChange"]
 
 @frozen(kw_only=True)
 class StatusChange:
-    """One step of a client from *previous* to *state*, *at* our UTC time: what ``on_status`` is called with, on its own thread.
+    """One step of a client from *previous* to *state*, *at* our UTC time.
 
-    *error* is the reason, None for a good one. *downtime* is the seconds since the client was last LIVE, only on the return
-    to LIVE. *subscription* is the one that ended by itself; the state then stays what it was.
+    ``on_status`` is called with it, on a separate thread.
+
+    *error* is the reason, None for a good one. *downtime* is the seconds since the
+    client was last LIVE, only on the return to LIVE. *subscription* is the one that
+    ended by itself; the state then stays what it was.
 
     Example:
         >>> changes = queue.Queue()
@@ -44,14 +47,15 @@ class StatusChange:
     subscription: Subscription[Any] | None = None
 
 
-# States that only a new subscription can change.
+# Only a new subscription can change these states.
 RESTING: Final = (State.IDLE, State.FAILED, State.CLOSED)
 
 
 class Notifier:
     """A thread that calls *on_status* with each change, in order.
 
-    It ends when the client is IDLE, FAILED or CLOSED, and starts again with the next change.
+    It ends when the client is IDLE, FAILED or CLOSED, and starts again with the next
+    change.
     """
 
     def __init__(
@@ -64,25 +68,30 @@ class Notifier:
         self._start = start
         self._log = log
         self._changes: queue.SimpleQueue[StatusChange] = queue.SimpleQueue()
-        # Reentrant: `close` in a signal handler may post while the interrupted call does.
+        # Reentrant: `close` in a signal handler may post during an interrupted `post`.
         self._lock = threading.RLock()
         self.idle: SignalSafeEvent = SignalSafeEvent()
         """Set while there is no thread."""
-        # Whether the last thread could not be started: that is told once.
+        # True when the last thread could not be started, which is logged once.
         self._is_late = False
         self.idle.set()
 
     def post(self, change: StatusChange) -> None:
-        """Have *on_status* called with *change*. Any thread."""
+        """Call *on_status* with *change* on the notifier's thread. Any thread."""
         self._changes.put(change)
         self.catch_up()
 
     def catch_up(self) -> None:
-        """Start a thread if there is something to tell and none that tells it: it could not be started before. Any thread."""
-        # Taken by the thread when it begins, or taken back when it could not be started: one of both gets it.
+        """Start a thread if changes wait and no thread runs.
+
+        An earlier thread may have failed to start. Any thread.
+        """
+        # The new thread takes this token when it begins; this method takes it when the
+        # start failed. Only one of them gets it.
         right: list[None] = []
         try:
-            # Under one lock with the thread's end: it never leaves a change behind, nor a second thread with nothing to tell.
+            # Check under the lock that the thread takes to end: no change stays behind,
+            # and no second thread starts without a change.
             with self._lock:
                 if self.idle.is_set() and not self._changes.empty():
                     right.append(None)
@@ -91,7 +100,8 @@ class Notifier:
                 self._start(lambda: self._run(right), "status")
                 self._is_late = False
         except BaseException as error:
-            # No thread can be started now, or Ctrl-C came. What there is to tell stays in line until one can be.
+            # No thread can be started now, or Ctrl-C came. The changes stay queued
+            # until one can be started.
             if take(right):
                 self.idle.set()
             if not isinstance(error, RuntimeError):
@@ -112,7 +122,7 @@ class Notifier:
             resting = change.state in RESTING
             try:
                 check_ran(self._on_status(change))
-            except BaseException as error:  # noqa: BLE001 - nothing that it raises ends the thread
+            except BaseException as error:  # noqa: BLE001 - an error of the user's function must not end the thread
                 self._log.error("on_status raised", exc_info=error)
 
     def _ends(self) -> bool:

@@ -11,7 +11,10 @@ __all__ = ["OutageLog"]
 
 
 class OutageLog:
-    """The time since a client was LIVE, or first tried to be. Only the connection thread; *now* is the monotonic time."""
+    """The time since a client was LIVE, or first tried to connect.
+
+    Only the connection thread calls it; *now* is the monotonic time.
+    """
 
     def __init__(self, log: ClientLog, times: Timings) -> None:
         self._log = log
@@ -25,13 +28,13 @@ class OutageLog:
             self._since, self._told = now, 0
 
     def failed(self, error: Exception, pause: float, *, log_error: bool) -> None:
-        """Log the cause: as an ERROR when *log_error* is set, else one WARNING per outage."""
+        """Log the cause: as an ERROR if *log_error*, else one WARNING per outage."""
         level = self._log.error if log_error else self._log.debug if self._told else self._log.warning
         level("%s; next attempt in %.1f s", error, pause)
         self._told = max(self._told, 1)
 
     def next_reminder(self) -> float:
-        """Return when `remind` is due; infinity without an outage whose cause was logged."""
+        """Return when `remind` is due; infinity if no cause was logged."""
         if self._since is None or not self._told:
             return math.inf
         return self._since + due(self._told - 1, self._times.outage_reminders)
@@ -47,7 +50,7 @@ class OutageLog:
         self._since = None
 
     def end(self, now: float) -> float | None:
-        """Log the length of the outage and return it in seconds; None without an outage."""
+        """Log the length of the outage and return it in seconds; None without one."""
         since, self._since = self._since, None
         if since is None:
             return None

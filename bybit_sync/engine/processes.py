@@ -10,7 +10,7 @@ from bybit_sync.threads.forks import in_child
 
 __all__ = ["Member", "add", "discard"]
 
-# Seconds that a script which ends without closing its clients waits for them.
+# The time that the exit of a process waits for clients that were not closed.
 _GOODBYE: Final = 1.0
 
 
@@ -25,13 +25,19 @@ class Member(Protocol):
         """Have the thread end soon, without waiting for it."""
 
     def wait_ended(self, deadline: float) -> bool:
-        """Wait until the thread has ended; return False when *deadline* passes first."""
+        """Wait until the thread has ended.
+
+        Returns False when *deadline* passes first.
+        """
 
     def wait_told(self, deadline: float) -> bool:
-        """Wait until `on_status` was called with everything; return False when *deadline* passes first."""
+        """Wait until `on_status` was called with every change.
+
+        Returns False when *deadline* passes first.
+        """
 
     def abandon(self) -> None:
-        """Give back in a forked child what only the parent can use."""
+        """Close in a forked child the descriptors that only the parent can use."""
 
 
 # The clients that have a thread.
@@ -39,12 +45,12 @@ _running: Final[set[Member]] = set()
 
 
 def add(member: Member) -> None:
-    """Count *member* as running. Any thread."""
+    """Add *member* to the running clients. Any thread."""
     _running.add(member)
 
 
 def discard(member: Member) -> None:
-    """Count *member* as running no longer. Any thread."""
+    """Remove *member* from the running clients. Any thread."""
     _running.discard(member)
 
 

@@ -1,4 +1,4 @@
-"""The progress of a client over its logins: confirmations, failures, times of being LIVE."""
+"""The progress of a client over its logins: confirmations, failures, LIVE times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """The history of a client over its logins, kept by the connection thread; any thread may read it."""
+    """The history of a client over its logins.
+
+    Only the connection thread changes it; any thread may read it.
+    """
 
     def __init__(
         self, config: ClientConfig, log: ClientLog, registry: SubscriptionRegistry, state: ClientState, status: StatusReporter
@@ -39,8 +42,8 @@ class Progress:
         self.ever_confirmed: bool = False
         """True once a subscription was confirmed since the client was last IDLE."""
         self.stays_connected: bool = False
-        """True when the connection is kept without subscriptions: a call returned a confirmed
-        one.
+        """True when a call returned a confirmed subscription: the client then stays
+        connected without subscriptions.
         """
         self.retries: RetrySchedule = RetrySchedule(config.backoff, config.timings)
         self.outage: OutageLog = OutageLog(log, config.timings)
@@ -53,40 +56,45 @@ class Progress:
         self._was_live = False
 
     def before(self, event: SessionEvent, session: Session, now: Moment) -> None:
-        """Take note of *event*, which brings no data, before any subscription is told of it."""
+        """Note *event*, which brings no data, before subscriptions receive it."""
         if isinstance(event, LoggedIn):
             self._logged_in(session, now)
         elif isinstance(event, StreamRejected):
             add_notice(event.error, self._notice)
         else:
-            # Set LIVE before waking subscribers: a caller of `subscribe_*` must find the client LIVE.
+            # Set LIVE before waking subscribers: a caller of `subscribe_*` must find
+            # the client LIVE.
             self._check_live(session, now)
         if isinstance(event, StreamConfirmed):
             self.confirmed(stays=self._registry.is_given(event.stream))
             self.ever_confirmed = True
 
     def confirmed(self, *, stays: bool) -> None:
-        """Take note that a subscription is confirmed; *stays* tells whether no call waits for it."""
+        """Note that a subscription is confirmed; *stays* if no call waits for it."""
         self._state.clear_error()
         self.stays_connected = self.stays_connected or stays
 
     def ended(self, ended: Ended) -> None:
         """Report that a subscription ended by itself."""
-        # The failure of the client is reported once, as its own; what is not told in band is raised by `subscribe_*`.
+        # A failure of the client is reported once, as its own. `subscribe_*` raises an
+        # error that came before the confirmation.
         if ended.in_band and self._state.state is not State.FAILED:
             if not self._registry.is_established():
                 self._state.set_error(ended.error)
             self._status.subscription_ended(ended)
 
     def live_ended(self, now: float) -> bool:
-        """Take note that the client is not LIVE, and return whether it was for long enough to forgive earlier failures."""
+        """Note that the client is not LIVE any more.
+
+        Returns whether it was LIVE long enough to forget earlier failures.
+        """
         since, self._live_since = self._live_since, None
         self.connected_at = None
         self.outage.begin(now)
         return since is not None and now - since >= self._proven
 
     def reset(self) -> None:
-        """Take note that the client is IDLE: the next failure is one of a new client."""
+        """Note that the client is IDLE: the next failure is that of a new client."""
         self.outage.forget()
         self.obstacle = None
         self.ever_confirmed = False
@@ -98,7 +106,7 @@ class Progress:
         self.retries.accepted()
 
     def _check_live(self, session: Session, now: Moment) -> None:
-        # With the only subscription refused there is nothing to be LIVE for.
+        # When the only subscription is refused, the client has nothing to be LIVE for.
         if session.is_live and (self.stays_connected or self._registry) and self._state.state is not State.LIVE:
             self._became_live(now)
 

@@ -1,6 +1,7 @@
 """The limit on connects to a host, over all clients of a process.
 
-Bybit allows 500 connections in five minutes per address and domain, and bans addresses that reconnect in bursts:
+Bybit allows 500 connections in five minutes per address and domain, and bans addresses
+that reconnect in bursts:
 https://bybit-exchange.github.io/docs/v5/ws/connect
 """
 
@@ -20,11 +21,13 @@ __all__ = ["ConnectLimit", "RateLimiter", "rate_limiter"]
 
 @frozen
 class ConnectLimit:
-    """The limit on connects to a host: *burst* times at once, then *refill* times per *period* seconds.
+    """The limit on connects to a host, over all clients of a process.
 
-    It counts for the process and the host, over all clients; the strictest of the live clients' limits holds. An attempt
-    that never reached the host (no name, TCP refused or timed out, a proxy that refused) does not count. The default leaves
-    a fifth of the 500 connections that Bybit allows an address in five minutes to other programs.
+    It allows *burst* connects at once, then *refill* per *period* seconds. Each host is
+    counted separately; the strictest of the live clients' limits holds. An attempt that
+    never reached the host (no name, TCP refused or timed out, a proxy that refused)
+    does not count. The default leaves a fifth of the 500 connections that Bybit allows
+    an address in five minutes to other programs.
 
     Example:
         >>> ConnectLimit()
@@ -40,13 +43,13 @@ class ConnectLimit:
     burst: int = field(default=100, validator=whole)
 
 
-# A part of a token that is only a sum's rounding is not waited for.
+# A missing part of a token below this is a rounding error.
 _ROUNDING = 1e-9
 
 
 @frozen
 class _User:
-    """One client before a `RateLimiter`: its limit, and what wakes its thread."""
+    """A user of a `RateLimiter`: its limit, and the function that wakes its thread."""
 
     limit: ConnectLimit
     wake: Callable[[], None]
@@ -55,34 +58,40 @@ class _User:
 class RateLimiter:
     """A token bucket for one host, with the strictest of its users' limits. Any thread.
 
-    An attempt takes its token when it reaches the host. While it is under way its token is set aside: if it
-    fails before, the next user has it at once.
+    An attempt takes its token when it reaches the host. Until then the token is
+    reserved; if the attempt fails before, the next user gets it at once.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        # Held for a few steps only; nothing is woken under it.
+        # Held for a few steps only; no thread is woken under it.
         self._lock = threading.Lock()
         self._users: weakref.WeakKeyDictionary[object, _User] = weakref.WeakKeyDictionary()
-        # Tokens taken beyond what has been refilled since.
+        # The tokens taken, less those refilled since.
         self._used = 0.0
         self._counted_at = now()
-        self._waiting: list[object] = []  # in the order in which they came
+        self._waiting: list[object] = []  # in the order of arrival
         self._under_way: list[object] = []
 
     def add(self, user: object, limit: ConnectLimit, wake: Callable[[], None]) -> None:
-        """Let *limit* hold as long as *user* lives or until it leaves; *wake* is called when its turn may have come nearer."""
+        """Apply *limit* as long as *user* lives or until `remove`.
+
+        *wake* is called when a turn may have become free.
+        """
         with self._lock:
             self._users[user] = _User(limit, wake)
 
     def remove(self, user: object) -> None:
-        """Let the limit that *user* brought hold no longer."""
+        """Remove the limit of *user*."""
         self.cancel(user)
         with self._lock:
             self._users.pop(user, None)
 
     def reserve(self, user: object) -> float:
-        """Return 0.0 when *user* may dial now, else the seconds after which to ask again; it keeps its place until then."""
+        """Return 0.0 if *user* may dial now, else the seconds to wait before asking.
+
+        It keeps its place in the queue until then.
+        """
         with self._lock:
             rate, burst = self._strictest()
             self._refill(rate)
@@ -104,7 +113,7 @@ class RateLimiter:
                 self._used += 1
 
     def cancel(self, user: object) -> None:
-        """Take back the turn of *user*, unless it has reached the host."""
+        """Cancel the reservation of *user*, unless it has reached the host."""
         with self._lock:
             for users in (self._waiting, self._under_way):
                 if user in users:
@@ -131,5 +140,6 @@ def rate_limiter(host: str, now: Callable[[], float]) -> RateLimiter:
     return _limiters.setdefault(host, RateLimiter(now))
 
 
-# Another thread of the parent's may be inside, and the child has no clients yet.
+# At a fork another thread of the parent may hold the lock. The child has no clients
+# yet.
 in_child(_limiters.clear)

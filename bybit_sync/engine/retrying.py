@@ -1,4 +1,4 @@
-"""The retries: a rule for each kind of failure, and the growing pauses between attempts."""
+"""Retries: a rule for each kind of failure, and the growing pauses between attempts."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ __all__ = ["Backoff", "RetryRule", "RetrySchedule", "rule_for"]
 
 @frozen
 class Backoff:
-    """The growing pauses between attempts: at most *initial* · *factor*ⁿ and *maximum* seconds, at least half of that.
+    """The growing pauses between attempts.
 
-    *n* counts the failures since the last connection that stayed LIVE for 30 seconds. Chance spreads clients that were
-    dropped together.
+    Each is at most *initial* · *factor*ⁿ and *maximum* seconds, and at least half of
+    that. *n* counts the failures since the last connection that stayed LIVE for 30
+    seconds. A random part spreads clients that were dropped together.
 
     Example:
         >>> [Backoff().delay(failures, chance=1) for failures in range(6)]  # at most
@@ -35,7 +36,8 @@ class Backoff:
         <Client main: mainnet v5, IDLE, no stream>
 
     Raises:
-        ConfigurationError: *initial* or *maximum* is not above 0, or *factor* less than 1.
+        ConfigurationError: *initial* or *maximum* is not above 0, or *factor* less than
+            1.
 
     """
 
@@ -44,10 +46,10 @@ class Backoff:
     maximum: float = field(default=5.0, validator=positive)
 
     def delay(self, failures: int, chance: float) -> float:
-        """Return the pause in seconds after *failures*, *chance* being drawn from [0, 1)."""
+        """Return the pause in seconds after *failures*; *chance* is in [0, 1)."""
         try:
             ceiling = min(self.maximum, self.initial * self.factor**failures)
-        except OverflowError:  # of the power, long after it stopped to matter
+        except OverflowError:  # the power is too large; *maximum* has applied for long
             ceiling = self.maximum
         return ceiling * (1 + chance) / 2
 
@@ -60,13 +62,15 @@ class RetryRule:
     """The rule for one kind of failure."""
 
     fatal_on_first: bool = False
-    """True when a client that never was LIVE raises it at once: a retry cannot help."""
+    """True when a client that never was LIVE raises it at once, because a retry cannot
+    help.
+    """
     pauses: tuple[float, ...] = (0.0,)
-    """The least seconds before each next attempt; the last value repeats."""
+    """The shortest delays before the next attempts; the last value repeats."""
     gives_up: bool = False
-    """True when the client fails once the pauses are used up."""
+    """True when the client fails after the last delay."""
     log_error: bool = False
-    """True when it is logged as an ERROR, once."""
+    """True when it is logged once, as an ERROR."""
 
 
 def rule_for(error: Exception, times: Timings) -> RetryRule:
@@ -98,7 +102,7 @@ def _of_status(error: HandshakeRejected, times: Timings) -> RetryRule:
 
 
 def _asked_for(error: Exception, times: Timings) -> float:
-    """Return how many seconds the exchange itself asks for, within reason."""
+    """Return the seconds that the exchange asks for, up to a limit."""
     asked: float | None = getattr(error, "retry_after", None)
     return min(asked or 0.0, times.longest_wait)
 
@@ -116,10 +120,10 @@ class RetrySchedule:
     _streaks: dict[tuple[type[Exception], RetryRule], int] = Factory(dict)
 
     def after(self, error: Exception, chance: float, *, proven: bool) -> float | None:
-        """Return the pause before the next attempt in seconds; None for no further attempt.
+        """Return the pause before the next attempt in seconds; None to give up.
 
-        *chance* is drawn from [0, 1); *proven* says that *error* ended a connection that had stayed LIVE long enough to
-        forgive the failures before it.
+        *chance* is in [0, 1). *proven* means that *error* ended a connection that had
+        stayed LIVE long enough to forget the failures before it.
         """
         rule = rule_for(error, self.times)
         kind = type(error), rule
@@ -132,9 +136,12 @@ class RetrySchedule:
         return max(pause, self.least)
 
     def is_first_of_kind(self, error: Exception) -> bool:
-        """Return whether *error*, the last failure, is the first of its kind since the last login."""
+        """Return whether *error*, the last failure, is the first of its kind.
+
+        Counted since the last login.
+        """
         return self._streaks.get((type(error), rule_for(error, self.times))) == 1
 
     def accepted(self) -> None:
-        """Forget the failures by kind: a login was accepted."""
+        """Forget the failures by kind, because a login was accepted."""
         self._streaks.clear()

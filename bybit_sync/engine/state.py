@@ -16,18 +16,22 @@ class ClientState:
     """The state of a client, to be read and waited for from any thread."""
 
     def __init__(self, now: datetime) -> None:
-        # Reentrant: `close` in a signal handler may change it while the interrupted call does.
+        # Reentrant: `close` in a signal handler may change the state during an
+        # interrupted change.
         self._lock = threading.RLock()
         self._condition = SignalSafeCondition()
         self.state: State = State.IDLE
         self.since: datetime = now
         self.error: BaseException | None = None
-        """The error that the client or its last subscription ended with; None while it may
+        """The error that ended the client or its last subscription; None while it may
         still work.
         """
 
     def change(self, state: State, at: datetime) -> State | None:
-        """Set *state* and return the one before; None when it is the same, or when that one was final."""
+        """Set *state* and return the previous one.
+
+        Returns None when it is the same, or when the previous one was final.
+        """
         with self._lock:
             previous = self.state
             if previous in (state, State.CLOSED, State.FAILED):
@@ -37,7 +41,7 @@ class ClientState:
         return previous
 
     def clear_error(self) -> None:
-        """Clear the error of the last subscription for a new one; a failure of the client stays."""
+        """Clear the error of the last subscription; a failure of the client stays."""
         with self._lock:
             if self.state is not State.FAILED:
                 self.error = None
@@ -48,5 +52,8 @@ class ClientState:
         self._condition.wake()
 
     def wait(self, wanted: Callable[[], bool], deadline: float | None) -> bool:
-        """Wait until *wanted* returns True; return False when *deadline* passes first."""
+        """Wait until *wanted* returns True.
+
+        Returns False when *deadline* passes first.
+        """
         return self._condition.wait(wanted, deadline)

@@ -1,4 +1,4 @@
-"""The way of a change of state to the log, to threads that wait for it and to ``on_status``."""
+"""Reports a change of state to the log, to waiting threads and to ``on_status``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ class StatusReporter:
         self._log = log
 
     def change(self, state: State, *, error: BaseException | None = None, downtime: float | None = None) -> None:
-        """Set *state* and report the change, unless it is the same or the state before was final."""
+        """Set *state* and report the change.
+
+        Does nothing when the state is the same or the previous one was final.
+        """
         now = Moment.now().utc
         previous = self._state.change(state, now)
         if previous is not None:
@@ -37,12 +40,15 @@ class StatusReporter:
         self._post(StatusChange(previous=state, state=state, at=now, error=ended.error, subscription=ended.receiver.handle))
 
     def catch_up(self) -> None:
-        """Report what could not be reported before because no thread could be started."""
+        """Report the changes that waited because no thread could be started."""
         if self._notifier is not None:
             self._notifier.catch_up()
 
     def wait_idle(self, deadline: float) -> bool:
-        """Wait until `on_status` was called with everything; return False when *deadline* passes first."""
+        """Wait until `on_status` was called with every change.
+
+        Returns False when *deadline* passes first.
+        """
         return self._notifier is None or wait_for(self._notifier.idle, deadline)
 
     def _post(self, change: StatusChange) -> None:

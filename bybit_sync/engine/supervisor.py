@@ -1,4 +1,4 @@
-"""The life of a client on its thread: attempt, converse, recover from a failure, rest, attempt again."""
+"""The job of the connection thread: connect, recover from failures, pause, repeat."""
 
 from __future__ import annotations
 
@@ -34,11 +34,14 @@ __all__ = ["Supervisor"]
 
 
 class _Stop(Exception):
-    """Nothing is left to connect for."""
+    """There is nothing left to connect for."""
 
 
 def _limiter(config: ClientConfig) -> RateLimiter | None:
-    """Return what limits the connects to the host, None for a loopback address without a limit of its own."""
+    """Return the limiter of connects to the host.
+
+    Returns None for a loopback address without a limit of its own.
+    """
     environment = config.environment
     if environment.is_loopback and config.connect_limit is None:
         return None
@@ -46,9 +49,10 @@ def _limiter(config: ClientConfig) -> RateLimiter | None:
 
 
 class Supervisor:
-    """The job of the connection thread: it connects as long as there is a reason to, and recovers from failures.
+    """The job of the connection thread.
 
-    Only the connection thread.
+    It connects as long as there is a reason to, and recovers from failures. Only the
+    connection thread calls it.
     """
 
     def __init__(
@@ -72,31 +76,31 @@ class Supervisor:
         self.progress: Progress = Progress(config, log, registry, state, status)
         """The history of the client over its logins."""
         self.conversation: Conversation | None = None
-        """The connection of this moment; None while there is none."""
+        """The current connection; None while there is none."""
         self._dispatcher = Dispatcher(registry, self.progress)
         self._signer = LoginSigner(config.credentials, name=config.name, external=config.external_signer)
-        # Topics whose refusal the next session believes at once.
+        # The next session accepts a refusal of these topics at once.
         self._doubted: frozenset[str] = frozenset()
         self._cut_short = False
 
     # --- the job of a worker ---
 
     def begin(self, waker: Waker) -> None:
-        """Wait by *waker* from now on, and let the connect limit of this client hold."""
+        """Use *waker* from now on, and apply the connect limit of this client."""
         self._waker = waker
         limiter = _limiter(self._config)
         if limiter is not None:
             limiter.add(self, self._config.connect_limit or ConnectLimit(), waker.wake)
 
     def serve(self) -> None:
-        """Connect, again and again, until there is no reason to any more or the client has failed."""
+        """Connect again and again until no reason is left or the client fails."""
         progress = self.progress
         while self.should_run():
             error = self._attempt()
             if error is not None and not self._commands.is_closing:
                 self._recover(error)
         if self._state.state is State.FAILED and progress.last_error is not None:
-            # Subscriptions that were added in the moment of failing end as well.
+            # Also end subscriptions that were added while the client failed.
             self._fail_waiting(progress.last_error)
 
     def fail(self, error: BaseException, *, bug: bool = True) -> None:
@@ -111,9 +115,10 @@ class Supervisor:
         self._fail_waiting(error)
 
     def flush_queues(self) -> None:
-        """Stay until every queue has its last gap, unless there are commands.
+        """Wait until every queue has its last gap, unless there are commands.
 
-        While closing, until `close` discards at its timeout what does not fit.
+        While closing it waits until the timeout of `close`, which discards what does
+        not fit.
         """
         while not self._registry.flush() and (self._commands.is_closing or not self._commands):
             self._waker.wait(self._times.offer_again)
@@ -132,7 +137,7 @@ class Supervisor:
         self.progress.connected_at = None
 
     def release(self) -> None:
-        """Let the connect limit of this client hold no longer."""
+        """Remove the connect limit of this client."""
         limiter = _limiter(self._config)
         if limiter is not None:
             limiter.remove(self)
@@ -150,7 +155,7 @@ class Supervisor:
         """Serve *receiver*, unless it is closed already."""
         if receiver.is_closed:
             return
-        # Registered first: whatever fails from here on, it is told.
+        # Register it first, so that it receives every later failure.
         self._registry.add(receiver)
         self._confirm_or_subscribe(receiver)
 
@@ -165,7 +170,10 @@ class Supervisor:
             session.subscribe(receiver.stream, now)
 
     def remove(self, receiver: Receiver[Any]) -> None:
-        """Deliver nothing more to *receiver*, and unsubscribe when it was the last of its stream."""
+        """Deliver nothing more to *receiver*.
+
+        Unsubscribes when it was the last one of its stream.
+        """
         self._registry.release(receiver)
         if self.conversation is not None:
             self._dispatcher.unsubscribe_unused(receiver.stream, self.conversation.session, Moment.now())
@@ -179,7 +187,7 @@ class Supervisor:
     # --- an attempt ---
 
     def should_run(self) -> bool:
-        """Run the commands of other threads, and return whether there is a reason to be connected."""
+        """Run the commands of other threads, and return whether to be connected."""
         self._commands.run()
         if self._commands.is_closing or self._state.state is State.FAILED:
             return False
@@ -190,7 +198,10 @@ class Supervisor:
             raise _Stop
 
     def _attempt(self) -> Exception | None:
-        """Connect and run a session; return the error that ended it, None when there was no reason to go on."""
+        """Connect and run a session; return the error that ended it.
+
+        Returns None when there was no reason to go on.
+        """
         try:
             self._status.change(State.CONNECTING)
             with self._turn() as on_reached:
@@ -203,15 +214,16 @@ class Supervisor:
             return None
         except ENDINGS as error:
             redact_error(error, self._config.session_config.redact)
-            # A gap keeps its error; frames in the traceback would keep the whole connection.
+            # A gap keeps its error; frames in the traceback would keep the whole
+            # connection alive.
             return strip_traceback(error)
         raise AssertionError("a conversation ends by an exception")
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Callable[[], None]]:
-        """Wait until the connect limit allows an attempt, and yield the function to call when the host is reached.
+        """Wait for the connect limit; yield the function to call at the host.
 
-        An attempt that ends before that does not count, whatever ends it.
+        An attempt that ends before it reaches the host does not count.
         """
         limiter = _limiter(self._config)
         if limiter is None:
@@ -251,7 +263,7 @@ class Supervisor:
         )
 
     def _run_session(self, transport: Transport) -> None:
-        # Every subscription that was made until now belongs to this login.
+        # This login asks for every subscription that was made until now.
         self._stop_unless_needed()
         session = self._new_session()
         self.conversation = self._new_conversation(transport, session)
@@ -297,7 +309,7 @@ class Supervisor:
             progress.outage.forget()
             self._fail_waiting(error)
             return
-        chance = random.random()  # noqa: S311 - it spreads clients, it keeps no secret
+        chance = random.random()  # noqa: S311 - it spreads clients and protects no secret
         pause = progress.retries.after(error, chance, proven=proven)
         if pause is None:
             self.fail(error, bug=False)
@@ -308,13 +320,16 @@ class Supervisor:
         self._back_off(pause)
 
     def _back_off(self, seconds: float) -> None:
-        """Wait *seconds*; `reconnect` cuts that short, but not below what the last failure demands."""
+        """Wait *seconds*, or as long as the last failure demands after `reconnect`."""
         began, least = time.monotonic(), self.progress.retries.least
         self._cut_short = False
         self._sleep_until_retry(lambda now: began + (least if self._cut_short else seconds) - now)
 
     def _sleep_until_retry(self, remaining: Callable[[float], float]) -> None:
-        """Wait while *remaining*, the seconds left at a moment, is above 0, unless there is no reason any more."""
+        """Wait while *remaining*, the seconds left at a moment, is above 0.
+
+        Returns early when there is no reason to connect any more.
+        """
         progress = self.progress
         while self.should_run():
             now = time.monotonic()
@@ -331,7 +346,7 @@ class Supervisor:
         for receiver in tuple(self._registry):
             try:
                 self.progress.ended(self._registry.end(receiver, error, now, self.progress.epoch))
-            except BaseException as bug:  # noqa: BLE001 - the others still have to be told
+            except BaseException as bug:  # noqa: BLE001 - the other subscriptions still have to end
                 self._log.critical("%s could not be told its end", receiver.stream.value, exc_info=bug)
                 receiver.error = error
                 receiver.stop_accepting()

@@ -1,4 +1,4 @@
-"""The thread of a client: it is started when there is something to do, runs commands, and ends when nothing is left."""
+"""The thread of a client: it starts when there is work, runs commands and then ends."""
 
 from __future__ import annotations
 
@@ -20,31 +20,37 @@ Command = Callable[[], None]
 
 
 class Commands:
-    """The calls that other threads leave for the connection thread. Takes no lock: the deque is atomic."""
+    """The calls that other threads leave for the connection thread.
+
+    It needs no lock, because the operations of a deque are atomic.
+    """
 
     def __init__(self) -> None:
         self._waiting: deque[Command] = deque()
         self.is_closing: bool = False
-        """True when the thread is to end soon, whatever else there is to do."""
+        """True when the thread must end soon, even with work left."""
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
     def add(self, command: Command) -> None:
-        """Leave *command*. Any thread."""
+        """Add *command*. Any thread."""
         self._waiting.append(command)
 
     def run(self) -> None:
-        """Run every command so far. Only the connection thread; raises what a command raises."""
+        """Run every command so far; raise the error of a command.
+
+        Only the connection thread.
+        """
         while self._waiting:
             self._waiting.popleft()()
 
     def run_guarded(self, log: ClientLog) -> None:
-        """Run every command so far, and log what one raises."""
+        """Run every command so far, and log the errors."""
         while self._waiting:
             try:
                 self.run()
-            except BaseException as bug:  # pragma: no cover - no command raises; the next one that is written may
+            except BaseException as bug:  # pragma: no cover - no command raises today, but a new one may
                 log.critical("a command failed", exc_info=bug)
 
 
@@ -52,7 +58,7 @@ class Job(Protocol):
     """The work of a worker's thread. Every method is called on that thread."""
 
     def begin(self, waker: Waker) -> None:
-        """Prepare to wait by *waker*, which other threads ring."""
+        """Prepare to wait with *waker*, which other threads use."""
 
     def serve(self) -> None:
         """Work until nothing is left to do."""
@@ -61,32 +67,33 @@ class Job(Protocol):
         """Report *error*, a bug, everywhere, and end for good."""
 
     def flush_queues(self) -> None:
-        """Stay until nothing waits for room any more, unless there are commands."""
+        """Wait until no gap is pending any more, unless there are commands."""
 
     def finish(self) -> None:
-        """Close what is open, or report that nothing is."""
+        """Close what is open, or report that nothing is open."""
 
     def release(self) -> None:
-        """Give back what `begin` took; on the starting thread when the start failed."""
+        """Undo `begin`; runs on the starting thread when the start failed."""
 
     def ended(self) -> None:
-        """Take note that the thread counts as ended."""
+        """Note that the thread counts as ended."""
 
 
 class Worker:
-    """Starts, wakes and ends the thread that does a job, as often as there is something to do."""
+    """Starts, wakes and ends the thread of a job, as often as there is work."""
 
     def __init__(self, name: str, job: Job, commands: Commands, member: processes.Member) -> None:
         self._name = name
         self._job = job
         self._commands = commands
-        # Counts as running while there is a thread.
+        # Listed as running while there is a thread.
         self._member = member
-        # Held to start the thread and by the thread to end: a command is never left to a thread that is just ending.
-        # Reentrant, so that a signal handler may subscribe while the code that it interrupts does.
+        # Held to start the thread, and by the thread to end: no command is left to a
+        # thread that is ending. Reentrant, so that a signal handler may subscribe
+        # during an interrupted subscribe.
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
-        # The same, also after it has ended.
+        # Kept after the thread has ended.
         self._last_thread: threading.Thread | None = None
         self._ended = SignalSafeEvent()
         self._ended.set()
@@ -104,10 +111,11 @@ class Worker:
         return threading.current_thread() is self._thread
 
     def execute(self, command: Command, *, check: Command, accepted: Command) -> None:
-        """Leave *command*, and start the thread when there is none.
+        """Add *command*, and start the thread when there is none.
 
-        *check*, which may raise, is called first, and *accepted* before the thread can see the command. Raises
-        `ConnectionFailed` without a descriptor for the waker, and what starting a thread raises.
+        *check*, which may raise, is called first; *accepted* is called before the
+        thread can see the command. Raises `ConnectionFailed` when there is no
+        descriptor for the waker, and the error of a thread that cannot start.
         """
         with self._lock:
             check()
@@ -118,8 +126,11 @@ class Worker:
         self.wake()
 
     def leave(self, command: Command) -> bool:
-        """Leave *command* if there is a thread, and return whether there is. Takes no lock."""
-        # Without a thread nothing would run it: it would wait until there is one again.
+        """Add *command* if there is a thread, and return whether there is one.
+
+        Takes no lock.
+        """
+        # Without a thread the command would wait until the next thread starts.
         if self._thread is None:
             return False
         self._commands.add(command)
@@ -127,7 +138,10 @@ class Worker:
         return True
 
     def leave_safely(self, command: Command) -> bool:
-        """Leave *command* as `leave` does; when True is returned it will be run, even by a thread that is just ending."""
+        """Add *command* as `leave` does, under the lock.
+
+        When it returns True the command will run, even if the thread is ending.
+        """
         with self._lock:
             return self.leave(command)
 
@@ -143,7 +157,10 @@ class Worker:
         self.wake()
 
     def wait_ended(self, deadline: float) -> bool:
-        """Wait until the thread has ended; return False when *deadline* passes first."""
+        """Wait until the thread has ended.
+
+        Returns False when *deadline* passes first.
+        """
         thread, ended = self._last_thread, wait_for(self._ended, deadline)
         if ended:
             join(thread, deadline)
@@ -156,7 +173,8 @@ class Worker:
             waker.close()
 
     def _start(self) -> None:
-        # Under the lock. The waker first: other threads need it before the thread looks for commands.
+        # Called under the lock. Set the waker first: other threads need it before the
+        # thread looks for commands.
         try:
             waker = Waker()
         except OSError as error:
@@ -175,14 +193,15 @@ class Worker:
     # --- the thread ---
 
     def _run(self, waker: Waker) -> None:
-        # Ctrl-C came while it was started: the starter has cleaned up, and its waker is closed.
+        # Ctrl-C came during the start: the starting thread has cleaned up and closed
+        # the waker.
         with self._lock:
             if self._waker is not waker:
                 return
-        # Report every error: the thread never dies in silence.
+        # Report every error: the thread must not end without a report.
         try:
             self._work(waker)
-        except BaseException as bug:  # noqa: BLE001 - as said
+        except BaseException as bug:  # noqa: BLE001 - see above
             self._job.fail(bug)
         finally:
             if self._waker is waker:
@@ -193,10 +212,11 @@ class Worker:
         while True:
             try:
                 self._job.serve()
-            except BaseException as bug:  # noqa: BLE001 - a bug ends the client, and the thread stays to report it
+            except BaseException as bug:  # noqa: BLE001 - a bug ends the client, but the thread reports it
                 self._job.fail(bug)
             self._job.flush_queues()
-            # Under the lock, or a command left between the check and the end would never be run.
+            # Under the lock: a command added between this check and the end would never
+            # run.
             with self._lock:
                 if self._commands and not self._commands.is_closing:
                     continue
@@ -209,6 +229,7 @@ class Worker:
         self._thread = self._waker = None
         processes.discard(self._member)
         waker.close()
-        # After `_thread` is None: `close` sets its flag before it checks `_thread`, so at least one side reports CLOSED.
+        # After `_thread` is None: `close` sets its flag before it checks `_thread`, so
+        # at least one side reports CLOSED.
         self._job.ended()
         self._ended.set()

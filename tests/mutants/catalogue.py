@@ -81,7 +81,7 @@ MUTANTS: Final = (
     Mutant(
         "end in silence before serving",
         "engine/worker.py",
-        "except BaseException as bug:  # noqa: BLE001 - as said",
+        "except BaseException as bug:  # noqa: BLE001 - see above",
         "except ZeroDivisionError as bug:",
         f"{_LIFE} -k row140",
     ),
