@@ -1,1 +1,1 @@
-"""The rules of one login: fed frames and moments, asked for requests and events. No socket, no thread, no clock."""
+"""The rules of one login, pure: frames and moments in, requests and events out."""

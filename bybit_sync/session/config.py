@@ -27,12 +27,16 @@ class SessionConfig:
     redact: Callable[[str], str]
     """A function that removes key and signature from a text of the exchange."""
     hint: str = ""
-    """A text added to the remedy of a refused login: the environments that the key may belong to."""
+    """A text added to the remedy of a refused login: the environments that the key may
+    belong to.
+    """
     notice: str = ""
-    """A text added to every error: that the dialect was switched off in this environment."""
+    """A text added to every error: that the dialect was switched off in this
+    environment.
+    """
 
     def breach(self, what: str) -> ProtocolError:
-        """Return the error for *what* the exchange must not do; it is worth looking into, so it is logged as one."""
+        """Log *what*, a breach of the protocol, and return the error for it."""
         error = ProtocolError(f"{self.environment} {what}")
         self.log.error("%s", error)
         return error

@@ -1,10 +1,11 @@
-"""The two ways Bybit spells its private streams, as data: V5, and V3 for contracts, which it switched off in January 2025.
+"""The two ways in which Bybit writes its private streams, as data: V5 and V3.
 
-A dialect says where to connect, what the topics are called, and what a row of each is. Both are read into the same update
-classes, by one decoder that knows every spelling of either:
+V3 was for contracts; Bybit switched it off in January 2025. A dialect gives the path to
+connect to, the names of the topics, and the class of a row of each. Both are decoded
+into the same update classes, by one decoder that knows every spelling of either:
 
 * `RENAMES`: one meaning under two keys is one attribute;
-* `WORDS`: one meaning under two words is one member, and a word that says "none" is None;
+* `WORDS`: one meaning under two words is one member; a word that means "none" is None;
 * `contract_account`: V3's wallet, a flat list of coins, is one account.
 """
 
@@ -33,18 +34,18 @@ RENAMES: Mapping[str, str] = {
 }
 
 WORDS: Mapping[type[OpenEnum], Mapping[str, Any]] = {
-    # A flat position: "None" in V3 and in classic accounts, "" in unified ones.
+    # A flat position is "None" in V3 and in classic accounts, "" in unified ones.
     Side: {"None": None},
     TimeInForce: {
         "GoodTillCancel": TimeInForce.GTC,
         "ImmediateOrCancel": TimeInForce.IOC,
         "FillOrKill": TimeInForce.FOK,
-        "FillOrKlii": TimeInForce.FOK,  # so in V3's documentation
+        "FillOrKlii": TimeInForce.FOK,  # as V3's documentation spells it
     },
     # Was this side of the trade the maker?
     LastLiquidityInd: {
         "AddedLiquidity": True,
-        "AddLiquidity": True,  # so in V3's documentation
+        "AddLiquidity": True,  # as V3's documentation spells it
         "MAKER": True,
         "RemovedLiquidity": False,
         "RemoveLiquidity": False,
@@ -58,13 +59,16 @@ DECODER = Decoder(RENAMES, WORDS)
 
 
 def contract_account(coins: tuple[CoinBalance, ...]) -> tuple[BalanceUpdate, ...]:
-    """Gather the flat rows of V3's wallet into the one account that they are about; no rows, no account."""
+    """Return the one account that the flat rows of V3's wallet describe.
+
+    Returns no account for no rows.
+    """
     return (BalanceUpdate(account_type=AccountType.CONTRACT, coins=coins),) if coins else ()
 
 
 @attrs.frozen
 class _Feed:
-    """How a dialect spells one stream: its topic, what a row is, and what becomes of the rows of one push."""
+    """How a dialect writes one stream: topic, class of a row, and what rows become."""
 
     topic: str
     row: type[Any]
@@ -76,7 +80,7 @@ class _Feed:
 class Channel:
     """One topic as it is subscribed to.
 
-    *category* is what the topic says about its rows; None when it says nothing.
+    *category* is the category of its rows; None when the topic names none.
     """
 
     topic: str
@@ -86,9 +90,11 @@ class Channel:
     gather: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = attrs.field(default=None, repr=False)
 
     def decode(self, data: object, frame: RawFrame | None = None) -> Decoded:
-        """Read *data*, the rows of one push; *frame* is where their `wire` is to be read again, by default *data* is kept.
+        """Decode *data*, the rows of one push.
 
-        Raises `Unreadable` when *data* is not a list; a row that cannot be read costs only itself.
+        *frame* is the message from which their `wire` is read again; by default *data*
+        is kept. Raises `Unreadable` when *data* is not a list. A row that cannot be
+        read costs only itself.
         """
         updates, faults = self.reader.rows(data, frame or RawFrame(b"", {"data": data}))
         return (updates if self.gather is None else self.gather(updates)), faults
@@ -98,8 +104,8 @@ class Channel:
 class Dialect:
     """One way of spelling the private streams.
 
-    *name* is what `Client(dialect=...)` takes, *path* is appended to the base URL of the environment. *notice* is what whoever
-    fails to use it on one of Bybit's own hosts has to know; "" when there is nothing.
+    *name* is what `Client(dialect=...)` takes, *path* is appended to the base URL of
+    the environment. *notice* is added to errors on Bybit's own hosts; "" for none.
 
     Example:
         >>> V5.path, V3.path
@@ -113,7 +119,9 @@ class Dialect:
     notice: str = attrs.field(default="", repr=False)
 
     def channels(self, stream: Stream, categories: tuple[str, ...] | None) -> tuple[Channel, ...]:
-        """Return the topics that *stream* consists of; *categories* is ignored where the dialect does not divide it.
+        """Return the topics of *stream*.
+
+        *categories* is ignored where the dialect has one topic for all categories.
 
         Example:
             >>> [channel.topic for channel in V5.channels(Stream.ORDERS, ("linear", "inverse"))]
@@ -139,7 +147,7 @@ V5 = Dialect(
         Stream.USER_TRADES: _Feed("execution", UserTradeUpdate, by_category=True),
     },
 )
-"""The present dialect."""
+"""The current dialect."""
 
 V3 = Dialect(
     "v3",
@@ -155,4 +163,4 @@ V3 = Dialect(
 """The former dialect, for contracts: for recordings, gateways and the simulator."""
 
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (V5, V3)}
-"""The dialects, by name: what `Client(dialect=...)` takes."""
+"""The dialects, by the name that `Client(dialect=...)` takes."""

@@ -1,4 +1,4 @@
-"""The events of a session: what its methods return to the connection thread, beside the events of streams."""
+"""The events of a session besides those of streams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ class LoggedIn:
 
 @frozen
 class StreamConfirmed:
-    """Every topic of *stream* is subscribed; the first request for one of them went out at *asked*."""
+    """Every topic of *stream* is subscribed.
+
+    The first request for one of them was sent at *asked*.
+    """
 
     stream: Stream
     asked: Moment
@@ -28,7 +31,7 @@ class StreamConfirmed:
 
 @frozen
 class AllConfirmed:
-    """Every topic wanted at login is confirmed. Once per session."""
+    """Every topic wanted at login is confirmed. Comes once per session."""
 
 
 @frozen
@@ -38,7 +41,8 @@ class StreamRejected:
     stream: Stream
     error: SubscriptionRejected
     uncovered: Moment | None = None
-    """Since when pushes of it may be missing that no gap tells; None when there are none."""
+    """The moment since which pushes may be missing without a gap; None when none are.
+    """
 
 
 SessionEvent = LoggedIn | StreamConfirmed | AllConfirmed | StreamRejected | Event[Any]

@@ -1,4 +1,4 @@
-"""Pings, pongs, and the silence that means that the exchange is gone."""
+"""The deadlines of pings and pongs, and of a silent connection."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class Heartbeat:
     def __init__(self, times: Timings, now: Moment) -> None:
         self._times = times
         self.rtt: float | None = None
-        """The seconds that the last pong took of which it is known which ping it answers."""
+        """The seconds that the last pong took whose ping is certain."""
         self._last_data = now.seconds
         self._last_pong = now.seconds
         self._next_ping = now.seconds + times.ping_interval
         self._pings = Pings()
-        # The first ping since anything was heard.
+        # The first ping since data was last received.
         self._unanswered_since: float | None = None
         self._probing = False
 
     def next_deadline(self) -> float:
-        """Return when a ping is due or the exchange counts as gone, on the monotonic clock."""
+        """Return when a ping is due or the connection is dead (monotonic clock)."""
         return min(self._next_ping, self._silent_at())
 
     def is_ping_due(self, now: Moment) -> bool:
@@ -33,17 +33,20 @@ class Heartbeat:
         return now.seconds >= self._next_ping
 
     def ping(self, now: Moment) -> None:
-        """Record that a ping is on its way out."""
+        """Record that a ping is about to be sent."""
         self._next_ping = now.seconds + self._times.ping_interval
 
     def pinged(self, req_id: str | None, began: Moment, now: Moment) -> None:
-        """Record that a ping went out *now*; its sending *began* a moment earlier."""
+        """Record that a ping was sent at *now*; sending it started at *began*."""
         self._pings.sent(req_id, began)
         if self._unanswered_since is None:
             self._unanswered_since = now.seconds
 
     def ponged(self, req_id: str | None, now: Moment) -> Moment | None:
-        """Record a pong; return a moment before it was written, when a ping was sent, if that can be told."""
+        """Record a pong; return when a ping was sent that it must have followed.
+
+        Returns None when no such ping is known.
+        """
         self._last_pong = now.seconds
         echo = self._pings.answered(req_id)
         if echo is None:
@@ -53,9 +56,13 @@ class Heartbeat:
         return echo.since
 
     def probe_now(self, now: Moment) -> None:
-        """Ping at once, with a short timeout: the machine was suspended, and the connection may be dead."""
+        """Ping at once, with a short timeout, because the machine was suspended.
+
+        The connection may be dead.
+        """
         self._next_ping = now.seconds
-        # What was asked before the sleep proves nothing; its time begins when it went out.
+        # A ping from before the suspend proves nothing; the timeout starts with the new
+        # ping.
         self._unanswered_since = None
         self._probing = True
 
@@ -67,7 +74,7 @@ class Heartbeat:
             self._unanswered_since, self._probing = None, False
 
     def silence(self, now: Moment) -> float | None:
-        """Return how long the exchange has been silent, if that is too long."""
+        """Return the seconds of silence if they are too many, else None."""
         return now.seconds - self._last_data if now.seconds >= self._silent_at() else None
 
     def without_pong(self, now: Moment) -> float:
@@ -75,7 +82,8 @@ class Heartbeat:
         return now.seconds - self._last_pong
 
     def _silent_at(self) -> float:
-        # A ping must have had its time: after this process was stopped or held up, silence alone proves nothing.
+        # Give a ping its time: after this process was stopped or delayed, silence alone
+        # proves nothing.
         asked = self._next_ping if self._unanswered_since is None else self._unanswered_since
         patient = max(self._last_data + self._times.ping_interval, asked) + self._times.pong_timeout
         return min(patient, asked + self._times.probe) if self._probing else patient

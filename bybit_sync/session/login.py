@@ -1,4 +1,4 @@
-"""The login: asked for, answered, and asked for once more when our clock may be to blame."""
+"""The login: sent, answered, and sent once more when our clock may be wrong."""
 
 from __future__ import annotations
 
@@ -36,21 +36,27 @@ class Login:
 
     @property
     def due(self) -> float | None:
-        """Return when the awaited message is overdue, on the monotonic clock; None once the login is accepted."""
+        """Return when the expected message is overdue (monotonic clock).
+
+        Returns None once the login is accepted.
+        """
         return None if self._phase is Phase.ACCEPTED else self._due
 
     @property
     def is_accepted(self) -> bool:
-        """Return whether the exchange let us in."""
+        """Return whether the exchange accepted the login."""
         return self._phase is Phase.ACCEPTED
 
     @property
     def is_measuring(self) -> bool:
-        """Return whether it waits for a pong, and then for `again`."""
+        """Return whether a pong must come before `again`."""
         return self._phase is Phase.MEASURING
 
     def answered(self, answer: Answer, now: Moment) -> None:
-        """Apply the exchange's answer. Raises `AuthenticationError` when it is a no that another clock cannot mend."""
+        """Apply the exchange's answer.
+
+        Raises `AuthenticationError` for a refusal that a corrected clock cannot change.
+        """
         if answer.success:
             self._phase = Phase.ACCEPTED
             return
@@ -58,14 +64,18 @@ class Login:
         error = self._error(answer.text, refusal)
         if refusal.kind is not RefusalKind.CLOCK or self._refusal is not None:
             raise error
-        # The same text stands for a wrong clock and for a wrong login: measure the clock, sign once more, then believe it.
+        # The same text means a wrong clock or a wrong login: measure the clock, sign
+        # once more, and accept a second refusal.
         self._refusal = error
         self._phase = Phase.MEASURING
         self._due = now.seconds + self._times.pong_timeout
 
     def unasked(self, answer: Answer) -> None:
-        """Apply an answer that no login awaits. Raises `ProtocolError` when it takes back that this one was accepted."""
-        # With a number it is a second answer to a login whose first one decided.
+        """Apply an answer that no request expects.
+
+        Raises `ProtocolError` when it withdraws an accepted login.
+        """
+        # With a req_id it is a second answer to a login that is already decided.
         if self.is_accepted and not answer.success and answer.req_id is None:
             raise self._config.breach(f"takes back that it accepted the login: {printable(answer.text)}")
 
@@ -75,7 +85,7 @@ class Login:
         self._ask(now)
 
     def sent(self, now: Moment) -> None:
-        """Record that it went out: signing it may have taken its time."""
+        """Record that the login was sent; signing it may have taken long."""
         self._due = now.seconds + self._times.request_timeout
 
     def check(self, now: Moment) -> None:
@@ -85,7 +95,10 @@ class Login:
             raise ConnectionLost(f"{self._config.environment} did not answer the login within {seconds:g} s")
 
     def ending(self, error: Exception) -> Exception:
-        """Return why the session really ends, when *error* ends it: a refusal outweighs what follows from it."""
+        """Return the real reason for the end of the session.
+
+        A refused login is the reason for every error after it.
+        """
         return self._refusal if self.is_measuring and self._refusal is not None else error
 
     def _ask(self, now: Moment) -> None:

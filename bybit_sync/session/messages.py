@@ -1,4 +1,4 @@
-"""The messages on the wire: classify answers, pongs and pushes; write logins, subscribes, unsubscribes and pings.
+"""The messages on the wire: classify what comes, write what is sent.
 
 https://bybit-exchange.github.io/docs/v5/ws/connect
 """
@@ -21,8 +21,9 @@ __all__ = ["LONGEST_TEXT", "Answer", "Pong", "Push", "Request", "UnknownMessage"
 
 
 LONGEST_TEXT: Final = 1_000
-"""So many characters of a text of the exchange are read; no pattern looks at more."""
-# Numbers of requests, names of topics and operations: a longer one is none of ours, and stays none of ours when it is cut.
+"""The characters that are read of a text of the exchange."""
+# The same for req_ids, topics and operations. A longer one is not ours, and cutting it
+# does not make it ours.
 _LONGEST_NAME: Final = 200
 _MOST_TOPICS: Final = 100
 _KEYS_SHOWN: Final = 10
@@ -39,21 +40,27 @@ class Push(NamedTuple):
 
 @frozen
 class Answer:
-    """The exchange's yes or no to a request."""
+    """The exchange's answer to a request: accepted or refused."""
 
     op: str
-    """The request's; "command" where the answer does not say whether that was a subscribe or an unsubscribe."""
+    """That of the request; "command" when the answer does not distinguish subscribe and
+    unsubscribe.
+    """
     success: bool
     text: str = ""
     code: int | None = None
     req_id: str | None = None
     topic: str | None = None
-    """The topic that the answer names, when it names one."""
+    """The topic that the answer names, if it names one."""
 
 
 @frozen
 class Pong:
-    """The answer to a ping: *at* is the exchange's clock, *req_id* the ping's number, None when it did not say."""
+    """The answer to a ping.
+
+    *at* is the exchange's time; *req_id* is that of the ping, None when the pong has
+    none.
+    """
 
     at: datetime | None
     req_id: str | None = None
@@ -61,7 +68,7 @@ class Pong:
 
 @frozen
 class UnknownMessage:
-    """An object that is none of these; *shape* describes it without its content."""
+    """An object of none of these kinds; *shape* describes it without its content."""
 
     shape: str
     may_hold_rows: bool
@@ -69,7 +76,10 @@ class UnknownMessage:
 
 @frozen
 class Request:
-    """Something to be sent. A login's argument is when it expires, in ms; key and signature are added by `write`."""
+    """A message to send.
+
+    The argument of a login is its expiry in ms; `write` adds key and signature.
+    """
 
     op: Literal["auth", "subscribe", "unsubscribe", "ping"]
     argument: str | int | None = None
@@ -107,7 +117,8 @@ def _push(topic: str, message: Mapping[str, Any]) -> Push:
 
 
 def _envelope_time(value: object) -> datetime | None:
-    # The rows are what matters: an envelope whose time is nonsense is delivered without one.
+    # An envelope with an invalid time is delivered without one, because the rows
+    # matter.
     try:
         return moment(value)
     except ValueError:
@@ -117,7 +128,8 @@ def _envelope_time(value: object) -> datetime | None:
 def _pong_time(message: Mapping[str, Any]) -> datetime | None:
     times = message.get("args") or message.get("data")
     at = _envelope_time(times[0]) if isinstance(times, list) and times else None
-    # The exchange's clock is taken to run on from here, which it cannot at the end of all dates.
+    # The exchange's clock runs on from here, which is impossible near the last date
+    # that Python has.
     return at if at is not None and at.year < _LAST_YEAR else None
 
 
@@ -139,7 +151,8 @@ def _answer(op: str, message: Mapping[str, Any]) -> Answer:
 
 
 def _is_yes(message: Mapping[str, Any], code: object) -> bool:
-    # The private socket says it with a flag, the trade socket with a number. Nothing else is a yes.
+    # The private socket answers with a flag, the trade socket with a number. Only these
+    # two mean success.
     return message["success"] is True if "success" in message else type(code) is int and code == 0
 
 
@@ -157,13 +170,17 @@ def _name(value: object) -> str:
 
 
 def _text(value: object, limit: int = LONGEST_TEXT) -> str:
-    """Return at most *limit* characters of *value*, "" when it is no text: the one place where a text of a message is read."""
+    """Return at most *limit* characters of *value*; "" when it is not a text.
+
+    Every text of a message is read here.
+    """
     return value[:limit] if type(value) is str else ""
 
 
 def _shape(message: Mapping[str, Any]) -> str:
     op = f" with the op '{printable(_name(message['op']), 40)}'" if "op" in message else ""
-    # The first ones, not the least: to sort hundreds of thousands of keys takes long, and no other thread runs meanwhile.
+    # The first keys, not the smallest ones: sorting hundreds of thousands of keys takes
+    # long and holds the GIL.
     keys = ", ".join(printable(key, 40) for key in sorted(islice(message, _KEYS_SHOWN)))
     return f"an object{op} with the keys {keys or '(none)'}"
 
@@ -172,14 +189,14 @@ def _shape(message: Mapping[str, Any]) -> str:
 
 
 class LoginWriter(Protocol):
-    """Completes logins: `Credentials`, or what stands in for them."""
+    """Completes logins, as `Credentials` does."""
 
     def login(self, message: dict[str, object], expires: object) -> str:
         """Return *message* completed to a login that expires at *expires*, in ms."""
 
 
 def write(request: Request, credentials: LoginWriter) -> str:
-    """Return *request* as it goes over the wire."""
+    """Return the text of *request* for the wire."""
     message: dict[str, object] = {"op": request.op}
     if request.req_id is not None:
         message = {"req_id": request.req_id, **message}

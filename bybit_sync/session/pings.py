@@ -1,4 +1,4 @@
-"""The pings that have no pong yet, and which of them a pong answers."""
+"""The pings without a pong, and which of them a pong answers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from bybit_sync.clock import Moment
 
 __all__ = ["Echo", "Pings"]
 
-# An exchange that never answers makes us remember no more than these.
+# Bounds the memory when an exchange never answers.
 PINGS_REMEMBERED: Final = 1000
 
 
 class Echo(NamedTuple):
-    """The proof in a pong: it was written after *since*, when a ping went out; *exact* says that it answers that very ping."""
+    """The proof in a pong: it was written after *since*, the time of a ping.
+
+    *exact* is True when it answers that very ping.
+    """
 
     since: Moment
     exact: bool
@@ -28,7 +31,7 @@ class Pings:
         self._forgot = False
 
     def sent(self, req_id: str | None, now: Moment) -> None:
-        """Record that a ping goes out: not later than its first byte does."""
+        """Record a ping; call it before its first byte is written."""
         if len(self._unanswered) == PINGS_REMEMBERED:
             self._forgot = True
             self._unanswered.popleft()
@@ -37,7 +40,8 @@ class Pings:
     def answered(self, req_id: str | None) -> Echo | None:
         """Return what a pong with *req_id* proves; None when that is nothing.
 
-        A pong without a number may answer any of them, and leave out others: it was written after the oldest.
+        A pong without a req_id may answer any ping, and some may have no pong: it was
+        written after the oldest.
         """
         if req_id is not None:
             found = next((ping for ping in self._unanswered if ping[0] == req_id), None)

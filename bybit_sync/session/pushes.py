@@ -1,6 +1,6 @@
 """From pushes to events, and from what cannot be decoded to gaps.
 
-Every row that the exchange sends is either delivered or told as a gap: a push of a
+Every row that the exchange sends is either delivered or reported by a gap: a push of a
 subscribed topic becomes an event; bad rows, undecodable frames and frames of an unknown
 shape become gaps (UNDECODABLE) of each stream that they may have belonged to.
 """
@@ -25,18 +25,21 @@ from bybit_sync.text import printable
 
 __all__ = ["SHAPES_REMEMBERED", "Pushes"]
 
-# This many undecodable frames within `Timings.unreadable_window` end the session: the
-# connection is broken, not one frame.
+# The connection, not one frame, is broken after this many undecodable frames within
+# `Timings.unreadable_window`.
 UNREADABLE_FRAMES: Final = 3
-# Limits of the memory of what was warned about: shapes, and characters of each.
+# Limits of the memory of warnings: the number of shapes, and the length of each.
 SHAPES_REMEMBERED: Final = 1000
 SHAPE_LENGTH: Final = 200
-# Bad rows of one push that are described in its gap.
+# The number of bad rows of a push that its gap describes.
 FAULTS_TOLD: Final = 10
 
 
 class Pushes:
-    """The pushes of one session, and the frames that cannot be decoded. Only the connection thread."""
+    """The pushes of one session, and its undecodable frames.
+
+    Only the connection thread.
+    """
 
     def __init__(self, config: SessionConfig, topics: Topics, coverage: Coverage, epoch: int) -> None:
         self._config = config
@@ -44,16 +47,21 @@ class Pushes:
         self._coverage = coverage
         self._epoch = epoch
         self.fatal_error: ProtocolError | None = None
-        """The error that ends the session at the next tick, after the gaps were delivered; None without one."""
-        # When the latest undecodable frames arrived, in seconds on the monotonic clock.
+        """The error that ends the session at the next tick, after the gaps were
+        delivered; None without one.
+        """
+        # The times of the latest undecodable frames, in seconds on the monotonic clock.
         self._unreadable: deque[float] = deque(maxlen=UNREADABLE_FRAMES)
-        # The shapes that were warned about: each is logged once.
+        # The shapes for which a warning was logged.
         self._shapes: set[str] = set()
 
     # --- pushes ---
 
     def push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
-        """Return the events of *push*; for a topic that is not confirmed yet it is the confirmation."""
+        """Return the events of *push*.
+
+        A push for a topic that is not confirmed yet confirms it.
+        """
         channel = self._topics.confirmed_channels.get(push.topic)
         return self._first_push(push, frame, now) if channel is None else self._events(channel, push, frame, now)
 
@@ -89,7 +97,10 @@ class Pushes:
     # --- frames that cannot be decoded ---
 
     def undecodable_frame(self, frame: bytes, detail: str, now: Moment) -> Sequence[SessionEvent]:
-        """Return the gaps of *frame*, which is no JSON; *detail* says why. Several in a short time are fatal."""
+        """Return the gaps for *frame*, which is not JSON; *detail* gives the reason.
+
+        Several such frames in a short time are fatal.
+        """
         self._config.log.error("a frame of %d bytes cannot be read: %s", len(frame), detail)
         self._unreadable.append(now.seconds)
         window = self._config.timings.unreadable_window
@@ -100,9 +111,10 @@ class Pushes:
         return self._undecodable_for_all(frame, detail, now)
 
     def unknown_frame(self, frame: bytes, shape: str, now: Moment, *, may_hold_rows: bool) -> Sequence[SessionEvent]:
-        """Return the gaps of *frame*, which is no message that is known: none if it cannot have held rows.
+        """Return the gaps for *frame*, whose kind is unknown; none if it has no rows.
 
-        *shape* describes the frame without its content; a warning is logged once for each shape.
+        *shape* describes the frame without its content; a warning is logged once for
+        each shape.
         """
         if self._is_new(shape):
             self._config.log.warning("a frame of unknown shape: %s", shape)
@@ -119,7 +131,7 @@ class Pushes:
     def _undecodable(
         self, stream: Stream, topic: str, frame: bytes, faults: Sequence[str], missed: int | None, now: Moment
     ) -> Event[Any]:
-        """Return the gap for rows of *frame* that cannot be decoded: *missed* of them, None for an unknown number."""
+        """Return the gap for *missed* undecodable rows of *frame*; None if unknown."""
         detail = self._config.redact("; ".join(faults[:FAULTS_TOLD]))
         if topic and self._is_new(f"{topic} {_place(faults[0])}"):
             self._config.log.warning("%s: what arrived cannot be read: %s", topic, printable(detail))
@@ -144,7 +156,10 @@ class Pushes:
         )
 
     def _is_new(self, shape: str) -> bool:
-        """Return whether *shape* was not warned about, and remember it; a full memory makes nothing new."""
+        """Return whether *shape* is new, and remember it.
+
+        A full memory accepts no new shapes.
+        """
         shape = shape[:SHAPE_LENGTH]
         if shape in self._shapes or len(self._shapes) >= SHAPES_REMEMBERED:
             return False
@@ -153,5 +168,8 @@ class Pushes:
 
 
 def _place(fault: str) -> str:
-    """Return where *fault* is, without row number and value: the same mistake in another row is not new."""
+    """Return the place of *fault* without row number and value.
+
+    The same mistake in another row is not new.
+    """
     return re.sub(r"\[\d+\]", "[]", fault.partition(":")[0])

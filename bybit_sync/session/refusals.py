@@ -1,6 +1,7 @@
-"""The table of refusals: what the exchange means by a text or code, and the remedy.
+"""The table of refusals: the meaning of a text or code of the exchange, and the remedy.
 
-V5's private socket sends texts and no codes, so the text decides, and a code where the text says nothing.
+V5's private socket sends texts and no codes, so the text decides. The code decides where
+the text has no meaning here.
 https://bybit-exchange.github.io/docs/v5/error
 """
 
@@ -27,10 +28,10 @@ class RefusalKind(Enum):
 
 @frozen
 class Refusal:
-    """One line of the table: one of *phrases* stands in the text; *codes* are the exchange's numbers for it.
+    """One row of the table: it matches by one of *phrases* or one of *codes*.
 
-    A phrase is in lower case; an ellipsis in it stands for anything. A space is also what is neither letter, digit nor
-    underscore, and the text's beginning and end.
+    A phrase is in lower case; an ellipsis in it matches anything. A space also matches
+    any character that is no letter, digit or underscore, and the text's start and end.
     """
 
     kind: RefusalKind
@@ -39,12 +40,13 @@ class Refusal:
     codes: Collection[int] = ()
 
     def fits(self, text: str) -> bool:
-        """Return whether one of the phrases stands in *text*, which was made plain."""
+        """Return whether *text*, in normal form, contains one of the phrases."""
         return any(_stands_in(text, phrase) for phrase in self.phrases)
 
 
 def _stands_in(text: str, phrase: str) -> bool:
-    # One part after the other, each found once: the time grows with the text, not with its square.
+    # Find each part once, one after the other: the time is linear in the length of the
+    # text.
     at = 0
     for part in phrase.split("…"):
         found = text.find(part, at)
@@ -59,7 +61,7 @@ _ABOUT_KEYS: Final = "Check the key, and that it was made in this environment: a
 
 _BETWEEN_WORDS: Final = re.compile(r"\W+")
 
-# The first line that fits holds.
+# The first matching row applies.
 REFUSALS: Final = (
     Refusal(
         RefusalKind.FINAL,
@@ -73,7 +75,8 @@ REFUSALS: Final = (
         "Fewer sessions or logins for this account; it is tried again after a pause.",
         (10006, 10018, 10429, 20003),
     ),
-    # Before those that are tried again for ever: "the key is invalid, please try again" must not be.
+    # Before the rows that are retried for ever: "the key is invalid, please try again"
+    # must be final.
     Refusal(RefusalKind.FINAL, ("invalid…sign", "sign…invalid", "verify"), _ABOUT_SIGNATURES, (10004,)),
     Refusal(RefusalKind.FINAL, ("invalid…key", "key…invalid"), _ABOUT_KEYS, (10003,)),
     Refusal(
@@ -107,7 +110,10 @@ REFUSALS: Final = (
 
 
 def classify_refusal(text: str, code: int | None = None) -> Refusal:
-    """Return the line of the table that *text* and *code* fall under; text comes first, for codes have two meanings."""
+    """Return the row of the table that matches *text* or *code*.
+
+    Text comes first, because some codes have two meanings.
+    """
     plain = f" {_BETWEEN_WORDS.sub(' ', text.lower())} "
     by_text = next(r for r in REFUSALS if r.fits(plain))
     by_code = next((r for r in REFUSALS if code in r.codes), None)
@@ -115,6 +121,6 @@ def classify_refusal(text: str, code: int | None = None) -> Refusal:
 
 
 def misses_login(text: str) -> bool:
-    """Return whether *text* refuses a topic because nobody is logged in."""
+    """Return whether *text* refuses a topic because the login is missing."""
     lowered = text.lower()
     return "not authorized" in lowered or "needs auth" in lowered

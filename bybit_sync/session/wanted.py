@@ -32,19 +32,27 @@ class WantedStream:
 
     stream: Stream
     resubscribing: bool
-    """True if an earlier login had subscribed to it: the first refusal is then retried."""
+    """True if an earlier login had subscribed to it; the first refusal is then retried.
+    """
     topics: list[Topic] = Factory(list)
     asked: Moment | None = None
-    """When the first request for one of its topics went out."""
+    """The time when the first request for one of its topics was sent."""
     confirmed: bool = False
     held_events: list[Event[Any]] = Factory(list)
-    """The events that arrived before the confirmation; they are delivered right after it."""
+    """The events that arrived before the confirmation; they are delivered right after
+    it.
+    """
     refuted: bool = False
-    """The exchange refused one of its topics after it had confirmed it: perhaps it never pushed."""
+    """True when the exchange refused one of its topics after confirming it; it may
+    never have pushed.
+    """
 
     @property
     def uncovered(self) -> Moment | None:
-        """Return since when pushes would be missing without a gap if the stream ended now; None when none would."""
+        """Return since when pushes lack a gap if the stream ends now.
+
+        Returns None when none do.
+        """
         return self.asked if self.held_events or self.refuted else None
 
 
@@ -56,13 +64,13 @@ class Topic:
     wanted: WantedStream
     state: TopicState = TopicState.WANTED
     due: float | None = None
-    """When the answer is overdue, or when it is asked for again."""
+    """The time when the answer is overdue, or when the topic is requested again."""
     asked: int = 0
     refusals: int = 0
     req_id: str = ""
-    """Of the latest subscribe."""
+    """The req_id of the latest subscribe."""
     text: str = ""
-    """The exchange's words, when they are doubted."""
+    """The text of a refusal that may be wrong."""
 
     @property
     def name(self) -> str:
