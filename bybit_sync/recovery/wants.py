@@ -1,4 +1,4 @@
-"""What recovery wants to read, and what it gets: the words between its two sides."""
+"""The reads that recovery asks for, and their answers."""
 
 from __future__ import annotations
 
