@@ -16,6 +16,7 @@ import pytest
 from bybit_sync import Backoff, Client
 from bybit_sync.config.timings import Timings
 from bybit_sync.simulator import Account, Exchange
+from bybit_sync.threads.waker import Waker
 
 KEY, SECRET = "test-key-c4n4ry", "test-secret-c4n4ry"
 
@@ -52,6 +53,30 @@ def threads_of(client: Client) -> list[str]:
 def open_descriptors() -> int:
     """Return how many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def push(account: Account, *names: str) -> None:
+    """Push an order for each of *names*."""
+    for name in names:
+        account.push("orders", [{"category": "linear", "orderId": name}])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_proxies() -> Iterator[None]:
+    """Forget the proxies of the machine that runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUEST_METHOD"):
+            patch.delenv(name, raising=False)
+            patch.delenv(name.upper(), raising=False)
+        yield
+
+
+@pytest.fixture
+def waker() -> Iterator[Waker]:
+    """A waker that nobody wakes, unless the test does."""
+    waker = Waker()
+    yield waker
+    waker.close()
 
 
 @pytest.fixture

@@ -12,12 +12,7 @@ import pytest
 
 from bybit_sync import Client, Event, GapReason, QueueOverflow, Subscription
 from bybit_sync.simulator import Account, Exchange
-
-
-def push(account: Account, *names: str) -> None:
-    """Push an order for each of *names*."""
-    for name in names:
-        account.push("orders", [{"category": "linear", "orderId": name}])
+from tests.conftest import push
 
 
 @pytest.mark.parametrize("raised", [ValueError("no"), SystemExit(1), KeyboardInterrupt(), GeneratorExit()])

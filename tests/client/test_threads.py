@@ -47,19 +47,13 @@ from bybit_sync.session.session import Session
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.threads.waiting import start_thread
 from tests.client.test_subscribing import in_background
-from tests.conftest import KEY, FastClient, threads_of
+from tests.conftest import KEY, FastClient, push, threads_of
 from tests.peers import closed_port
 from tests.talking import at
 
 T = TypeVar("T")
 
 LIBRARY = os.sep + "bybit_sync" + os.sep
-
-
-def push(account: Account, *names: str) -> None:
-    """Push an order for each of *names*."""
-    for name in names:
-        account.push("orders", [{"category": "linear", "orderId": name}])
 
 
 def taken(sink: queue.Queue[Event[Any]], patience: float = 1.0) -> list[str]:

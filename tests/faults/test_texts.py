@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bybit_sync import AuthenticationError, ConnectTimeout, SubscriptionRejected
+from bybit_sync import AuthenticationError, ConnectTimeout, Refused, SubscriptionRejected
 from bybit_sync.session.messages import LONGEST_TEXT, Answer, Push, UnknownMessage, classify
 from bybit_sync.session.pushes import SHAPES_REMEMBERED
 from bybit_sync.session.refusals import classify_refusal
@@ -45,23 +45,13 @@ BAITS = {
 }
 
 
-@row(199, kills="the text of a refusal is searched in its whole length")
+@row(199, kills="the text of a refusal is searched, or kept, in its whole length")
 @pytest.mark.parametrize("bait", BAITS)
-def test_a_refused_login_of_four_megabytes_is_cut(play: Play, bait: str) -> None:
+@pytest.mark.parametrize(("asked", "error"), [("auth", AuthenticationError), ("subscribe", SubscriptionRejected)])
+def test_a_refusal_of_four_megabytes_is_cut(play: Play, asked: str, error: type[Refused], bait: str) -> None:
     """The error keeps the first thousand characters, and its text is a line."""
-    scene = play(functools.partial(serve, auth=functools.partial(refusing, text=BAITS[bait])))
-    with pytest.raises(AuthenticationError) as raised:
-        scene.subscribe()
-    assert raised.value.text == BAITS[bait][:LONGEST_TEXT]
-    assert len(str(raised.value)) < LONGEST_TEXT
-
-
-@row(199, kills="the text of a refused topic is kept in its whole length")
-@pytest.mark.parametrize("bait", BAITS)
-def test_a_refused_topic_of_four_megabytes_is_cut(play: Play, bait: str) -> None:
-    """As a login's is."""
-    scene = play(functools.partial(serve, subscribe=functools.partial(refusing, text=BAITS[bait])))
-    with pytest.raises(SubscriptionRejected) as raised:
+    scene = play(functools.partial(serve, **{asked: functools.partial(refusing, text=BAITS[bait])}))
+    with pytest.raises(error) as raised:
         scene.subscribe()
     assert raised.value.text == BAITS[bait][:LONGEST_TEXT]
     assert len(str(raised.value)) < LONGEST_TEXT

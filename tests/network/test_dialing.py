@@ -7,7 +7,6 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +31,6 @@ def reset(server: socket.socket) -> None:
 
 class Abandoned(Exception):
     """What the caller raises to get out of a dial."""
-
-
-@pytest.fixture
-def waker() -> Iterator[Waker]:
-    """A waker that nobody wakes, unless the test does."""
-    waker = Waker()
-    yield waker
-    waker.close()
 
 
 def dialled(url: str, waker: Waker, *, within: float = 10.0, **options: Any) -> Wire:

@@ -11,8 +11,6 @@ import socket
 import ssl
 import threading
 import time
-import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,27 +21,12 @@ from bybit_sync.errors import ConfigurationError, ConnectionFailed, HandshakeRej
 from bybit_sync.network.dialing import dial
 from bybit_sync.network.proxy import Proxy
 from bybit_sync.threads.waker import Waker
+from tests.faults.canaries import rendered
 from tests.peers import Line, Peer, Script, black_hole, closed_port, frame, in_namespace, opened, plays, read_messages
 
 PASSWORD = "pw-c4n4ry"
 
 AUTHORITY = trustme.CA()
-
-
-@pytest.fixture
-def waker() -> Iterator[Waker]:
-    """A waker that nobody wakes, unless the test does."""
-    waker = Waker()
-    yield waker
-    waker.close()
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the proxies of the machine that runs the tests."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUEST_METHOD"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture
@@ -152,11 +135,6 @@ def failure(url: str, waker: Waker, proxy: Proxy | None, *, within: float = 10.0
     with pytest.raises(ConnectionFailed) as caught:
         dial(Environment.find(url), deadline=time.monotonic() + within, waker=waker, on_wake=lambda: None, proxy=proxy)
     return caught.value
-
-
-def rendered(error: BaseException) -> str:
-    """Return *error* with everything that a tool which captures locals would send home."""
-    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True, compact=False).format())
 
 
 # -- HTTP CONNECT

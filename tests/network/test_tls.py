@@ -57,14 +57,6 @@ def trusting() -> ssl.SSLContext:
     return context
 
 
-@pytest.fixture
-def waker() -> Iterator[Waker]:
-    """A waker that nobody wakes, unless the test does."""
-    waker = Waker()
-    yield waker
-    waker.close()
-
-
 def failure(url: str, waker: Waker, *, within: float = 10.0, **options: Any) -> ConnectionFailed:
     """Return the error with which a dial of *url* ends."""
     options.setdefault("on_wake", lambda: None)

@@ -9,7 +9,6 @@ import socket
 import ssl
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from websocket import _handshake
 from bybit_sync.errors import ConnectionFailed, ConnectionLost, HandshakeRejected, ProtocolError
 from bybit_sync.network.websocket import Transport
 from bybit_sync.threads.waker import Waker
+from tests.faults.canaries import rendered
 from tests.peers import (
     BINARY,
     CLOSE,
@@ -71,14 +71,6 @@ class Net:
         """Close what was opened."""
         for transport in self._transports:
             transport.close()
-
-
-@pytest.fixture
-def waker() -> Iterator[Waker]:
-    """A waker that nobody wakes, unless the test does."""
-    waker = Waker()
-    yield waker
-    waker.close()
 
 
 @pytest.fixture
@@ -598,11 +590,6 @@ def test_wait_ends_at_its_timeout(net: Net) -> None:
 
 
 SECRET = "s3cr3t-s1gn4tur3"
-
-
-def rendered(error: BaseException) -> str:
-    """Return *error* with everything that a tool which captures locals would send home."""
-    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True, compact=False).format())
 
 
 def test_sent_text_is_in_no_frame_of_the_error(net: Net) -> None:

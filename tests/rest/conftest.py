@@ -20,14 +20,6 @@ from tests.conftest import KEY, SECRET
 MAINNET = Environment.find("mainnet")
 
 
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the proxies of the machine that runs the tests."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUEST_METHOD"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 @pytest.fixture
 def make_reader() -> Iterator[Callable[..., RestReader]]:
     """Make readers of a base URL, that are closed at the end."""

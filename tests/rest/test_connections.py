@@ -211,30 +211,18 @@ def test_a_connection_that_the_peer_will_close_is_not_kept(make_pool: Any) -> No
         assert (got(pool).body, got(pool).body, peer.accepted) == (b"1", b"2", 2)
 
 
-def test_two_threads_have_two_connections(make_pool: Any) -> None:
-    """One waits for nobody."""
-    met = threading.Barrier(2, timeout=10)
+@pytest.mark.parametrize(("threads", "kept"), [(2, 2), (6, 4)])
+def test_threads_have_connections_of_their_own_of_which_a_few_are_kept(make_pool: Any, threads: int, kept: int) -> None:
+    """One waits for nobody; what is more than a few is closed once idle."""
+    met = threading.Barrier(threads, timeout=10)
     with Peer(plays(Line.read_head, lambda _: met.wait(), http(b"x"), Line.wait_for_end)) as peer:
         pool = make_pool(peer)
-        threads = [threading.Thread(target=got, args=(pool,)) for _ in range(2)]
-        for thread in threads:
+        running = [threading.Thread(target=got, args=(pool,)) for _ in range(threads)]
+        for thread in running:
             thread.start()
-        for thread in threads:
+        for thread in running:
             thread.join(10)
-        assert peer.accepted == 2
-
-
-def test_only_a_few_idle_connections_are_kept(make_pool: Any) -> None:
-    """The others are closed."""
-    met = threading.Barrier(6, timeout=10)
-    with Peer(plays(Line.read_head, lambda _: met.wait(), http(b"x"), Line.wait_for_end)) as peer:
-        pool = make_pool(peer)
-        threads = [threading.Thread(target=got, args=(pool,)) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(10)
-        assert len(pool._idle) == 4
+        assert (peer.accepted, len(pool._idle)) == (threads, kept)
 
 
 def test_a_kept_connection_that_was_reset_is_replaced(make_pool: Any) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -12,49 +10,7 @@ from bybit_sync.simulator import Account, Exchange
 from bybit_sync.simulator.books.rows import SPELLINGS
 from tests.conftest import KEY, SECRET
 from tests.documented_keys import ACCOUNT, COIN, EXECUTION, ORDER, POSITION
-from tests.simulator.test_streams import PATHS, Peer
-
-STREAMS = ("execution", "order", "position", "wallet")
-
-
-class Listener:
-    """A peer that is subscribed to all four streams."""
-
-    def __init__(self, peer: Peer, key: str = KEY, secret: str = SECRET, *topics: str) -> None:
-        peer.log_in(key, secret)
-        peer.subscribe(*(topics or STREAMS))
-        self.peer = peer
-
-    def heard(self) -> list[Any]:
-        """Return every push so far."""
-        pushes = []
-        self.peer.say(op="ping")
-        while "topic" in (message := self.peer.hear()):
-            pushes.append(message)
-        return pushes
-
-    def rows(self) -> dict[str, Any]:
-        """Return the last row of each topic so far."""
-        return {push["topic"]: push["data"][-1] for push in self.heard()}
-
-
-@pytest.fixture
-def v5(exchange: Exchange, account: Account) -> Iterator[Listener]:
-    """A listener on V5's all-in-one topics."""
-    with Peer(exchange) as peer:
-        yield Listener(peer)
-
-
-@pytest.fixture
-def v3(exchange: Exchange, account: Account) -> Iterator[Listener]:
-    """A listener on V3's topics."""
-    with Peer(exchange, PATHS["v3"]) as peer:
-        yield Listener(peer, KEY, SECRET, *(f"user.{stream}.contractAccount" for stream in STREAMS))
-
-
-def topics(pushes: list[Any]) -> list[str]:
-    """Return which topics *pushes* came on."""
-    return [push["topic"] for push in pushes]
+from tests.simulator.peers import Listener, Peer, topics
 
 
 def test_a_fill_is_told_in_the_exchange_s_order(v5: Listener, account: Account) -> None:

@@ -14,8 +14,8 @@ from websockets.sync.client import connect
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.simulator.malformed_frames import MALFORMED_FRAMES
 from tests.conftest import KEY, SECRET
-from tests.simulator.test_account import Listener
-from tests.simulator.test_streams import Peer, raw_upgrade
+from tests.simulator.peers import Listener, Peer
+from tests.simulator.test_streams import raw_upgrade
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,10 @@ from bybit_sync.simulator.scheduling import on_time, paused
 from bybit_sync.simulator.script import VERBS, Script, ScriptError
 from bybit_sync.simulator.server_command import _plan
 from tests.conftest import KEY, SECRET
-from tests.simulator.test_account import Listener
-from tests.simulator.test_streams import Peer
+from tests.simulator.peers import Listener, Peer
 
 ROOT = Path(__file__).parents[2]
 PLACE = {"do": "place_order", "as": "mine", "symbol": "BTCUSDT", "side": "Buy", "qty": "0.5", "price": "20000"}
-
-
-@pytest.fixture
-def v5(exchange: Exchange, account: Account) -> Iterator[Listener]:
-    """A listener on V5's all-in-one topics."""
-    with Peer(exchange) as peer:
-        yield Listener(peer)
 
 
 def statuses(listener: Listener) -> list[str]:

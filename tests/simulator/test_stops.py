@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
 from bybit_sync.simulator import Account, Exchange, Order
 from tests.conftest import KEY, SECRET
-from tests.simulator.test_account import STREAMS, Listener, topics
-from tests.simulator.test_streams import PATHS, Peer
+from tests.simulator.peers import Listener, Peer, topics
 
 D = Decimal
-
-
-@pytest.fixture
-def v5(exchange: Exchange, account: Account) -> Iterator[Listener]:
-    """A listener on V5's all-in-one topics."""
-    with Peer(exchange) as peer:
-        yield Listener(peer)
-
-
-@pytest.fixture
-def v3(exchange: Exchange, account: Account) -> Iterator[Listener]:
-    """A listener on V3's topics."""
-    with Peer(exchange, PATHS["v3"]) as peer:
-        yield Listener(peer, KEY, SECRET, *(f"user.{stream}.contractAccount" for stream in STREAMS))
 
 
 def long(account: Account, qty: str = "0.5", price: str = "20000", **stops: str) -> Order:

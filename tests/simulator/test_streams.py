@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import threading
@@ -13,54 +12,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.simulator.server.conversation import sign
 from tests.conftest import KEY, SECRET
-
-PATHS = {"v5": "/v5/private", "v3": "/contract/private/v3"}
-
-
-class Peer:
-    """A client that says exactly what it is told to."""
-
-    def __init__(self, exchange: Exchange, path: str = "/v5/private") -> None:
-        self.socket: ClientConnection = connect(exchange.url + path, compression=None, ping_interval=None, close_timeout=1)
-        self.exchange = exchange
-
-    def __enter__(self) -> Peer:
-        self.socket.__enter__()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.socket.__exit__(*exc_info)
-
-    def say(self, **request: Any) -> None:
-        """Send *request*."""
-        self.socket.send(json.dumps(request))
-
-    def hear(self, timeout: float = 5.0) -> Any:
-        """Return the next message."""
-        return json.loads(self.socket.recv(timeout))
-
-    def ask(self, **request: Any) -> Any:
-        """Send *request* and return the next message."""
-        self.say(**request)
-        return self.hear()
-
-    def log_in(self, key: str = KEY, secret: str = SECRET, *, ahead: int = 10_000) -> Any:
-        """Log in until *ahead* ms from now on the exchange's clock."""
-        expires = self.exchange.now() + ahead
-        return self.ask(op="auth", args=[key, expires, sign(secret, expires)])
-
-    def subscribe(self, *topics: str) -> Any:
-        """Subscribe *topics* in one request."""
-        return self.ask(op="subscribe", args=list(topics))
-
-    def hears_nothing(self) -> bool:
-        """Return whether the next thing that arrives is the answer to a ping that is sent now."""
-        return bool(self.ask(op="ping")["op"] == "pong")
+from tests.simulator.peers import PATHS, Peer
 
 
 @pytest.fixture

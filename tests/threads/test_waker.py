@@ -5,19 +5,10 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from bybit_sync.threads.waker import Waker
-
-
-@pytest.fixture
-def waker() -> Iterator[Waker]:
-    """A waker."""
-    waker = Waker()
-    yield waker
-    waker.close()
 
 
 def is_ringing(waker: Waker) -> bool:

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from bybit_sync.simulator import Account, Exchange
+from bybit_sync.simulator import Account
+from tests.simulator.peers import Listener
 from tests.simulator.rest.asker import Asker
-from tests.simulator.test_account import Listener
-from tests.simulator.test_streams import Peer
 
 BUY = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.5", "price": "20000"}
 
 
-@pytest.fixture
-def stream(exchange: Exchange, account: Account) -> Iterator[Listener]:
-    """Somebody who hears what is pushed."""
-    with Peer(exchange) as peer:
-        yield Listener(peer)
-
-
-def test_an_order_that_is_placed_is_in_the_books_and_pushed(account: Account, asker: Asker, stream: Listener) -> None:
+def test_an_order_that_is_placed_is_in_the_books_and_pushed(account: Account, asker: Asker, v5: Listener) -> None:
     """Under the id that was answered."""
     name = asker.post("order/create", **BUY, orderLinkId="mine").envelope["result"]
     (order,) = account.orders()
     assert name == {"orderId": order.order_id, "orderLinkId": "mine"}
-    assert stream.rows()["order"]["orderId"] == order.order_id
+    assert v5.rows()["order"]["orderId"] == order.order_id
 
 
 def test_a_stop_is_placed_with_all_that_belongs_to_it(account: Account, asker: Asker) -> None:
