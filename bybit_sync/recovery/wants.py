@@ -17,12 +17,15 @@ __all__ = ["Answered", "Known", "Unreadable", "Want"]
 class Known:
     """An object that was open or not zero before: enough to ask for it alone.
 
-    *id* is an order's id or a coin's name; a coin has neither *category* nor *symbol*.
+    *id* is an order's id, a position's ``positionIdx`` ("" for any) or a coin's name; a
+    coin has neither *category* nor *symbol*. *created* is when an order was created,
+    None when that is not known.
     """
 
     category: str
     symbol: str
     id: str = ""
+    created: datetime | None = None
 
 
 @frozen
@@ -31,8 +34,9 @@ class Want:
 
     *since* is exchange time, inclusive: where the executions, or the orders that have
     ended, begin to be read (the overlap is taken off already); None for what is open
-    now. *known* has to be accounted for, whether it is listed or not. *confirms* marks
-    a confirming read, which goes after starts and outages.
+    now. *known* has to be accounted for, whether it is listed or not; for trades it
+    names symbols to be checked. *confirms* marks a confirming read, which goes after
+    starts and outages.
     """
 
     stream: Stream
@@ -63,6 +67,10 @@ class Answered:
     * *refused*: one error for each category that was refused; the rows of the others
       are here.
     * *unreadable*: the rows that could not be decoded.
+    * *until*: for trades, exchange time up to which all were read, when there were too
+      many for one answer: the rest is to be asked for from then on. None: up to now.
+    * *lags*: the answers contradict each other, so that the exchange has more than it
+      lists yet: it is to be asked again.
     """
 
     rows: tuple[Any, ...]
@@ -71,3 +79,5 @@ class Answered:
     unresolved: tuple[Known, ...] = ()
     refused: tuple[RestRefused, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    until: datetime | None = None
+    lags: bool = False
