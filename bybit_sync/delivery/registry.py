@@ -43,7 +43,7 @@ class SubscriptionRegistry:
         self._unflushed: list[Receiver[Any]] = []
 
     def __iter__(self) -> Iterator[Receiver[Any]]:
-        return (subscription for stream in Stream for subscription in self._streams[stream])
+        return (receiver for stream in Stream for receiver in self._streams[stream])
 
     def __bool__(self) -> bool:
         return any(self._streams.values())
@@ -51,81 +51,74 @@ class SubscriptionRegistry:
     def wanted(self) -> dict[Stream, bool]:
         """Return the subscribed streams, each with whether it was confirmed before."""
         return {
-            stream: any(s.state is not SubscriptionState.PENDING for s in subscriptions)
-            for stream, subscriptions in self._streams.items()
-            if subscriptions
+            stream: any(receiver.state is not SubscriptionState.PENDING for receiver in receivers)
+            for stream, receivers in self._streams.items()
+            if receivers
         }
 
     def is_established(self) -> bool:
         """Return whether there is a subscription that no `subscribe_*` call waits for."""
-        return any(not s.confirm_awaited or s.state is not SubscriptionState.PENDING for s in self)
+        return any(not r.confirm_awaited or r.state is not SubscriptionState.PENDING for r in self)
 
     def is_given(self, stream: Stream) -> bool:
         """Return whether *stream* has a subscription that no `subscribe_*` call waits for."""
-        return any(not s.confirm_awaited for s in self._streams[stream])
+        return any(not receiver.confirm_awaited for receiver in self._streams[stream])
 
     def has(self, stream: Stream) -> bool:
         """Return whether *stream* has a subscription."""
         return bool(self._streams[stream])
 
-    def add(self, subscription: Receiver[Any]) -> None:
-        """Add *subscription*."""
-        self._replace(subscription.stream, (*self._streams[subscription.stream], subscription))
+    def add(self, receiver: Receiver[Any]) -> None:
+        """Add *receiver*."""
+        self._streams[receiver.stream] += (receiver,)
 
-    def remove(self, subscription: Receiver[Any]) -> None:
-        """Remove *subscription*, if it is there."""
-        self._replace(subscription.stream, tuple(s for s in self._streams[subscription.stream] if s is not subscription))
+    def remove(self, receiver: Receiver[Any]) -> None:
+        """Remove *receiver*, if it is there."""
+        self._streams[receiver.stream] = tuple(r for r in self._streams[receiver.stream] if r is not receiver)
 
-    def release(self, subscription: Receiver[Any]) -> None:
-        """Remove *subscription*, and retry the gap that its full queue lacks.
+    def release(self, receiver: Receiver[Any]) -> None:
+        """Remove *receiver*, and retry the gap that its full queue lacks.
 
         The retries end when the gap fits or is discarded.
         """
-        self.remove(subscription)
-        self._flush_later(subscription)
+        self.remove(receiver)
+        self._flush_later(receiver)
 
-    def _flush_later(self, subscription: Receiver[Any]) -> None:
-        if not subscription.flush() and subscription not in self._unflushed:
-            self._unflushed.append(subscription)
-
-    def _replace(self, stream: Stream, subscriptions: Receivers) -> None:
-        self._streams[stream] = subscriptions
+    def _flush_later(self, receiver: Receiver[Any]) -> None:
+        if not receiver.flush() and receiver not in self._unflushed:
+            self._unflushed.append(receiver)
 
     def deliver(self, event: Event[Any], now: Moment) -> list[Ended]:
         """Deliver *event* to its stream; return the ends of receivers whose sink raised."""
-        subscriptions, ended = self._streams[event.stream], []
-        for subscription in subscriptions:
+        receivers, ended = self._streams[event.stream], []
+        for receiver in receivers:
             # Each receiver numbers its own copy. The last one gets the event itself, as no
             # further copy is made from it.
-            own = event if subscription is subscriptions[-1] else with_index(event, 0)
+            own = event if receiver is receivers[-1] else with_index(event, 0)
             try:
-                subscription.deliver(own)
+                receiver.deliver(own)
             except BaseException as error:  # noqa: BLE001 - a sink that raises ends its own subscription only
-                ended.append(self.end(subscription, error, now, event.epoch))
+                ended.append(self.end(receiver, error, now, event.epoch))
         return ended
 
     def confirm(self, stream: Stream, coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> list[Ended]:
         """Confirm every receiver of *stream*; return the ends of those whose sink raised."""
         return [
-            ended
-            for subscription in self._streams[stream]
-            for ended in self.confirm_one(subscription, coverage, asked, now, epoch)
+            ended for receiver in self._streams[stream] for ended in self.confirm_one(receiver, coverage, asked, now, epoch)
         ]
 
-    def confirm_one(
-        self, subscription: Receiver[Any], coverage: Coverage, asked: Moment, now: Moment, epoch: int
-    ) -> list[Ended]:
-        """Confirm *subscription*; return its end if its sink raised."""
+    def confirm_one(self, receiver: Receiver[Any], coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> list[Ended]:
+        """Confirm *receiver*; return its end if its sink raised."""
         try:
-            subscription.confirm(coverage, asked, now, epoch)
+            receiver.confirm(coverage, asked, now, epoch)
         except BaseException as error:  # noqa: BLE001 - as in `deliver`
-            return [self.end(subscription, error, now, epoch)]
+            return [self.end(receiver, error, now, epoch)]
         return []
 
     def unflushed(self) -> tuple[Receiver[Any], ...]:
         """Return the closed and ended receivers with a full queue that lacks a gap."""
         # A discarded gap stays in the list until the connection thread flushes again.
-        return tuple(subscription for subscription in self._unflushed if subscription.sink.unflushed)
+        return tuple(receiver for receiver in self._unflushed if receiver.sink.unflushed)
 
     def uncover(self, stream: Stream, asked: Moment | None) -> None:
         """Have the next gap of *stream* begin at *asked*, when the stream was asked for.
@@ -133,28 +126,28 @@ class SubscriptionRegistry:
         Does nothing when *asked* is None.
         """
         if asked is not None:
-            for subscription in self._streams[stream]:
-                subscription.uncover(asked, self.clock)
+            for receiver in self._streams[stream]:
+                receiver.uncover(asked, self.clock)
 
     def mark_stale(self, error: BaseException) -> None:
         """Mark every subscription STALE: the connection was lost with *error*."""
-        for subscription in self:
-            subscription.mark_stale(error)
+        for receiver in self:
+            receiver.mark_stale(error)
 
-    def end(self, subscription: Receiver[Any], error: BaseException, now: Moment, epoch: int) -> Ended:
-        """End *subscription* with *error*; return its end."""
-        self.remove(subscription)
-        in_band = subscription.end(error, self.clock, now, epoch)
+    def end(self, receiver: Receiver[Any], error: BaseException, now: Moment, epoch: int) -> Ended:
+        """End *receiver* with *error*; return its end."""
+        self.remove(receiver)
+        in_band = receiver.end(error, self.clock, now, epoch)
         if in_band:
-            self._flush_later(subscription)
-        return Ended(subscription, error, in_band)
+            self._flush_later(receiver)
+        return Ended(receiver, error, in_band)
 
     def end_stream(self, stream: Stream, error: BaseException, now: Moment, epoch: int) -> list[Ended]:
         """End every receiver of *stream* with *error*; return their ends."""
-        return [self.end(subscription, error, now, epoch) for subscription in self._streams[stream]]
+        return [self.end(receiver, error, now, epoch) for receiver in self._streams[stream]]
 
     def flush(self) -> bool:
         """Retry pending gaps of full queues; return True when none are left."""
-        self._unflushed = [s for s in self._unflushed if not s.flush()]
-        pending = [s for s in self if not s.flush()]
+        self._unflushed = [receiver for receiver in self._unflushed if not receiver.flush()]
+        pending = [receiver for receiver in self if not receiver.flush()]
         return not self._unflushed and not pending

@@ -154,7 +154,7 @@ MUTANTS: Final = (
     Mutant(
         "let subscriptions share a number",
         "delivery/registry.py",
-        "if subscription is subscriptions[-1]",
+        "if receiver is receivers[-1]",
         "if True",
         "tests/client/test_streams.py",
     ),
@@ -619,8 +619,8 @@ MUTANTS: Final = (
     Mutant(
         "strike a gap off with its subscription",
         "delivery/registry.py",
-        "        self.remove(subscription)\n        self._flush_later(subscription)\n",
-        "        self.remove(subscription)\n",
+        "        self.remove(receiver)\n        self._flush_later(receiver)\n",
+        "        self.remove(receiver)\n",
         "tests/faults/test_consumers.py -k row211",
     ),
     Mutant(
