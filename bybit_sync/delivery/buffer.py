@@ -34,6 +34,8 @@ class Buffer(Generic[T]):
     they are never dropped.
     """
 
+    gaps_may_wait: bool = False
+
     def __init__(self, maxsize: int, overflow: Overflow) -> None:
         self._maxsize = maxsize
         self._overflow = overflow

@@ -37,6 +37,8 @@ class QueueSink(Generic[T]):
     queue has no room for becomes one gap, which is retried until it fits.
     """
 
+    gaps_may_wait: bool = True
+
     def __init__(self, sink: EventQueue[Event[T]], overflow: Overflow) -> None:
         self._sink = sink
         self._overflow = overflow

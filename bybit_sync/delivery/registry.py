@@ -39,6 +39,9 @@ class SubscriptionRegistry:
         """The clock of the exchange."""
         # Each tuple is replaced as a whole: another thread never reads half a change.
         self._streams: dict[Stream, Receivers] = dict.fromkeys(Stream, ())
+        # Open receivers with a queue of the user's. A buffer of ours has room for every
+        # gap, and needs no retry.
+        self._with_queue: Receivers = ()
         # Closed and ended receivers with a full queue, which still lacks their last gap.
         self._unflushed: list[Receiver[Any]] = []
 
@@ -71,10 +74,13 @@ class SubscriptionRegistry:
     def add(self, receiver: Receiver[Any]) -> None:
         """Add *receiver*."""
         self._streams[receiver.stream] += (receiver,)
+        if receiver.sink.gaps_may_wait:
+            self._with_queue += (receiver,)
 
     def remove(self, receiver: Receiver[Any]) -> None:
         """Remove *receiver*, if it is there."""
         self._streams[receiver.stream] = tuple(r for r in self._streams[receiver.stream] if r is not receiver)
+        self._with_queue = tuple(r for r in self._with_queue if r is not receiver)
 
     def release(self, receiver: Receiver[Any]) -> None:
         """Remove *receiver*, and retry the gap that its full queue lacks.
@@ -149,5 +155,5 @@ class SubscriptionRegistry:
     def flush(self) -> bool:
         """Retry pending gaps of full queues; return True when none are left."""
         self._unflushed = [receiver for receiver in self._unflushed if not receiver.flush()]
-        pending = [receiver for receiver in self if not receiver.flush()]
+        pending = [receiver for receiver in self._with_queue if not receiver.flush()]
         return not self._unflushed and not pending

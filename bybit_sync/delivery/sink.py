@@ -15,6 +15,8 @@ T_contra = TypeVar("T_contra", contravariant=True)
 class EventSink(Protocol[T_contra]):
     """A place that the connection thread puts events to, in order and numbered."""
 
+    gaps_may_wait: bool
+    """False when there is room for every gap, so that `flush` has nothing to do."""
     index: int
     """The number of the event that was handed over last."""
     dropped: int

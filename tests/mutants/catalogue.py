@@ -624,6 +624,13 @@ MUTANTS: Final = (
         "tests/faults/test_consumers.py -k row211",
     ),
     Mutant(
+        "never retry the gap of an open queue",
+        "delivery/registry.py",
+        "if receiver.sink.gaps_may_wait:",
+        "if False:",
+        "tests/faults/test_consumers.py -k row211",
+    ),
+    Mutant(
         "end the thread before the gap fits",
         "engine/supervisor.py",
         "while not self._registry.flush() and (self._commands.is_closing or not self._commands):",
