@@ -1,4 +1,4 @@
-"""The steps from an environment to a connected wire: names, addresses, proxy and TLS, by one deadline."""
+"""The steps from an environment to a connected wire: names, addresses, proxy, TLS."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RESOLVE_SECONDS = 5.0
 _CONNECT_SECONDS = 5.0
 _STAGGER_SECONDS = 0.25
 
-# Every open socket of this module, to be closed in a forked child.
+# Every open socket of this module; a forked child closes them.
 _ours: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 _log = get_logger(__name__)
@@ -58,8 +58,8 @@ def dial(
     raise to abandon the attempt; then, as after every failure, nothing stays open.
     *on_reached* is called once the host has taken the connection; through a proxy, once
     the proxy says so. With several addresses it may be called for each. Without *proxy*
-    and *ssl_context*: directly, and with the system's certificates. Warnings go to
-    *log*.
+    it connects directly; without *ssl_context* it uses the system's certificates.
+    Warnings go to *log*.
 
     Raises `TLSError` when the server cannot prove who it is, `HandshakeRejected` when
     the proxy refuses, `ConfigurationError` when the proxy cannot serve, and
@@ -90,7 +90,10 @@ def dial(
 
 
 class _Lookup(threading.Thread):
-    """A thread that asks the resolver, which cannot be interrupted; it is left alone when it takes too long."""
+    """A thread that calls the resolver, which cannot be interrupted.
+
+    The attempt stops waiting for it at the deadline.
+    """
 
     running: dict[str, _Lookup] = {}  # noqa: RUF012 shared by all clients: one lookup per host
 
@@ -102,27 +105,33 @@ class _Lookup(threading.Thread):
 
     @classmethod
     def join_or_start(cls, host: str, waker: Waker) -> _Lookup:
-        """Return the running lookup of *host*, or start one; it wakes *waker* when it has its answer."""
+        """Return the running lookup of *host*, or start one.
+
+        It wakes *waker* when it ends.
+        """
         fresh = cls(host)
-        lookup = cls.running.setdefault(host, fresh)  # atomic: of two clients that start a lookup one wins
+        lookup = cls.running.setdefault(host, fresh)  # atomic: if two clients start a lookup, both get the same one
         lookup.waiting.add(waker)
         if lookup is fresh:
             try:
                 lookup.start()
-            except RuntimeError as error:  # the system has no thread left
+            except RuntimeError as error:  # the system cannot start a thread now
                 lookup.conclude(strip_traceback(error))
         return lookup
 
     def run(self) -> None:
-        """Ask the resolver, and publish its answer."""
+        """Call the resolver, and publish its answer."""
         try:
             found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
             self.conclude([(info[0], info[4]) for info in found])
-        except Exception as error:  # noqa: BLE001 a name may raise other errors too, such as UnicodeError
+        except Exception as error:  # noqa: BLE001 - a name may raise other errors too, such as UnicodeError
             self.conclude(strip_traceback(error))
 
     def conclude(self, answer: list[_Address] | Exception) -> None:
-        """Publish *answer* and wake the waiting clients; the next attempt starts a new lookup."""
+        """Publish *answer* and wake the waiting clients.
+
+        The next attempt starts a new lookup.
+        """
         self.answer = answer
         self.running.pop(self.host, None)
         # A client adds its waker before it checks `answer`, so it either is in the set
@@ -167,7 +176,10 @@ def _connect(host: str, port: int, deadline: Deadline, *, only_loopback: bool, o
 
 
 def _interleaved(addresses: Iterable[_Address]) -> list[_Address]:
-    """Return *addresses* without duplicates, families alternating, the resolver's first choice first."""
+    """Return *addresses* without duplicates, with alternating families.
+
+    The resolver's first choice stays first.
+    """
     families: dict[int, list[_Address]] = {}
     for address in dict.fromkeys(addresses):
         families.setdefault(address[0], []).append(address)
@@ -175,7 +187,10 @@ def _interleaved(addresses: Iterable[_Address]) -> list[_Address]:
 
 
 class _Race:
-    """Connection attempts to several addresses, started 250 ms apart, or at once when none is running (RFC 8305)."""
+    """Connection attempts to several addresses (RFC 8305).
+
+    They start 250 ms apart, or at once when none is running.
+    """
 
     def __init__(self, addresses: Iterable[_Address], deadline: Deadline, on_taken: Callable[[], None]) -> None:
         self._waiting = _interleaved(addresses)
@@ -186,7 +201,7 @@ class _Race:
         self._failures: list[str] = []
 
     def run(self) -> socket.socket:
-        """Return the first socket that connects; raises when none does."""
+        """Return the first socket that connects; raise when none does."""
         try:
             while self._waiting or self._running:
                 self._begin_due()
@@ -207,7 +222,7 @@ class _Race:
     def _begin(self, family: int, address: tuple[Any, ...]) -> None:
         try:
             sock = socket.socket(family, socket.SOCK_STREAM)
-        except OSError as error:  # no descriptor left, or a family that this machine does not speak
+        except OSError as error:  # no descriptor is left, or the machine does not support the family
             self._failures.append(reason_of(error))
             return
         _ours.add(sock)
@@ -223,8 +238,8 @@ class _Race:
 
     def _has_connected(self, sock: socket.socket) -> bool:
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        # A host that resets a connection had taken it before: one that refuses says
-        # ECONNREFUSED.
+        # A host that resets a connection has accepted it before; one that refuses
+        # answers with ECONNREFUSED.
         if code in (0, errno.ECONNRESET):
             self._on_taken()
         if code:
@@ -307,7 +322,10 @@ def _load(paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
 
 
 def _has_certificates() -> bool:
-    """Return whether the system has certificates: loaded, or in a folder that is searched by hash when needed."""
+    """Return whether the system has certificates.
+
+    They are loaded, or in a folder that OpenSSL searches by hash when needed.
+    """
     paths = ssl.get_default_verify_paths()
     return paths in _contexts or bool(paths.capath and glob.glob(_HASHED, root_dir=paths.capath))  # noqa: PTH207 pathlib raises
 
@@ -368,7 +386,7 @@ def _distrust(wire: Wire, host: str, given: ssl.SSLContext | None, error: ssl.SS
 
 @in_child
 def _leave_to_the_parent() -> None:
-    # Closing the descriptor is safe; a shutdown or a close alert would end the parent's
+    # Only close the descriptor: a shutdown or a close alert would end the parent's
     # connection.
     for sock in list(_ours):
         sock.close()

@@ -37,7 +37,10 @@ _NOWHERE = "ws://bybit-sync.invalid"
 
 
 class Link:
-    """A socket for websocket-client: it writes to the wire, and its reads return only bytes that have arrived before."""
+    """A socket for websocket-client.
+
+    It writes to the wire; its reads return only bytes that have arrived before.
+    """
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
@@ -65,13 +68,17 @@ class Link:
     def read_frame(self, frame: bytes) -> Any:
         """Parse *frame*, a whole one, with websocket-client.
 
-        Raises what the library raises.
+        Raises the errors of the library.
         """
         self._ready, self._at = frame, 0
         return self.client.recv_frame()
 
     def recv(self, size: int) -> bytes:
-        """Return the next *size* bytes: of the answer to the upgrade first, then of the frame in `read_frame`."""
+        """Return the next *size* bytes.
+
+        They come first from the answer to the upgrade, then from the frame in
+        `read_frame`.
+        """
         if self.head is None:
             self._ready = self._answer()
         data = self._ready[self._at : self._at + size]

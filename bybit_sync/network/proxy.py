@@ -1,4 +1,4 @@
-"""Tunnels through proxies: HTTP CONNECT is implemented here, SOCKS is done by python-socks."""
+"""Tunnels through proxies: HTTP CONNECT is implemented here, SOCKS by python-socks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ _SOCKS_REMEDY = "SOCKS needs python-socks: pip install 'bybit-sync[socks]'"
 
 @attrs.frozen
 class _Kind:
-    """A kind of proxy: its default port, its name in python-socks, and whether it resolves the exchange's name itself."""
+    """A kind of proxy.
+
+    It has a default port, a name in python-socks, and a flag: whether it resolves the
+    exchange's name itself.
+    """
 
     port: int
     socks: str | None = None
@@ -50,7 +54,10 @@ _KINDS = {
 
 
 class Proxy:
-    """A user's choice of proxy: one address, or the environment variables as they are at each attempt."""
+    """A user's choice of proxy.
+
+    It is one address, or the environment variables at the time of each attempt.
+    """
 
     def __init__(self, route: Route | None) -> None:
         self._route = route
@@ -60,7 +67,7 @@ class Proxy:
 
     @classmethod
     def parse(cls, text: str | None) -> Proxy | None:
-        """Return the choice that *text* is: None, a proxy's URL or "env".
+        """Return the choice for *text*: None, a proxy's URL or "env".
 
         Raises `ConfigurationError`, whose text holds no credentials.
         """
@@ -69,7 +76,7 @@ class Proxy:
         return cls(_sure(_read(text, "proxy")))
 
     def route(self, environment: Environment) -> Route | None:
-        """Return the proxy for a connection to *environment*, None for a direct connection.
+        """Return the proxy for a connection to *environment*; None to connect directly.
 
         Raises `ConfigurationError` for an environment variable that is no proxy's URL,
         and when an unencrypted login would reach another machine.
@@ -85,7 +92,10 @@ class Proxy:
 
 @attrs.frozen(repr=False, eq=False)
 class Route:
-    """A proxy with scheme, host and port; its credentials are in a closure, so that no repr shows them."""
+    """A proxy with scheme, host and port.
+
+    A closure holds its credentials, so that no repr shows them.
+    """
 
     scheme: str
     host: str
@@ -104,9 +114,10 @@ class Route:
             return self.host == "localhost"
 
     def tunnel(self, wire: Wire, environment: Environment, resolve: Callable[[str], Iterable[str]]) -> None:
-        """Have the proxy connect *wire* with *environment*; *resolve* is used for proxies that do not resolve names.
+        """Have the proxy connect *wire* with *environment*.
 
-        Raises `HandshakeRejected` with the status of an HTTP proxy that refuses, and
+        *resolve* is used for proxies that do not resolve names. Raises
+        `HandshakeRejected` with the status of an HTTP proxy that refuses, and
         `ConnectionFailed` for other failures.
         """
         kind = _KINDS[self.scheme]
@@ -153,7 +164,10 @@ class Route:
 
 
 class _Connected:
-    """A stand-in for the proxy that python-socks would connect through first: it returns the connected wire."""
+    """A stand-in for the proxy that python-socks would connect through first.
+
+    It returns the connected wire.
+    """
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -163,7 +177,10 @@ class _Connected:
 
 
 def _address(kind: _Kind, addresses: Iterable[str]) -> str:
-    """Return the first of *addresses* that a proxy of this *kind* accepts: SOCKS4 accepts IPv4 only."""
+    """Return the first of *addresses* that a proxy of this *kind* accepts.
+
+    SOCKS4 accepts IPv4 only.
+    """
     found = list(addresses)
     return next((address for address in found if kind.socks != "SOCKS4" or ":" not in address), found[0])
 
@@ -175,10 +192,10 @@ def _hint(status: int) -> str:
 
 
 def _read(text: str, source: str) -> Route | ConfigurationError:
-    """Return the proxy with the URL *text*, or the error to raise; *source* is the argument or variable that held it.
+    """Return the proxy with the URL *text*, or the error to raise.
 
-    The error is returned, not raised: the traceback of a raised one would hold the
-    credentials in its frames.
+    *source* is the argument or variable that held it. The error is returned, not
+    raised: the traceback of a raised one would hold the credentials in its frames.
     """
     match = _URL.fullmatch(text) if isinstance(text, str) else None
     kind = _KINDS.get(match["scheme"].lower()) if match else None

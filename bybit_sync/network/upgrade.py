@@ -1,4 +1,4 @@
-"""The check of a server's answer to the WebSocket upgrade, and the error with a remedy for each refusal."""
+"""The check of a server's answer to the upgrade, and the errors for refusals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["check_answer"]
 def check_answer(wire: Wire, head: Head) -> bytes:
     """Return the part of *head* that websocket-client checks, without cookies.
 
-    Raises for what the library would accept.
+    Raises for answers that the library accepts and should not.
     """
     if head.status != 101:  # noqa: PLR2004
         raise _rejected(wire, head)
@@ -26,7 +26,7 @@ def check_answer(wire: Wire, head: Head) -> bytes:
 
 
 def _rejected(wire: Wire, head: Head) -> HandshakeRejected:
-    body = printable(head.rest or wire.read() or b"")  # only what has arrived: a body is not worth a wait
+    body = printable(head.rest or wire.read() or b"")  # only what has arrived: do not wait for the body
     text = f"{wire.deadline.peer} answered {head.status} {head.phrase} instead of opening a WebSocket. {_remedy(head.status)}"
     return HandshakeRejected(
         f"{text}. It said: {body}" if body else text,
@@ -52,7 +52,7 @@ def _remedy(status: int) -> str:
 
 
 def _retry_after(text: str) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for, None when it is not readable."""
+    """Return the seconds in a ``Retry-After`` header; None if it is not readable."""
     if text.isdecimal() and text.isascii():
         return float(text)
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow to import, seldom needed

@@ -1,4 +1,4 @@
-"""A websocket that is read without waiting and that a waker interrupts."""
+"""A websocket with non-blocking reads; a waker interrupts its waits."""
 
 from __future__ import annotations
 
@@ -56,12 +56,13 @@ def open_websocket(
     write_seconds: float = 5.0,
     log: logging.Logger | logging.LoggerAdapter[logging.Logger] = _log,
 ) -> Transport:
-    """Return an open websocket to *path* at *environment*: `dial`, then the upgrade, all by *deadline*.
+    """Return an open websocket to *path* at *environment*.
 
-    A message that is sent is taken within *write_seconds*. *on_wake* is also called
-    later, when the *waker* is woken while `Transport.send` waits; it must not send.
+    It calls `dial`, then does the upgrade, all by *deadline*. A message must be sent
+    within *write_seconds*. *on_wake* is also called later, when the *waker* is woken
+    while `Transport.send` waits; it must not send.
 
-    Raises what `dial` raises, and `HandshakeRejected` when the server answers the
+    Raises the errors of `dial`, and `HandshakeRejected` when the server answers the
     upgrade with another status than 101. Only the connection thread.
     """
     wire = dial(
@@ -90,11 +91,17 @@ class Transport:
         self, wire: Wire, link: Link, *, max_message_bytes: int, write_seconds: float, on_wake: Callable[[], None]
     ) -> None:
         self.last_data_ns: int = time.monotonic_ns()
-        """The `time.monotonic_ns` of the last byte of a data frame, before that of the opening; control frames do not count."""
+        """The `time.monotonic_ns` of the last byte of a data frame, or of the opening
+        before the first one; control frames do not count.
+        """
         self.read_at: Moment = Moment.now()
-        """The moment when the yielded message was read from the socket, however long the consumer takes."""
+        """The moment when the yielded message was read from the socket, however long
+        the consumer takes.
+        """
         self.frame_since: float | None = None
-        """The `time.monotonic` of the first byte of an incomplete message; None between messages."""
+        """The `time.monotonic` of the first byte of an incomplete message; None between
+        messages.
+        """
         self._wire = wire
         self._link = link
         self._max = max_message_bytes
@@ -107,7 +114,7 @@ class Transport:
         wire.deadline.phase = "connected"
         self._ahead = link.head.rest if link.head else b""  # bytes read and not parsed yet
         self._held = bytearray()  # the incomplete frame at the end of the data
-        self._needed = 0  # how many bytes of it are needed before it is parsed again
+        self._needed = 0  # the number of its bytes that are needed before it is parsed again
         self._opcode = 0
         self._fragments: list[bytes] = []
         self._fragment_bytes = 0
@@ -121,18 +128,19 @@ class Transport:
     # -- reading
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until bytes have arrived, the waker is woken, or *timeout* seconds have passed (None: no limit).
+        """Wait for bytes, for the waker, or for *timeout* seconds (None: no limit).
 
         Returns True when the waker was woken; it is not drained.
         """
         return not (self._ahead or self._broken or self._over) and self._wire.wait(timeout)
 
     def receive(self) -> Iterator[bytes]:
-        """Yield every whole message, text or binary, that lies ready, in order; never waits. Answers protocol pings itself.
+        """Yield every complete message, text or binary, in order; never wait.
 
-        When the connection has ended, the messages before the end are yielded first.
-        Then it raises `ConnectionLost`, or `ProtocolError` for data that the WebSocket
-        protocol forbids; the connection cannot be used afterwards.
+        It answers protocol pings itself. When the connection has ended, the messages
+        before the end are yielded first. Then it raises `ConnectionLost`, or
+        `ProtocolError` for data that the WebSocket protocol forbids; the connection
+        cannot be used afterwards.
         """
         for _ in range(_CHUNKS_A_ROUND):
             if self._over is not None:
@@ -158,15 +166,15 @@ class Transport:
         return chunk
 
     def _messages(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the messages that end in *chunk*."""
+        """Yield the messages that are complete with *chunk*."""
         data = self._gathered(chunk)
         if data is None:
             return
         now, at, end, odd = self.read_at.ns, 0, len(data), 0
         try:
             while end - at >= _SHORTEST_FRAME and odd < _ODD_FRAMES_A_CHUNK:
-                # Nearly every push has a size of two bytes. `_span` handles and checks
-                # all other sizes.
+                # Nearly every push has its length in two bytes. `_span` handles and
+                # checks all other lengths.
                 if data[at + 1] == _SIZE_IN_TWO_BYTES and end - at >= _HEAD_OF_TWO and self._takes_size_of_two:
                     start = at + _HEAD_OF_TWO
                     stop = start + (data[at + 2] << 8 | data[at + 3])
@@ -204,7 +212,10 @@ class Transport:
         return data
 
     def _hold(self, rest: bytes) -> None:
-        """Keep *rest*, the beginning of a frame, until the frame is whole; bytes that trickle in are not copied each time."""
+        """Keep *rest*, the start of a frame, until the frame is complete.
+
+        Bytes that arrive one by one are not copied each time.
+        """
         self._held += rest
         self._needed = self._span(rest, 0)[1] if len(rest) >= _SHORTEST_FRAME else _SHORTEST_FRAME
         self._note_progress()
@@ -217,7 +228,10 @@ class Transport:
             self.frame_since = self.read_at.seconds
 
     def _span(self, data: bytes, at: int) -> tuple[int, int]:
-        """Return where the payload of the frame at *at* starts and stops; the stop is beyond an incomplete frame's data."""
+        """Return where the payload of the frame at *at* starts and stops.
+
+        The stop of an incomplete frame is beyond the end of *data*.
+        """
         size = data[at + 1]
         start = at + 2
         if size > _LONGEST_CONTROL:
@@ -234,7 +248,10 @@ class Transport:
         return start, start + size
 
     def _utf8(self, message: bytes) -> bytes:
-        """Return *message* if it is UTF-8, else raise; the check of websocket-client takes a thousand times as long."""
+        """Return *message* if it is UTF-8, else raise.
+
+        The check of websocket-client takes a thousand times as long.
+        """
         try:
             message.decode()
         except UnicodeDecodeError as error:
@@ -244,10 +261,10 @@ class Transport:
     # -- reading rare frames: control frames, binary messages, fragments, errors
 
     def _read_odd(self, frame: bytes) -> bytes | None:
-        """Return the message that *frame*, a whole one, completes; None when it completes none."""
+        """Return the message that *frame*, a complete one, ends, or None."""
         try:
             parsed = self._link.read_frame(frame)
-        except Exception as error:  # noqa: BLE001 whatever websocket-client raises for a frame that is not allowed
+        except Exception as error:  # noqa: BLE001 - websocket-client raises many types for a frame that is not allowed
             why = printable(describe(strip_traceback(error)))
             raise self._refusal(_PROTOCOL, f"a frame breaks the WebSocket protocol: {why}") from None
         if not parsed.opcode & _CONTROL_BIT:
@@ -299,9 +316,9 @@ class Transport:
     def send(self, text: str) -> None:
         """Send *text* as one message.
 
-        Raises `ConnectionLost` when it is not taken in time or the connection is gone,
-        and what *on_wake* raises. Nothing can be sent afterwards, as half a frame may
-        be out; what the peer had sent is still to be had from `receive`.
+        Raises `ConnectionLost` when the peer does not take it in time or the connection
+        is gone, and the errors of *on_wake*. Nothing can be sent afterwards, because
+        half a frame may be sent; `receive` still returns what the peer sent before.
         """
         # The text may be a login. Drop it, so that a traceback's locals show only the
         # masked frame.
@@ -324,8 +341,7 @@ class Transport:
         return self._broken
 
     def _check_waker(self) -> None:
-        # The wake-up was for the caller's own wait; it is repeated when the write is
-        # done.
+        # The wake-up was for the caller's own wait; repeat it when the write is done.
         self._woken = True
         self._on_wake()
 
@@ -340,7 +356,10 @@ class Transport:
         self._wire.close()
 
     def release(self) -> None:
-        """Close the descriptor without a close frame: in a forked child the connection is still the parent's."""
+        """Close the descriptor without a close frame.
+
+        In a forked child the connection is still the parent's.
+        """
         self._sent_close = True
         self._wire.release()
 

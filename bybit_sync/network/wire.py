@@ -1,4 +1,4 @@
-"""A socket, plain or TLS; every wait on it ends at a deadline, and a waker interrupts it."""
+"""A socket, plain or TLS; every wait has a deadline, and a waker interrupts it."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _CHUNK = 65536
 _RECORD = 16384  # the most bytes of one TLS record
 _HEAD_LIMIT = 65536
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: ([^\r\n]*))?")
-# A header's value continues in the next line if that begins with a blank (RFC 9112,
+# A header's value continues in the next line if that starts with a blank (RFC 9112,
 # section 5.2).
 _FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _TLS_RECORD_TYPES = frozenset(b"\x14\x15\x16\x17")
 
-# poll and select need no descriptor of their own, so that waiting works when the
-# process has none left.
+# poll and select need no descriptor of their own, so waiting works when the process has
+# none left.
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 def strip_traceback(error: _E) -> _E:
-    """Return *error* without its traceback and context: their frames' locals may hold a login."""
+    """Return *error* without traceback and context; their locals may hold a login."""
     error.__traceback__ = error.__context__ = error.__cause__ = None
     return error
 
@@ -56,7 +56,7 @@ def reason_of(error: OSError) -> str:
 
 
 def lack_of_descriptors() -> OSError | None:
-    """Return the system's error when this process can open no more files; None when it can."""
+    """Return the system's error if this process can open no more files, else None."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
@@ -68,8 +68,8 @@ class Deadline:
     """A deadline for waits on a peer, and the waker that interrupts them.
 
     *peer* and `phase` appear in errors. *at* is a moment of `time.monotonic`. Each time
-    the *waker* is woken it is drained and *on_wake* called, which may raise to abandon
-    the wait. Failures are raised as *error*.
+    the *waker* is woken it is drained and *on_wake* called, which may raise to end the
+    wait. Failures are raised as *error*.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class Deadline:
         self._error = error
 
     def wait(self, wanted: Mapping[socket.socket, int], until: float | None = None) -> set[socket.socket]:
-        """Wait until one of *wanted* (sockets with selector events) is ready, and return those that are.
+        """Wait until one of *wanted* is ready, and return those that are.
 
-        Returns early, with none, when the waker was woken or *until* came.
-
-        Raises the error of `failed` at the deadline, and whatever *on_wake* raises.
+        *wanted* maps sockets to selector events. Returns early, with none, when the
+        waker was woken or *until* came. Raises the error of `failed` at the deadline,
+        and the errors of *on_wake*.
         """
         moment = self.at if until is None else min(self.at, until)
         with _Selector() as selector:
@@ -104,8 +104,8 @@ class Deadline:
         if self.waker in ready:
             self.waker.drain()
             self._on_wake()
-        # Checked even when a socket is ready: a peer that sends slowly must not extend
-        # the deadline, nor a waker that never stops.
+        # Check this even when a socket is ready: neither a peer that sends slowly nor a
+        # waker that is always woken may extend the deadline.
         if time.monotonic() >= self.at:
             raise self.failed("timed out")
         return {sock for sock in wanted if sock in ready}
@@ -117,7 +117,7 @@ class Deadline:
 
 @attrs.frozen
 class Head:
-    """The status line and headers of an HTTP answer, and the bytes that followed them."""
+    """The status line and headers of an HTTP answer, and the bytes after them."""
 
     status: int
     phrase: str
@@ -126,7 +126,7 @@ class Head:
 
     @property
     def is_interim(self) -> bool:
-        """True when the final answer is still to come; 101 is a final one here (RFC 9110, section 15.2)."""
+        """True for 1xx except 101, which is final here (RFC 9110, section 15.2)."""
         return self.status < HTTPStatus.OK and self.status != HTTPStatus.SWITCHING_PROTOCOLS
 
 
@@ -134,15 +134,15 @@ class Wire:
     """A connected socket, plain or TLS, that belongs to one thread.
 
     `read` never waits; all other methods wait until `deadline` at most. `failure` is
-    the error that `recv` or `sendall` raised last: a library in between may replace it
-    by one of its own.
+    the error that `recv` or `sendall` raised last, because a library in between may
+    replace it with its own.
     """
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self.deadline = deadline
         self.failure: BaseException | None = None
         self.drained: bool = False
-        """True when the last `read` emptied the system's buffer, so that another read is not worth a system call."""
+        """True when the last `read` emptied the buffer; do not read again at once."""
         self._sock = sock
         self._tls: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
@@ -156,19 +156,19 @@ class Wire:
     # -- reading
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until bytes have arrived, the waker is woken (it is not drained), or *timeout* seconds have passed.
+        """Wait for bytes, for the waker, or for *timeout* seconds.
 
-        Returns True when the waker was woken.
+        Returns True when the waker was woken; it is not drained.
         """
-        # The selector does not see what TLS holds in memory: records that a write had
-        # to read, and the end after the last data.
+        # The selector does not see the data that TLS holds in memory: records that a
+        # write had to read, and the end after the last data.
         if self._incoming.pending or self._end is not None:
             return False
         waker = self.deadline.waker
         return any(key.fileobj is waker for key, _ in self._selector.select(timeout))
 
     def read(self) -> bytes | None:
-        """Return the bytes that have arrived, at most 64 KiB: None for none, b"" when the peer has closed. Never waits."""
+        """Return what has arrived, at most 64 KiB; b"" at the end, None for nothing."""
         if self._tls is None:
             return self._take()
         while (data := self._decrypted(self._tls)) is None and self._feed():
@@ -176,7 +176,7 @@ class Wire:
         return data
 
     def _decrypted(self, tls: ssl.SSLObject) -> bytes | None:
-        """Return the data of the TLS records in memory: None when no record is whole, b"" at the end."""
+        """Return the data of the TLS records in memory; b"" at the end, else None."""
         pieces: list[bytes] = []
         try:
             while self._end is None and (self._incoming.pending or self._incoming.eof or tls.pending()):
@@ -197,10 +197,10 @@ class Wire:
         return self._end
 
     def read_head(self) -> Head:
-        """Return the HTTP head of the peer's answer, and the bytes that followed it; interim answers (1xx) are skipped.
+        """Return the HTTP head of the peer's answer, and the bytes after it.
 
-        Raises the error of `Deadline.failed` when it is no HTTP, too long with all
-        interim answers, or does not come.
+        Interim answers (1xx) are skipped. Raises the error of `Deadline.failed` when
+        the answer is not HTTP, is too long with all interim answers, or does not come.
         """
         data, room = bytearray(), _HEAD_LIMIT
         while True:
@@ -214,7 +214,7 @@ class Wire:
             del data[: end + 4]
 
     def _read_to_empty_line(self, data: bytearray, room: int) -> int:
-        """Read on into *data*, the beginning of a head of at most *room* bytes, and return where its empty line is."""
+        """Read on into *data*, at most *room* bytes; return where its empty line is."""
         while (end := data.find(b"\r\n\r\n")) < 0 and len(data) <= room:
             if not data.startswith(b"HTTP/"[: len(data)]):
                 raise self.deadline.failed(f"the answer is not HTTP: {printable(bytes(data), 80)!r}")
@@ -253,12 +253,12 @@ class Wire:
                 self._push(data)
             else:
                 self._encrypt(self._tls, data)
-        except BaseException as error:  # noqa: BLE001 the caller raises it, from a frame without data
+        except BaseException as error:  # noqa: BLE001 - the caller raises it, from a frame without data
             return strip_traceback(error)
         return None
 
     def write_now(self, data: bytes) -> None:
-        """Write *data* if the system takes it at once; drop it otherwise, and when the connection is gone."""
+        """Write *data* if the system takes it at once, else drop it."""
         with contextlib.suppress(OSError):
             if self._tls is not None:
                 self._tls.write(data)
@@ -287,7 +287,7 @@ class Wire:
     # -- TLS
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> str | None:
-        """Do the TLS handshake with *host*, use TLS from now on, and return its version. Raises what `ssl` raises."""
+        """Start TLS with *host* and return its version. Raises the errors of `ssl`."""
         # OpenSSL works on memory buffers: this class reads the socket itself, in large
         # pieces, and no call of OpenSSL waits.
         tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
@@ -300,9 +300,9 @@ class Wire:
         return tls.version()
 
     def peer_names(self) -> list[str]:
-        """Return the names in the peer's certificate, also when it was refused; [] when they are not known."""
-        # The public get_unverified_chain() begins with Python 3.13 and hands out bytes
-        # that nothing here can read.
+        """Return the names in the peer's certificate, also of a refused one, or []."""
+        # The public get_unverified_chain() exists since Python 3.13 and returns bytes
+        # that nothing here can parse.
         with contextlib.suppress(AttributeError, IndexError, KeyError, TypeError):
             leaf = self._tls._sslobj.get_unverified_chain()[0]  # type: ignore[union-attr]  # noqa: SLF001
             return [name for _, name in leaf.get_info()["subjectAltName"]]
@@ -310,7 +310,7 @@ class Wire:
 
     @property
     def speaks_tls(self) -> bool:
-        """True when the peer's first byte begins a TLS record, and while it has sent nothing."""
+        """True when the peer has sent a TLS record, or nothing yet."""
         return not self._first_byte or self._first_byte[0] in _TLS_RECORD_TYPES
 
     def _converse(self, step: Callable[[], _T]) -> _T:
@@ -372,13 +372,13 @@ class Wire:
         self.release()
 
     def release(self) -> None:
-        """Close the descriptor without telling the peer: in a forked child the connection is still the parent's."""
+        """Close the descriptor only: in a fork the connection is the parent's."""
         self._selector.close()
         self._sock.close()
 
 
 def _parse_head(head: bytes, rest: bytes) -> Head | str:
-    """Return the parsed *head*, or a text that says what is wrong with it.
+    """Return the parsed *head*, or a text that describes the mistake.
 
     Values are decoded as Latin-1, in which every byte is a character, so that an unused
     header cannot fail the parse.
