@@ -1,4 +1,4 @@
-"""The outputs of a recording: a file that this library opens, or an open text file of the user."""
+"""The outputs of a recording: a file by its path, or an open text file of the user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bybit_sync.recording.format import BEGINNING, next_part
 __all__ = ["Output", "output_of"]
 
 _BLOCK: Final = 65_536
-# The permission bits of others than the owner of a file.
+# The permission bits of group and others.
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 # The open files of this process, by device and inode: two clients must not write to one
@@ -59,7 +59,7 @@ def _path(target: str | os.PathLike[str]) -> Path:
     text = os.fspath(target)
     if not isinstance(text, str) or not text or "\0" in text or text.endswith(os.sep):
         raise refuse("record", target, "give the path of a file, as text")
-    # Absolute now: the process may change its working directory later.
+    # Absolute now, because the process may change its working directory later.
     return Path(os.path.abspath(text))  # noqa: PTH100 - Path.absolute would keep the dots
 
 
@@ -96,7 +96,10 @@ class _Handle:
 
 
 class _File:
-    """An output to a file by its path, unbuffered, so that a killed or forked process holds no lines."""
+    """An output to a file by its path.
+
+    It is unbuffered, so that a killed or forked process holds no lines.
+    """
 
     def __init__(self, path: Path, rotate_bytes: int | None) -> None:
         self.name = str(path)

@@ -21,7 +21,7 @@ from bybit_sync.errors import RecordingError
 __all__ = ["BEGINNING", "Direction", "Line", "Source", "next_part", "parts", "print_line", "read_recording"]
 
 Source = str | os.PathLike[str] | Iterable[str]
-"""A recording: the path of its file, or its lines, such as a file that is open."""
+"""A recording: the path of its file, or its lines, such as an open file."""
 
 BEGINNING: Final = b'{"recv_ns": '
 """The first bytes of every line."""
@@ -41,7 +41,7 @@ class Direction(Enum):
 class Line(NamedTuple):
     """A line of a recording.
 
-    Bytes of the frame that are no UTF-8 become lone surrogates (``surrogateescape``).
+    Bytes of the frame that are not UTF-8 become lone surrogates (``surrogateescape``).
     """
 
     moment: Moment
@@ -63,7 +63,7 @@ def print_line(line: Line) -> str:
 def _read_line(text: str | bytes) -> Line:
     """Parse *text*.
 
-    Raises `ValueError` with the reason, which quotes nothing of the text.
+    Raises `ValueError` with the reason, which quotes no part of the text.
     """
     try:
         says = json.loads(text)
@@ -118,10 +118,11 @@ def _frame(says: dict[str, Any]) -> str:
 
 
 def read_recording(source: Source) -> Iterator[Line]:
-    """Yield the lines of *source*; for a path also those of its rotated files, the oldest first.
+    """Yield the lines of *source*.
 
-    Raises `RecordingError` at the first damaged line, after yielding all lines before
-    it; and `OSError` from opening a file.
+    A path also stands for its rotated files, the oldest first. Raises `RecordingError`
+    at the first damaged line, after yielding all lines before it; and `OSError` from
+    opening a file.
     """
     if not isinstance(source, (str, os.PathLike)):
         yield from _lines(source, "")
@@ -158,7 +159,10 @@ def _damaged(path: str, number: int, why: str, *, breaks_off: bool) -> Recording
 
 
 def parts(path: Path) -> list[Path]:
-    """Return the files of the recording *path*, the oldest first: ``path.1``, ``path.2``, …, *path*."""
+    """Return the files of the recording *path*, the oldest first.
+
+    They are ``path.1``, ``path.2``, …, *path*.
+    """
     rotated = [path.with_name(f"{path.name}.{number}") for number in sorted(_numbers(path))]
     return [*rotated, path] if path.exists() or not rotated else rotated
 

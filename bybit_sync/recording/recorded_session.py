@@ -1,4 +1,7 @@
-"""A session that is fed a recording: its requests were sent by the client that was recorded, and it sends none itself."""
+"""A session that receives a recording.
+
+The recorded client sent its requests; this session sends none.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,18 @@ __all__ = ["RecordedSession"]
 
 
 class RecordedSession:
-    """One login of a recording: the session of a live client, given requests and topics as the recording tells them."""
+    """One login of a recording.
+
+    It is the session of a live client, with the requests and topics of the recording.
+    """
 
     def __init__(
         self, config: SessionConfig, *, epoch: int, clock: ExchangeClock, now: Moment, doubted: frozenset[str], is_assumed: bool
     ) -> None:
         self.is_assumed = is_assumed
-        """True when the recording begins after the login, so that the login's success is assumed."""
+        """True when the recording begins after the login, so that its success is
+        assumed.
+        """
         self._requests = _RecordedRequests("")
         self._topics = Topics(config, self._requests, {}, doubted)
         self._topics.tells_gaps = True
@@ -38,26 +46,31 @@ class RecordedSession:
         return [*self.session.overdue_gaps(now), *self.session.receive(frame, now)]
 
     def has_topic(self, channel: Channel) -> bool:
-        """Return whether *channel* was asked for."""
+        """Return whether *channel* was subscribed to."""
         return self._topics.find(channel.topic) is not None
 
     def expect(self, request: Request) -> None:
-        """Await the answer to *request*."""
+        """Expect the answer to *request*."""
         self._requests.expect(request)
         if request.op == "ping" and self.session.coverage.told is None:
-            # The live client told no gap before the first pong once the ping for it was
-            # sent.
+            # The live client sent no gap before the first pong after its ping was sent.
             self._topics.tells_gaps = False
 
     def subscribe(self, channel: Channel, request: Request | None, *, resubscribing: bool) -> None:
-        """Await the answer to *request*, which asked for *channel*; None when the request was not recorded."""
+        """Expect the answer to *request*, which subscribed to *channel*.
+
+        *request* is None when it was not recorded.
+        """
         self._topics.adopt(channel, str(request.req_id) if request else "", resubscribing=resubscribing)
         if request is not None:
             self.expect(request)
 
 
 class _RecordedRequests(PendingRequests):
-    """The requests of a recorded client; what the session itself would send is dropped."""
+    """The requests of a recorded client.
+
+    Requests of the session itself are dropped.
+    """
 
     def send(self, op: Literal["auth", "subscribe", "unsubscribe"], argument: str | int) -> str:  # noqa: ARG002
         """Send nothing."""

@@ -1,4 +1,7 @@
-"""The recorder of a client's frames; it writes on a thread of its own, so that reading the socket never waits for a disk."""
+"""The recorder of a client's frames.
+
+It writes on a thread of its own, so that reading the socket never waits for a disk.
+"""
 
 from __future__ import annotations
 
@@ -21,38 +24,41 @@ from bybit_sync.threads.waiting import join
 
 __all__ = ["Recorder"]
 
-# The most characters of frames that may be buffered when the disk does not keep up.
+# The most characters of frames that may be buffered when the disk is too slow.
 BACKLOG: Final = 64 * 2**20
-# How many seconds connecting waits for the file to be opened, so that the caller is
-# told of a wrong path.
+# The seconds that connecting waits until the file is open, so that the caller gets the
+# error for a wrong path.
 _OPENING: Final = 1.0
-# How often that wait checks whether the client is closed, in seconds.
+# The interval in seconds at which that wait checks whether the client is closed.
 _OPENING_SLICE: Final = 0.05
 
 
 class Recorder:
-    """A recording of one client: every frame that crosses its wire, as JSON Lines.
+    """A recording of one client: every frame of its connections, as JSON Lines.
 
     Given as ``Client(record=Recorder(path))``; ``Client(record=path)`` is the same
     without options. `bybit_sync.replay` reads it again.
 
     A line is ``{"recv_ns": ..., "recv_utc": ..., "direction": "in" | "out" | "lost",
     "frame": ...}``: the moment on the monotonic clock (ns) and in UTC, whether the
-    exchange or we sent it, and its text; "lost" tells why a connection ended. No key,
-    secret or signature is in it: a login's line has the client's name and environment
-    instead. Account numbers and the ids of pushes become others, the same everywhere in
-    one recording; nothing else of a frame is touched.
+    exchange or the client sent it, and its text; "lost" gives the reason why a
+    connection ended. No key, secret or signature is in it: the line of a login has the
+    client's name and environment instead. Account numbers and the ids of pushes are
+    replaced by others, the same everywhere in one recording; the rest of a frame stays
+    unchanged.
 
-    The file is opened when the client first connects: made for its owner only (mode
-    0600), appended to when there is one. A line that a kill left incomplete is cut off
-    then. What is written is on its way to the disk within a second. A disk that is full
-    or does not keep up ends the recording with one ERROR in the log, and `error`; the
-    streams go on.
+    The file is opened when the client first connects. A new one is readable for its
+    owner only (mode 0600); an existing one is appended to, after an incomplete last
+    line, which a kill may leave, is cut off. A line is written within a second. A disk
+    that is full or too slow ends the recording with one ERROR in the log and sets
+    `error`; the streams go on.
 
     Args:
-        target: The path of a file, or a text file that is open; that one is flushed and never closed.
-        rotate_bytes: When the file would become larger than this, it is renamed: first to ``path.1``, then to ``path.2`` and
-            so on, the highest number being the newest; nothing is ever deleted. None (the default) for one file.
+        target: The path of a file, or an open text file, which is flushed and never
+            closed.
+        rotate_bytes: A file that would become larger is renamed: first to ``path.1``,
+            then to ``path.2`` and so on, so that the highest number is the newest;
+            nothing is deleted. None (the default) for one file.
 
     Raises:
         ConfigurationError: an argument cannot work. The disk is not touched yet.
@@ -82,7 +88,7 @@ class Recorder:
         self._end_lock = threading.Lock()
 
     def __repr__(self) -> str:
-        """Return the name of the file and how many frames were written to it."""
+        """Return the name of the file and the number of frames written."""
         return f"<Recorder {self._writer.output.name}: {self.frames} frames{', ended' if self.error is not None else ''}>"
 
     @property
@@ -99,19 +105,19 @@ class Recorder:
 
     @classmethod
     def find(cls, value: Recorder | str | os.PathLike[str] | TextIO | None) -> Recorder | None:
-        """Return *value* if it is a recorder or None, else a new recorder that writes to it."""
+        """Return *value* if it is a recorder or None, else a new recorder for it."""
         return value if value is None or isinstance(value, Recorder) else cls(value)
 
     def attach(self, config: SessionConfig) -> None:
         """Record the client with *config* from now on.
 
-        Raises `ConfigurationError` when the recorder has a client already.
+        Raises `ConfigurationError` when the recorder already has a client.
         """
         if self._config is not None:
             raise ConfigurationError(f"record: this Recorder belongs to {self._config.client}; make one for each client")
         self._config = config
-        # The client's name is written in place of the key, and its environment in place
-        # of the signature.
+        # The line of a login has the client's name in place of the key, and its
+        # environment in place of the signature.
         self._placeholder = _LoginPlaceholder(config.client, config.environment)
 
     # --- only the connection thread ---
@@ -119,7 +125,7 @@ class Recorder:
     def begin(self, check: Callable[[], None]) -> None:
         """Open the file, unless it is open.
 
-        Raises `ConfigurationError` when that fails, and what *check* raises.
+        Raises `ConfigurationError` when that fails, and the errors of *check*.
         """
         if self.error is not None or (self._worker is not None and not self._worker.is_over):
             return
@@ -127,7 +133,7 @@ class Recorder:
         worker = self._worker = WriterThread(self._writer, f"{self._config.client}-recorder", self._worker, self._end)
         try:
             worker.thread.start()
-        except RuntimeError as error:  # the system has no thread left
+        except RuntimeError as error:  # the system cannot start a thread now
             self._worker = None
             self._end(error)
             return
@@ -151,7 +157,7 @@ class Recorder:
     def received(self, frame: builtins.bytes, now: Moment) -> None:
         """Record *frame*, which the exchange sent and which was read at *now*."""
         assert self._config is not None
-        # Redact now: the frame may echo a login, and the next login replaces the
+        # Redact now: the frame may repeat a login, and the next login replaces the
         # signature that is redacted.
         self._put(Direction.IN, self._config.redact(frame.decode(errors="surrogateescape")), now)
 
@@ -190,7 +196,7 @@ class Recorder:
     # --- any thread ---
 
     def wait_written(self, deadline: float) -> bool:
-        """Wait until all is written after `finish`.
+        """Wait until every line is written, after `finish`.
 
         Returns False when *deadline*, on the monotonic clock, passes first.
         """
@@ -204,8 +210,8 @@ class Recorder:
         with self._end_lock:
             if self.error is not None:
                 return
-            # Without its traceback: the locals of those frames hold the lines that were
-            # to be written.
+            # Without its traceback: the locals of its frames hold the lines to be
+            # written.
             self.error = error.with_traceback(None)
         assert self._config is not None
         remedy = "the streams go on. Make room or give another path, then a new client records again"
@@ -213,11 +219,14 @@ class Recorder:
 
 
 class _LoginPlaceholder(NamedTuple):
-    """A signer that writes the client's name and environment where a login has key and signature."""
+    """A signer that writes the client's name and environment into a login.
+
+    They stand in place of key and signature.
+    """
 
     client: str
     environment: str
 
     def login(self, message: dict[str, object], expires: object) -> str:
-        """Return *message* as JSON with the arguments that a recorded login has."""
+        """Return *message* as JSON with the arguments of a recorded login."""
         return json.dumps({**message, "args": [self.client, expires, self.environment]})

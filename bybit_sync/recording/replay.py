@@ -1,4 +1,7 @@
-"""The replay of a recording: its lines go through the same session, registry and receivers as in a live client."""
+"""The replay of a recording.
+
+Its lines pass the same session, registry and receivers as in a live client.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ __all__ = ["replay"]
 
 Sink = Callable[[AnyEvent], object] | EventQueue[AnyEvent]
 
-# The recorded client logged its warnings when they happened; a replay logs nothing.
+# A replay logs nothing; the recorded client logged its warnings when they happened.
 _SILENT: Final = logging.Logger("bybit_sync.replay", logging.CRITICAL + 1)  # noqa: LOG001 - outside the hierarchy, so that no configuration enables it
 _CATEGORIES: Final = tuple(category.value for category in Category)
 _CHANNELS: Final = {
@@ -59,25 +62,29 @@ def replay(path: Source, speed: float | None, sink: Sink) -> int: ...
 @overload
 def replay(path: Source, speed: float | None = None, *, sink: Sink) -> int: ...
 def replay(path: Source, speed: float | None = None, sink: Sink | None = None) -> Iterator[AnyEvent] | int:
-    """Give the events of a recording again: those that one subscription to each stream received, in order, gaps included.
+    """Return the events of a recording, in order, gaps included.
 
-    Without a *sink* it returns an iterator; with one it delivers in the calling thread
-    and returns how many events there were. All attributes are as they were recorded:
-    `raw` is the recorded frame, whose ids are not the account's. Per stream `index` is
-    1, 2, 3, …, and over the whole recording `epoch` counts the logins. Where the
-    recording client was not subscribed for a time, or another one went on in the same
-    file, there is a gap (DISCONNECTED). What only a consumer brings about is not in a
-    recording: OVERFLOW, and an ENDED without the exchange's refusal.
+    They are those that one subscription to each stream received. Without a *sink* it
+    returns an iterator; with one it delivers in the calling thread and returns the
+    number of events. All attributes are as recorded: `raw` is the recorded frame, whose
+    ids are not the account's. Per stream `index` is 1, 2, 3, …, and over the whole
+    recording `epoch` counts the logins. Where the recording client was not subscribed
+    for a time, or another one continued in the same file, there is a gap
+    (DISCONNECTED). A recording has no events that only a consumer causes: OVERFLOW, and
+    an ENDED without the exchange's refusal.
 
     Args:
-        path: The file of a recording, with those that it was rotated to before it; or its lines, such as a file that is open.
+        path: The file of a recording, with its earlier rotated files; or its lines,
+            such as an open file.
         speed: 1.0 as recorded, 2.0 twice as fast; None (the default) without waiting.
-        sink: A callable, or a queue (anything with ``put_nowait``). What it raises ends the replay and is raised here, a full
-            queue's ``queue.Full`` too.
+        sink: A callable, or a queue (anything with ``put_nowait``). Its error, such as
+            ``queue.Full``, ends the replay and is raised here.
 
     Raises:
-        RecordingError: a line is damaged or breaks off; everything before it was given. It names file, line and remedy.
-        ConfigurationError: *speed* is no number above 0, or *sink* neither callable nor queue.
+        RecordingError: a line is damaged or incomplete; everything before it was
+            returned. It names file, line and remedy.
+        ConfigurationError: *speed* is no number above 0, or *sink* neither callable nor
+            queue.
         OSError: the file cannot be opened or read.
 
     Example:
@@ -124,7 +131,7 @@ def _events(path: Source, speed: float | None) -> Iterator[AnyEvent]:
 
 
 class _Replayer:
-    """The recorded client, with one receiver per stream, whose owner it is."""
+    """The recorded client, with one receiver per stream; it is the receivers' owner."""
 
     def __init__(self) -> None:
         self.name = "replay"
@@ -139,7 +146,7 @@ class _Replayer:
         self._collector = _Collector()
 
     def feed(self, line: Line) -> list[Event[Any]]:
-        """Return the events that follow from *line*."""
+        """Return the events that *line* causes."""
         if line.direction is Direction.IN:
             self._received(line)
         elif line.direction is Direction.OUT:
@@ -153,7 +160,7 @@ class _Replayer:
         login = self._login or self._begin_midway(line.moment)
         if login.is_assumed:
             self._assume_subscribed(line, login)
-        # An error ended the recorded session too: the next line tells that.
+        # An error ended the recorded session too; the next line has it.
         with contextlib.suppress(BybitSyncError):
             events = login.receive(line.frame.encode(errors="surrogateescape"), line.moment)
             self._dispatcher.dispatch(events, login.session, line.moment)
@@ -202,7 +209,7 @@ class _Replayer:
         self._login = self._open(now, is_assumed=False)
 
     def _begin_midway(self, now: Moment) -> RecordedSession:
-        """Begin after a login that is not in the recording: the files before this one are gone."""
+        """Begin after a login that is not recorded, because earlier files are gone."""
         login = self._login = self._open(now, is_assumed=True)
         login.expect(Request("auth", req_id=""))
         self._dispatcher.dispatch(login.receive(_LOGGED_IN, now), login.session, now)
@@ -283,7 +290,7 @@ class _Collector:
 
 
 def _is_same_clock(first: Moment, second: Moment) -> bool:
-    """Return whether the monotonic clock ran on from *first* to *second*."""
+    """Return whether the monotonic clock went on from *first* to *second*."""
     passed = (second.ns - first.ns) * 1e-9
     return abs(passed - (second.utc - first.utc).total_seconds()) <= _SAME_CLOCK
 

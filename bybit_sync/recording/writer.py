@@ -1,4 +1,7 @@
-"""The thread that scrubs and writes the lines of a recording, so that reading the socket never waits for a disk."""
+"""The thread that scrubs and writes the lines of a recording.
+
+Reading the socket never waits for the disk.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from bybit_sync.recording.scrubbing import Scrubber
 __all__ = ["LineWriter", "WriterThread"]
 
 
-# How long lines are gathered before they are written, in seconds; a killed process
-# loses at most these.
+# The seconds for which lines are gathered before they are written; a killed process
+# loses at most these lines.
 GATHER: Final = 0.25
 # The most lines of one write.
 _LINES_AT_ONCE: Final = 1000
@@ -47,7 +50,10 @@ class LineWriter:
 
 
 class WriterThread:
-    """A thread that opens the file, writes lines and closes the file, and the buffer of lines to be written."""
+    """A thread that opens the file, writes lines and closes the file.
+
+    It also holds the buffer of the lines to be written.
+    """
 
     def __init__(
         self, writer: LineWriter, name: str, predecessor: WriterThread | None, failed: Callable[[BaseException], None]
@@ -56,15 +62,17 @@ class WriterThread:
         self.opened: threading.Event = threading.Event()
         """Set once the file is open or `refused` is set."""
         self.refused: BaseException | None = None
-        """The error that opening the file raised; None when there was none."""
+        """The error that opening the file raised; None if there was none."""
         self.is_late: bool = False
-        """True when the connection thread no longer waits for `opened`: the error is then passed to *failed*."""
+        """True when the connection thread no longer waits for `opened`: the error is
+        then passed to *failed*.
+        """
         self._writer = writer
         self._predecessor = predecessor
         self._failed = failed
         self._lines: deque[Line] = deque()
-        # Each counter is written by one thread only and only grows, so that the
-        # difference needs no lock.
+        # Each counter has one writing thread and only grows, so the difference needs no
+        # lock.
         self._put = self._taken = 0
         self._wake = threading.Event()
         self._ending = threading.Event()
@@ -72,21 +80,24 @@ class WriterThread:
 
     @property
     def is_over(self) -> bool:
-        """True when no more lines are taken."""
+        """True when no more lines are accepted."""
         return self._ending.is_set() or self.refused is not None
 
     def put(self, line: Line) -> int:
-        """Buffer *line*, and return how many characters are buffered."""
+        """Buffer *line*, and return the number of buffered characters."""
         self._put += len(line.frame)
         self._lines.append(line)
-        # Set after the append: the thread clears the event before it looks for lines,
-        # so no line is missed.
+        # Set it after the append: the thread clears the event before it looks for
+        # lines, so no line is missed.
         if not self._wake.is_set():
             self._wake.set()
         return self._put - self._taken
 
     def end(self, *, discard: bool = False) -> None:
-        """End the thread once the buffer is written; with *discard*, drop the buffer and end at once."""
+        """End the thread once the buffer is written.
+
+        With *discard*, drop the buffer and end at once.
+        """
         self._discards = self._discards or discard
         self._ending.set()
         self._wake.set()
@@ -106,7 +117,7 @@ class WriterThread:
             self.opened.set()
         try:
             self._write_all()
-        except BaseException as error:  # noqa: BLE001 - a thread must not die in silence
+        except BaseException as error:  # noqa: BLE001 - the thread must not end without a report
             self._failed(error)
         finally:
             self._lines.clear()

@@ -1,10 +1,10 @@
-"""Signed GETs of Bybit's REST API: what recovery needs, and nothing else.
+"""Signed GETs of Bybit's REST API, for recovery.
 
-Pure rules: `endpoints` (what can be asked), `queries` (how it is written), `answers`
-and `failures` (what came back, and what it means), `walks` (page after page), `windows`
-(seven days at a time), `limits` (how often), `spellings` (from a row to an update).
-`connections` is the only file that knows urllib3 (the extra ``rest``); `reader` puts a
-request together.
+Pure rules: `endpoints` (a table), `queries` (the query of a URL), `answers` and
+`failures` (the parsed answer, or an error), `walks` (page after page), `windows` (seven
+days at a time), `limits` (the rate of requests), `spellings` (from a row to an update).
+`connections` is the only file that knows urllib3 (the extra ``rest``); `reader`
+combines them to one request.
 
 https://bybit-exchange.github.io/docs/v5/guide
 """

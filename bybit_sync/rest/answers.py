@@ -26,7 +26,7 @@ _REMEDY: Final = "Nothing to do: it is asked again. If it stays so, something el
 
 @frozen
 class Response:
-    """An HTTP response: its *status*, its *headers* by lower-case name, and its whole *body*.
+    """An HTTP response: *status*, *headers* by lower-case name, and the whole *body*.
 
     *seconds* passed between sending the request and the end of the answer.
     """
@@ -41,9 +41,9 @@ class Response:
 class Answer:
     """A success.
 
-    *result* is what was asked for, *at* the exchange's time of the answer (None when it
-    did not tell), *wait* for how many seconds the key must not ask this endpoint again:
-    0 unless the limit is used up. *seconds* is the response's.
+    *result* is the result of the request, *at* the exchange's time of the answer (None
+    when it has none). The key must not ask this endpoint again for *wait* seconds: 0
+    unless the limit is used up. *seconds* is that of the response.
     """
 
     result: Mapping[str, Any]
@@ -59,7 +59,10 @@ class Answer:
 
     @property
     def cursor(self) -> str | None:
-        """The cursor of the next page; "" when there is none, None when it cannot be sent back."""
+        """The cursor of the next page.
+
+        It is "" when there is none, and None when it cannot be sent back.
+        """
         cursor = self.result.get("nextPageCursor")
         if cursor is None:
             return ""
@@ -73,11 +76,11 @@ class Answer:
 
 
 def read_answer(endpoint: Endpoint, response: Response, redact: Callable[[str], str]) -> Answer | RestError:
-    """Parse *response* to a request to *endpoint*: return its result, or the error to raise.
+    """Parse *response* of *endpoint*: return its result, or the error to raise.
 
-    *redact* takes the key and the signature out of the exchange's text, which echoes
-    them. The error is returned so that its frames hold nothing of the request. Nothing
-    of a body that is no envelope is told.
+    *redact* removes the key and the signature from the exchange's text, which repeats
+    them. The error is returned, so that its frames hold no part of the request. A body
+    that is no envelope is not quoted.
     """
     if response.status != _OK:
         return of_status(endpoint.name, response.status, _seconds(response.headers.get("retry-after")))
@@ -93,7 +96,7 @@ def read_answer(endpoint: Endpoint, response: Response, redact: Callable[[str], 
     if code != 0:
         text = envelope.get("retMsg")
         # Cut to a bounded length before redaction, and to the length of a message after
-        # it: half a key is not found.
+        # it: half a key would not be found.
         refusal = Refusal(code, redact(text[:_LONGEST_TEXT]) if type(text) is str else "")
         return of_code(endpoint.name, refusal, _wait(response.headers, _time(envelope.get("time"))))
     return _read_result(endpoint, envelope, response)
@@ -126,7 +129,7 @@ def _time(value: object) -> datetime | None:
 
 
 def _wait(headers: Mapping[str, str], at: datetime | None) -> float | None:
-    """Return for how many seconds the limit stays used up; None when no header tells."""
+    """Return the seconds until the limit resets; None when no header has them."""
     reset = _seconds(headers.get("x-bapi-limit-reset-timestamp"))
     now = None if at is None else at.timestamp()
     now_by_header = _seconds(headers.get("timenow"))

@@ -1,9 +1,8 @@
 """GETs over HTTPS: the only file that knows urllib3.
 
 urllib3 speaks HTTP; names, proxies, TLS, deadlines and interruptions are those of the
-websocket, because the connections are made by the same
-`bybit_sync.network.dialing.dial`. No redirect is followed, nothing is tried again, and
-no cookie is kept.
+websocket, because `bybit_sync.network.dialing.dial` makes the connections. It follows
+no redirect, retries nothing and keeps no cookie.
 """
 
 from __future__ import annotations
@@ -61,9 +60,9 @@ _log = get_logger(__name__)
 
 
 class ConnectionPool:
-    """Connections to one *host* that are kept for the next request. Any thread; each connection serves one at a time.
+    """Kept connections to one *host*. Any thread; each serves one request at a time.
 
-    *proxy*, *ssl_context* and *log* are as for `dial`.
+    *proxy*, *ssl_context* and *log* are those of `dial`.
     """
 
     def __init__(
@@ -84,11 +83,11 @@ class ConnectionPool:
     def get(
         self, endpoint: Endpoint, query: str, headers: Callable[[], Mapping[str, str]], *, deadline: float
     ) -> Response | BybitSyncError:
-        """Return the response to a GET of *endpoint* with *query* as it is, or the error, by *deadline* (monotonic).
+        """Return the response to a GET of *endpoint*, or the error, by *deadline*.
 
-        *headers* is called whenever the request is about to be sent: once, and again
-        when a connection that was kept had ended. What went wrong is returned, without
-        frames: those of urllib3 hold the headers.
+        *query* is sent unchanged; *deadline* is monotonic. *headers* is called just
+        before the request is sent: once, and again when a kept connection had ended. An
+        error is returned without frames, because those of urllib3 hold the headers.
         """
         target = f"{endpoint.path}?{query}" if query else endpoint.path
         while True:
@@ -103,12 +102,12 @@ class ConnectionPool:
                 return outcome if isinstance(outcome, Response) else _translated(endpoint, self._host, outcome)
 
     def close(self) -> None:
-        """Close every connection; a thread that waits for an answer returns at once."""
+        """Close every connection; threads that wait for an answer return at once."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-            # Woken under the lock: a connection that is given back closes its waker,
-            # and its descriptor may be reused.
+            # Wake under the lock: a connection that is given back closes its waker, and
+            # its descriptor may be reused.
             for connection in self._busy:
                 connection.waker.wake()
         for connection in idle:
@@ -117,7 +116,7 @@ class ConnectionPool:
     # --- connections ---
 
     def _take(self, deadline: float) -> _Connection | None:
-        """Return a connection for this thread alone until it is given back; None after `close`."""
+        """Return a connection for this thread alone; None after `close`."""
         with self._lock:
             if self._closed:
                 return None
@@ -148,29 +147,29 @@ class _Connection(HTTPConnection):
         self.waker = Waker()
         self.deadline = 0.0
         self.is_reusable = False
-        """True when the last answer was read to its end and the peer keeps the connection open."""
+        """True when the last answer was read to its end and the peer keeps the
+        connection open.
+        """
         self.had_ended = False
-        """True when the peer closed a connection that was kept from an earlier request before this one reached it."""
+        """True when the peer closed a kept connection before this request reached it.
+        """
         self._environment = host
         self._options = options
         self._check_open = check_open
         self._wire: _WireSocket | None = None
 
     def ask(self, target: str, headers: Callable[[], Mapping[str, str]]) -> Response | Exception:
-        """Return the response to a GET of *target*, or the error without its traceback."""
+        """Return the response to a GET of *target*, or the error without traceback."""
         is_kept = self._revive()
         try:
             return self._exchange(target, headers)
-        except Exception as error:  # noqa: BLE001 - urllib3 and http.client raise many types, with tracebacks that hold the headers
+        except Exception as error:  # noqa: BLE001 - urllib3 raises many types; their tracebacks hold the headers
             failure = self._wire.failure if self._wire is not None else None
             self.had_ended = is_kept and self._wire is not None and self._wire.had_ended
             return strip_traceback(failure if isinstance(failure, Exception) else error)
 
     def connect(self) -> None:
-        """Connect to the host with `dial`, as the websocket does.
-
-        Called by http.client.
-        """
+        """Connect with `dial`, as the websocket does; http.client calls it."""
         waker, check = self.waker, self._check_open
         wire = dial(self._environment, deadline=self.deadline, waker=waker, on_wake=check, **self._options)
         self._wire = self.sock = _WireSocket(wire)
@@ -181,7 +180,7 @@ class _Connection(HTTPConnection):
         self.waker.close()
 
     def _revive(self) -> bool:
-        """Close a kept connection that the peer has ended; return whether it is still open."""
+        """Return whether a kept connection is open; close it if the peer ended it."""
         self.is_reusable = self.had_ended = False
         if self._wire is not None and not self._wire.is_quiet():
             self.close()
@@ -193,7 +192,7 @@ class _Connection(HTTPConnection):
     def _exchange(self, target: str, headers: Callable[[], Mapping[str, str]]) -> Response:
         if self.sock is None:
             self.connect()
-        # Signed after connecting, which may take longer than a signature is valid.
+        # Sign after connecting, which may take longer than a signature is valid.
         more = {"Host": self._environment.authority, "User-Agent": _AGENT, "Accept": "application/json"}
         sent = time.monotonic()
         self.request("GET", target, headers={**more, **headers()}, preload_content=False, decode_content=False)
@@ -214,29 +213,33 @@ class _TooLongError(Exception):
 
 
 class _WireSocket:
-    """A socket for http.client: it closes the wire once it and its file are closed, as sockets do."""
+    """A socket for http.client.
+
+    It closes the wire once it and its file are closed, as sockets do.
+    """
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._users = 1
         self.failure: BaseException | None = None
-        """The error that reading or writing raised; urllib3 replaces it by one of its own."""
+        """The error that reading or writing raised; urllib3 replaces it with its own.
+        """
         self._has_sent = False
         self._is_silent = True
         self._is_spoiled = False
 
     def begin(self, deadline: float) -> None:
-        """Begin another request, which ends by *deadline* (monotonic)."""
+        """Begin another request, which must end by *deadline* (monotonic)."""
         self._wire.deadline.at = deadline
         self.failure, self._has_sent, self._is_silent = None, False, True
 
     @property
     def had_ended(self) -> bool:
-        """True when a request was sent and the connection ended before the deadline without one byte of an answer."""
+        """True when the connection ended before the deadline without any answer."""
         return self._has_sent and self._is_silent and time.monotonic() < self._wire.deadline.at
 
     def is_quiet(self) -> bool:
-        """Return whether nothing arrived since the last answer: neither an end nor unexpected data."""
+        """Return whether nothing arrived since the last answer: no end, no data."""
         with contextlib.suppress(ConnectionFailed):
             return not self._is_spoiled and self._wire.read() is None
         return False
@@ -277,12 +280,12 @@ class _WireSocket:
     def close(self) -> None:
         """Close the wire now, or with the file.
 
-        Called once: http.client forgets a socket that it has closed.
+        Called once: http.client drops a socket that it has closed.
         """
         self._let_go(b"")
 
     def _let_go(self, left: bytes) -> None:
-        """Count one user less; *left* are the bytes after its answer."""
+        """Remove one user of the wire; *left* are the bytes after its answer."""
         self._is_spoiled = self._is_spoiled or bool(left)
         self._users -= 1
         if self._users == 0:
@@ -303,7 +306,7 @@ class _WireFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read into *buffer*, and return how many bytes; 0 at the end."""
+        """Read into *buffer*, and return the number of bytes; 0 at the end."""
         view = memoryview(buffer)
         data = self._rest if self._rest or self.is_over else self._read_some()
         size = min(len(view), len(data))
@@ -313,7 +316,7 @@ class _WireFile(io.RawIOBase):
 
 
 class _AnswerFile(io.BufferedReader):
-    """A file with one answer for http.client; *on_close* gets the bytes that were read beyond it."""
+    """A file with one answer for http.client; *on_close* gets the bytes beyond it."""
 
     def __init__(self, raw: _WireFile, on_close: Callable[[bytes], None]) -> None:
         super().__init__(raw, _CHUNK)
@@ -337,7 +340,7 @@ def _closed() -> ClientClosed:
 
 
 def _translated(endpoint: Endpoint, host: Environment, error: Exception) -> BybitSyncError:
-    """Return the `BybitSyncError` for *error*, which urllib3 or a layer below it raised."""
+    """Return the `BybitSyncError` for *error* of urllib3 or of a layer below it."""
     name = endpoint.name
     if isinstance(error, ClientClosed):
         return error

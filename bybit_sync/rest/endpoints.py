@@ -33,11 +33,11 @@ def _no_key(_row: Row) -> object:
 
 @frozen
 class Endpoint:
-    """One endpoint: *name* is its path without ``/v5/``, *source* the page that documents it.
+    """One endpoint: *name* is its path without ``/v5/``, *source* its documentation.
 
-    *row* is what its rows become; *page_size* the most rows that a page has, 0 for an
-    answer in one piece; *key* tells apart the rows of one listing. *is_public*: nothing
-    is signed.
+    *row* is the class of its rows; *page_size* is the most rows of a page, 0 for an
+    answer without pages; *key* identifies a row in a listing. *is_public*: nothing is
+    signed.
     """
 
     name: str

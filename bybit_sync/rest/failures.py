@@ -17,7 +17,9 @@ from bybit_sync.text import printable
 __all__ = ["BLOCKED_SECONDS", "Refusal", "of_code", "of_status"]
 
 BLOCKED_SECONDS: Final = 600.0
-"""The seconds without a request after HTTP 403: https://bybit-exchange.github.io/docs/v5/rate-limit"""
+"""The seconds without a request after HTTP 403:
+https://bybit-exchange.github.io/docs/v5/rate-limit
+"""
 
 _KEY: Final = "Check the key, and that it was made in this environment: a key works only where it was made."
 _SECRET: Final = "Check that the secret belongs to this key (for an RSA key give signer=)."  # noqa: S105 - no secret
@@ -43,7 +45,10 @@ class Refusal:
 
 @frozen
 class _Line:
-    """A line of the table: the class of the error and its remedy; *is_general* as in `RestRefused`."""
+    """A row of the table: the class of the error and its remedy.
+
+    *is_general* is that of `RestRefused`.
+    """
 
     kind: type[RestError]
     remedy: str
@@ -78,10 +83,10 @@ _STATUSES: Final[Mapping[int, _Line]] = {
 
 
 def of_code(endpoint: str, refusal: Refusal, wait: float | None) -> RestError:
-    """Return the error for an answer with a ``retCode`` other than 0; *wait* is how long a limit stays used up, None if untold.
+    """Return the error for an answer with a ``retCode`` other than 0.
 
-    Never raised here: the caller does that, from a frame that holds nothing of the
-    request.
+    *wait* is the seconds until a limit resets, None if unknown. Never raised here: the
+    caller raises it, from a frame that holds no part of the request.
     """
     line = _CODES.get(refusal.code, _ANY_CODE)
     text = printable(refusal.text)
@@ -90,7 +95,10 @@ def of_code(endpoint: str, refusal: Refusal, wait: float | None) -> RestError:
 
 
 def of_status(endpoint: str, status: int, retry_after: float | None) -> RestError:
-    """Return the error for an HTTP *status* other than 200; *retry_after* is the header's, None without it."""
+    """Return the error for an HTTP *status* other than 200.
+
+    *retry_after* is that of the header, None without it.
+    """
     line = _STATUSES.get(status)
     if line is None:
         redirected = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST

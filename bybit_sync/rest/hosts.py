@@ -35,10 +35,10 @@ _REMEDY: Final = "give Recovery(base_url=...): https://host[:port] (http:// for 
 
 
 def rest_host(environment: Environment, base_url: str | None = None) -> Environment:
-    """Return the REST host of *environment*, or that of *base_url*, in the form that `dial` takes.
+    """Return the REST host of *environment*, or that of *base_url*, for `dial`.
 
-    Raises `ConfigurationError` for a base URL that is none, and for an environment
-    whose REST host is not known.
+    Raises `ConfigurationError` for an invalid base URL, and for an environment whose
+    REST host is unknown.
     """
     if base_url is None:
         name = environment.name if environment.name in REST_HOSTS else _NAMES_BY_URL.get(environment.url)
@@ -52,6 +52,6 @@ def rest_host(environment: Environment, base_url: str | None = None) -> Environm
         return Environment(base_url, f"{'wss' if scheme.lower() == 'https' else 'ws'}://{rest}")
     except ConfigurationError:
         pass
-    # Outside of the except clause, so that the error has no context: the caught one
-    # speaks of streams.
+    # Outside of the except clause, so that the error has no context: the caught one is
+    # about streams.
     raise ConfigurationError(f"base_url is no URL of a REST host: {_REMEDY}")

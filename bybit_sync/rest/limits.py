@@ -14,7 +14,9 @@ from bybit_sync.threads.forks import in_child
 __all__ = ["HOST_RATE", "HostLimits", "host_limits"]
 
 HOST_RATE: Final = 60.0
-"""The most requests per second of this process to one host: half of what Bybit allows an address."""
+"""The most requests per second of this process to one host: half of what Bybit allows
+an address.
+"""
 _KEPT: Final = 1_000
 
 
@@ -29,19 +31,19 @@ class _Turns:
         self.closed_until = 0.0
 
     def wait(self, rate: float, now: float) -> float:
-        """Return for how many seconds no turn may be taken if there are to be at most *rate* in any second."""
+        """Return the seconds to wait so that no second has more than *rate* turns."""
         turns = max(1, min(int(rate), _KEPT))
         period = 1.0 if rate >= 1.0 else 1.0 / rate
         free_at = self._taken[-turns] + period if len(self._taken) >= turns else now
         return max(0.0, self.closed_until - now, free_at - now)
 
     def take(self, now: float) -> None:
-        """Take a turn."""
+        """Record a turn."""
         self._taken.append(now)
 
 
 class HostLimits:
-    """The turns of one host. Any thread; *now* is monotonic seconds everywhere."""
+    """The turns of one host. Any thread; *now* is always monotonic seconds."""
 
     def __init__(self) -> None:
         # Held for a few steps only; no thread waits while it holds it.
@@ -50,7 +52,10 @@ class HostLimits:
         self._endpoints: defaultdict[tuple[bytes, str], _Turns] = defaultdict(_Turns)
 
     def reserve(self, key: bytes, endpoint: str, rate: float, now: float) -> float:
-        """Take a turn for *key* (a digest) at *endpoint*, at most *rate* a second, and return 0.0; else how long to wait."""
+        """Take a turn and return 0.0, or return the seconds to wait.
+
+        *key* (a digest) gets at most *rate* turns a second at *endpoint*.
+        """
         with self._lock:
             turns = self._endpoints[key, endpoint]
             wait = max(self._host.wait(HOST_RATE, now), turns.wait(rate, now))
@@ -60,18 +65,18 @@ class HostLimits:
             return wait
 
     def pause(self, key: bytes, endpoint: str, until: float) -> None:
-        """Block *key* at *endpoint* until *until*: the exchange said that its limit is used up."""
+        """Block *key* at *endpoint* until *until*: the exchange's limit is used up."""
         with self._lock:
             turns = self._endpoints[key, endpoint]
             turns.closed_until = max(turns.closed_until, until)
 
     def block(self, until: float) -> None:
-        """Block every request to this host until *until*: it refuses this address."""
+        """Block all requests to the host until *until*: it blocks this address."""
         with self._lock:
             self._host.closed_until = max(self._host.closed_until, until)
 
     def blocked_for(self, now: float) -> float:
-        """Return for how many seconds the host refuses this address; 0.0 when it does not."""
+        """Return the seconds for which the host blocks this address; 0.0 for none."""
         with self._lock:
             return max(0.0, self._host.closed_until - now)
 

@@ -1,4 +1,4 @@
-"""The reader of the REST API: rate-limited, signed requests with deadlines, and walks through listings."""
+"""The reader of the REST API: signed requests with rate limits and deadlines."""
 
 from __future__ import annotations
 
@@ -44,11 +44,13 @@ _log = get_logger(__name__)
 
 
 class RestReader:
-    """A reader of one account over REST at *host* (see `bybit_sync.rest.hosts.rest_host`). Any thread.
+    """A reader of one account over REST at *host*. Any thread.
 
-    * *signer* signs; *now* returns the exchange's time in ms, as far as the client knows it;
-    * *limits* are the turns that all clients of the process take at this host, *rate* requests a second at each endpoint;
-    * *timeout* is how long a request may take, names and TLS included, in seconds;
+    * *host* comes from `bybit_sync.rest.hosts.rest_host`; *signer* signs;
+    * *now* returns the exchange's time in ms, as far as the client knows it;
+    * *limits* are the turns of all clients of the process at this host;
+    * *rate* is the most requests a second at each endpoint;
+    * *timeout* is the limit of a request in seconds, names and TLS included;
     * *proxy*, *ssl_context* and *log* are the client's.
     """
 
@@ -89,8 +91,8 @@ class RestReader:
     def ask(self, endpoint: Endpoint, parameters: Mapping[str, str | int] | None = None) -> Answer:
         """Return the answer of *endpoint* to *parameters*.
 
-        Waits for its turn. A request that was signed for another time is signed once
-        more after a measurement.
+        Waits for its turn. When the clock was wrong, the request is signed once more
+        after a measurement.
 
         Raises `RestError` or one of the classes below it; `ClientClosed` after `close`.
         """
@@ -99,16 +101,16 @@ class RestReader:
     def pages(self, walk: Walk) -> Iterator[tuple[Answer, list[Any]]]:
         """Yield each answer of *walk*, and its rows that are new within the walk.
 
-        Raises as `ask` does; may be resumed then.
+        Raises the errors of `ask`; the walk may be resumed afterwards.
         """
         while walk.query is not None:
             answer = self._ask(walk.endpoint, walk.query)
             yield answer, walk.take(answer)
 
     def measure_clock(self) -> float:
-        """Measure the exchange's clock, sign by it from now on, and return by how many seconds it is ahead of *now*.
+        """Measure the exchange's clock, and sign with it from now on.
 
-        Raises as `ask` does.
+        Returns by how many seconds it is ahead of *now*. Raises the errors of `ask`.
         """
         answer = self._ask(SERVER_TIME, "")
         half_way = self._now() - answer.seconds * 500
@@ -127,12 +129,15 @@ class RestReader:
             outcome = self._outcome(endpoint, query)
         if isinstance(outcome, Answer):
             return outcome
-        # A proxy may echo the request.
+        # A proxy may repeat the request.
         outcome.args = (self._signer.redact(str(outcome)),)
         raise outcome
 
     def _outcome(self, endpoint: Endpoint, query: str) -> Answer | BybitSyncError:
-        """Return the answer or the error, after waiting for the rate limit; limits in the answer are recorded."""
+        """Return the answer or the error, after waiting for the rate limit.
+
+        Limits in the answer are recorded.
+        """
         if (obstacle := self._wait_for_turn(endpoint)) is not None:
             return obstacle
         outcome = self._send(endpoint, query)
@@ -147,7 +152,10 @@ class RestReader:
         return outcome
 
     def _wait_for_turn(self, endpoint: Endpoint) -> BybitSyncError | None:
-        """Wait until the rate limit allows a request; return an error when that takes longer than its timeout, else None."""
+        """Wait until the rate limit allows a request, and return None.
+
+        Returns an error when that takes longer than its timeout.
+        """
         deadline = time.monotonic() + self._timeout
         while (wait := self._limits.reserve(self._signer.digest, endpoint.name, self._rate, time.monotonic())) > 0:
             if (blocked := self._limits.blocked_for(time.monotonic())) > 0:
@@ -180,7 +188,7 @@ class RestReader:
 
 
 def _told_ms(answer: Answer) -> int | None:
-    """Return the time in an answer, in ms; that of the envelope when the result has none."""
+    """Return the time in an answer, in ms; else that of the envelope."""
     nano = answer.result.get("timeNano")
     if type(nano) is str and nano.isascii() and nano.isdigit() and len(nano) <= 19:  # noqa: PLR2004 - digits of 64 bits
         return int(nano) // 1_000_000

@@ -16,17 +16,17 @@ from bybit_sync.redaction import Redactor
 
 __all__ = ["RestSigner"]
 
-# A random key, so that the digest of an API key means nothing outside of this process.
+# A random key, so that the digest of an API key has no meaning outside of this process.
 _SALT: Final = os.urandom(16)
-# The number of signatures that are redacted: one for each request that may run at once.
+# The number of signatures that are redacted: one for each possible concurrent request.
 _SIGNATURES_KNOWN: Final = 16
 
 
 class RestSigner:
-    """A signer of requests for the key *api_key*; *sign* returns the signature of a text.
+    """A signer for the key *api_key*; *sign* returns the signature of a text.
 
-    Both live in closures of closures: no attribute, repr, pickle, copy or captured
-    local of ours holds them. `digest` tells keys apart without telling what they are.
+    Closures hold both: no attribute, repr, pickle, copy or captured local contains
+    them. `digest` distinguishes keys without revealing them.
     """
 
     __slots__ = ("_redactor", "_sign", "digest")
@@ -34,12 +34,13 @@ class RestSigner:
     def __init__(self, api_key: str, sign: Callable[[str], str]) -> None:
         key = _seal(api_key)
         self.digest: bytes = hashlib.blake2b(api_key.encode(), digest_size=16, key=_SALT).digest()
-        # An exchange that refuses a request may echo it: the key and the last
+        # An exchange that refuses a request may repeat it: the key and the last
         # signatures are redacted in its texts.
         redactor = self._redactor = Redactor()
         redactor.learn(key)
         signatures: deque[Callable[[], str]] = deque(maxlen=_SIGNATURES_KNOWN)
-        # Several threads sign at once, and each of their signatures has to be redacted.
+        # Several threads may sign at once, and each of their signatures must be
+        # redacted.
         lock = threading.Lock()
 
         def signed(timestamp: str, window: str, query: str) -> Mapping[str, str]:
@@ -60,7 +61,10 @@ class RestSigner:
         self._sign = signed
 
     def headers(self, timestamp: int, window: int, query: str) -> Mapping[str, str]:
-        """Return the headers that sign a GET with *query*, at *timestamp* and with *window*, both in ms. Runs the signer."""
+        """Return the headers that sign a GET with *query*. Runs the signer.
+
+        *timestamp* and *window* are in ms.
+        """
         return self._sign(str(timestamp), str(window), query)
 
     def redact(self, text: str) -> str:

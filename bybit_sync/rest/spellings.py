@@ -1,4 +1,4 @@
-"""The conversion of REST rows to updates as the stream pushes them: its decoder, and a table of different spellings."""
+"""From REST rows to updates: the stream's decoder, and a table of other spellings."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from bybit_sync.session.dialects import DECODER
 __all__ = ["NAMES", "decode_rows"]
 
 NAMES: Final[Mapping[type[Any], Mapping[str, str]]] = MappingProxyType({PositionUpdate: {"avgPrice": "entryPrice"}})
-"""For each class of updates, the keys that REST spells differently, with the stream's spelling."""
+"""For each class of updates, the keys that REST spells differently, with the stream's
+spelling.
+"""
 
 # Lists that REST may also send as JSON text.
 _LISTS: Final = ("extraFees",)
 
 
 def decode_rows(endpoint: Endpoint, rows: list[Any], category: str | None) -> Decoded:
-    """Return the updates of *rows*, answered by *endpoint*, and a text for each row that cannot be read.
+    """Return the updates of *rows* of *endpoint*, and a text for each bad row.
 
-    *category* is what the answer says of all its rows, None when it says nothing.
-    `wire` of an update is the row as it came but for the table's renames.
+    *category* is that of the answer for all its rows, None when it has none. `wire` of
+    an update is the row as it came, except for the table's renames.
     """
     assert endpoint.row is not None
     reader = DECODER.reader(endpoint.row, None if category is None else Category(category))
@@ -35,14 +37,17 @@ def decode_rows(endpoint: Endpoint, rows: list[Any], category: str | None) -> De
 
 
 def _respelled(row: Any, names: Mapping[str, str]) -> Any:
-    """Return *row* in the stream's spelling; a row that is no object is left for the decoder to refuse."""
+    """Return *row* in the stream's spelling.
+
+    The decoder refuses a row that is no object.
+    """
     if type(row) is not dict:
         return row
     return {names.get(key, key): _listed(value) if key in _LISTS else value for key, value in row.items()}
 
 
 def _listed(value: Any) -> Any:
-    """Return the list that *value* is the JSON text of; *value* itself when it is no such text."""
+    """Return the list in the JSON text *value*; *value* itself if it is none."""
     if type(value) is not str or not value:
         return value
     try:

@@ -1,4 +1,4 @@
-"""The walk through one listing, page after page, which ends whatever its cursors do."""
+"""The walk through one listing, page after page; it ends whatever the cursors are."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from bybit_sync.rest.queries import query_string
 __all__ = ["MOST_IDLE_PAGES", "Walk"]
 
 MOST_IDLE_PAGES: Final = 3
-"""Pages in a row without a new row, behind cursors that were not used before, after which a walk gives up."""
+"""The most pages in a row without a new row, behind new cursors, before a walk ends."""
 
 
 class Walk:
-    """A walk through the pages of one listing: `query` is the next request, `take` reads its answer, until `query` is None.
+    """A walk through the pages of one listing.
 
-    A cursor is opaque and may be odd: not empty on the last page, addressing its own
-    page, leading back, or standing on an empty page in the middle. The walk goes on
-    while a cursor is new and pages bring new rows; an empty page alone ends nothing.
+    `query` is the next request, `take` reads its answer, until `query` is None.
+
+    A cursor is opaque and may be odd: not empty on the last page, leading to its own
+    page, leading back, or on an empty page in the middle. The walk goes on while a
+    cursor is new and pages bring new rows; an empty page alone ends nothing.
 
     Pure: no socket, no thread, no clock.
     """
@@ -28,7 +30,9 @@ class Walk:
     def __init__(self, endpoint: Endpoint, parameters: Mapping[str, str | int]) -> None:
         self.endpoint = endpoint
         self.is_complete: bool = False
-        """True when the listing was read to its end; False before, and when its cursors led in a circle."""
+        """True when the listing was read to its end; False before, and when its cursors
+        form a circle.
+        """
         self.pages: int = 0
         """The number of pages that were read."""
         self._parameters = {**parameters, "limit": endpoint.page_size} if endpoint.page_size else dict(parameters)
@@ -52,7 +56,10 @@ class Walk:
         return new
 
     def _is_new(self, row: Any) -> bool:
-        """Return whether *row* was on no earlier page; a row without a key counts as new, for its reader to refuse."""
+        """Return whether *row* was on no earlier page.
+
+        A row without a key counts as new; its reader refuses it.
+        """
         key = self.endpoint.key(row) if isinstance(row, dict) else None
         if key is None or not _is_hashable(key):
             return True
@@ -67,8 +74,8 @@ class Walk:
             self._query = query_string(self._parameters, cursor)
             return
         self._query = None
-        # There may be more after a full page whose cursor leads back or cannot be sent
-        # back.
+        # A full page may have a successor although its cursor leads back or cannot be
+        # sent back.
         self.is_complete = cursor == "" or not (is_full and self.endpoint.page_size)
 
 

@@ -1,4 +1,4 @@
-"""The division of long times into windows: the exchange answers for at most seven days at once."""
+"""The division of long times into windows of seven days, the exchange's limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ __all__ = ["SPAN", "Window", "chunks"]
 
 _MINUTE: Final = 60_000
 SPAN: Final = 7 * 24 * 60 * _MINUTE - _MINUTE
-"""The longest window in ms, a minute below the exchange's limit, so that rounding cannot exceed it."""
+"""The longest window in ms; a minute below the exchange's limit, so that rounding
+cannot exceed it.
+"""
 
 
 @frozen(order=True)
@@ -27,7 +29,10 @@ class Window:
         return {"startTime": self.start, "endTime": self.end}
 
     def halves(self) -> tuple[Window, Window] | None:
-        """Return both halves, the older first, which share one instant; None when the window is too short to halve."""
+        """Return both halves, the older first; None when it is too short.
+
+        They share one instant.
+        """
         middle = (self.start + self.end) // 2
         if middle in (self.start, self.end):
             return None
@@ -37,8 +42,8 @@ class Window:
 def chunks(window: Window, span: int = SPAN) -> Iterator[Window]:
     """Yield windows of at most *span* ms that cover *window*, the oldest first.
 
-    Neighbours share an instant: it is not documented which ends are inclusive, and keys
-    remove what comes twice.
+    Neighbours share an instant: the documentation does not say which ends are
+    inclusive, and keys remove duplicates.
     """
     start = window.start
     while window.end - start > span:
