@@ -1,7 +1,7 @@
 """The architecture: which package may import which, one door for each foreign library, and what stays pure.
 
-Each rule is a table and a function that returns what breaks it, in words. The last part plants a mistake in a copy of every
-package and sees it found.
+Each rule is a table and a function that returns what breaks it, in words. The last part plants a mistake in the text of a
+module of every package and sees it found.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import ast
 import functools
 import itertools
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
+from attrs import frozen
 
 HOUSE: Final = Path(__file__).parent.parent / "bybit_sync"
 
@@ -161,6 +161,17 @@ NAMES_DIALECTS: Final = {"session.dialects", "client"}
 # --- reading the source ---
 
 
+@frozen
+class Module:
+    """The text of a module, and whether it is what a package itself is."""
+
+    text: str
+    is_package: bool = False
+
+
+Library = Mapping[str, Module]
+
+
 def modules(house: Path) -> dict[str, Path]:
     """Return every module under *house* by its name: dotted, without the root's; a package is its `__init__`."""
     found = {}
@@ -170,37 +181,58 @@ def modules(house: Path) -> dict[str, Path]:
     return found
 
 
+def read(house: Path) -> dict[str, Module]:
+    """Return the text of every module under *house*."""
+    return {name: Module(path.read_text(encoding="utf-8"), path.name == "__init__.py") for name, path in modules(house).items()}
+
+
+@frozen
+class Facts:
+    """What the rules ask of a text: what it imports, which attributes it calls, and which dialects it names."""
+
+    imports: tuple[tuple[str, str], ...]
+    """Wherever in it, also for annotations only: (module, name), the name "" without one."""
+    calls: frozenset[str]
+    dialects: tuple[str, ...]
+
+
 @functools.cache
-def parsed(text: str) -> ast.Module:
-    """Return the syntax tree of *text*."""
-    return ast.parse(text)
+def facts(text: str) -> Facts:
+    """Return what the rules ask of *text*; the tree itself is too large to keep."""
+    nodes = list(ast.walk(ast.parse(text)))
+    names = (getattr(node, "id", getattr(node, "attr", getattr(node, "value", None))) for node in nodes)
+    return Facts(
+        imports=tuple(found for node in nodes for found in _imports(node)),
+        calls=frozenset(n.func.attr for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)),
+        dialects=tuple(str(name) for name in names if name in ("V3", "V5", "v3", "v5")),
+    )
 
 
-def imported(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield what *path* imports, wherever in the file, also for annotations only: (module, name), the name "" without one."""
-    for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((f"{'.' * node.level}{node.module or ''}", alias.name) for alias in node.names)
+def _imports(node: ast.AST) -> list[tuple[str, str]]:
+    if isinstance(node, ast.Import):
+        return [(alias.name, "") for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [(f"{'.' * node.level}{node.module or ''}", alias.name) for alias in node.names]
+    return []
 
 
-def foreign(path: Path) -> set[str]:
-    """Return the top packages that *path* imports."""
-    return {module.partition(".")[0] for module, _ in imported(path)}
+def foreign(module: Module) -> set[str]:
+    """Return the top packages that *module* imports."""
+    return {name.partition(".")[0] for name, _ in facts(module.text).imports}
 
 
-def own(path: Path, known: Mapping[str, Path]) -> set[str]:
-    """Return the modules of the library that *path* imports; *known* are all that there are."""
+def own(module: Module, known: Library) -> set[str]:
+    """Return the modules of the library that *module* imports; *known* are all that there are."""
     found = set()
-    for module, name in imported(path):
-        if module.partition(".")[0] == "bybit_sync":
-            inner = module.partition(".")[2]
+    for imports, name in facts(module.text).imports:
+        if imports.partition(".")[0] == "bybit_sync":
+            inner = imports.partition(".")[2]
             longer = f"{inner}.{name}".strip(".")
             found.add(longer if longer in known else inner or "__init__")
     return found
 
 
+@functools.cache
 def package(module: str) -> str:
     """Return the package that *module* belongs to: the longest that is in the rows; "" when none is."""
     module = NOT_MOVED.get(module, module)
@@ -211,6 +243,7 @@ def package(module: str) -> str:
     return next((p for p in prefixes if p in names and (p == module or p != "simulator")), "")
 
 
+@functools.cache
 def row(name: str) -> int:
     """Return the number of the row that the package *name* stands in, from the top."""
     return next(number for number, names in enumerate(ROWS) if name in names)
@@ -219,14 +252,14 @@ def row(name: str) -> int:
 # --- the rules: each returns what breaks it ---
 
 
-def wrong_arrows(house: Path) -> list[str]:
+def wrong_arrows(library: Library) -> list[str]:
     """Return the imports that do not lead down, and the modules that no row knows."""
-    known, wrong = modules(house), []
-    for module, path in known.items():
-        if not package(module) and path.name != "__init__.py":
+    wrong = []
+    for module, found in library.items():
+        if not package(module) and not found.is_package:
             wrong.append(f"{module} belongs to no package that is known")
             continue
-        for other in sorted(own(path, known)):
+        for other in sorted(own(found, library)):
             wrong += _arrow(module, other)
     return wrong
 
@@ -242,12 +275,11 @@ def _arrow(module: str, other: str) -> list[str]:
     return [f"{module} imports {other}, which is beside it"] if row(here) == row(there) else []
 
 
-def cycles(house: Path) -> list[str]:
+def cycles(library: Library) -> list[str]:
     """Return the modules that import each other in a circle; what waits to be mended is left out."""
-    known = modules(house)
     needs = {
-        module: {other for other in own(path, known) if other in known and not any(_arrow(module, other)) and other != module}
-        for module, path in known.items()
+        module: {o for o in own(found, library) if o in library and not any(_arrow(module, o)) and o != module}
+        for module, found in library.items()
     }
     while free := [module for module, others in needs.items() if not others & needs.keys()]:
         for module in free:
@@ -255,11 +287,11 @@ def cycles(house: Path) -> list[str]:
     return [f"{module} is in a circle, or needs one" for module in sorted(needs)]
 
 
-def wrong_doors(house: Path) -> list[str]:
+def wrong_doors(library: Library) -> list[str]:
     """Return the foreign libraries that are imported elsewhere than at their door, and event loops anywhere."""
     wrong = []
-    for module, path in modules(house).items():
-        for root in sorted(foreign(path) - EVERYWHERE):
+    for module, found in library.items():
+        for root in sorted(foreign(found) - EVERYWHERE):
             if root in EVENT_LOOPS or root.startswith("."):
                 wrong.append(f"{module} imports {root}, which nothing here may")
             elif root not in sys.stdlib_module_names and module not in DOORS.get(root, ()):
@@ -273,58 +305,53 @@ def is_pure(module: str) -> bool:
     return any(where == name or where.startswith(f"{name}.") for name in PURE)
 
 
-def impurities(house: Path) -> list[str]:
+def impurities(library: Library) -> list[str]:
     """Return where a pure module touches socket, thread or clock, or imports a module that may."""
-    known, wrong = modules(house), []
-    for module, path in known.items():
+    wrong = []
+    for module, found in library.items():
         if is_pure(module):
-            used = foreign(path) & IMPURE - EXCUSED.get(module, frozenset())
+            reads_clock = facts(found.text).calls & {"now", "utcnow", "today"} and module != "clock"
+            used = foreign(found) & IMPURE - EXCUSED.get(module, frozenset())
             wrong += [f"{module} is pure and imports {root}" for root in sorted(used)]
-            wrong += [f"{module} is pure and imports {o}, which is not" for o in sorted(own(path, known)) if not is_pure(o)]
-            wrong += [f"{module} is pure and reads the clock" for _ in range(_reads_clock(path)) if module != "clock"]
+            wrong += [f"{module} is pure and imports {o}, which is not" for o in sorted(own(found, library)) if not is_pure(o)]
+            wrong += [f"{module} is pure and reads the clock"] if reads_clock else []
     return wrong
 
 
-def _reads_clock(path: Path) -> bool:
-    calls = (node.func for node in ast.walk(parsed(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
-    return any(isinstance(call, ast.Attribute) and call.attr in ("now", "utcnow", "today") for call in calls)
-
-
-def simulator_knows(house: Path) -> list[str]:
+def simulator_knows(library: Library) -> list[str]:
     """Return what the simulator imports of the library that it is there to test, beyond what it may."""
-    known = modules(house)
     return [
         f"{module} imports {other}, which it is there to test"
-        for module, path in known.items()
+        for module, found in library.items()
         if module.partition(".")[0] == "simulator"
-        for other in sorted(own(path, known) - OF_THE_LIBRARY.get(module, frozenset()))
+        for other in sorted(own(found, library) - OF_THE_LIBRARY.get(module, frozenset()))
         if other.partition(".")[0] != "simulator"
     ]
 
 
-def named_dialects(house: Path) -> list[str]:
+def named_dialects(library: Library) -> list[str]:
     """Return where the library names a dialect, beside the table and the default."""
-    wrong = []
-    for module, path in modules(house).items():
-        if row(package(module) or "cli") > row("__init__") and module not in NAMES_DIALECTS:
-            for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
-                name = getattr(node, "id", getattr(node, "attr", getattr(node, "value", None)))
-                if name in ("V3", "V5", "v3", "v5"):
-                    wrong.append(f"{module} names the dialect {name}")
-    return wrong
-
-
-def other_loggers(house: Path) -> list[str]:
-    """Return where the library makes a logger elsewhere than in the one place that takes secrets out of records."""
     return [
-        f"{module} makes a logger of its own"
-        for module, path in modules(house).items()
-        if row(package(module) or "cli") > row("__init__") and module != "redaction"
-        if "getLogger(" in path.read_text(encoding="utf-8")
+        f"{module} names the dialect {name}"
+        for module, found in library.items()
+        if row(package(module) or "cli") > row("__init__") and module not in NAMES_DIALECTS
+        for name in facts(found.text).dialects
     ]
 
 
-RULES: Final[tuple[Callable[[Path], list[str]], ...]] = (
+def other_loggers(library: Library) -> list[str]:
+    """Return where the library makes a logger elsewhere than in the one place that takes secrets out of records."""
+    return [
+        f"{module} makes a logger of its own"
+        for module, found in library.items()
+        if row(package(module) or "cli") > row("__init__") and module != "redaction"
+        if "getLogger(" in found.text
+    ]
+
+
+Rule = Callable[[Library], list[str]]
+
+RULES: Final[tuple[Rule, ...]] = (
     wrong_arrows,
     cycles,
     wrong_doors,
@@ -335,15 +362,24 @@ RULES: Final[tuple[Callable[[Path], list[str]], ...]] = (
 )
 
 
+THE_LIBRARY: Final = read(HOUSE)
+
+
+@functools.cache
+def broken(rule: Rule) -> list[str]:
+    """Return what breaks *rule* today."""
+    return rule(THE_LIBRARY)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_architecture_holds(rule: Callable[[Path], list[str]]) -> None:
+def test_the_architecture_holds(rule: Rule) -> None:
     """Nothing breaks a rule but what is known to wait for its mending."""
-    assert set(rule(HOUSE)) - TO_MEND == set()
+    assert set(broken(rule)) - TO_MEND == set()
 
 
 def test_what_waits_to_be_mended_is_still_wrong() -> None:
     """The table shrinks with each mistake that is mended."""
-    assert {wrong for rule in RULES for wrong in rule(HOUSE)} >= TO_MEND
+    assert {wrong for rule in RULES for wrong in broken(rule)} >= TO_MEND
 
 
 def test_every_file_is_checked() -> None:
@@ -355,44 +391,35 @@ def test_every_file_is_checked() -> None:
 
 def test_every_door_is_used() -> None:
     """The tables name no module that is gone, and none that does not need its entry."""
-    known = modules(HOUSE)
     for library, doors in (*DOORS.items(), *((root, {m}) for m, roots in EXCUSED.items() for root in roots)):
-        assert {door for door in doors if door not in known or library not in foreign(known[door])} == set(), library
-    assert {module for module in (*OF_THE_LIBRARY, *NAMES_DIALECTS, *NOT_MOVED) if module not in known} == set()
+        assert doors <= {name for name, module in THE_LIBRARY.items() if library in foreign(module)}, library
+    assert {*OF_THE_LIBRARY, *NAMES_DIALECTS, *NOT_MOVED} <= THE_LIBRARY.keys()
 
 
 # --- the rules see what is wrong ---
 
-PACKAGES: Final = sorted({package(module) for module in modules(HOUSE)} - {""})
+PACKAGES: Final = sorted({package(module) for module in THE_LIBRARY} - {""})
 LIBRARY: Final = [name for name in PACKAGES if row(name) > row("__init__")]
 
 
 def members(name: str) -> list[str]:
     """Return the modules of the package *name*, none of which is a mere `__init__`."""
-    return [m for m, path in modules(HOUSE).items() if package(m) == name and (m == name or path.name != "__init__.py")]
+    return [m for m, found in THE_LIBRARY.items() if package(m) == name and (m == name or not found.is_package)]
 
 
-@pytest.fixture
-def plant(tmp_path: Path) -> Callable[[str, str], Path]:
-    """Return what appends a line to a module in a copy of the library, and returns the copy."""
-    copy = tmp_path / "bybit_sync"
-    shutil.copytree(HOUSE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-
-    def append(module: str, line: str) -> Path:
-        path = modules(copy)[module]
-        path.write_text(f"{path.read_text(encoding='utf-8')}\n\ndef _planted() -> None:\n    {line}\n", encoding="utf-8")
-        return copy
-
-    return append
+def plant(module: str, line: str, library: Library = THE_LIBRARY) -> dict[str, Module]:
+    """Return *library* with a line appended to *module*."""
+    planted = f"{library[module].text}\n\ndef _planted() -> None:\n    {line}\n"
+    return {**library, module: Module(planted, library[module].is_package)}
 
 
-def news(rule: Callable[[Path], list[str]], copy: Path) -> list[str]:
-    """Return what *rule* finds in *copy* and not in the library."""
-    return [wrong for wrong in rule(copy) if wrong not in rule(HOUSE)]
+def news(rule: Rule, planted: Library) -> list[str]:
+    """Return what *rule* finds in *planted* and not in the library."""
+    return [wrong for wrong in rule(planted) if wrong not in broken(rule)]
 
 
 @pytest.mark.parametrize("name", [name for name in PACKAGES if row(name) > 0])
-def test_an_arrow_up_is_found(name: str, plant: Callable[[str, str], Path]) -> None:
+def test_an_arrow_up_is_found(name: str) -> None:
     """From every package, to one in the row above it."""
     above = next(p for number in range(row(name) - 1, -1, -1) for p in ROWS[number] if p in PACKAGES)
     module = members(name)[-1]
@@ -402,7 +429,7 @@ def test_an_arrow_up_is_found(name: str, plant: Callable[[str, str], Path]) -> N
 @pytest.mark.parametrize(
     ("name", "beside"), [pair for names in ROWS for pair in itertools.permutations([n for n in names if n in PACKAGES], 2)]
 )
-def test_an_arrow_sideways_is_found(name: str, beside: str, plant: Callable[[str, str], Path]) -> None:
+def test_an_arrow_sideways_is_found(name: str, beside: str) -> None:
     """Packages of one row do not know each other."""
     module = next(m for m in members(name) if f"{m} imports {members(beside)[0]}" not in " ".join(TO_MEND))
     assert news(wrong_arrows, plant(module, f"import bybit_sync.{members(beside)[0]}"))
@@ -410,7 +437,7 @@ def test_an_arrow_sideways_is_found(name: str, beside: str, plant: Callable[[str
 
 @pytest.mark.parametrize("name", PACKAGES)
 @pytest.mark.parametrize("library", ["websocket", "requests", "asyncio"])
-def test_a_foreign_library_is_found(name: str, library: str, plant: Callable[[str, str], Path]) -> None:
+def test_a_foreign_library_is_found(name: str, library: str) -> None:
     """In every package, also where a function imports it."""
     module = next((m for m in members(name) if m not in DOORS.get(library, ())), "")
     assert module
@@ -418,21 +445,23 @@ def test_a_foreign_library_is_found(name: str, library: str, plant: Callable[[st
 
 
 @pytest.mark.parametrize("name", [name for name in PACKAGES if len(members(name)) > 1])
-def test_a_circle_is_found(name: str, plant: Callable[[str, str], Path]) -> None:
+def test_a_circle_is_found(name: str) -> None:
     """Inside of every package that has two modules."""
-    known = modules(HOUSE)
     arrows = [
-        (m, other) for m in members(name) for other in sorted(own(known[m], known)) if other in members(name) and m != other
+        (m, other)
+        for m in members(name)
+        for other in sorted(own(THE_LIBRARY[m], THE_LIBRARY))
+        if other in members(name) and m != other
     ]
     upper, lower = arrows[0] if arrows else members(name)[:2]
-    copy = plant(lower, f"import bybit_sync.{upper}")
-    copy = copy if arrows else plant(upper, f"import bybit_sync.{lower}")
-    assert f"{lower} is in a circle, or needs one" in cycles(copy)
+    planted = plant(lower, f"import bybit_sync.{upper}")
+    planted = planted if arrows else plant(upper, f"import bybit_sync.{lower}", planted)
+    assert f"{lower} is in a circle, or needs one" in cycles(planted)
 
 
 @pytest.mark.parametrize("name", [name for name in PACKAGES if any(is_pure(m) for m in members(name))])
 @pytest.mark.parametrize("line", ["import socket", "import threading", "import time", "return Moment.now()"])
-def test_an_impurity_is_found(name: str, line: str, plant: Callable[[str, str], Path]) -> None:
+def test_an_impurity_is_found(name: str, line: str) -> None:
     """In every package that has to be pure, or a part of which has to."""
     pure = [m for m in members(name) if is_pure(m) and line.partition(" ")[2] not in EXCUSED.get(m, ())]
     pure = [m for m in pure if m != "clock" and not any(w.startswith(f"{m} is pure") for w in TO_MEND)]
@@ -442,7 +471,7 @@ def test_an_impurity_is_found(name: str, line: str, plant: Callable[[str, str], 
 
 
 @pytest.mark.parametrize("name", LIBRARY)
-def test_a_dialect_that_is_named_is_found(name: str, plant: Callable[[str, str], Path]) -> None:
+def test_a_dialect_that_is_named_is_found(name: str) -> None:
     """In every package of the library."""
     module = next((m for m in members(name) if m not in NAMES_DIALECTS), "")
     if not module:
@@ -451,20 +480,20 @@ def test_a_dialect_that_is_named_is_found(name: str, plant: Callable[[str, str],
 
 
 @pytest.mark.parametrize("name", [name for name in LIBRARY if name != "redaction"])
-def test_a_logger_of_its_own_is_found(name: str, plant: Callable[[str, str], Path]) -> None:
+def test_a_logger_of_its_own_is_found(name: str) -> None:
     """In every package of the library."""
     assert news(other_loggers, plant(members(name)[-1], 'return logging.getLogger("mine")'))
 
 
-def test_what_the_simulator_must_not_know_is_found(plant: Callable[[str, str], Path]) -> None:
+def test_what_the_simulator_must_not_know_is_found() -> None:
     """It is an exchange of its own: what the library gets wrong, it must not get wrong in the same way."""
     assert news(simulator_knows, plant("simulator.scenarios", "import bybit_sync.client"))
 
 
-def test_a_module_in_a_new_folder_is_seen(plant: Callable[[str, str], Path]) -> None:
+def test_a_module_in_a_new_folder_is_seen(tmp_path: Path) -> None:
     """However deep it lies: a folder that no row knows is wrong by itself."""
-    copy = plant("errors", "pass")
-    (copy / "new" / "deep").mkdir(parents=True)
-    (copy / "new" / "deep" / "thing.py").write_text("import asyncio\n", encoding="utf-8")
-    assert news(wrong_arrows, copy) == ["new.deep.thing belongs to no package that is known"]
-    assert news(wrong_doors, copy) == ["new.deep.thing imports asyncio, which nothing here may"]
+    (tmp_path / "new" / "deep").mkdir(parents=True)
+    (tmp_path / "new" / "deep" / "thing.py").write_text("import asyncio\n", encoding="utf-8")
+    planted = {**THE_LIBRARY, **read(tmp_path)}
+    assert news(wrong_arrows, planted) == ["new.deep.thing belongs to no package that is known"]
+    assert news(wrong_doors, planted) == ["new.deep.thing imports asyncio, which nothing here may"]
