@@ -230,7 +230,7 @@ if not TYPE_CHECKING:
 
     # Pickles of older versions name these modules, which are gone, and the function
     # below.
-    for _gone in ("enums", "updates"):
+    for _gone in ("enums", "environments", "outlet", "pacing", "plain", "playback", "rsa", "updates"):
         sys.modules[f"{__name__}.{_gone}"] = sys.modules[__name__]
 
     def _made_from(cls: type, arguments: dict[str, object]) -> object:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Callable
+
 import attrs
 
-__all__ = ["name_public"]
+__all__ = ["moved", "name_public"]
 
 
 def name_public(*classes: type) -> None:
     """Set the module that *classes* name to `bybit_sync`.
 
-    Tracebacks, pickles and `help` show it.
+    Tracebacks, pickles and `help` show it. `inspect.getsource` finds no source for
+    them: it looks in the file of the module that a class names.
     """
     for cls in classes:
         if attrs.has(cls):
@@ -19,3 +24,22 @@ def name_public(*classes: type) -> None:
             attrs.resolve_types(cls)
             cls.__annotations__ = {field.name: field.type for field in attrs.fields(cls)}
         cls.__module__ = "bybit_sync"
+        # Python 3.13 remembers a line of the file: `inspect` would show that line of
+        # the package's own file.
+        with contextlib.suppress(AttributeError):
+            del cls.__firstlineno__  # type: ignore[attr-defined]
+
+
+def moved(*names: str) -> Callable[[str], object]:
+    """Return the ``__getattr__`` of a module in which public *names* once lay.
+
+    Pickles of older versions look for them there.
+    """
+
+    def find(name: str) -> object:
+        if name in names:
+            found: object = getattr(sys.modules["bybit_sync"], name)
+            return found
+        raise AttributeError(f"no attribute {name!r}")
+
+    return find

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from bybit_sync.model.enums import TextEnum
 from bybit_sync.model.events import Stream
-from bybit_sync.public import name_public
+from bybit_sync.public import moved, name_public
 
 __all__ = ["Health", "State", "SubscriptionHealth", "SubscriptionState"]
 
@@ -110,3 +111,6 @@ class SubscriptionHealth:
 
 
 name_public(State, Health, SubscriptionState, SubscriptionHealth)
+
+if not TYPE_CHECKING:
+    __getattr__ = moved("StatusChange")

@@ -13,6 +13,7 @@ from bybit_sync.delivery.buffer import Buffer
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.errors import ConfigurationError, SubscriptionClosed, fresh_copy
 from bybit_sync.model.events import Event, Stream
+from bybit_sync.public import moved
 from bybit_sync.status import SubscriptionState
 
 if TYPE_CHECKING:
@@ -178,3 +179,7 @@ class Subscription(Generic[T]):
         if self.error is not None:
             return fresh_copy(self.error)
         return SubscriptionClosed(f"the subscription to {self.stream.value} is closed, and all that it received has been taken")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = moved("SubscriptionHealth")

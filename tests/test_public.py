@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import pickle
 import re
 import subprocess
@@ -78,6 +79,22 @@ RoIIwIdGltZXpvbmWUk5RoIIwJdGltZWRlbHRhlJOUSwBLAEsAh5RSlIWUUpSGlFKUjAV1bnRpbJRoLY
 dYWUUpSMC3JlY2VpdmVkX2F0lGgtjAtyZWNlaXZlZF9uc5RLAYwDcmF3lEMAlIwGY2xpZW50lGgxjAVlcG9jaJRLAIwFaW5kZXiUSwB1hZRSlC
 4=
 """
+# What a client tells of itself and is told, pickled when their classes had other modules.
+OLD_STATUS = """
+gASVKgQAAAAAAAAojBFieWJpdF9zeW5jLnN0YXR1c5SMDFN0YXR1c0NoYW5nZZSTlCmBlH2UKIwIcHJldmlvdXOUaACMBVN0YXRllJOUjApDT05ORU
+NUSU5HlIWUUpSMBXN0YXRllGgHjARMSVZFlIWUUpSMAmF0lIwIZGF0ZXRpbWWUjAhkYXRldGltZZSTlEMKB+oDAQwAAAAAAJRoEIwIdGltZXpvbmWU
+k5RoEIwJdGltZWRlbHRhlJOUSwBLAEsAh5RSlIWUUpSGlFKUjAVlcnJvcpROjAhkb3dudGltZZRHP/gAAAAAAACMDHN1YnNjcmlwdGlvbpROdWJoAI
+wGSGVhbHRolJOUKYGUfZQoaAtoDowFc2luY2WUaB2MDGNvbm5lY3RlZF9hdJRoHYwFZXBvY2iUSwOMCnJlY29ubmVjdHOUSwCMCmxhc3RfZXJyb3KU
+TowObGFzdF9mcmFtZV9hZ2WUSwCMCHBpbmdfcnR0lEsAjAxjbG9ja19vZmZzZXSUSwCMC2ZyZXNoX2FzX29mlEsAjA1zdWJzY3JpcHRpb25zlIwXYn
+liaXRfc3luYy5zdWJzY3JpcHRpb26UjBJTdWJzY3JpcHRpb25IZWFsdGiUk5QpgZR9lCiMBnN0cmVhbZSMEmJ5Yml0X3N5bmMudXBkYXRlc5SMBlN0
+cmVhbZSTlIwGb3JkZXJzlIWUUpRoC2gvjBFTdWJzY3JpcHRpb25TdGF0ZZSTlGgMhZRSlIwJZGVsaXZlcmVklEsAjAZxdWV1ZWSUSwCMB2Ryb3BwZW
+SUSwCMC3VuZGVjb2RhYmxllEsAjA5oYW5kbGVyX2Vycm9yc5RLAIwNbGFzdF9wdXNoX2FnZZROjA1sYXN0X3B1c2hfbGFnlE51YoWUdWKMEWJ5Yml0
+X3N5bmMucGFjaW5nlIwHQmFja29mZpSTlCmBlH2UKIwHaW5pdGlhbJRHP9AAAAAAAACMBmZhY3RvcpRHQAAAAAAAAACMB21heGltdW2UR0AUAAAAAA
+AAdWJoR4wMQ29ubmVjdExpbWl0lJOUKYGUfZQojAZyZWZpbGyUS1CMBnBlcmlvZJRHQHLAAAAAAACMBWJ1cnN0lEsUdWKMF2J5Yml0X3N5bmMuZW52
+aXJvbm1lbnRzlIwLRW52aXJvbm1lbnSUk5QpgZR9lCiMBG5hbWWUjAd0ZXN0bmV0lIwDdXJslIwed3NzOi8vc3RyZWFtLXRlc3RuZXQuYnliaXQuY2
+9tlIwGc291cmNllIwzaHR0cHM6Ly9ieWJpdC1leGNoYW5nZS5naXRodWIuaW8vZG9jcy92NS93cy9jb25uZWN0lIwEaG9zdJSMGHN0cmVhbS10ZXN0
+bmV0LmJ5Yml0LmNvbZSMBHBvcnSUTbsBjAN0bHOUiIwLaXNfbG9vcGJhY2uUiXVidJQu
+"""
 CLASSES = [cls for name in bybit_sync.__all__ if isinstance(cls := getattr(bybit_sync, name), type)]
 NAMED = [cls for cls in CLASSES if issubclass(cls, (Exception, str, Record))]
 
@@ -87,6 +104,19 @@ def test_a_pickle_of_an_older_version_loads() -> None:
     load = f"import base64, pickle; event, gap = pickle.loads(base64.b64decode({OLD!r})); error = gap.gap.error; "
     show = "print(event.data[0].order_status, event.data[0].wire['qty'], gap.gap.reason, error.code, type(error))"
     assert run(load + show) == "Unheard 0.50 DISCONNECTED 1006 <class 'bybit_sync.ConnectionLost'>"
+
+
+def test_a_pickle_of_an_older_version_s_status_loads() -> None:
+    """Also what a client is made with."""
+    load = f"import base64, pickle; change, health, *given = pickle.loads(base64.b64decode({OLD_STATUS!r})); "
+    show = "print(change.state, change.downtime, health.subscriptions[0].state, *(type(one).__name__ for one in given))"
+    assert run(load + show) == "LIVE 1.5 LIVE Backoff ConnectLimit Environment"
+
+
+@pytest.mark.parametrize("module", ["status", "subscription"])
+def test_a_module_that_had_other_names_refuses_what_it_never_had(module: str) -> None:
+    """As any module does."""
+    assert not hasattr(import_module(f"bybit_sync.{module}"), "nope")
 
 
 def test_a_pickle_made_before_recovery_loads_as_a_push() -> None:
@@ -107,6 +137,13 @@ def test_a_pickle_names_no_module_but_the_package() -> None:
 def test_errors_updates_and_words_name_the_package(cls: type) -> None:
     """Tracebacks and `help` show the name that a user imports."""
     assert cls.__module__ == "bybit_sync"
+
+
+@pytest.mark.parametrize("cls", NAMED, ids=lambda cls: cls.__name__)
+def test_no_class_shows_the_source_of_another(cls: type) -> None:
+    """Its module is not the file that it stands in: no source is better than a wrong one."""
+    with pytest.raises(OSError, match="source|definition"):
+        inspect.getsource(cls)
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
