@@ -133,10 +133,8 @@ _ORDER: Row = {
     "rpiTakerAccess": False,
     "rpiMatchedQty": "0",
 }
-_EXECUTION: Row = {
-    "category": "linear",
-    "symbol": "BTCUSDT",
-    "closedSize": "0",
+# The fill and its order, as both dialects write them.
+_FILL: Row = {
     "execFee": "0",
     "execId": "00000000-0000-4000-8000-000000000001",
     "execPrice": "0",
@@ -144,12 +142,8 @@ _EXECUTION: Row = {
     "execType": "Trade",
     "execValue": "0",
     "feeRate": "0",
-    "tradeIv": "",
-    "markIv": "",
-    "blockTradeId": "",
-    "markPrice": "0",
-    "indexPrice": "",
-    "underlyingPrice": "",
+}
+_FILLED: Row = {
     "leavesQty": "0",
     "orderId": "00000000-0000-4000-8000-000000000000",
     "orderLinkId": "",
@@ -159,6 +153,19 @@ _EXECUTION: Row = {
     "stopOrderType": "UNKNOWN",
     "side": "Buy",
     "execTime": "1700000000000",
+}
+_EXECUTION: Row = {
+    "category": "linear",
+    "symbol": "BTCUSDT",
+    "closedSize": "0",
+    **_FILL,
+    "tradeIv": "",
+    "markIv": "",
+    "blockTradeId": "",
+    "markPrice": "0",
+    "indexPrice": "",
+    "underlyingPrice": "",
+    **_FILLED,
     "isLeverage": "0",
     "isMaker": False,
     "seq": 1,
@@ -403,23 +410,9 @@ _V3_ORDER = Shape(
 _V3_EXECUTION = Shape(
     {
         "symbol": "BTCUSDT",
-        "execFee": "0",
-        "execId": "00000000-0000-4000-8000-000000000001",
-        "execPrice": "0",
-        "execQty": "0",
-        "execType": "Trade",
-        "execValue": "0",
-        "feeRate": "0",
+        **_FILL,
         "lastLiquidityInd": "RemovedLiquidity",
-        "leavesQty": "0",
-        "orderId": "00000000-0000-4000-8000-000000000000",
-        "orderLinkId": "",
-        "orderPrice": "0",
-        "orderQty": "0",
-        "orderType": "Limit",
-        "stopOrderType": "UNKNOWN",
-        "side": "Buy",
-        "execTime": "1700000000000",
+        **_FILLED,
         "closedSize": "0",
         "blockTradeId": "",
         "markPrice": "0",
