@@ -24,6 +24,7 @@ __all__ = [
     "kind_of",
     "maker",
     "moment",
+    "moment_or_none",
     "offending",
     "optional",
     "required",
@@ -168,6 +169,17 @@ def moment(ms: Any) -> datetime | None:
     if ms.__class__ is int and 0 < ms < _END:
         return _EPOCH + _MILLISECOND * ms
     return None if ms is None else _time(ms)
+
+
+def moment_or_none(ms: object) -> datetime | None:
+    """Return `moment` of *ms*, and None where that raises.
+
+    A message with an invalid time is read without one, because its rows matter.
+    """
+    try:
+        return moment(ms)
+    except ValueError:
+        return None
 
 
 def _is_digits(value: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from bybit_sync.decoding.parsing import Unreadable, parse
-from bybit_sync.decoding.values import moment
+from bybit_sync.decoding.values import moment_or_none
 from bybit_sync.errors import RestError, RestProtocolError
 from bybit_sync.rest.endpoints import Endpoint
 from bybit_sync.rest.failures import Refusal, of_code, of_status
@@ -98,12 +98,12 @@ def read_answer(endpoint: Endpoint, response: Response, redact: Callable[[str], 
         # Cut to a bounded length before redaction, and to the length of a message after
         # it: half a key would not be found.
         refusal = Refusal(code, redact(text[:_LONGEST_TEXT]) if type(text) is str else "")
-        return of_code(endpoint.name, refusal, _wait(response.headers, _time(envelope.get("time"))))
+        return of_code(endpoint.name, refusal, _wait(response.headers, moment_or_none(envelope.get("time"))))
     return _read_result(endpoint, envelope, response)
 
 
 def _read_result(endpoint: Endpoint, envelope: Mapping[str, Any], response: Response) -> Answer | RestError:
-    at = _time(envelope.get("time"))
+    at = moment_or_none(envelope.get("time"))
     result = envelope.get("result")
     if type(result) is not dict:
         return _odd(endpoint, "has no result that is an object")
@@ -119,13 +119,6 @@ def _code(value: object) -> int | None:
     if type(value) is str and value.isascii() and value.removeprefix("-").isdigit():
         return int(value[:12])
     return value if type(value) is int else None
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        return moment(value)
-    except ValueError:
-        return None
 
 
 def _wait(headers: Mapping[str, str], at: datetime | None) -> float | None:

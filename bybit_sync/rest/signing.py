@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
-from bybit_sync.redaction import Redactor
+from bybit_sync.redaction import Redactor, seal
 
 __all__ = ["RestSigner"]
 
@@ -32,7 +32,7 @@ class RestSigner:
     __slots__ = ("_redactor", "_sign", "digest")
 
     def __init__(self, api_key: str, sign: Callable[[str], str]) -> None:
-        key = _seal(api_key)
+        key = seal(api_key)
         self.digest: bytes = hashlib.blake2b(api_key.encode(), digest_size=16, key=_SALT).digest()
         # An exchange that refuses a request may repeat it: the key and the last
         # signatures are redacted in its texts.
@@ -44,7 +44,7 @@ class RestSigner:
         lock = threading.Lock()
 
         def signed(timestamp: str, window: str, query: str) -> Mapping[str, str]:
-            signature = _seal(sign(timestamp + key() + window + query))
+            signature = seal(sign(timestamp + key() + window + query))
             kind = type(signature())
             if kind is not str:
                 raise TypeError(f"the signature is of the type {kind.__name__}, not str")
@@ -76,7 +76,3 @@ class RestSigner:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a signer is not pickled or copied")
-
-
-def _seal(secret: str) -> Callable[[], str]:
-    return lambda: secret

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from attrs import frozen
 
-from bybit_sync.decoding.values import moment
+from bybit_sync.decoding.values import moment_or_none
 from bybit_sync.text import printable
 
 __all__ = ["LONGEST_TEXT", "Answer", "Pong", "Push", "Request", "UnknownMessage", "classify", "write"]
@@ -113,21 +113,12 @@ def _push(topic: str, message: Mapping[str, Any]) -> Push:
     get = message.get
     identity = get("id")
     created = get("creationTime", get("ts"))
-    return Push(topic, get("data"), identity if type(identity) is str else None, _envelope_time(created))
-
-
-def _envelope_time(value: object) -> datetime | None:
-    # An envelope with an invalid time is delivered without one, because the rows
-    # matter.
-    try:
-        return moment(value)
-    except ValueError:
-        return None
+    return Push(topic, get("data"), identity if type(identity) is str else None, moment_or_none(created))
 
 
 def _pong_time(message: Mapping[str, Any]) -> datetime | None:
     times = message.get("args") or message.get("data")
-    at = _envelope_time(times[0]) if isinstance(times, list) and times else None
+    at = moment_or_none(times[0]) if isinstance(times, list) and times else None
     # The exchange's clock runs on from here, which is impossible near the last date
     # that Python has.
     return at if at is not None and at.year < _LAST_YEAR else None

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Final, NoReturn
 
-from bybit_sync.redaction import Redactor
+from bybit_sync.redaction import Redactor, seal
 
 __all__ = ["Credentials", "hmac_signer"]
 
@@ -26,7 +26,7 @@ class Credentials:
     __slots__ = ("_login", "_redactor")
 
     def __init__(self, api_key: str, sign: Callable[[str], str]) -> None:
-        key = _seal(api_key)
+        key = seal(api_key)
         # An exchange may echo a login at any time: the key and the last signatures are
         # redacted in all its texts.
         redactor = self._redactor = Redactor()
@@ -34,7 +34,7 @@ class Credentials:
         signatures: list[Callable[[], str]] = []
 
         def login(message: dict[str, object], expires: object) -> str:
-            signature = _seal(sign(f"GET/realtime{expires}"))
+            signature = seal(sign(f"GET/realtime{expires}"))
             kind = type(signature())
             if kind is not str:
                 raise TypeError(f"the signature is of the type {kind.__name__}, not str")
@@ -57,10 +57,6 @@ class Credentials:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("credentials are not pickled or copied")
-
-
-def _seal(secret: str) -> Callable[[], str]:
-    return lambda: secret
 
 
 def hmac_signer(api_secret: str) -> Callable[[str], str]:
