@@ -1,6 +1,6 @@
 """The rows of an account as events change them, stale ones and gaps.
 
-It draws nothing, reads no clock and knows no terminal: events in, rows out.
+Pure: events in, rows out; no clock, no terminal.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from bybit_sync.model.events import AnyEvent, Gap, GapReason, Stream
 
 __all__ = ["Board", "Row", "Total"]
 
-# How many finished orders are remembered, so that a late or repeated update does not
-# show one as open; and how many trades are shown.
+# The number of finished orders that are remembered, so that a late or repeated update
+# does not show one as open; and the number of trades that are shown.
 FINISHED_KEPT: Final = 1_000
 TRADES_KEPT: Final = 200
 
@@ -77,13 +77,13 @@ class Board:
     def __init__(self, streams: Iterable[Stream]) -> None:
         self._tables: Mapping[Stream, _Table] = {stream: _TABLES[stream]() for stream in streams}
         self.events: int = 0
-        """Pushes, gaps not among them."""
+        """The number of pushes, without gaps."""
         self.updates: int = 0
-        """Rows of these."""
+        """The number of rows in these pushes."""
         self.gaps: int = 0
         self.last_gap: tuple[Stream, Gap] | None = None
         self.ended: dict[Stream, Gap] = {}
-        """Streams that have ended by themselves, and how."""
+        """The streams that have ended by themselves, each with its gap."""
 
     @property
     def streams(self) -> Sequence[Stream]:

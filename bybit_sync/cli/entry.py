@@ -19,7 +19,7 @@ from bybit_sync.text import printable
 
 __all__ = ["main"]
 
-# The modules that come with an extra, and what to install.
+# The modules that come with an extra, and the command that installs it.
 EXTRAS: Final[Mapping[str, str]] = {
     "rich": "'bybit-sync[cli]'",
     "websockets": "'bybit-sync[cli]'",
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sentence(error: Exception) -> str:
-    """Return *error* as a sentence; one of a file without its errno."""
+    """Return *error* as a sentence; that of a file error has no errno."""
     named = isinstance(error, OSError) and error.filename is not None
     text = f"{error.filename}: {error.strerror}" if named else str(error)  # type: ignore[attr-defined]
     return printable(text, 2_000)
@@ -100,7 +100,7 @@ _READER_GONE: Final = {errno.EPIPE: DONE, errno.EIO: 129}
 def _reader_gone(error: Exception) -> int | None:
     """Return the exit code when the reader of the output is gone, else None.
 
-    The library's own errors are something else.
+    Errors of the library do not count.
     """
     ours = type(error) in (BrokenPipeError, OSError) and getattr(error, "filename", None) is None
     return _READER_GONE.get(getattr(error, "errno", 0)) if ours else None

@@ -1,6 +1,6 @@
 """The steps from this machine to an account's topics.
 
-Each is taken with the pieces that the library itself connects with.
+Each step uses the same code as the client.
 """
 
 from __future__ import annotations
@@ -93,14 +93,14 @@ def _taken(step: str, take: Callable[[], str]) -> Outcome:
 
 
 def _reached(error: Exception) -> Exception:
-    """Return *error* as one of the connection, which every system error here is."""
+    """Return *error*; a system error becomes an error of the connection."""
     return error if isinstance(error, BybitSyncError) else ConnectionFailed(str(error))
 
 
 class _Probe:
     """The steps to one target, one method each.
 
-    A method returns what is worth knowing, or raises why the step failed.
+    A method returns a text about the step, or raises the error of the step.
     """
 
     def __init__(self, target: Target, waker: Waker, open_things: contextlib.ExitStack) -> None:
@@ -213,7 +213,7 @@ class _Probe:
 
 
 def _resolved(host: str) -> list[str] | str:
-    """Return the addresses of *host*, or why there are none."""
+    """Return the addresses of *host*, or the reason why there are none."""
     answer: queue.SimpleQueue[list[str] | str] = queue.SimpleQueue()
 
     def ask() -> None:

@@ -30,7 +30,7 @@ class Key(NamedTuple):
 
 
 def find_key(file: str | None) -> Key:
-    """Return the key in *file*, without a file that of the environment.
+    """Return the key in *file*, or without a file the one of the environment.
 
     On a terminal a prompt asks for a missing one.
 

@@ -15,7 +15,7 @@ __all__ = ["Json", "Lines"]
 
 
 class Json:
-    """One object per event and line, numbers as texts."""
+    """One JSON object per event and line, with numbers as texts."""
 
     def show(self, event: AnyEvent) -> None:
         """Print *event*."""

@@ -107,7 +107,7 @@ def add_seconds(command: argparse.ArgumentParser) -> None:
 
 
 def above_zero(text: str) -> float:
-    """Return the number above 0 that *text* is."""
+    """Parse a number above 0."""
     with contextlib.suppress(ValueError):
         if 0 < (number := float(text)) < math.inf:
             return number
@@ -115,14 +115,14 @@ def above_zero(text: str) -> float:
 
 
 def port(text: str) -> int:
-    """Return the TCP port that *text* is; 0 is a free one."""
+    """Parse a TCP port; 0 means a free one."""
     if text.isascii() and text.isdigit() and int(text) < 2**16:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to 65535")
 
 
 def size(text: str) -> int:
-    """Return the bytes that *text* is, with or without a unit: 500k, 100M, 1G."""
+    """Parse a size in bytes, with or without a unit: 500k, 100M, 1G."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or not int(match[1]):
         raise argparse.ArgumentTypeError(f"{text!r} is no size: as in 500k, 100M, 1G")

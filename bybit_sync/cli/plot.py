@@ -16,7 +16,7 @@ from bybit_sync.cli.statistics import Statistics
 
 __all__ = ["plot"]
 
-# The most bars that can be told apart; a bar is at least a second wide.
+# The most bars that can be distinguished; a bar is at least a second wide.
 _BARS: Final = 240
 
 

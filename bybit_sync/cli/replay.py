@@ -83,7 +83,7 @@ class _Reader(threading.Thread):
             for event in replay(self._file, self._speed):
                 self._last = event
                 self.inbox.put(event)
-        except BaseException as error:  # noqa: BLE001 - raised where somebody waits for it
+        except BaseException as error:  # noqa: BLE001 - raised later, on the main thread
             self.error = error
         finally:
             self._over.set()

@@ -101,7 +101,7 @@ class Screen:
     def _picture(self, size: ConsoleDimensions, *, last: bool = False) -> Iterator[RenderableType]:
         """Yield the picture from above.
 
-        The *last* one is as long as it has to be, for it scrolls.
+        The *last* one may be longer than the terminal, which then scrolls.
         """
         width, height = max(size.width, _SMALLEST.width), max(size.height, _SMALLEST.height)
         status_line = self._status_line()
@@ -166,7 +166,7 @@ def _size() -> os.terminal_size:
 
 
 def _line(text: Text) -> Text:
-    """Return *text* as one line: what does not fit is cut."""
+    """Return *text* as one line, cut to the width."""
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
 

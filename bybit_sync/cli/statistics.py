@@ -91,7 +91,7 @@ class Statistics:
 def read_statistics(file: str) -> Statistics:
     """Read the recording *file*, twice: the frames, then the events that they make.
 
-    A damaged one is counted up to where it is damaged. Raises `OSError`.
+    A damaged one is counted up to the damage. Raises `OSError`.
     """
     statistics = Statistics(file)
     files = parts(Path(file))

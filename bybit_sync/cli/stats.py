@@ -1,4 +1,4 @@
-"""``bybit-sync stats``: count what is in a recording."""
+"""``bybit-sync stats``: count the frames and events of a recording."""
 
 from __future__ import annotations
 

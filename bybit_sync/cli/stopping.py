@@ -1,4 +1,4 @@
-"""The signals that end a command, each in order and only once."""
+"""The signals that end a command: the first one stops it, later ones are ignored."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def follow(
 
 
 def _show_ready(inbox: queue.Queue[AnyEvent], view: View, patience: float) -> bool:
-    """Show the events that are there, or come within *patience* seconds.
+    """Show the events that are ready, or arrive within *patience* seconds.
 
     Returns False when there was none.
     """

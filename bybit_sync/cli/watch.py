@@ -56,7 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[str], object] = lambda _text: None) -> int:
     """Subscribe and show events until a signal or the end of the last stream.
 
-    *keep* leaves the last picture on the terminal; *say* is called with texts on the
+    *keep* leaves the last picture on the terminal; *say* is called with texts about the
     progress.
     """
     streams = arguments.streams or options.STREAMS

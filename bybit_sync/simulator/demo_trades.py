@@ -41,7 +41,7 @@ def demo_trades(account: Account) -> Iterator[float]:
 
     An order is placed, partly filled, filled; the price moves; a reduce-only order
     closes the position in one match of two fills; another order, on the inverse
-    contract, is changed and cancelled. Then the same again, a little different.
+    contract, is changed and cancelled. Then the same follows with other numbers.
     """
     for trade in itertools.cycle(_TRADES):
         yield from _open(account, trade)

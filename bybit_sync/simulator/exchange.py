@@ -110,7 +110,7 @@ class Exchange(Player):
         where = self.url if self._listener else "not started"
         return f"<Exchange {where}, {len(self.connections)} connections>"
 
-    # --- living ---
+    # --- start and end ---
 
     def start(self) -> Self:
         """Bind the port, listen, and return the exchange itself."""
@@ -201,8 +201,8 @@ class Exchange(Player):
 
         *balances* maps coins to amounts.
 
-        *kind* is "UNIFIED", or "CONTRACT" for a classic one as V5 shows it; V3 shows
-        every account as a classic one.
+        *kind* is "UNIFIED", or "CONTRACT" for a classic account in V5; V3 shows every
+        account as a classic one.
 
         Example:
             >>> hedge = exchange.account("KEY-2", "SECRET-2", balances={"USDT": "500"})
@@ -262,7 +262,7 @@ class Exchange(Player):
         """
         self.wait_for(lambda: any(c.topics and all(map(c.has, topics)) for c in self.connections), timeout)
 
-    # --- going wrong ---
+    # --- faults ---
 
     def stop_listening(self) -> None:
         """End every connection and refuse new ones (ECONNREFUSED) until `listen`.
@@ -324,7 +324,7 @@ class Exchange(Player):
             self._changed.notify_all()
         try:
             connection.converse(self._accounts.__getitem__, self.now, self._notify)
-        except Exception:  # noqa: BLE001 - the thread ends here, and must not end silently
+        except Exception:  # noqa: BLE001 - the thread ends here, and must not end without a report
             _log.critical("a bug in the simulated exchange", exc_info=True)
         finally:
             wire.over.set()

@@ -32,7 +32,10 @@ class Player(Faults):
 
     @abc.abstractmethod
     def account(self, key: str, secret: str, *, kind: str = ..., balances: Mapping[str, Number] = ...) -> Account:
-        """Open an account with *key*, *secret*, *kind* and *balances*: `Exchange.account`."""
+        """Open an account with *key*, *secret*, *kind* and *balances*.
+
+        See `Exchange.account`.
+        """
 
     def play(
         self, script: Script | str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]], *, speed: float = 1.0

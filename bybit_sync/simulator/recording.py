@@ -1,4 +1,4 @@
-"""A recorded session, as the exchange replays it.
+"""A recorded session for the exchange to replay.
 
 A recording is what `bybit_sync.Client(record=...)` writes
 (`bybit_sync.recording.format`): JSON Lines, one frame a line.
@@ -38,8 +38,8 @@ class Frame:
 def read_recording(source: Source) -> Iterator[Frame]:
     """Yield the pushes in the recording *source*, a path or its lines.
 
-    What it answered (login, subscriptions, pings) is left out: the simulated exchange
-    answers for itself. Raises `RecordingError` at a line that is damaged.
+    Answers (login, subscriptions, pings) are left out, because the simulated exchange
+    sends its own. Raises `RecordingError` at a line that is damaged.
     """
     first: int | None = None
     for line in read_lines(source):

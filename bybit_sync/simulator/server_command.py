@@ -19,7 +19,7 @@ from bybit_sync.simulator.script import Script, ScriptError
 
 __all__ = ["simulate"]
 
-# How long to wait for a step after Ctrl-C: it may wait for a client.
+# The seconds to wait for a step after Ctrl-C; the step may wait for a client.
 _PATIENCE = 0.5
 KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
 
@@ -27,7 +27,7 @@ KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
 def simulate(*, host: str, port: int, tls: bool, scenario: str, rate: float | None) -> str:
     """Run an exchange until ``KeyboardInterrupt``.
 
-    Returns in one line why it cannot start, "" otherwise.
+    Returns the reason why it cannot start, in one line; "" otherwise.
 
     *scenario* is one of `SCENARIOS` or a script's file; *rate* is how many steps a
     second, None for the scenario's own pace.
@@ -55,7 +55,7 @@ def _play(steps: Iterator[float]) -> None:
     def play() -> None:
         try:
             on_time(steps, stop)
-        except Exception as error:  # noqa: BLE001 - raised below, where somebody waits for it
+        except Exception as error:  # noqa: BLE001 - raised below, on the main thread
             wrong.append(error)
             over.set()
 

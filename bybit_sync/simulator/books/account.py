@@ -23,14 +23,14 @@ KINDS = ("UNIFIED", "CONTRACT")
 class Account(AccountStreams):
     """One account of the exchange, which trades and pushes what changed.
 
-    There is no matching engine: an order fills when and as `fill` says. Every action
-    pushes what the exchange would, in its order (execution, order, position, wallet),
-    before the next action of any thread begins. Numbers are texts, integers or
-    ``Decimal``; a float is refused, for it would not be exact.
+    There is no matching engine: an order fills only by `fill`. Every action pushes what
+    the exchange would, in its order (execution, order, position, wallet), before the
+    next action of any thread begins. Numbers are texts, integers or ``Decimal``; a
+    float is refused, because it is not exact.
 
     * *key*, *secret*: log in;
     * *kind*: "UNIFIED", or "CONTRACT" for a classic account as V5 shows it;
-    * *uid*: the account's number, which stands in the envelopes.
+    * *uid*: the account's number, which is in the envelopes.
 
     Made by `Exchange.account`. Every method may be called from any thread.
 
@@ -208,7 +208,7 @@ class Account(AccountStreams):
             self.mark(symbol, price)
             return tuple(self.trigger(o) for o in self._ledger.unfinished(symbol) if o.is_reached(self._ledger.mark(symbol)))
 
-    # --- what happens to positions ---
+    # --- positions ---
 
     def set_trading_stop(
         self,
@@ -280,7 +280,7 @@ class Account(AccountStreams):
         with self._lock:
             self._ledger.marks[symbol] = exact("price", price)
 
-    # --- what there is ---
+    # --- reading ---
 
     def orders(self, symbol: str | None = None) -> tuple[Order, ...]:
         """Return the orders (on *symbol*) that are not final, oldest first.

@@ -50,7 +50,7 @@ class AccountConnection(Protocol):
         """Hold everything that would be sent until `thaw`."""
 
     def thaw(self) -> None:
-        """Send what *message_for* returns for each subscribed topic, if not None."""
+        """Send everything that was held, in order."""
 
     def half_open(self) -> None:
         """Stop to read and to write for good, while TCP stays up."""

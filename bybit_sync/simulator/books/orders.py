@@ -30,8 +30,8 @@ class Order:
 
     A conditional order (*stop_type* is not empty) waits, ``Untriggered``, until the
     price has risen (*trigger_direction* 1) or fallen (2) to *trigger_price*.
-    *take_profit* and *stop_loss* become the position's when it fills. The others are
-    what V5 calls so: *order_id*, *order_link_id*, *side*, *order_type*, *qty*, *price*,
+    *take_profit* and *stop_loss* become the position's when it fills. The others have
+    V5's names: *order_id*, *order_link_id*, *side*, *order_type*, *qty*, *price*,
     *time_in_force*, *reduce_only*, *position_idx*, *create_type*, *status*,
     *cancel_type*, *reject_reason*, *seq*.
 
@@ -154,8 +154,7 @@ class Order:
 class Execution:
     """One fill, or one funding payment.
 
-    *order* is as it stands after the fill; of a funding payment, it is an order that
-    nobody placed.
+    *order* is the order after the fill; a funding payment has one that is in no table.
 
     *kind* is the exchange's execType; *gain* is what the closed part gained, without
     fees; *closed_size* is None for funding.

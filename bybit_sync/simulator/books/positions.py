@@ -23,7 +23,7 @@ class Position:
     """The position in one contract (of one leg in hedge mode).
 
     *cost* is what it was worth on entry, exactly. *realised* is everything gained and
-    paid on the contract, *current* what was since the position was opened; both after
+    paid on the contract, *current* the same since the position was opened; both after
     fees and funding. *seq* is None before the first fill.
 
     *side* is "Buy", "Sell" or, when *size* is 0, "". *open_since*, *created* and

@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 class Printer:
     """A printer of the rows of one account, in the spelling of its kind and a dialect.
 
-    * *uid*: the account's number, which stands in the envelopes;
+    * *uid*: the account's number, which is in the envelopes;
     * *kind*: "UNIFIED" or "CONTRACT";
     * *push_faults*: the changes to rows that were ordered.
     """
@@ -41,8 +41,8 @@ class Printer:
         The message is None when the topic carries none of *rows*.
 
         *stream* is a stream's public name, or the name of one topic, whose rows are
-        printed as they are. *id* and *created_at* (ms) stand in the envelope; without
-        an *id* one is made.
+        printed as they are. *id* and *created_at* (ms) are in the envelope; without an
+        *id* one is made.
         """
         spelling = SPELLINGS[dialect.name, self._kind]
 

@@ -25,7 +25,7 @@ _RATE_STEP = Decimal("0.0001")
 def text(number: Decimal) -> str:
     """Return *number* as the exchange prints it, without trailing zeros."""
     if not number:
-        return "0"  # and not what Decimal makes of -0E-8
+        return "0"  # not -0E-8, as Decimal prints it
     plain = format(number, "f")
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 

@@ -26,9 +26,8 @@ _NOTHING: Row = MappingProxyType({})
 class Shape:
     """One stream's rows in one spelling.
 
-    *plain* has every key, in order, as it stands when there is nothing to say. *names*
-    and *values* translate the keys and values; *silent* keys stay plain whatever the
-    values are.
+    *plain* has every key, in order, with the value of an empty row. *names* and
+    *values* translate the keys and values; *silent* keys always keep the plain value.
     """
 
     plain: Row

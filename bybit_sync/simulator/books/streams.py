@@ -85,11 +85,11 @@ class AccountStreams:
 
         *stream* is one of ``balances``, ``orders``, ``positions``, ``user_trades``: the
         rows then reach the all-in-one topic, the categorised ones (by the rows'
-        ``category``) and, translated, the V3 topic; what a row does not name is filled
-        in from a plain row. Or it is the name of one topic (``position.linear``): the
-        rows are then sent as they are, and to that topic only.
+        ``category``) and, translated, the V3 topic; missing keys are filled in from a
+        plain row. Or it is the name of one topic (``position.linear``): the rows are
+        then sent as they are, and to that topic only.
 
-        *id* and *created_at* (ms) stand in the envelope; V3's has neither.
+        *id* and *created_at* (ms) are in the envelope; V3's has neither.
         """
         now = self._now() if created_at is None else created_at
         with self._lock:
@@ -126,5 +126,8 @@ class AccountStreams:
         return f"{self.uid}_{order.symbol}_{order.seq}"
 
     def count_login(self) -> int:
-        """Return the number of the login that was just accepted. Only the exchange."""
+        """Return the number of the login that was just accepted.
+
+        For the exchange only.
+        """
         return next(self._logins)

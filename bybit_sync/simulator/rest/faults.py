@@ -24,7 +24,7 @@ class RestFaults:
     Every method may be called from any thread.
 
     An endpoint is its path without ``/v5/``: ``order/realtime``, ``execution/list``, …;
-    where none is named, all are meant. Reached as ``exchange.rest``.
+    without one, all are meant. Reached as ``exchange.rest``.
 
     Example:
         >>> exchange.rest.lag(2.0, "execution/list")  # answers as of two seconds ago
@@ -38,11 +38,11 @@ class RestFaults:
         self._listen = listen
 
     def heal(self) -> None:
-        """End every fault, and listen. Forgotten orders stay forgotten."""
+        """End every fault, and listen. Closed orders that are hidden stay hidden."""
         self._plans.clear()
         self.listen()
 
-    # --- what was asked ---
+    # --- requests ---
 
     @property
     def calls(self) -> tuple[RestCall, ...]:
@@ -121,7 +121,7 @@ class RestFaults:
         """
         order(self._plans.exhausted, endpoints, headers, times)
 
-    # --- how late ---
+    # --- delays ---
 
     def lag(self, seconds: float, *endpoints: str) -> None:
         """Answer *endpoints* from the books as of *seconds* ago, at most 60.
@@ -137,7 +137,7 @@ class RestFaults:
         """
         self._plans.evolve(endpoints, delay=seconds)
 
-    # --- what is in an answer ---
+    # --- contents of answers ---
 
     def cursors(self, kind: str, *endpoints: str) -> None:
         """Set the *kind* of the cursors of *endpoints*.

@@ -33,7 +33,7 @@ _ENTRY: Final[Mapping[str, Callable[[Account, Row], Row]]] = {
 
 @attrs.frozen(kw_only=True)
 class _Asked:
-    """A request that was let in: to whom the answer is, and what is done to it."""
+    """An accepted request: its account, parameters and time, and the answer's plan."""
 
     account: Account
     parameters: Row
@@ -53,7 +53,7 @@ class RestHost:
         self._plans = plans
 
     def answer(self, request: RestRequest) -> Reply:
-        """Return what is answered to *request*; it is counted in `Plans.calls`."""
+        """Return the reply to *request*, and count the request in `Plans.calls`."""
         name = request.path.removeprefix("/v5/")
         arrived = time.monotonic()
         reply = self._plans.replies.take(name) or self._reply(request)
@@ -80,7 +80,7 @@ class RestHost:
         envelope = {"retCode": code, "retMsg": text, "result": result, "retExtInfo": {}, "time": self._now()}
         return json.dumps(envelope, separators=(",", ":")).encode()
 
-    # --- letting a request in ---
+    # --- accepting a request ---
 
     def _result(self, request: RestRequest, endpoint: Endpoint, headers: dict[str, str]) -> Row:
         if endpoint.limit is None:

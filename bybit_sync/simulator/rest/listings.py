@@ -1,7 +1,7 @@
 """Listings from the books: orders, executions, positions and coins.
 
-Pure: books and parameters in, a listing out. Only the rows of the page that is sent are
-spelled out.
+Pure: books and parameters in, a listing out. Only the rows of the requested page are
+built.
 
 https://bybit-exchange.github.io/docs/v5/position ,
 https://bybit-exchange.github.io/docs/v5/order/open-order ,
@@ -32,7 +32,7 @@ __all__ = ["CATEGORIES", "Listing", "Omissions", "closed_orders", "executions", 
 Parameters = Mapping[str, Any]
 Row = Mapping[str, Any]
 CATEGORIES: Final = ("linear", "inverse", "option", "spot")
-# How many closed orders ``openOnly=1`` lists, per category.
+# The number of closed orders that ``openOnly=1`` lists, per category.
 RECENT_CLOSED: Final = 500
 _LATEST: Final = 10**14
 _SCOPES: Final = {"symbol": "symbol", "settleCoin": "settle_coin", "baseCoin": "base_coin"}
@@ -218,7 +218,7 @@ def wallet(books: Books, parameters: Parameters, kind: str) -> Row:
     return wallet_values(books, asked or held, kind)
 
 
-# --- what parameters mean ---
+# --- the meaning of parameters ---
 
 
 def _category(parameters: Parameters, *known: str) -> str:

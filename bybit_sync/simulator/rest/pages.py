@@ -1,8 +1,8 @@
 """Pages: sizes, cursors, and odd cursors.
 
-A cursor says behind which row of the listing the next page begins, so that rows that
-appear at the head shift nothing. It comes percent-escaped, is taken raw or escaped once
-more, and is not empty on the last page: the page behind that is empty.
+A cursor names the row after which the next page begins, so that new rows at the head
+shift nothing. It is sent percent-escaped, accepted raw or escaped once more, and is not
+empty on the last page: the page behind that is empty.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The spelling of rows in REST, as a table.
 
-A row is the one that the stream pushes, but for some keys and some values for "none".
+A row is that of the stream, except for some keys and some values for "none".
 """
 
 from __future__ import annotations

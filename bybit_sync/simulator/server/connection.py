@@ -24,7 +24,7 @@ __all__ = ["Connection", "Wire"]
 
 
 class Wire(ServerConnection):
-    """The server's end of a WebSocket, which can also end as networks end.
+    """The server's end of a WebSocket, which can also fail as networks do.
 
     *number* counts the listener's connections; *over* is set from the moment that
     either side ended it.
@@ -120,11 +120,11 @@ def _swallow(_data: bytes) -> None:
 class Connection:
     """One connection, as the exchange sees it.
 
-    * *gateway*: whose rules it talks by (``gateway.name`` is "v5" or "v3");
-    * *account*: who logged in, None before;
-    * *epoch*: which login of this account it was: 1, 2, …; 0 before;
-    * *received*: every request that was dealt with, oldest first, as what its JSON said
-      (a text that is no JSON as it is).
+    * *gateway*: the dialect whose rules apply (``gateway.name`` is "v5" or "v3");
+    * *account*: the account that logged in, None before;
+    * *epoch*: the number of this login of the account: 1, 2, …; 0 before;
+    * *received*: every handled request, oldest first, as parsed JSON
+      (or as text, when it is not JSON).
     """
 
     def __init__(

@@ -18,9 +18,9 @@ __all__ = ["REFUSALS", "Conversation", "read", "sign"]
 
 Json = dict[str, Any]
 
-# The exchange's own words. Those for the key and the signature are the ones documented
-# for codes 10003 and 10004, those for topics were observed on public sockets, the one
-# for mixing is ours: the documentation forbids it and does not say how.
+# Texts of the exchange. Those for the key and the signature are documented for codes
+# 10003 and 10004; those for topics were observed on public sockets. The text for mixing
+# topics is ours, because the documentation gives none.
 REFUSALS: Mapping[str, str] = {
     "parameters": "Params Error",
     "key": "API key is invalid. Check whether the key and domain are matched.",
@@ -36,7 +36,7 @@ REFUSALS: Mapping[str, str] = {
 
 
 class _Refusal(Exception):
-    """A refusal, in the exchange's words."""
+    """A refusal, with the exchange's text."""
 
 
 def sign(secret: str, expires: object) -> str:
@@ -150,7 +150,7 @@ def _echo(request: Json) -> Json:
 def _login_parts(args: list[Any]) -> tuple[str, str, str]:
     """Return key, expires and signature as texts.
 
-    The exchange takes *expires* as a number and as a text.
+    The exchange accepts *expires* as a number and as a text.
     """
     try:
         key, expires, signature = (str(arg) for arg in args)
