@@ -1,1 +1,1 @@
-"""The way of an event from the connection thread to its consumer, and gaps for what is lost."""
+"""From the connection thread to a consumer, with gaps for lost events."""

@@ -1,4 +1,7 @@
-"""A bounded buffer between the connection thread and a slow consumer, which reports what it drops."""
+"""A bounded buffer between the connection thread and a slow consumer.
+
+It reports the events that it drops.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,10 @@ class Overflow(str, Enum):
 
 
 class Buffer(Generic[T]):
-    """A queue of events from one thread to any number of others, which numbers them as they are taken.
+    """A queue of events from one thread to any number of others.
 
-    It holds *maxsize* events with data. Gaps need no room: neighbours are merged, so
-    they are never dropped.
+    It numbers the events as they are taken, and holds *maxsize* events with data. Gaps
+    need no room: neighbours are merged, so they are never dropped.
     """
 
     gaps_may_wait: bool = False
@@ -46,10 +49,10 @@ class Buffer(Generic[T]):
         self._condition = SignalSafeCondition()
         self._open = True
         self.size: int = 0
-        """How many events with data wait."""
+        """The number of waiting events with data."""
         self.dropped: int = 0
         self.index: int = 0
-        """The number of the event taken last."""
+        """The number of the event that was taken last."""
         self.overflowing: bool = False
         """True if events were dropped since the buffer was last less than half full."""
 
@@ -105,7 +108,7 @@ class Buffer(Generic[T]):
             gap = merge(gap, items.popleft())
         items.appendleft(gap)
 
-    # --- gaps that wait for room: there are none, they always fit ---
+    # --- pending gaps: there are none, because gaps always fit ---
 
     @property
     def unflushed(self) -> int:
@@ -117,7 +120,7 @@ class Buffer(Generic[T]):
         return True
 
     def wait_flushed(self, deadline: float) -> bool:  # noqa: ARG002
-        """Return True at once: what is buffered can still be taken."""
+        """Return True at once: buffered events can still be taken."""
         return True
 
     # --- the end ---
@@ -139,7 +142,7 @@ class Buffer(Generic[T]):
         self._condition.wake()
 
     def discard(self) -> int:
-        """Drop what is buffered, and return how many events that were, gaps included.
+        """Drop what is buffered; return the number of events, gaps included.
 
         Any thread.
         """
@@ -153,7 +156,11 @@ class Buffer(Generic[T]):
     # --- the consumers' side: any thread ---
 
     def take(self, timeout: float | None = None) -> Event[T] | None:
-        """Return the next event; None at the end, or when *timeout* (in seconds; None: no limit) passes first."""
+        """Return the next event.
+
+        Returns None at the end, or when *timeout* (in seconds; None: no limit) passes
+        first.
+        """
         event = self._pop()
         if event is not None:
             return event

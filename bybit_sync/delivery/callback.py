@@ -25,11 +25,14 @@ class _Owner(Protocol):
     log: ClientLog
 
     def report_error(self, error: BaseException, event: Event[Any], receiver: Any) -> None:
-        """Hand what the callback of *receiver* raised to the user."""
+        """Pass an exception of the callback of *receiver* to the user."""
 
 
 class CallbackThread(threading.Thread):
-    """A thread that runs a user's code for *owner*: from there, closing does not wait."""
+    """A thread that runs a user's code for *owner*.
+
+    Closing on this thread does not wait.
+    """
 
     def __init__(self, owner: object, name: str, target: Callable[[], None], receiver: Any = None) -> None:
         super().__init__(name=name, target=target, daemon=True)
@@ -42,16 +45,16 @@ class Callback(Generic[T]):
 
     def __init__(self, function: Callable[[Event[T]], object], events: Buffer[T]) -> None:
         self.busy_since: float | None = None
-        """The monotonic time at which the running call began; None between two calls."""
+        """The monotonic time at which the running call began; None between two calls.
+        """
         self.errors: int = 0
-        """How many calls raised."""
+        """The number of calls that raised."""
         self._function = function
         self._events = events
         self._thread: CallbackThread | None = None
         self._done = SignalSafeEvent()
         self._stopped = False
-        # The number of the event that the callback was called with last, and returned
-        # from.
+        # The number of the last event with which the callback was called and returned.
         self._finished = 0
 
     # --- any thread ---
@@ -59,7 +62,8 @@ class Callback(Generic[T]):
     def start(self, name: str, owner: _Owner, receiver: object, on_lost: Callable[[int], None]) -> None:
         """Start the thread, called *name*, for *receiver* of *owner*.
 
-        *on_lost* is told how many events it took and did not deliver. Raises what starting a thread raises, and Ctrl-C.
+        *on_lost* is called with the number of events that it took and did not deliver.
+        Raises the errors of starting a thread, and Ctrl-C.
         """
         self._thread = CallbackThread(owner, name, lambda: self._run(owner, receiver, on_lost), receiver)
         start_thread(self._thread)
@@ -82,7 +86,7 @@ class Callback(Generic[T]):
 
     @property
     def is_done(self) -> bool:
-        """Return whether no event is left for it, as far as can be seen without waiting."""
+        """Return whether no event is left for it, judged without waiting."""
         return self._done.is_set() or (self._events.size == 0 and not self.is_busy)
 
     def stop(self) -> None:
@@ -115,7 +119,7 @@ class Callback(Generic[T]):
         self.busy_since = time.monotonic()
         try:
             check_ran(self._function(event))
-        except BaseException as error:  # noqa: BLE001 - nothing that a callback raises ends its stream
+        except BaseException as error:  # noqa: BLE001 - an error of a callback must not end its stream
             self._report(error, event, owner, receiver)
         self.busy_since = None
 

@@ -1,4 +1,4 @@
-"""The way from a session to the subscriptions, the same for a live connection and for a replay."""
+"""From a session to its subscriptions, for a live connection and for a replay."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["Dispatcher", "Observer"]
 
 
 class Observer(Protocol):
-    """The owner of a dispatcher: it keeps its own state by what passes."""
+    """The owner of a dispatcher; it updates its own state from the events."""
 
     def before(self, event: SessionEvent, session: Session, now: Moment) -> None:
-        """Take note of *event*, which brings no data, before any subscription is told of it."""
+        """Note *event*, which brings no data, before subscriptions receive it."""
 
     def ended(self, ended: Ended) -> None:
-        """Take note that a subscription ended with an error."""
+        """Note that a subscription ended with an error."""
 
 
 class Dispatcher:
-    """Passes a session's events to the subscriptions of a registry, and what ends there back to the session.
+    """Passes events of a session to subscriptions, and their ends back to it.
 
     Only the connection thread.
     """
@@ -37,23 +37,23 @@ class Dispatcher:
         self._observer = observer
 
     def dispatch(self, events: Iterable[SessionEvent], session: Session, now: Moment) -> None:
-        """Pass *events* of *session* on, and everything that follows from them."""
+        """Pass *events* of *session* on, and all events that they cause."""
         waiting = deque(events)
         while waiting:
             for ended in self._handle(waiting.popleft(), session, now):
                 waiting.extend(self._after(ended, session))
 
     def confirm(self, receiver: Receiver[Any], session: Session, now: Moment) -> None:
-        """Tell *receiver*, a new one, that *session* has confirmed its stream before."""
+        """Confirm *receiver*, a new one, because *session* has confirmed its stream."""
         for ended in self._registry.confirm_one(receiver, session.coverage, now, now, session.epoch):
             self.dispatch(self._after(ended, session), session, now)
 
     def unsubscribe_unused(self, stream: Stream, session: Session, now: Moment) -> None:
-        """Unsubscribe *session* from *stream* when no subscription receives it any more."""
+        """Unsubscribe from *stream* when no subscription receives it any more."""
         self.dispatch(self._unsubscribed(stream, session), session, now)
 
     def _handle(self, event: SessionEvent, session: Session, now: Moment) -> Sequence[Ended]:
-        """Pass *event* to those that it concerns, and return which of them ended by it."""
+        """Pass *event* to its subscriptions; return those that ended by it."""
         if isinstance(event, Event):
             return self._registry.deliver(event, now)
         self._observer.before(event, session, now)
@@ -65,7 +65,7 @@ class Dispatcher:
         return ()
 
     def _after(self, ended: Ended, session: Session) -> Sequence[SessionEvent]:
-        """Return what follows from *ended* in *session*."""
+        """Return the events in *session* that follow from *ended*."""
         events = self._unsubscribed(ended.receiver.stream, session)
         self._observer.ended(ended)
         return events

@@ -21,7 +21,7 @@ def merge(first: Event[T], second: Event[T]) -> Event[T]:
     """Return one gap for two that follow each other.
 
     It has both windows, the sum of what is missing and the graver reason, and is
-    `recovering` only if both are: what one of them lost is not read again.
+    `recovering` only if both are: the loss of the other is not read again.
     """
     a, b = first.gap, second.gap
     assert a is not None
@@ -34,7 +34,7 @@ def merge(first: Event[T], second: Event[T]) -> Event[T]:
 
 
 def missed_by(event: Event[T], *, detail: str) -> Event[T]:
-    """Return the gap that stands for *event*, which was dropped."""
+    """Return the gap that replaces *event*, which was dropped."""
     at = event.created_at or event.received_at
     return with_gap(event, Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=1, detail=detail), raw=b"")
 
@@ -42,7 +42,7 @@ def missed_by(event: Event[T], *, detail: str) -> Event[T]:
 def with_gap(event: Event[T], gap: Gap, *, raw: bytes) -> Event[T]:
     """Return a copy of *event* with *gap* and the frame *raw* instead of its data.
 
-    What tells about the data, `snapshot`, `recovered` and `unresolved`, goes with it.
+    The attributes about the data, `snapshot`, `recovered` and `unresolved`, go with it.
     """
     return new_event(
         stream=event.stream,

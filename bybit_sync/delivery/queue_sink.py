@@ -1,4 +1,4 @@
-"""Delivery into a queue of the user's, which is put to and never waited for."""
+"""Delivery into a user's queue, without waiting for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ OVERFLOW_QUIET_NS: Final = 60 * 10**9
 
 
 class EventQueue(Protocol[E_contra]):
-    """Any object with ``put_nowait``, such as a ``queue.Queue``; a full one raises ``queue.Full``."""
+    """Any object with ``put_nowait``, such as a ``queue.Queue``.
+
+    A full one raises ``queue.Full``.
+    """
 
     def put_nowait(self, item: E_contra, /) -> object:
         """Take *item* at once, or raise ``queue.Full``."""
@@ -33,8 +36,8 @@ class EventQueue(Protocol[E_contra]):
 class QueueSink(Generic[T]):
     """A sink that puts numbered events into a user's queue, in order.
 
-    Only the connection thread uses it, but where a method says otherwise. What a full
-    queue has no room for becomes one gap, which is retried until it fits.
+    Only the connection thread uses it, unless a method says otherwise. Events that do
+    not fit become one gap, which is retried until it fits.
     """
 
     gaps_may_wait: bool = True
@@ -50,25 +53,25 @@ class QueueSink(Generic[T]):
         self._condition = SignalSafeCondition()
         self.dropped: int = 0
         self.index: int = 0
-        """The number of the event put last."""
+        """The number of the event that was put last."""
         self.overflowing: bool = False
         """True if events were dropped within the last minute."""
         self._dropped_ns = 0
 
     @property
     def unflushed(self) -> int:
-        """Return how many gaps wait for room."""
+        """Return the number of gaps that wait for room."""
         return len(self._pending)
 
     @property
     def size(self) -> int:
-        """Return how many events wait for room, which only gaps do."""
+        """Return the number of events that wait for room; only gaps do."""
         return len(self._pending)
 
     def put(self, event: Event[T]) -> None:
         """Put *event*, or keep a gap when it does not fit.
 
-        Raises `QueueOverflow`, and what the queue raises.
+        Raises `QueueOverflow`, and the errors of the queue.
         """
         # Set the flag before checking `_open`; a thread that closes checks the flag
         # afterwards, so at least one side notices.
@@ -82,9 +85,9 @@ class QueueSink(Generic[T]):
                 self._condition.wake()
 
     def wait_flushed(self, deadline: float) -> bool:
-        """Wait until nothing is being put and no gap waits; return False when *deadline* passes first.
+        """Wait until no put runs and no gap waits.
 
-        Any thread.
+        Returns False when *deadline* passes first. Any thread.
         """
         return self._condition.wait(lambda: not self._putting and not self._pending, deadline)
 
@@ -123,7 +126,7 @@ class QueueSink(Generic[T]):
     def flush(self) -> bool:
         """Retry pending gaps; return True when none are left.
 
-        Raises what the queue raises.
+        Raises the errors of the queue.
         """
         while pending := self._pending:
             if not self._fits(pending[0]):
@@ -144,7 +147,7 @@ class QueueSink(Generic[T]):
         self._open = False
 
     def discard(self) -> int:
-        """Drop the pending gaps, and return how many there were. Any thread."""
+        """Drop the pending gaps, and return their number. Any thread."""
         self._open = False
         lost, self._pending = len(self._pending), ()
         return lost

@@ -1,4 +1,4 @@
-"""The protocol that a buffer of ours and a queue of the user's both meet."""
+"""The protocol of the library's buffer and of a user's queue."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class EventSink(Protocol[T_contra]):
-    """A place that the connection thread puts events to, in order and numbered."""
+    """A place where the connection thread puts events, in order and numbered."""
 
     gaps_may_wait: bool
     """False when there is room for every gap, so that `flush` has nothing to do."""
     index: int
     """The number of the event that was handed over last."""
     dropped: int
-    """How many events found it full."""
+    """The number of events that found it full."""
     overflowing: bool
     """True if events were dropped lately."""
 
@@ -35,16 +35,19 @@ class EventSink(Protocol[T_contra]):
 
     @property
     def size(self) -> int:
-        """Return how many events wait in it. Any thread."""
+        """Return the number of events that wait in it. Any thread."""
 
     @property
     def unflushed(self) -> int:
-        """Return how many gaps wait for room in a queue of the user's. Any thread."""
-
-    def wait_flushed(self, deadline: float) -> bool:
-        """Wait until no gap waits for room; return False when *deadline* passes first.
+        """Return the number of gaps that wait for room in a user's queue.
 
         Any thread.
+        """
+
+    def wait_flushed(self, deadline: float) -> bool:
+        """Wait until no gap waits for room.
+
+        Returns False when *deadline* passes first. Any thread.
         """
 
     def end(self, last: Event[T_contra]) -> None:
@@ -57,4 +60,4 @@ class EventSink(Protocol[T_contra]):
         """
 
     def discard(self) -> int:
-        """Drop what is buffered, and return how many events that were. Any thread."""
+        """Drop what is buffered; return the number of events. Any thread."""

@@ -14,7 +14,7 @@ __all__ = ["SlowConsumerWarning"]
 
 
 class SlowConsumerWarning:
-    """A warning, repeated, while a callback runs for long or nobody takes what waits.
+    """A repeated warning about a callback that runs long, or about untaken events.
 
     Only the connection thread.
     """
@@ -24,11 +24,10 @@ class SlowConsumerWarning:
         self._stream = stream
         self._sink = sink
         self._callback = callback
-        # How many warnings were written about the delay that began at `_warned_of`.
+        # The number of warnings about the delay that began at `_warned_of`.
         self._warnings = 0
         self._warned_of: float | None = None
-        # How many events were taken at the last look, and since when it has been so
-        # many.
+        # The number of taken events at the last check, and since when it is the same.
         self._taken = 0
         self._untouched: float | None = None
 
@@ -46,7 +45,7 @@ class SlowConsumerWarning:
             self._log.warning(text, self._stream.value, now - since)
 
     def _unread_since(self, now: float) -> float | None:
-        """Return since when something waits and nothing is taken, as far as could be seen."""
+        """Return since when events wait and none is taken, as the checks saw."""
         taken = self._sink.index
         if taken != self._taken or not self._sink.size:
             self._taken, self._untouched = taken, None

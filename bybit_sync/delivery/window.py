@@ -15,35 +15,36 @@ __all__ = ["CompleteWindow"]
 
 
 class CompleteWindow:
-    """The exchange's time from when a stream was asked for to what was read last.
+    """The exchange's time from the subscribe to the last data that was read.
 
-    Only the connection thread.
-
-    Times of the exchange are computed as late as possible, as each pong makes its clock
-    more exact.
+    Only the connection thread. Times of the exchange are computed as late as possible,
+    because each pong makes its clock more exact.
     """
 
     def __init__(self) -> None:
-        # When the stream was last asked for.
+        # The moment of the last subscribe.
         self._asked: Moment | None = None
-        # What has been read since. None while nothing can be missing: a confirmation
-        # then needs no gap.
+        # The data that was read since then. None while nothing can be missing: a
+        # confirmation then needs no gap.
         self._coverage: Coverage | None = None
 
     @property
     def is_begun(self) -> bool:
-        """Return whether something may be missing: the stream was confirmed before, or pushes were not delivered."""
+        """Return whether updates may be missing.
+
+        The stream was confirmed before, or pushes were not delivered.
+        """
         return self._coverage is not None
 
     def begin(self, asked: Moment, coverage: Coverage) -> None:
-        """Begin anew at *asked*; from here on *coverage* tells what was read."""
+        """Start again at *asked*; *coverage* then measures what was read."""
         self._asked, self._coverage = asked, coverage
 
     def uncover(self, asked: Moment, clock: ExchangeClock, *, is_live: bool) -> None:
-        """Count nothing as read that was pushed since *asked*, when the stream was asked for.
+        """Count nothing as read that was pushed since *asked*.
 
-        One that was never confirmed begins there. One that is neither new nor LIVE
-        misses more already.
+        *asked* is the moment of the subscribe. A stream that was never confirmed begins
+        there. One that is neither new nor LIVE already misses more.
         """
         if self._coverage is None:
             self._asked = asked
@@ -51,22 +52,28 @@ class CompleteWindow:
             self._coverage = Coverage(clock)
 
     def freeze(self) -> None:
-        """Count nothing as read that is read from now on."""
-        # A copy: the connection goes on changing its own.
+        """Stop counting: later data does not extend the window."""
+        # Copy it, because the connection goes on changing its own.
         if self._coverage is not None:
             self._coverage = evolve(self._coverage)
 
     def began(self) -> datetime | None:
-        """Return the exchange's time when the stream was last asked for, as known by now; None before a confirmation."""
+        """Return the exchange's time of the last subscribe, as known by now.
+
+        Returns None before a confirmation.
+        """
         return self._coverage.clock.earliest(self._asked) if self._coverage and self._asked else None
 
     def complete_until(self) -> datetime | None:
-        """Return the exchange's time up to which nothing is missing, as known by now; None before a confirmation."""
+        """Return the exchange's time up to which nothing is missing, as known by now.
+
+        Returns None before a confirmation.
+        """
         began, read = self.began(), self._coverage.complete_until() if self._coverage else None
         return max(began, read) if began is not None and read is not None else began
 
     def clip(self, event: Event[Any], gap: Gap) -> Event[Any]:
-        """Return *event* with *gap* saying nothing about a time before the window began."""
+        """Return *event* with *gap*, cut at the beginning of the window."""
         began = self.began()
         if began is None or gap.since >= began:
             return event

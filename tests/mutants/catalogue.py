@@ -146,8 +146,8 @@ MUTANTS: Final = (
     Mutant(
         "a callback's exception ends its thread",
         "delivery/callback.py",
-        "except BaseException as error:  # noqa: BLE001 - nothing that a callback",
-        "except ValueError as error:  # nothing that a callback",
+        "except BaseException as error:  # noqa: BLE001 - an error of a callback",
+        "except ValueError as error:  # an error of a callback",
         "tests/client/test_callbacks.py",
     ),
     Mutant("forget to number", "delivery/buffer.py", "set_index(event, self.index)", "pass", "tests/delivery/test_buffer.py"),
