@@ -21,7 +21,10 @@ LARGEST: Final = 1_000_000
 
 
 def refuse(argument: str, value: object, remedy: str) -> ConfigurationError:
-    """Return the error for *argument*, which must not be *value*; *remedy* says what is allowed."""
+    """Return the error for *argument*, which must not be *value*.
+
+    *remedy* says what is allowed.
+    """
     return ConfigurationError(f"{argument}={value!r} cannot work: {remedy}")
 
 
@@ -37,7 +40,10 @@ def _is_number(value: object) -> bool:
 
 
 def positive(_owner: object, argument: Any, value: Any) -> None:
-    """Raise `ConfigurationError` unless *value* is a number above 0 and small enough for a system to wait so long."""
+    """Raise `ConfigurationError` unless *value* is a number above 0.
+
+    It must be small enough for the system to wait that long.
+    """
     if not _is_number(value) or not 0 < value <= LARGEST:
         raise refuse(name_of(argument), value, f"give a number above 0 and up to {LARGEST:,}")
 
@@ -49,7 +55,7 @@ def not_negative(_owner: object, argument: Any, value: Any) -> None:
 
 
 def at_least(bound: float) -> Callable[[object, Any, Any], None]:
-    """Return a check that raises `ConfigurationError` unless the value is a number from *bound* up."""
+    """Return a check that raises unless the value is a number from *bound* up."""
 
     def check(_owner: object, argument: Any, value: Any) -> None:
         if not _is_number(value) or value < bound:
@@ -90,11 +96,14 @@ def plain_callable(argument: str, value: Any) -> Any:
 
 
 def check_ran(returned: object) -> None:
-    """Raise `TypeError` when a callback *returned* a coroutine or generator, of which nothing has run; it is closed."""
+    """Raise `TypeError` when a callback *returned* a coroutine or generator.
+
+    Its body has not run; it is closed.
+    """
     if returned is None or not isinstance(returned, (CoroutineType, GeneratorType, AsyncGeneratorType)):
         return
     if not isinstance(returned, AsyncGeneratorType):
-        # Close it now, or Python warns of it later, without the place.
+        # Close it now: Python would warn later, without naming the callback.
         returned.close()
     raise TypeError(
         f"it returned a {type(returned).__name__}, of which nothing has run: this library awaits nothing. Give a plain "

@@ -23,7 +23,7 @@ _DEFAULT_PORTS = {"wss": 443, "ws": 80}
 
 @attrs.frozen
 class Environment:
-    """One place where the exchange, or something that acts like it, accepts WebSocket connections.
+    """An address where the exchange, or a stand-in for it, accepts connections.
 
     *name* appears in texts, *url* is its base, ``wss://host[:port]`` without a path
     (``ws://`` for loopback addresses only), and *source* says where the address was
@@ -65,7 +65,9 @@ class Environment:
 
     @classmethod
     def find(cls, value: Environment | str) -> Environment:
-        """Return *value* if it is an environment, else the one of `ENVIRONMENTS` or with the base URL that it names.
+        """Return *value*, or the environment that it names.
+
+        A text is a name in `ENVIRONMENTS`, or a base URL.
 
         Example:
             >>> Environment.find("testnet").url

@@ -1,6 +1,6 @@
 """Every timeout, interval and delay of this library, in one table.
 
-The first group are arguments of `Client`; the rest are fixed, and stand here so that
+The first group are arguments of `Client`; the rest are fixed, and are here so that
 tests can scale them.
 """
 
@@ -20,7 +20,9 @@ class Timings:
     connect_timeout: float = 10.0
     """The timeout of one attempt: names, proxy, TCP, TLS and upgrade."""
     request_timeout: float = 10.0
-    """The timeout of an answer to a login or a subscribe, and of a signature from a signer."""
+    """The timeout of an answer to a login or a subscribe, and of a signature from a
+    signer.
+    """
     ping_interval: float = 5.0
     pong_timeout: float = 5.0
     auth_window: float = field(default=10.0, metadata={"unscaled": True})
@@ -32,14 +34,16 @@ class Timings:
     write: float = 5.0
     """The timeout of writing a message.
 
-    The connection is lost afterwards: half a frame may be out.
+    The connection is lost afterwards: half a frame may be sent.
     """
     frame: float = 20.0
     """The timeout from the first byte of a message to its last."""
     proven: float = 30.0
     """The time LIVE after which earlier failures no longer lengthen the retry delay."""
     ask_again: float = 5.0
-    """The delay before a topic that is refused after a reconnect is asked for once more."""
+    """The delay before a topic that is refused after a reconnect is asked for once
+    more.
+    """
     glance: float = 2.5
     """The longest interval between two checks whether the machine was suspended."""
     asleep: float = 2.0
@@ -55,7 +59,9 @@ class Timings:
     callback_reminders: tuple[float, ...] = (5.0, 60.0)
     """The times after which a running callback is logged; the last one repeats."""
     reader_reminders: tuple[float, ...] = (60.0, 600.0)
-    """The times after which events that no thread takes are logged; the last one repeats."""
+    """The times after which events that no thread takes are logged; the last one
+    repeats.
+    """
     offer_again: float = 0.1
     """The interval at which a pending gap is offered to a full queue."""
     last_read: float = field(default=0.1, metadata={"unscaled": True})
@@ -64,11 +70,15 @@ class Timings:
     Not scaled: decoding takes as long in a test.
     """
     distrust: float = 30.0
-    """The retry delay while the server's certificate is not trusted, or its path is unknown."""
+    """The retry delay while the server's certificate is not trusted, or its path is
+    unknown.
+    """
     forbidden: tuple[float, ...] = (60.0, 120.0, 240.0, 480.0, 600.0)
     """The retry delays after 403: a banned address stays banned for minutes."""
     refused: tuple[float, ...] = (5.0, 30.0, 60.0)
-    """The delays between refused logins; the login after the last delay is the last one."""
+    """The delays between refused logins; the login after the last delay is the last
+    one.
+    """
     busy: float = 5.0
     """The retry delay after a login that is refused for a temporary reason."""
     crowded: float = 30.0
@@ -77,7 +87,10 @@ class Timings:
     """The longest retry delay that a server's answer can demand."""
 
     def scaled(self, factor: float) -> Timings:
-        """Return a copy with every time multiplied by *factor*, except those that are not waited for."""
+        """Return a copy with every time multiplied by *factor*.
+
+        Times that nothing waits for stay the same.
+        """
         waited_for = [a.name for a in fields(Timings) if not a.metadata.get("unscaled")]
         scaled: dict[str, Any] = {name: _scale(getattr(self, name), factor) for name in waited_for}
         return evolve(self, **scaled)
@@ -88,6 +101,9 @@ def _scale(value: float | tuple[float, ...], factor: float) -> float | tuple[flo
 
 
 def due(told: int, reminders: tuple[float, ...]) -> float:
-    """Return after how many seconds the reminder after *told* earlier ones is due; the last interval repeats."""
+    """Return the seconds until the next reminder, after *told* earlier ones.
+
+    The last interval repeats.
+    """
     extra = max(0, told - len(reminders) + 1)
     return reminders[min(told, len(reminders) - 1)] + extra * reminders[-1]

@@ -215,8 +215,8 @@ def _compiled(source: str, scope: dict[str, Any], name: str) -> Any:
     file = f"<bybit_sync reader {next(_numbers)} of {name}>"
     exec(compile(source, file, "exec"), scope)  # noqa: S102 - nothing that the exchange sent is in it
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    # Taken out of its own globals: in a cycle with them it would wait for the garbage
-    # collector.
+    # Remove it from its own globals: in a reference cycle it would live until the
+    # garbage collector runs.
     read = scope.pop("read")
     weakref.finalize(read, linecache.cache.pop, file, None).atexit = False
     return read

@@ -1,14 +1,14 @@
 """The fast path: read a push with regular expressions instead of a JSON parser.
 
-It is an optimisation and nothing else: `try_fast` returns exactly the event that the
-parser would lead to, or None, and then the parser reads the frame. Without its one call,
-in `Session.receive`, everything works as before, only slower.
+It is only an optimisation: `try_fast` returns exactly the event that the parser would
+produce, or None, and then the parser reads the frame. Without its one call, in
+`Session.receive`, everything works as before, only slower.
 
-A pattern is compiled for each layout in which a row was seen: its keys in their order, and
-the JSON type of each value. A text that matches is valid JSON and has no other reading,
-since each group is a complete JSON value: strings, numbers and flags by their pattern;
-nested objects and lists are parsed, and the parser raises for invalid ones. So the groups
-are the values of the keys that the pattern was made from.
+A pattern is compiled for each layout in which a row was seen: its keys in their order,
+and the JSON type of each value. A text that matches is valid JSON and has no other
+reading, since each group is a complete JSON value: strings, numbers and flags by their
+pattern; nested objects and lists are parsed, and the parser raises for invalid ones. So
+the groups are the values of the keys that the pattern was made from.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from bybit_sync.model.lazy_row import LazyRow
 
 __all__ = ["FastChannel", "FastRows", "match_push_envelope", "read_rows", "try_fast"]
 
-# A larger frame goes to the parser at once: a hostile peer may write one that takes long
-# and does not match in the end.
+# A larger frame goes to the parser at once: a hostile peer may write one that takes
+# long and does not match in the end.
 LARGEST_FRAME: Final = 262_144
 
-# Limits against a peer that invents layouts: the number of patterns, the length of one, and
-# how long the path waits before it compiles another pattern.
+# Limits against a peer that invents layouts: the number of patterns, the length of one,
+# and how long the path waits before it compiles another pattern.
 _MOST_PATTERNS: Final = 16
 _LONGEST_PATTERN: Final = 8_192
 _LONGEST_PAUSE: Final = 4_096
@@ -52,14 +52,17 @@ class FastChannel(Protocol):
 
     @property
     def gather(self) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
-        """Return the function that combines the rows of one push; None when each stands alone."""
+        """Return the function that combines the rows of one push.
+
+        None when each row stands alone.
+        """
 
 
 def try_fast(frame: bytes, channels: Mapping[str, FastChannel], now: Moment, client: str, epoch: int) -> Event[Any] | None:
-    """Return the event of *frame* if it is a valid push for one of *channels*, written in a known layout.
+    """Return the event of *frame* if it is a valid push in a known layout.
 
-    Return None for everything else, also for what is invalid: the parser then reads the frame and
-    finds out what it is. *channels* maps topics to the channels that are confirmed.
+    *channels* maps topics to the confirmed channels. Returns None for everything else,
+    also for invalid frames: the parser then reads the frame.
     """
     if len(frame) > LARGEST_FRAME:
         return None
@@ -71,7 +74,7 @@ def try_fast(frame: bytes, channels: Mapping[str, FastChannel], now: Moment, cli
         topic, name, created_at, at = envelope
         channel = channels[topic]
         updates = read_rows(channel, text, at, RawFrame(frame))
-    except Exception:  # noqa: BLE001 - the parser reads the frame and says what is wrong, if anything is
+    except Exception:  # noqa: BLE001 - the parser reads the frame and reports any error
         return None
     return new_event(channel.stream, topic, now.utc, now.ns, updates, name, created_at, frame, client, epoch)
 
@@ -85,9 +88,9 @@ _ENVELOPE: Final = re.compile(
 
 
 def match_push_envelope(text: str) -> tuple[str, str | None, datetime | None, int] | None:
-    """Return a push's topic, id and time, and the index in *text* at which its rows begin.
+    """Return a push's topic, id and time, and the index in *text* of its rows.
 
-    Return None when *text* is no push, or one with other keys in its envelope.
+    Returns None when *text* is no push, or one with other keys in its envelope.
     """
     found = _ENVELOPE.match(text) if text.endswith("}]}") else None
     if found is None:
@@ -103,10 +106,10 @@ _ROWS: Final[dict[Reader, FastRows]] = {}
 
 
 def read_rows(channel: FastChannel, text: str, at: int, frame: RawFrame) -> tuple[Any, ...]:
-    """Return the updates of the rows of *channel* that *text*, a push, ends with from *at* on.
+    """Return the updates of *text*, a push of *channel*, whose rows begin at *at*.
 
-    *frame* is what their `wire` is read from. Raises any exception for rows that are invalid or
-    have another layout.
+    *frame* is the source of their `wire`. Raises any exception for rows that are
+    invalid or have another layout.
     """
     # Two threads may both make one; `setdefault` keeps the first.
     rows = _ROWS.get(channel.reader) or _ROWS.setdefault(channel.reader, FastRows(channel.reader.compiled))
@@ -115,9 +118,10 @@ def read_rows(channel: FastChannel, text: str, at: int, frame: RawFrame) -> tupl
 
 
 class _ValueKind(NamedTuple):
-    """A JSON type: the pattern of its text, and the source of the expression that makes a value of the text ``{x}``.
+    """A JSON type: the pattern of its text, and the source of an expression.
 
-    The source is "" where the text itself is the value.
+    The expression makes a value of the text ``{x}``; it is "" where the text itself is
+    the value.
     """
 
     pattern: str
@@ -133,8 +137,8 @@ _KINDS: Final[Mapping[type, _ValueKind]] = {
     list: _ValueKind(r"(\[(?:\{[^{}\[\]]*\}(?:,\{[^{}\[\]]*\})*|[^{}\[\]]*)\])", "parse({x})"),
     type(None): _ValueKind("(null)", "None"),
 }
-# For attributes that are a number or a time and are read from a string. 40 characters never
-# exceed the digits that a number may have.
+# For attributes that are a number or a time and are read from a string. 40 characters
+# never exceed the digits that a number may have.
 _DIGITS: Final[Mapping[type, _ValueKind]] = {
     str: _ValueKind(r'"([-.0-9]{0,40})"'),
     int: _ValueKind(_WHOLE),
@@ -145,7 +149,8 @@ _DIGITS: Final[Mapping[type, _ValueKind]] = {
 class _Pattern(NamedTuple):
     """The pattern of one layout of a row.
 
-    *match* finds a row in a text; *read* makes an update of the match's groups and of the update's `wire`.
+    *match* finds a row in a text; *read* makes an update of the match's groups and of
+    the update's `wire`.
     """
 
     source: str
@@ -156,23 +161,26 @@ class _Pattern(NamedTuple):
 class FastRows:
     """The patterns of one class of rows, which are learned from the rows that arrive.
 
-    Any thread: when two threads learn at the same time, one pattern may be lost; it is learned again.
+    Any thread: when two threads learn at the same time, one pattern may be lost; it is
+    learned again.
     """
 
     def __init__(self, compiled: CompiledReaders) -> None:
         self._compiled = compiled
-        # The pattern that matched last comes first; initially one that never matches. The tuple
-        # is replaced, never changed, so that no thread needs a lock to read it.
+        # The pattern that matched last comes first; initially one that never matches.
+        # The tuple is replaced, never changed, so that no thread needs a lock to read
+        # it.
         self._patterns: tuple[_Pattern, ...] = (_Pattern("(?!)", re.compile("(?!)").match, compiled.read_slowly),)
-        # The number of pushes before the next attempt to learn, and the last such number.
+        # The number of pushes before the next attempt to learn, and the last such
+        # number.
         self._pause = 0
         self._last_pause = 0
 
     def read(self, text: str, at: int, frame: RawFrame) -> tuple[Any, ...]:
         """Return the updates of the rows that *text*, a push, ends with from *at* on.
 
-        *frame* is what their `wire` is read from. Raises any exception for rows that are invalid or
-        have an unknown layout.
+        *frame* is the source of their `wire`. Raises any exception for rows that are
+        invalid or have an unknown layout.
         """
         updates: list[Any] = []
         while True:
@@ -190,7 +198,10 @@ class FastRows:
         return tuple(updates)
 
     def _find(self, text: str, at: int) -> tuple[re.Match[str], Callable[[Any, Any], Any]]:
-        """Return the match of another known pattern, or of one that is learned from the row at *at*."""
+        """Return the match of another known pattern, or of a new one.
+
+        The new one is learned from the row at *at*.
+        """
         for pattern in self._patterns[1:]:
             found = pattern.match(text, at)
             if found is not None:
@@ -199,7 +210,8 @@ class FastRows:
         if self._pause > 0:
             self._pause -= 1
             raise LookupError
-        # The pause stays if learning fails or a known pattern has to be dropped; else it is reset below.
+        # The pause stays if learning fails or a known pattern has to be dropped; else
+        # it is reset below.
         self._pause = self._last_pause = min(2 * self._last_pause + 1, _LONGEST_PAUSE)
         found, pattern = self._learn(text, at)
         if len(self._patterns) < _MOST_PATTERNS:
@@ -209,7 +221,10 @@ class FastRows:
         return found, pattern.read
 
     def _learn(self, text: str, at: int) -> tuple[re.Match[str], _Pattern]:
-        """Return the match and the pattern of the row at *at*; raises any exception when none can be made."""
+        """Return the match and the pattern of the row at *at*.
+
+        Raises any exception when none can be made.
+        """
         row, end = scan(text, at)
         names = self._compiled.variables(row)
         kinds = {name: self._kind(name, row[key]) for key, name in names.items()}
@@ -225,13 +240,19 @@ class FastRows:
         return found, pattern
 
     def _kind(self, name: str, value: Any) -> _ValueKind:
-        """Return the kind of *value*; raises `LookupError` for a number that only the parser reads exactly."""
+        """Return the kind of *value*.
+
+        Raises `LookupError` for a number that only the parser reads exactly.
+        """
         value_reader = self._compiled.value_readers.get(name)
         return (_DIGITS if value_reader is not None and value_reader.is_plain else _KINDS)[value.__class__]
 
 
 def _from_groups(kinds: Mapping[str, _ValueKind]) -> Iterable[str]:
-    """Yield the source lines that assign the groups of a match to the variables named in *kinds*."""
+    """Yield the source lines that assign the groups of a match to variables.
+
+    *kinds* names the variables.
+    """
     yield f"[{listed(kinds)}] = values"
     for name, kind in kinds.items():
         if kind.source:

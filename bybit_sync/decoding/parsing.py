@@ -19,7 +19,7 @@ except ImportError:  # the extra ``speed`` is not installed
 class Unreadable(ValueError):
     """A frame that no update can be read from.
 
-    *detail* says why, without a character of its content.
+    *detail* is the reason; it contains no part of the frame.
     """
 
     def __init__(self, detail: str) -> None:
@@ -81,8 +81,8 @@ def _read_json(frame: bytes | str) -> Any:
             value, end = scan(text, 0)
         except StopIteration:
             end = -1
-        # The decoder is slower, but accepts white space around the value and says what
-        # is wrong.
+        # The decoder is slower, but accepts white space around the value and reports
+        # the error.
         return value if end == len(text) else _JSON.decode(text)
     except (ValueError, RecursionError) as error:
         detail = _complaint(error)

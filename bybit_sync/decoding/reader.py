@@ -123,7 +123,7 @@ class Reader:
         try:
             for i, row in enumerate(data):
                 updates.append(compiled[tuple(row.keys())](row, LazyRow(frame, ("data", i))))
-        except Exception:  # noqa: BLE001 - whatever is wrong with a row, it costs that row
+        except Exception:  # noqa: BLE001 - a bad row costs only itself, whatever its error
             return self._go_on(updates, data)
         return tuple(updates), ()
 
@@ -161,8 +161,7 @@ class Reader:
     def _go_on(self, updates: list[Any], data: list[Any]) -> Decoded:
         """Return the result for *data*; its first rows are read already: *updates*.
 
-        Those are not read again: of a hostile peer's thousands of rows only the last
-        may be bad.
+        They are not read again, because only the last of thousands of rows may be bad.
         """
         faults: list[str] = []
         for index, row in enumerate(data[len(updates) :], len(updates)):
@@ -180,7 +179,7 @@ class Reader:
     def explained(self, row: Any) -> Any:
         """Return the update of *row*, read with cattrs' detailed validation.
 
-        The errors of that name the field.
+        Its errors name the field.
         """
         if row.__class__ is not dict:
             raise InvalidValue("is not an object")
@@ -211,7 +210,7 @@ def _cattrs_hook(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda value, _: read(value)
 
 
-# --- A fault in words ---------------------------------------------------------------------------------------------------------
+# --- the text of a fault ---
 
 
 def _fault(error: BaseException, value: Any, path: str, renames: Mapping[str, str]) -> str:

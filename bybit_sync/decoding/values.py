@@ -31,12 +31,12 @@ __all__ = [
     "word",
 ]
 
-_DIGITS = 64  # of a number as written, and the largest exponent
-_WHOLE = 2**63  # where whole numbers end
+_DIGITS = 64  # the most digits of a number as written, and its largest exponent
+_WHOLE = 2**63  # the limit of whole numbers
 _SMALL = 2**29  # whole numbers that Python keeps in one piece
-_WHOLE_DIGITS = 19  # of the largest
-_LOOK = 100  # characters of a value in a log line
-_NAMES = 1_000  # in an object of numbers
+_WHOLE_DIGITS = 19  # the most digits of a whole number
+_LOOK = 100  # the most characters of a value in a log line
+_NAMES = 1_000  # the most names in an object of numbers
 
 _END = 253_402_300_800_000  # milliseconds until the year 10000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -52,14 +52,14 @@ class InvalidValue(ValueError):
     """
 
 
-# --- Reading one value --------------------------------------------------------------------------------------------------------
+# --- reading one value ---
 #
 # Each function returns the attribute's value, None for "", or raises InvalidValue. Each
 # compares exact types, because True is an int.
 
 _WRITTEN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?0*(\d+))?", re.ASCII)
-# Not the thread's own context, which may return NaN for junk: this one raises, and
-# never rounds.
+# Not the thread's own context, which may return NaN for an invalid text: this one
+# raises, and never rounds.
 _exact_number = Context(prec=_DIGITS, Emin=-999, Emax=999, clamp=0, traps=[InvalidOperation, Rounded]).create_decimal
 # The same for plain notation and half as many digits. The context does not count
 # leading zeros: `are_plain` refuses long runs of zeros, so the digits stay within the
@@ -93,7 +93,8 @@ def _number(value: Any) -> Decimal | None:
     text = value if value.__class__ is str else _bare_text(value)
     if not text:
         return None
-    # So short and plain a text cannot have too many digits: it is a number or junk.
+    # A text this short and plain cannot have too many digits: it is a number or
+    # invalid.
     if len(text) <= _HALF and not text.strip("0123456789.-"):
         try:
             return _plain_number(text)
@@ -145,7 +146,7 @@ def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
 def _time(value: Any) -> datetime | None:
     """Read milliseconds since 1970, as a text of digits or a whole number.
 
-    0 says "never".
+    0 means "never".
     """
     if _is_digits(value):
         value = int(value)
@@ -202,7 +203,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _sequence(value: Any) -> int | None:
-    """Read a cross sequence; -1 says "never traded"."""
+    """Read a cross sequence; -1 means "never traded"."""
     return None if value == "-1" or (value.__class__ is int and value == -1) else _whole(value)
 
 
@@ -232,7 +233,7 @@ def _bit(value: Any) -> bool | None:
     raise InvalidValue("is not 0 or 1")
 
 
-# --- Readers of values --------------------------------------------------------------------------------------------------------
+# --- readers of values ---
 
 
 class ValueReader(NamedTuple):
@@ -314,8 +315,8 @@ def word(vocabulary: type[OpenEnum], words: Mapping[str, Any]) -> ValueReader:
 def maker(words: Mapping[str, bool | None]) -> ValueReader:
     """Return the reader of V5's flag, and of V3's *words* for the same fact.
 
-    A new word is logged once and read as None: losing a trade over it would be worse
-    than not knowing who was the maker.
+    A new word is logged once and read as None: an unknown maker costs less than a lost
+    trade.
     """
 
     def read(value: Any) -> bool | None:
@@ -360,7 +361,7 @@ def defaulted(reader: ValueReader, default: Any) -> ValueReader:
     return reader._replace(read=read, lookup={text: default if word is None else word for text, word in reader.lookup.items()})
 
 
-# --- A value as text ----------------------------------------------------------------------------------------------------------
+# --- a value as text ---
 
 
 def offending(value: Any) -> str:
