@@ -52,8 +52,8 @@ T = TypeVar("T")
 Sink = Callable[[Event[T]], object] | EventQueue[Event[T]] | None
 
 CATEGORIES: Final = ("linear", "inverse", "option")
-# A `subscribe_*` that raises leaves nothing behind. This many seconds it waits for the
-# connection thread to cancel the subscription.
+# The seconds that a failed `subscribe_*` waits for the connection thread to cancel the
+# subscription, so that nothing stays subscribed.
 _CANCEL_TIMEOUT: Final = 1.0
 _numbers: Final = itertools.count(1)
 # The longest name of a client, in characters: it is part of every log record.
@@ -89,7 +89,7 @@ class Client:
         categories: Out of linear, inverse and option, each a topic of its own; None for
             the all-in-one topics, which bring spot and spread rows too. V5 only; the
             wallet has none.
-        name: Stands in events, thread names, logs and `repr`; "bybit-1", "bybit-2", …
+        name: Appears in events, thread names, logs and `repr`; "bybit-1", "bybit-2", …
             by default.
         signer: Called on a thread of its own with the text to sign, returns the
             signature as text.
@@ -234,7 +234,7 @@ class Client:
         timeout: float | None = 30.0,
         wait: bool = True,
     ) -> Subscription[BalanceUpdate]:
-        """Subscribe to the account's balances: a row per account with the coins that changed.
+        """Subscribe to the account's balances: a row per account, with changed coins.
 
         Pushed when an order, fill, transfer, funding or loan changes a balance; a
         change of unrealised PnL alone is not.
@@ -285,11 +285,13 @@ class Client:
         timeout: float | None = 30.0,
         wait: bool = True,
     ) -> Subscription[PositionUpdate]:
-        """Subscribe to the account's positions: a full row for every change of one, and for every order action on its symbol.
+        """Subscribe to the account's positions: a full row for every change of one.
+
+        Every order action on its symbol also pushes the row.
 
         Returns when the exchange has confirmed it. No snapshot is sent: read REST once
-        afterwards. Until then what may pass by itself (no name, no connection, 5xx,
-        429, no answer) is tried again; what is raised leaves nothing subscribed.
+        afterwards. Until then temporary failures (no name, no connection, 5xx, 429, no
+        answer) are retried. After an error nothing stays subscribed.
 
         Example:
             >>> positions = client.subscribe_positions()
@@ -338,7 +340,9 @@ class Client:
         timeout: float | None = 30.0,
         wait: bool = True,
     ) -> Subscription[UserTradeUpdate]:
-        """Subscribe to the account's executions: a row per fill, and per funding, settlement or liquidation.
+        """Subscribe to the account's executions: a row for each.
+
+        They are fills, funding, settlements and liquidations.
 
         Arguments, threads and errors: `subscribe_positions`.
 
@@ -424,7 +428,9 @@ class Client:
         return self._engine.client_state.state
 
     def health(self) -> Health:
-        """Return the state of connection and subscriptions at this moment; it waits for nothing.
+        """Return the state of connection and subscriptions at this moment.
+
+        It does not wait.
 
         Example:
             >>> orders = client.subscribe_orders()
@@ -453,7 +459,7 @@ class Client:
         Raises:
             ClientClosed: the client is closed, or belongs to the process that forked
                 this one.
-            BybitSyncError: what the client failed with.
+            BybitSyncError: the error that ended the client.
 
         """
         self._engine.reconnect()
@@ -475,8 +481,7 @@ class Client:
             True
 
         Raises:
-            BybitSyncError: what the client failed with, or its last subscription ended
-                with.
+            BybitSyncError: the error that ended the client or its last subscription.
             ConfigurationError: *timeout* is no number from 0 up.
             ClientClosed: this process was forked from the client's.
 
@@ -495,8 +500,7 @@ class Client:
             True
 
         Raises:
-            BybitSyncError: what the client failed with, or its last subscription ended
-                with.
+            BybitSyncError: the error that ended the client or its last subscription.
             ConfigurationError: *timeout* is no number from 0 up.
             ClientClosed: the client is closed, or belongs to the process that forked
                 this one.
@@ -510,7 +514,7 @@ class Client:
     def _wait_for(self, wanted: tuple[State, ...], timeout: float | None) -> State | None:
         """Return which of the *wanted* states came, None when *timeout* passed first.
 
-        Raises what it ended with.
+        Raises the error that it ended with.
         """
         if timeout is not None:
             not_negative(self, "timeout", timeout)
@@ -519,8 +523,7 @@ class Client:
         seen: list[State | BaseException] = []
 
         def look() -> bool:
-            # Keep what was seen: both may have changed again before the waiting thread
-            # runs.
+            # Keep both values: they may change again before the waiting thread runs.
             state, error = situation.state, situation.error
             seen[:] = [state] if state in wanted else [error] if error is not None else []
             return bool(seen)
@@ -532,7 +535,9 @@ class Client:
         return found
 
     def close(self, timeout: float = 5.0) -> bool:
-        """End every subscription and the connection within *timeout* seconds; 0 never waits: for signal handlers.
+        """End every subscription and the connection within *timeout* seconds.
+
+        0 never waits, as signal handlers need it.
 
         What is buffered is delivered first. Returns False if a callback still ran at
         the end: what is undelivered is then discarded, and no further call starts.
@@ -632,7 +637,10 @@ def _credentials(api_key: object, api_secret: object, signer: Callable[[str], st
 
 
 def _wrong(argument: str, value: object) -> str | None:
-    """Return an error text about *value*, a key or a secret, without any part of it; None when it is valid."""
+    """Return an error text about *value*, a key or a secret; None if it is valid.
+
+    The text contains no part of the value.
+    """
     if not isinstance(value, str) or not value:
         return f"{argument} is empty or no text: copy it from Bybit's site"
     if "-----BEGIN" in value:
@@ -700,7 +708,10 @@ def _queue_sink(sink: EventQueue[Event[T]], policy: Overflow) -> QueueSink[T]:
 
 
 def _with_environment(overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments from environment variables, updated by *overrides*, which is cleared."""
+    """Return arguments from environment variables, updated by *overrides*.
+
+    *overrides* is cleared.
+    """
     names = {
         "api_key": "BYBIT_API_KEY",
         "api_secret": "BYBIT_API_SECRET",

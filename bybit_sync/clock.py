@@ -34,8 +34,8 @@ class Moment(NamedTuple):
     """``time.monotonic_ns()``."""
     utc: datetime
     asleep_ns: int = 0
-    """The time that this machine was suspended since boot, 0 where the system does not
-    tell.
+    """The time that this machine was suspended since boot; 0 where the system does not
+    provide it.
     """
 
     @classmethod

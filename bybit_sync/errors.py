@@ -226,7 +226,7 @@ class RecordingError(BybitSyncError, ValueError):
 
 
 class RestError(BybitSyncError):
-    """A request to the REST host failed; the base of what can go wrong there.
+    """A request to the REST host failed; the base of its errors.
 
     *endpoint* is the path of the request (``execution/list``), *remedy* says what to
     do. *retry_after* is the seconds until a retry makes sense: None when the exchange
@@ -315,7 +315,7 @@ def describe(error: BaseException) -> str:
     """
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - a user's own class may fail at anything
+    except Exception:  # noqa: BLE001 - a user's own class may raise anything
         text = ""
     kind = type(error).__name__
     return text if text and isinstance(error, BybitSyncError) else f"{kind}: {text}" if text else kind

@@ -78,7 +78,9 @@ class SubscriptionState(TextEnum):
     LIVE = "LIVE"
     """Confirmed by the exchange: it receives updates."""
     STALE = "STALE"
-    """Was LIVE, and is not confirmed again yet: updates may be missing, and a gap will report it."""
+    """Was LIVE, and is not confirmed again yet: updates may be missing, and a gap will
+    report it.
+    """
     CLOSED = "CLOSED"
     """Ended, by `close` or by its `error`."""
 

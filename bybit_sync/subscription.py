@@ -66,26 +66,29 @@ class Subscription(Generic[T]):
 
     @property
     def error(self) -> BaseException | None:
-        """Return why it ended; None while it has not, and after `close`."""
+        """Return the error that it ended with; None while open, and after `close`."""
         return self._receiver.error
 
     @property
     def delivered(self) -> int:
-        """Return how many events were handed over, gaps included."""
+        """Return the number of events that were handed over, gaps included."""
         return self._receiver.sink.index
 
     @property
     def queued(self) -> int:
-        """Return how many events wait for their consumer; with a queue of yours, how many gaps wait for room in it."""
+        """Return the number of events that wait for their consumer.
+
+        With a queue of yours, it is the number of gaps that wait for room in it.
+        """
         return self._receiver.sink.size
 
     @property
     def dropped(self) -> int:
-        """Return how many events found the buffer, or your queue, full."""
+        """Return the number of events that found the buffer, or your queue, full."""
         return self._receiver.sink.dropped
 
     def get(self, timeout: float | None = None) -> Event[T]:
-        """Return the next event, waiting up to *timeout* seconds for it (None: without limit).
+        """Return the next event; wait up to *timeout* seconds (None: no limit) for it.
 
         Ctrl-C interrupts it.
 
@@ -128,7 +131,9 @@ class Subscription(Generic[T]):
             raise StopIteration from None
 
     def close(self, timeout: float = 5.0) -> bool:
-        """End the subscription: it accepts nothing more, and what is buffered is still delivered.
+        """End the subscription; what is buffered is still delivered.
+
+        It accepts no more events.
 
         Waits up to *timeout* seconds for the callback to have run; 0 never waits.
         Returns False if it still ran then: what is undelivered is discarded and no

@@ -43,7 +43,7 @@ class CoinBalance(Record):
         total_position_mm: Maintenance margin of positions; None in portfolio margin; V5
             unified accounts.
         unrealised_pnl: Unrealised profit and loss.
-        cum_realised_pnl: Realised profit and loss since ever.
+        cum_realised_pnl: All-time realised profit and loss.
         bonus: Bonus; V5 only.
         collateral_switch: Whether you let the coin be collateral; V5 unified accounts.
         margin_collateral: Whether the exchange lets it be; V5 unified accounts.

@@ -189,7 +189,7 @@ class Event(Record, Generic[T_co]):
         return f"Event({', '.join([str(self.stream), *self._origin(), *shown])})"
 
     def _origin(self) -> list[str]:
-        """Return the words that tell an event of REST from a push."""
+        """Return the words that distinguish an event of REST from a push."""
         words = [] if self.source == Source.STREAM else [f"from {self.source}"]
         if self.snapshot:
             words.append("snapshot")

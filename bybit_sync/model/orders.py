@@ -59,7 +59,7 @@ class OrderUpdate(Record):
         order_id: The exchange's name for the order; a text, whatever it looks like.
         order_link_id: Your own name for it; None without one.
         parent_order_link_id: Your name for the order that this take profit or stop loss
-            hangs on; V5 only.
+            belongs to; V5 only.
         block_trade_id: Block trade that it belongs to; None for most.
         side: BUY or SELL.
         position_idx: 0 in one-way mode, 1 the buy leg and 2 the sell leg in hedge mode.

@@ -66,7 +66,7 @@ class PositionUpdate(Record):
         active_price: Price that activates the trailing stop; V3 only.
         tpsl_mode: Deprecated by the exchange, which always says FULL.
         unrealised_pnl: Unrealised profit and loss, settle coin.
-        cum_realised_pnl: Realised profit and loss on this symbol since ever, settle
+        cum_realised_pnl: All-time realised profit and loss on this symbol, settle
             coin.
         cur_realised_pnl: Realised profit and loss of what is held now, settle coin; V5
             only.

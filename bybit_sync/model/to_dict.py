@@ -11,7 +11,7 @@ import attrs
 
 __all__ = ["to_dict"]
 
-_PLAIN = 1_000  # digits that a number may get in plain notation
+_PLAIN = 1_000  # the most digits of a number in plain notation
 
 
 def to_dict(record: Any) -> dict[str, Any]:
@@ -19,8 +19,8 @@ def to_dict(record: Any) -> dict[str, Any]:
 
     Numbers become text in plain notation, times ISO 8601, words their text, an error
     its class and message. What the exchange sent, `wire` of an update and `raw` of an
-    event, is left out: the other attributes say the same. Any thread. *record* is the
-    update, event or gap.
+    event, is left out, because the other attributes have the same content. Any thread.
+    *record* is the update, event or gap.
 
     Example:
         >>> row = to_dict(PositionUpdate(symbol="BTCUSDT", position_idx=0, side=Side.BUY, size=Decimal("0.500")))

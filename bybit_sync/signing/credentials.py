@@ -1,4 +1,4 @@
-"""An API key with its signer, kept out of reprs and tracebacks; and the signer for HMAC keys."""
+"""An API key with its signer, hidden from reprs and tracebacks, and HMAC."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from bybit_sync.redaction import Redactor, seal
 
 __all__ = ["Credentials", "hmac_signer"]
 
-# The number of signatures that are redacted; a later echo shows one that has expired.
+# The number of signatures that are redacted; older ones have expired.
 SIGNATURES_KNOWN: Final = 4
 
 
 class Credentials:
     """An API key and its signer, which no repr and no traceback shows.
 
-    Both are held by closures of closures: no attribute, repr, pickle, copy or captured
-    local of this library holds them.
+    Closures hold both: no attribute, repr, pickle, copy or captured local of this
+    library contains them.
     """
 
     __slots__ = ("_login", "_redactor")
 
     def __init__(self, api_key: str, sign: Callable[[str], str]) -> None:
         key = seal(api_key)
-        # An exchange may echo a login at any time: the key and the last signatures are
-        # redacted in all its texts.
+        # An exchange may repeat a login at any time: the key and the last signatures
+        # are redacted in all its texts.
         redactor = self._redactor = Redactor()
         redactor.learn(key)
         signatures: list[Callable[[], str]] = []
@@ -45,7 +45,10 @@ class Credentials:
         self._login = login
 
     def login(self, message: dict[str, object], expires: object) -> str:
-        """Return *message* as a signed login that expires at *expires*, in ms of Unix time. Runs the signer."""
+        """Return *message* as a signed login that expires at *expires*.
+
+        *expires* is in ms of Unix time. Runs the signer.
+        """
         return self._login(message, expires)
 
     def redact(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Signing with an RSA key, for API keys that were made from a public key; needs the extra ``rsa``.
+"""RSA signatures, for API keys made from a public key; needs the extra ``rsa``.
 
 https://bybit-exchange.github.io/docs/v5/guide
 """
@@ -19,7 +19,9 @@ __all__ = ["rsa_signer"]
 
 
 def rsa_signer(pem: str | bytes, password: str | bytes | None = None) -> Callable[[str], str]:
-    """Return a ``signer`` for `Client` that signs with the private key *pem* (PKCS#1 v1.5 with SHA-256, as base64).
+    """Return a ``signer`` for `Client` that signs with the private key *pem*.
+
+    It uses PKCS#1 v1.5 with SHA-256, and base64.
 
     *pem* may be in OpenSSH's form, and have its line breaks spelled out as in a .env
     file. *password* opens an encrypted key. Neither can be read from the signer. The
@@ -36,7 +38,8 @@ def rsa_signer(pem: str | bytes, password: str | bytes | None = None) -> Callabl
         <Client main: mainnet v5, IDLE, no stream>
 
     Raises:
-        ConfigurationError: *pem* is no RSA private key, *password* does not open it, or the extra ``rsa`` is missing.
+        ConfigurationError: *pem* is no RSA private key, *password* does not open it, or
+            the extra ``rsa`` is missing.
 
     """
     key = _load(pem, password)
@@ -72,12 +75,15 @@ def _load(pem: str | bytes, password: str | bytes | None) -> RSAPrivateKey | Con
 
 
 def _plain(pem: str | bytes) -> bytes:
-    """Return *pem* with real line breaks in place of spelled-out ones, and without surrounding quotes."""
+    """Return *pem* with real line breaks, and without surrounding quotes."""
     return _bytes(pem).strip(b" \t\r\n'\"").replace(b"\\r", b"").replace(b"\\n", b"\n")
 
 
 def _kind(data: bytes) -> str:
-    """Return a text that says what *data* is instead of an RSA private key, with the remedy and no part of the data."""
+    """Return a text about *data*, which is not an RSA private key.
+
+    It has the kind and the remedy, and no part of the data.
+    """
     if b"-----BEGIN" not in data:
         return "no key in PEM form; if it is a file's name, give what stands in the file: Path(name).read_bytes()"
     if b"PRIVATE KEY-----" not in data:

@@ -1,1 +1,1 @@
-"""Waking, waiting and fair locks: what threads need of each other, below everything else."""
+"""Waking, waiting and fair locks, below everything else."""

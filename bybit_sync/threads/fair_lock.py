@@ -26,7 +26,7 @@ class FairLock:
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Forget holder and waiters: after a fork they were threads of the parent process."""
+        """Forget holder and waiters, which are threads of the parent process."""
         # Protects the fields below. Held for a few steps only, never while waiting.
         self._lock = threading.Lock()
         self._is_taken = False

@@ -1,4 +1,4 @@
-"""Renewing, in a forked child, what the clients of a process share."""
+"""Renewal, in a forked child, of the state that clients share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RenewT = TypeVar("RenewT", bound=Callable[[], object])
 
 
 def in_child(renew: RenewT) -> RenewT:
-    """Register *renew* to be called first in every process that is forked from this one.
+    """Register *renew* to run first in every child process of a fork.
 
     A fork stops the parent's threads at any place, and locks that they hold stay locked
     in the child. So *renew* must acquire none of them, and make new ones.

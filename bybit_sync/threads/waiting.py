@@ -1,4 +1,4 @@
-"""Waits with a deadline, for other threads and signal handlers, that Ctrl-C interrupts."""
+"""Waits with a deadline for threads and signal handlers; Ctrl-C interrupts them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def wait_slice(deadline: float | None) -> float:
 
 
 def check_clock() -> None:
-    """Raise `ConfigurationError` when the monotonic clock was replaced by one that stands still."""
+    """Raise `ConfigurationError` when the monotonic clock stands still.
+
+    A test library may have replaced it.
+    """
     if isinstance(time.monotonic, BuiltinFunctionType):
         return
     before = time.monotonic()
@@ -98,7 +101,10 @@ class SignalSafeCondition:
 
 
 class SignalSafeEvent:
-    """A `threading.Event` that a signal handler may set while the code that it interrupts waits for it or sets it."""
+    """A `threading.Event` that signal handlers may set.
+
+    The handler may interrupt code that waits for it or sets it.
+    """
 
     def __init__(self) -> None:
         self._is_set = False
@@ -167,7 +173,7 @@ def take(right: list[None]) -> bool:
 def start_thread(thread: threading.Thread) -> None:
     """Start *thread*, and return when it runs.
 
-    Raises what `threading.Thread.start` raises, and Ctrl-C.
+    Raises the errors of `threading.Thread.start`, and Ctrl-C.
 
     After Ctrl-C the thread has either been started or never will be; then its `ident`
     is None.
@@ -196,7 +202,7 @@ def _start(thread: threading.Thread, right: list[None], failed: list[BaseExcepti
     try:
         if take(right):
             thread.start()
-    except BaseException as error:  # noqa: BLE001 - it is raised on the thread that asked
+    except BaseException as error:  # noqa: BLE001 - it is raised on the calling thread
         failed.append(error)
     finally:
         done.set()

@@ -33,9 +33,9 @@ _TABLES = ("balances", "realised", "_live", "_finished", "positions", "marks", "
 class Coin:
     """The balance of one coin.
 
-    *name* is the coin's, *wallet* its balance, *realised* what trading gained and paid
-    since ever, *unrealised* what open positions would add. *position_margin*,
-    *maintenance_margin* and *order_margin* are what is bound.
+    *name* is the coin's, *wallet* its balance, *realised* what trading ever gained and
+    paid, *unrealised* what open positions would add. *position_margin*,
+    *maintenance_margin* and *order_margin* are reserved.
     """
 
     name: str
