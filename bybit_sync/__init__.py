@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         TriggerBy,
     )
     from bybit_sync.model.events import AnyEvent, Event, Gap, GapReason, Source, Stream
+    from bybit_sync.model.from_dict import from_dict
     from bybit_sync.model.orders import OrderUpdate
     from bybit_sync.model.positions import PositionUpdate
     from bybit_sync.model.to_dict import to_dict
@@ -184,6 +185,7 @@ __all__ = [
     "TriggerBy",
     "UserTradeUpdate",
     "__version__",
+    "from_dict",
     "replay",
     "rsa_signer",
     "to_dict",
@@ -204,6 +206,7 @@ if not TYPE_CHECKING:
         "bybit_sync.model.balances",
         "bybit_sync.model.enums",
         "bybit_sync.model.events",
+        "bybit_sync.model.from_dict",
         "bybit_sync.model.orders",
         "bybit_sync.model.positions",
         "bybit_sync.model.to_dict",

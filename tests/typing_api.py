@@ -102,6 +102,7 @@ def an_event_tells_what_it_is(event: Event[PositionUpdate]) -> None:
         assert_type(event.gap.error, BaseException | None)
         assert_type(event.gap.recovering, bool)
     assert_type(bybit_sync.to_dict(event), dict[str, Any])
+    assert_type(bybit_sync.from_dict(bybit_sync.to_dict(event)), Any)
 
 
 def none_has_to_be_looked_at(position: PositionUpdate) -> bool:

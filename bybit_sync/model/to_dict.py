@@ -18,9 +18,9 @@ def to_dict(record: Any) -> dict[str, Any]:
     """Return an update, an event or a gap as values for `json.dumps`, without loss.
 
     Numbers become text in plain notation, times ISO 8601, words their text, an error
-    its class and message. What the exchange sent, `wire` of an update and `raw` of an
-    event, is left out, because the other attributes have the same content. Any thread.
-    *record* is the update, event or gap.
+    its class and message; "type" is the class, for `from_dict`. What the exchange sent,
+    `wire` of an update and `raw` of an event, is left out, because the other attributes
+    have the same content. Any thread. *record* is the update, event or gap.
 
     Example:
         >>> row = to_dict(PositionUpdate(symbol="BTCUSDT", position_idx=0, side=Side.BUY, size=Decimal("0.500")))
@@ -29,7 +29,7 @@ def to_dict(record: Any) -> dict[str, Any]:
 
     """
     names = [field.name for field in attrs.fields(type(record)) if field.name not in ("wire", "raw")]
-    return {name: _plain(getattr(record, name)) for name in names}
+    return {"type": type(record).__name__, **{name: _plain(getattr(record, name)) for name in names}}
 
 
 def _plain(value: Any) -> Any:

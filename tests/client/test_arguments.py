@@ -220,7 +220,7 @@ def test_every_name_of_the_contract_is_here() -> None:
     """What the documentation names can be imported from the package itself."""
     names = """
         Client Subscription Event Gap GapReason Source Stream State StatusChange Health SubscriptionHealth SubscriptionState
-        BalanceUpdate CoinBalance OrderUpdate PositionUpdate UserTradeUpdate ExtraFee AnyEvent EventQueue to_dict
+        BalanceUpdate CoinBalance OrderUpdate PositionUpdate UserTradeUpdate ExtraFee AnyEvent EventQueue to_dict from_dict
         Environment Dialect Backoff ConnectLimit OrderStatus TimeInForce Side
         BybitSyncError ConfigurationError ConnectionFailed ConnectTimeout TLSError HandshakeRejected ConnectionLost
         Refused AuthenticationError SubscriptionRejected ProtocolError QueueOverflow ClientClosed SubscriptionClosed

@@ -183,6 +183,13 @@ MUTANTS: Final = (
         "tests/model/test_updates.py",
     ),
     Mutant(
+        "make an error by whatever name a text has",
+        "model/from_dict.py",
+        "cls(message) if ours else Exception(message)",
+        "cls(message) if ours else getattr(__import__('builtins'), name)(message)",
+        "tests/model/test_from_dict.py",
+    ),
+    Mutant(
         "forget a gap that a full queue has no room for",
         "delivery/queue_sink.py",
         "self._pending = (merge(self._pending[0], gap) if self._pending else gap,)",
