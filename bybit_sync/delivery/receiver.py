@@ -42,11 +42,14 @@ class Owner(Protocol):
         """Deliver nothing more to *receiver*. Any thread; takes no lock."""
 
     def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
-        """Hand what a callback raised to the user."""
+        """Pass an exception of a callback to the user."""
 
 
 class Receiver(Generic[T]):
-    """A subscription to one stream, as the connection thread sees it; the user holds its `handle`."""
+    """A subscription to one stream, as the connection thread sees it.
+
+    The user holds its `handle`.
+    """
 
     def __init__(
         self,
@@ -64,16 +67,19 @@ class Receiver(Generic[T]):
         """The names that it is subscribed to on the wire."""
         self.sink = sink
         self.handle: Any = None
-        """The public `Subscription`, set by it.
-
-        Untyped: this package knows nothing of those above it.
+        """The public `Subscription`, which sets it. Untyped: this package knows nothing
+        of those above it.
         """
         self.error: BaseException | None = None
-        """Why it ended; None while it has not, and after `close`."""
+        """The error that it ended with; None while it is open, and after `close`."""
         self.keep_alive: object | None = keep_alive
-        """An open subscription keeps its client from being collected; a closed one does not."""
+        """An open subscription keeps its client from being collected; a closed one does
+        not.
+        """
         self.confirm_awaited: bool = False
-        """True while `subscribe_*` waits for its confirmation: a failure before that is raised there, not sent in band."""
+        """True while `subscribe_*` waits for its confirmation, and raises a failure
+        before it.
+        """
         self.failed_before_confirm: bool = False
         """True if it ended while `subscribe_*` waited."""
         self.remainder: Remainder = Remainder(
@@ -88,10 +94,10 @@ class Receiver(Generic[T]):
         self._settled = SignalSafeEvent()
         self._window = CompleteWindow()
         self._slowness = SlowConsumerWarning(owner.log, stream, sink, callback)
-        # Why the connection was lost.
+        # The error with which the connection was lost.
         self._lost_by: BaseException | None = None
         self._undecodable = 0
-        # When the last push was read (ns, UTC), and when the exchange made it.
+        # The time at which the last push was read (ns, UTC), and the exchange made it.
         self._last: tuple[int, datetime, datetime | None] | None = None
 
     # --- any thread ---
@@ -109,7 +115,7 @@ class Receiver(Generic[T]):
     def start(self, name: str) -> None:
         """Start the callback's thread, if there is a callback.
 
-        Raises what starting a thread raises.
+        Raises the errors of starting a thread.
         """
         if self._callback is not None:
             self._callback.start(name, self.owner, self, self.remainder.count_lost)
@@ -130,7 +136,7 @@ class Receiver(Generic[T]):
         self.keep_alive = None
 
     def close(self, deadline: float) -> bool:
-        """Accept nothing more, and wait until all was delivered.
+        """Accept nothing more, and wait until every event was delivered.
 
         Return False when *deadline* passes first.
         """
@@ -138,7 +144,7 @@ class Receiver(Generic[T]):
         return self.remainder.wait_done(deadline)
 
     def cancel(self, error: BaseException) -> None:
-        """End it with *error* as if it had never been."""
+        """End it with *error*, as if it had never been made."""
         self.error = error
         self._leave()
         self.sink.discard()
@@ -153,7 +159,7 @@ class Receiver(Generic[T]):
     def deliver(self, event: Event[T]) -> None:
         """Put *event* into the sink.
 
-        Raises what the sink raises: the caller then ends the subscription.
+        Raises the errors of the sink; the caller then ends the subscription.
         """
         overflowing = self.sink.overflowing
         if event.gap is None:
@@ -168,8 +174,8 @@ class Receiver(Generic[T]):
     def confirm(self, coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> None:
         """Become LIVE at *now*, and deliver the gap before it, if there is one.
 
-        From then on *coverage* says what was read. What is lost later may have been
-        pushed since *asked*: the exchange begins to push before its answer is read.
+        From then on *coverage* measures what was read. A later loss may begin at
+        *asked*, because the exchange begins to push before its answer is read.
         """
         with self._lock:
             if self._state is SubscriptionState.CLOSED:
@@ -184,15 +190,15 @@ class Receiver(Generic[T]):
         self._settled.set()
 
     def uncover(self, asked: Moment, clock: ExchangeClock) -> None:
-        """Count nothing as read that was pushed since *asked*, when the stream was asked for.
+        """Count nothing as read that was pushed since *asked*, the subscribe.
 
         Such pushes are not delivered. A subscription that was never confirmed gets a
-        gap for them; a STALE one misses more already.
+        gap for them; a STALE one already misses more.
         """
         self._window.uncover(asked, clock, is_live=self._state is SubscriptionState.LIVE)
 
     def mark_stale(self, error: BaseException) -> None:
-        """Become STALE, if it is LIVE: *error* ended what could be read."""
+        """Become STALE, if it is LIVE, because *error* ended the connection."""
         with self._lock:
             if self._state not in (SubscriptionState.PENDING, SubscriptionState.LIVE):
                 return
@@ -204,9 +210,9 @@ class Receiver(Generic[T]):
     def end(self, error: BaseException, clock: ExchangeClock, now: Moment, epoch: int) -> bool:
         """End with *error*.
 
-        It follows in band what is buffered, or the `subscribe_*` that waits raises it.
-        Return whether it is sent in band; False also when the subscription was closed
-        before.
+        The consumer gets it after the buffered events, or a waiting `subscribe_*`
+        raises it. Returns whether the consumer gets it; False also when the
+        subscription was closed before.
         """
         with self._lock:
             if self._state is SubscriptionState.CLOSED:
@@ -227,8 +233,7 @@ class Receiver(Generic[T]):
         return not failed_before_confirm
 
     def _release_client(self) -> None:
-        # Only when the last gap fits: a user who holds nothing but the queue still gets
-        # it.
+        # Only when the last gap fits: a user who keeps only the queue still gets it.
         if self.is_closed and not self.sink.unflushed:
             self.keep_alive = None
 
@@ -254,13 +259,13 @@ class Receiver(Generic[T]):
         )
 
     def flush(self) -> bool:
-        """Retry the gaps that the user's queue had no room for.
+        """Retry the gaps for which the user's queue had no room.
 
         Return True when none are left.
         """
         try:
             flushed = self.sink.flush()
-        except BaseException:  # noqa: BLE001 - the queue is broken; error, state and `on_status` have said so
+        except BaseException:  # noqa: BLE001 - the queue is broken; its error was reported when the subscription ended
             flushed = True
             if self.is_closed:
                 self.sink.discard()
@@ -268,7 +273,10 @@ class Receiver(Generic[T]):
         return flushed
 
     def warn_if_slow(self, now: float, times: Timings) -> None:
-        """Warn when the callback runs for long, or nobody takes what waits; *now* is the monotonic time."""
+        """Warn about a callback that runs long, or about events that nobody takes.
+
+        *now* is the monotonic time.
+        """
         self._slowness.warn_if_slow(now, times)
 
     def health(self, clock: ExchangeClock | None, now: Moment) -> SubscriptionHealth:

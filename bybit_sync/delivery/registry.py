@@ -39,10 +39,10 @@ class SubscriptionRegistry:
         """The clock of the exchange."""
         # Each tuple is replaced as a whole: another thread never reads half a change.
         self._streams: dict[Stream, Receivers] = dict.fromkeys(Stream, ())
-        # Open receivers with a queue of the user's. A buffer of ours has room for every
+        # Open receivers with a user's queue. The library's buffer has room for every
         # gap, and needs no retry.
         self._with_queue: Receivers = ()
-        # Closed and ended receivers with a full queue, which still lacks their last gap.
+        # Closed and ended receivers whose full queue lacks their last gap.
         self._unflushed: list[Receiver[Any]] = []
 
     def __iter__(self) -> Iterator[Receiver[Any]]:
@@ -60,11 +60,14 @@ class SubscriptionRegistry:
         }
 
     def is_established(self) -> bool:
-        """Return whether there is a subscription that no `subscribe_*` call waits for."""
+        """Return whether a subscription exists that no `subscribe_*` call waits for."""
         return any(not r.confirm_awaited or r.state is not SubscriptionState.PENDING for r in self)
 
     def is_given(self, stream: Stream) -> bool:
-        """Return whether *stream* has a subscription that no `subscribe_*` call waits for."""
+        """Return whether *stream* has a subscription that no call waits for.
+
+        The call is that of `subscribe_*`.
+        """
         return any(not receiver.confirm_awaited for receiver in self._streams[stream])
 
     def has(self, stream: Stream) -> bool:
@@ -95,20 +98,26 @@ class SubscriptionRegistry:
             self._unflushed.append(receiver)
 
     def deliver(self, event: Event[Any], now: Moment) -> list[Ended]:
-        """Deliver *event* to its stream; return the ends of receivers whose sink raised."""
+        """Deliver *event* to its stream; return the receivers that it ended.
+
+        A receiver ends when its sink raises.
+        """
         receivers, ended = self._streams[event.stream], []
         for receiver in receivers:
-            # Each receiver numbers its own copy. The last one gets the event itself, as no
-            # further copy is made from it.
+            # Each receiver numbers its own copy. The last one gets the event itself, as
+            # no further copy is made from it.
             own = event if receiver is receivers[-1] else with_index(event, 0)
             try:
                 receiver.deliver(own)
-            except BaseException as error:  # noqa: BLE001 - a sink that raises ends its own subscription only
+            except BaseException as error:  # noqa: BLE001 - an error of a sink ends its own subscription only
                 ended.append(self.end(receiver, error, now, event.epoch))
         return ended
 
     def confirm(self, stream: Stream, coverage: Coverage, asked: Moment, now: Moment, epoch: int) -> list[Ended]:
-        """Confirm every receiver of *stream*; return the ends of those whose sink raised."""
+        """Confirm every receiver of *stream*; return the receivers that it ended.
+
+        A receiver ends when its sink raises.
+        """
         return [
             ended for receiver in self._streams[stream] for ended in self.confirm_one(receiver, coverage, asked, now, epoch)
         ]
@@ -127,7 +136,7 @@ class SubscriptionRegistry:
         return tuple(receiver for receiver in self._unflushed if receiver.sink.unflushed)
 
     def uncover(self, stream: Stream, asked: Moment | None) -> None:
-        """Have the next gap of *stream* begin at *asked*, when the stream was asked for.
+        """Start the next gap of *stream* at *asked*, the moment of the subscribe.
 
         Does nothing when *asked* is None.
         """

@@ -1,4 +1,7 @@
-"""The events that a closed subscription still holds, which are waited for and then discarded."""
+"""The events that a closed subscription still holds.
+
+They are waited for until a deadline, and then discarded.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ __all__ = ["Remainder"]
 
 
 class Remainder:
-    """The events that a subscription holds when it is closed: waited for until a deadline, then discarded.
+    """The events that a subscription holds when it is closed. Any thread.
 
-    Any thread.
+    They are waited for until a deadline, and then discarded.
     """
 
     def __init__(
@@ -39,11 +42,11 @@ class Remainder:
         self._is_inside = is_inside
         # Makes the connection thread retry the gaps of the sink.
         self._retry = retry
-        # How many events were discarded with a warning.
+        # The number of events that were discarded with a warning.
         self._lost = 0
 
     def wait_done(self, deadline: float) -> bool:
-        """Wait until nothing more is delivered.
+        """Wait until every event is delivered.
 
         Return False when something is left at *deadline*, and discard it.
         """

@@ -47,7 +47,7 @@ class Want:
 
 @frozen
 class Unreadable:
-    """A REST row that could not be decoded: the *path* of the request, and the offending text."""
+    """A REST row that could not be decoded: its request's *path*, and the bad text."""
 
     path: str
     detail: str
