@@ -19,6 +19,7 @@ from bybit_sync import Backoff, Client
 from bybit_sync.config.timings import Timings
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.threads.waker import Waker
+from tests.searching import is_search, set_at_length, wants
 
 KEY, SECRET = "test-key-c4n4ry", "test-secret-c4n4ry"
 
@@ -154,10 +155,18 @@ def evolved(times: Timings, **changes: Any) -> Timings:
     return attrs.evolve(times, **changes)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Set how long the searches go on."""
+    set_at_length(wants(config, "soak"))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what runs for minutes, unless ``-m soak`` asks for it."""
-    if "soak" not in str(config.getoption("markexpr")):
-        skip = pytest.mark.skip(reason="runs for minutes: pytest -m soak")
-        for item in items:
+    """Leave out what runs for minutes, unless ``-m soak`` asks for it: then every search does."""
+    for item in items:
+        if not wants(config, "soak"):
             if item.get_closest_marker("soak"):
-                item.add_marker(skip)
+                item.add_marker(pytest.mark.skip(reason="runs for minutes: pytest -m soak"))
+        elif is_search(item):
+            item.add_marker(pytest.mark.soak)
+            item.add_marker(pytest.mark.timeout(7200))

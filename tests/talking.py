@@ -6,10 +6,7 @@ import json
 import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta, timezone
-from functools import partial
-from typing import Any, Final
-
-from hypothesis import HealthCheck, settings
+from typing import Any
 
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.timings import Timings
@@ -19,9 +16,6 @@ from bybit_sync.session.dialects import V5, Dialect
 from bybit_sync.session.events import SessionEvent
 from bybit_sync.session.messages import Request
 from bybit_sync.session.session import Session
-
-# A busy machine is no reason to fail.
-steady: Final = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.clock import ExchangeClock, Moment
-from tests.talking import NOON, at, steady
+from tests.searching import examples
+from tests.talking import NOON, at
 
 
 def told(seconds: float) -> datetime:
@@ -117,7 +118,7 @@ MICRO = timedelta(microseconds=3)
 times = st.floats(min_value=0, max_value=30)
 
 
-@steady(max_examples=300)
+@examples(100)
 @given(skew=st.floats(min_value=-1e4, max_value=1e4), ways=st.lists(st.tuples(times, times, times), min_size=1))
 def test_the_truth_lies_between_its_bounds(skew: float, ways: list[tuple[float, float, float]]) -> None:
     """Whatever way the answers took: of every moment, before and after, by clocks that drift apart as fast as NTP allows."""
@@ -136,7 +137,7 @@ def test_the_truth_lies_between_its_bounds(skew: float, ways: list[tuple[float, 
             assert clock.earliest(at(seconds)) - MICRO <= true(seconds) <= clock.latest(at(seconds)) + MICRO
 
 
-@steady(max_examples=300)
+@examples(100)
 @given(skew=st.floats(min_value=-1e4, max_value=1e4), ways=st.lists(st.tuples(times, times), min_size=1))
 def test_it_is_never_wrong_by_more_than_the_last_answers_way(skew: float, ways: list[tuple[float, float]]) -> None:
     """Whatever way the answers took, the truth lies within what the last one allows."""

@@ -22,7 +22,6 @@ from attrs import define, field
 
 from bybit_sync import Backoff, Event, GapReason
 from tests.conftest import FAST_ARGUMENTS, KEY, SECRET, FastClient, evolved, open_descriptors
-from tests.faults.conftest import wants
 from tests.peers import TEXT, Line, frame
 
 STREAMS = ("orders", "positions", "user_trades", "balances")
@@ -210,12 +209,9 @@ def test_reconnecting_leaves_nothing_behind(
     net: str,
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
     told: Callable[[object], None],
-    request: pytest.FixtureRequest,
     record_property: Callable[[str, object], None],
 ) -> None:
     """Threads and descriptors are exactly back, memory is flat, and of every connection came what it sent."""
-    if request.node.get_closest_marker("soak") and not wants(request.config, "soak"):
-        pytest.skip("runs for minutes: pytest -m soak")
     before = Footprint.taken()
     cycles = Cycles(count, *(contexts if net == "TLS" else ()))
     after = Footprint.taken()

@@ -22,7 +22,7 @@ from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.session.dialects import RENAMES, WORDS
 from tests.benchmarks.payloads import Market, compact
-from tests.talking import steady
+from tests.searching import examples
 
 MARKET = Market()
 ROWS: Mapping[type[Any], Callable[[], dict[str, Any]]] = {
@@ -173,13 +173,14 @@ def test_what_cannot_be_learned_is_tried_less_and_less() -> None:
     assert any(read(reader, written(SMALL)) for _ in range(2_000))
 
 
+@pytest.mark.search
 @each_class
 def test_a_text_with_a_typing_error_is_read_as_a_parser_reads_it(cls: type[Any]) -> None:
     """Or not at all."""
     reader = fresh(cls)
     good = written(ROWS[cls]())
 
-    @steady(max_examples=300)
+    @examples(80)
     @given(st.integers(0, len(good)), st.integers(0, 3), st.text('",:[]{}\\0129.-eE+ \t\x00aNé', max_size=3))
     def is_never_misread(at: int, gone: int, new: str) -> None:
         text = good[:at] + new + good[at + gone :]
@@ -196,12 +197,13 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.search
 @each_class
 def test_a_row_of_any_values_is_read_as_a_parser_reads_it(cls: type[Any]) -> None:
     """Or not at all; and so are all those behind it that are written in the same way."""
     keys = sorted(ROWS[cls]())
 
-    @steady(max_examples=100)
+    @examples(30)
     @given(st.dictionaries(st.sampled_from(keys), json_values, max_size=4), st.dictionaries(st.text(max_size=4), json_values))
     def is_never_misread(odd: dict[str, Any], strange: dict[str, Any]) -> None:
         reader = fresh(cls)

@@ -13,17 +13,16 @@ from typing import Any, NamedTuple
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync import V3, V5, Dialect, OpenEnum, Stream, from_dict, to_dict
 from bybit_sync.decoding.parsing import PARSERS
 from bybit_sync.model import enums
 from tests.documented_keys import COIN, DOCUMENTED, EXECUTION, ORDER, POSITION, Key
+from tests.searching import examples
 
-# The same examples in every run; an example that fails is printed and can be kept.
-quick = settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-many = settings(quick, max_examples=200)
+few, many = examples(15), examples(60)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 LAST = 253_402_300_799_999  # the last millisecond of the year 9999
@@ -154,12 +153,13 @@ def exactly(value: Any) -> Any:
     return {name: exactly(number) for name, number in value.items()} if isinstance(value, Mapping) else value
 
 
+@pytest.mark.search
 @each_parser
 @each_case
 def test_row_means_what_it_says(parse: Any, case: Case) -> None:
     """Each value of any subset of keys is in its attribute, exactly; what is "not set" is None; unknown keys are in `extra`."""
 
-    @quick
+    @few
     @given(case.rows())
     def means_what_it_says(row: dict[str, Any]) -> None:
         update = case.read(parse(json.dumps([row])))
@@ -173,11 +173,12 @@ def test_row_means_what_it_says(parse: Any, case: Case) -> None:
     means_what_it_says()
 
 
+@pytest.mark.search
 @each_case
 def test_update_survives_the_way_back_to_the_wire(case: Case) -> None:
     """Written as the exchange writes it and read again, an update is the same."""
 
-    @quick
+    @few
     @given(case.rows())
     def there_and_back(row: dict[str, Any]) -> None:
         update = case.read([row])
@@ -188,11 +189,12 @@ def test_update_survives_the_way_back_to_the_wire(case: Case) -> None:
     there_and_back()
 
 
+@pytest.mark.search
 @each_case
 def test_update_survives_copies_and_plain_values(case: Case) -> None:
     """Whatever was read can be hashed, compared, copied, pickled, shown on one line and turned into JSON."""
 
-    @settings(quick, max_examples=20)
+    @few
     @given(case.rows())
     def survives(row: dict[str, Any]) -> None:
         update = case.read([row])
@@ -268,12 +270,13 @@ json_values = st.recursive(
 KEYS = sorted({key.name for table in DOCUMENTED.values() for key in table})
 
 
+@pytest.mark.search
 @pytest.mark.parametrize("stream", Stream)
 @pytest.mark.parametrize("dialect", [V3, V5], ids=lambda dialect: dialect.name)
 def test_nothing_raises(dialect: Any, stream: Any) -> None:
     """Any values under any keys are read or described: nothing else comes of them."""
 
-    @settings(quick, max_examples=80)
+    @examples(25)
     @given(st.lists(st.dictionaries(st.sampled_from(KEYS), json_values, max_size=8) | json_values, max_size=4))
     def read_or_described(data: list[Any]) -> None:
         updates, faults = dialect.channels(stream, None)[0].decode(data)

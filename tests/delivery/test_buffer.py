@@ -17,7 +17,8 @@ from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, GapReason, Source
 from tests.alarms import alarm, on_main_thread_only
 from tests.events import Row, check, gap, lost, outline, push
-from tests.talking import NOON, steady
+from tests.searching import examples
+from tests.talking import NOON
 
 DISCONNECTED, UNDECODABLE, OVERFLOW = GapReason.DISCONNECTED, GapReason.UNDECODABLE, GapReason.OVERFLOW
 OLDEST, NEWEST, FAIL = Overflow.DROP_OLDEST, Overflow.DROP_NEWEST, Overflow.FAIL
@@ -187,7 +188,7 @@ some_gaps = st.builds(
 )
 
 
-@steady(max_examples=200)
+@examples(60)
 @given(some_gaps, some_gaps, some_gaps)
 def test_it_does_not_matter_which_are_merged_first(a: Event[Row], b: Event[Row], c: Event[Row]) -> None:
     """Three gaps are one gap, in whatever order the buffer came across them."""
@@ -199,7 +200,7 @@ def test_it_does_not_matter_which_are_merged_first(a: Event[Row], b: Event[Row],
 steps = st.lists(st.sampled_from(["push", "push", "push", "take", "DISCONNECTED", "UNDECODABLE"]), max_size=60)
 
 
-@steady(max_examples=400)
+@examples(120)
 @given(st.integers(1, 4), st.sampled_from([OLDEST, NEWEST]), steps)
 def test_whatever_happens_nothing_is_lost_untold(maxsize: int, overflow: Overflow, steps: list[str]) -> None:
     """Order is kept, numbers have no holes, memory is bounded, and each missing push lies in a gap before the next one."""

@@ -17,8 +17,9 @@ from tests.delivery.invariants import check
 from tests.delivery.play import play
 from tests.delivery.steps import Plot, plots
 from tests.faults.rows import COUNT
+from tests.searching import examples
 
-SETTINGS = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(examples(120), suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture
@@ -41,29 +42,15 @@ def holds(plot: Plot, counted: Counter[str]) -> None:
     assert not complaints, "\n".join(complaints)
 
 
-@settings(SETTINGS, max_examples=500)
+@SETTINGS
 @given(plots("v5"))
 def test_nothing_is_lost_in_silence_in_v5(counted: Counter[str], plot: Plot) -> None:
-    """Five hundred histories, each of them checked."""
+    """Each history that is played is checked."""
     holds(plot, counted)
 
 
-@settings(SETTINGS, max_examples=500)
+@SETTINGS
 @given(plots("v3"))
 def test_nothing_is_lost_in_silence_in_v3(counted: Counter[str], plot: Plot) -> None:
-    """Five hundred histories, each of them checked."""
+    """Each history that is played is checked."""
     holds(plot, counted)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("dialect", ["v5", "v3"])
-@pytest.mark.timeout(1800)
-def test_nothing_is_lost_in_silence_for_long(dialect: str, counted: Counter[str]) -> None:
-    """Five thousand histories in each dialect, others than the default ones."""
-
-    @settings(SETTINGS, max_examples=5000, derandomize=False)
-    @given(plots(dialect))
-    def hold(plot: Plot) -> None:
-        holds(plot, counted)
-
-    hold()

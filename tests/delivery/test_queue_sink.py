@@ -11,7 +11,7 @@ from bybit_sync.delivery.queue_sink import QueueSink
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, GapReason
 from tests.events import Row, check, gap, outline, push
-from tests.talking import steady
+from tests.searching import examples
 
 NEWEST, FAIL = Overflow.DROP_NEWEST, Overflow.FAIL
 
@@ -163,7 +163,7 @@ def test_an_overflow_is_one_story_until_a_calm_minute() -> None:
 steps = st.lists(st.sampled_from(["push", "push", "push", "take", "DISCONNECTED"]), max_size=60)
 
 
-@steady(max_examples=200)
+@examples(60)
 @given(st.integers(1, 3), steps)
 def test_whatever_happens_nothing_is_lost_untold(maxsize: int, steps: list[str]) -> None:
     """Numbers have no holes, and each missing push lies in a gap before the next one."""

@@ -24,7 +24,7 @@ from bybit_sync.errors import (
     ProtocolError,
     TLSError,
 )
-from tests.talking import steady
+from tests.searching import examples
 
 TIMES = Timings()
 SOME_FAILURE = ConnectionFailed("refused")
@@ -238,7 +238,7 @@ def test_the_burst_is_free_and_then_there_is_one_turn_at_a_time() -> None:
     assert turns(gate, hand, 3) == pytest.approx([1, 2, 3])
 
 
-@steady(max_examples=50)
+@examples(15)
 @given(st.lists(st.sampled_from([0, 0, 0, 0, 1, 5, 30, 75, 299, 1000]), min_size=450, max_size=600))
 def test_no_window_of_five_minutes_holds_more_than_four_hundred(idle: list[float]) -> None:
     """However the attempts fall; Bybit's own limit is 500, for all that uses the address."""
@@ -283,7 +283,7 @@ def test_a_turn_that_reached_the_host_cannot_be_given_back() -> None:
     assert gate.reserve(first) == 0
 
 
-@steady(max_examples=50)
+@examples(15)
 @given(st.lists(st.tuples(st.sampled_from([0, 0, 1, 3, 20]), st.booleans(), st.integers(0, 40)), min_size=50, max_size=150))
 def test_turns_given_back_late_let_nobody_in_too_early(attempts: list[tuple[int, bool, int]]) -> None:
     """An attempt that fails after half a minute gives back what it took, and no more: time refills nothing twice."""
@@ -343,6 +343,8 @@ def test_a_host_has_one_limiter() -> None:
 FORK = """
 import os, signal, time
 from bybit_sync.engine.rate_limit import rate_limiter
+from tests.searching import examples
+from tests.searching import examples
 gate = rate_limiter("one.invalid", time.monotonic)
 with gate._lock:
     child = os.fork()

@@ -20,17 +20,12 @@ from tests.faults.exchange import Act
 from tests.faults.partition import Partition
 from tests.faults.rows import COUNT, FIGURE, NET, QUICK, ROW, Tally
 from tests.faults.scene import Net, Scene
+from tests.searching import wants
 
 Play = Callable[..., Scene]
 
 
 # --- the pace ---
-
-
-def wants(config: pytest.Config, mark: str) -> bool:
-    """Say whether ``-m`` asks for *mark*."""
-    expression = str(config.option.markexpr)
-    return mark in expression and f"not {mark}" not in expression
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -34,7 +34,7 @@ from bybit_sync.recording.format import BEGINNING
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults.pace import until
-from tests.talking import steady
+from tests.searching import examples
 
 MakeClient = Callable[..., Client]
 
@@ -584,6 +584,8 @@ def test_a_file_that_raises_ends_the_recording_only(
 CHILD = """
 import sys
 from bybit_sync import Client
+from tests.searching import examples
+from tests.searching import examples
 
 client = Client(sys.argv[1], sys.argv[2], environment=sys.argv[3], record=sys.argv[4])
 for event in client.subscribe_orders():
@@ -617,7 +619,7 @@ def test_a_kill_loses_at_most_the_last_second(path: Path, exchange: Exchange, ac
 # --- the end of a file ---
 
 
-@steady(max_examples=100)
+@examples(30)
 @given(lines=st.lists(st.binary(max_size=60).map(lambda b: b.replace(b"\n", b"")), max_size=5), block=st.integers(1, 50))
 def test_the_end_of_the_last_line_is_found(lines: list[bytes], block: int) -> None:
     """However long the lines are, and in how many pieces they are read."""

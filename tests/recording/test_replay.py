@@ -20,7 +20,7 @@ import bybit_sync
 from bybit_sync import Client, ConfigurationError, Event, GapReason, Recorder, RecordingError, Stream
 from bybit_sync.recording.format import read_recording
 from bybit_sync.simulator import Account, Exchange
-from tests.talking import steady
+from tests.searching import examples
 
 MakeClient = Callable[..., Client]
 _numbers = itertools.count(1)
@@ -480,7 +480,7 @@ def replayed(path: Path, content: bytes) -> tuple[list[dict[str, Any]], Recordin
     return given_before(other)
 
 
-@steady(max_examples=200)
+@examples(60)
 @given(data=st.data())
 def test_a_truncated_recording_gives_what_is_whole(sample: Any, data: st.DataObject) -> None:
     """Cut at any byte: the events of all whole lines, then one error that names the line; none when a line ends there."""
@@ -497,7 +497,7 @@ def test_a_truncated_recording_gives_what_is_whole(sample: Any, data: st.DataObj
         assert str(path.with_name("damaged.jsonl")) in str(error)
 
 
-@steady(max_examples=400)
+@examples(100)
 @given(data=st.data())
 def test_a_damaged_recording_gives_what_stands_before(sample: Any, data: st.DataObject) -> None:
     """One byte is another one: the events of the lines before it are given; then at most one clear error, of that line."""
@@ -546,7 +546,7 @@ def test_a_recording_that_is_no_utf8_is_told() -> None:
         list(bybit_sync.replay(file))
 
 
-@steady(max_examples=100)
+@examples(30)
 @given(
     frames=st.lists(
         st.tuples(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.recording.scrubbing import Scrubber
-from tests.talking import steady
+from tests.searching import examples
 
 NUMBER = "592324"
 UUID = "0c6880ab-c59f-420b-9adb-3639adc9dd90"
@@ -148,7 +148,7 @@ def shape(value: object) -> object:
     return type(value)
 
 
-@steady(max_examples=300)
+@examples(80)
 @given(value=JSON, spaced=st.booleans(), ascii_only=st.booleans())
 def test_json_stays_json(value: object, spaced: bool, ascii_only: bool) -> None:  # noqa: FBT001
     """Whatever is nested how: keys, order and kinds stay."""

@@ -14,7 +14,8 @@ from bybit_sync.errors import ConnectionLost
 from bybit_sync.model.events import Event, Stream
 from bybit_sync.session.events import AllConfirmed, SessionEvent, StreamConfirmed
 from bybit_sync.session.messages import Request
-from tests.talking import Talk, steady
+from tests.searching import examples
+from tests.talking import Talk
 
 TOPICS = {Stream.ORDERS: ("order.linear", "order.inverse"), Stream.BALANCES: ("wallet",)}
 STREAMS = st.sampled_from(list(TOPICS))
@@ -122,7 +123,7 @@ steps = st.lists(
 )
 
 
-@steady(max_examples=400)
+@examples(120)
 @given(st.sets(STREAMS), steps)
 def test_whatever_the_line_does_all_that_was_heard_is_delivered_once_and_in_order(
     wanted: set[Stream], steps: list[tuple[str, Any]]
@@ -135,7 +136,7 @@ def test_whatever_the_line_does_all_that_was_heard_is_delivered_once_and_in_orde
             getattr(story, step)(argument)
 
 
-@steady(max_examples=200)
+@examples(60)
 @given(st.sets(STREAMS, min_size=1), steps)
 def test_a_confirmation_is_never_made_up(wanted: set[Stream], steps: list[tuple[str, Any]]) -> None:
     """Whatever answers came for earlier wishes: a stream that is confirmed is one that the exchange has subscribed."""

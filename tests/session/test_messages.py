@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bybit_sync.session.messages import Answer, Pong, Push, Request, UnknownMessage, classify, write
 from bybit_sync.signing.credentials import Credentials, hmac_signer
 from bybit_sync.text import printable
-from tests.talking import steady
+from tests.searching import examples
 
 NOON_MS, NOON = 1767268800000, datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 KEY, SECRET = "k3y-0f-n0b0dy", "s3cr3t-0f-n0b0dy"
@@ -198,7 +198,7 @@ json_values = st.recursive(
 known_keys = st.sampled_from(["op", "type", "topic", "data", "success", "retCode", "ret_msg", "req_id", "args", "id", "ts"])
 
 
-@steady(max_examples=300)
+@examples(80)
 @given(st.dictionaries(known_keys, json_values))
 def test_no_object_of_whatever_values_raises(message: dict[str, Any]) -> None:
     """A peer that talks nonsense is understood as talking nonsense."""

@@ -22,7 +22,6 @@ from bybit_sync.model.events import Event, GapReason, Stream
 from bybit_sync.session.events import AllConfirmed, SessionEvent, StreamConfirmed, StreamRejected
 from bybit_sync.session.messages import Request
 from bybit_sync.session.session import Session
-from tests.faults.conftest import wants
 from tests.talking import Talk
 
 ORDERS, BALANCES = Stream.ORDERS, Stream.BALANCES
@@ -481,7 +480,7 @@ ELSEWHERE: Final = ("already", "no, no login", "not linear", "login taken back")
 
 WALKS: Final[dict[str, tuple[tuple[str, ...], list[str], int, int]]] = {
     # name: where from, with which inputs, how deep, how deep with ``-m soak``
-    "everything": ((), [name for name in INPUTS if name not in ELSEWHERE], 5, 8),
+    "everything": ((), [name for name in INPUTS if name not in ELSEWHERE], 4, 8),
     "login": ((), ["yes", "no", "no, the clock", "pong", "silence", "leave orders", *ALWAYS], 8, 12),
     "answers": (
         IN,
@@ -510,22 +509,13 @@ WALKS: Final[dict[str, tuple[tuple[str, ...], list[str], int, int]]] = {
 SIZES: Final = ["small", pytest.param("large", marks=[pytest.mark.soak, pytest.mark.timeout(7200)])]
 
 
-def is_large(size: str, request: pytest.FixtureRequest) -> bool:
-    """Tell whether *size* is what takes minutes; skips that unless it was asked for."""
-    if size == "large" and not wants(request.config, "soak"):
-        pytest.skip("runs for minutes: pytest -m soak")
-    return size == "large"
-
-
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("name", WALKS)
 @pytest.mark.parametrize("size", SIZES)
-def test_every_way_through_the_protocol(
-    name: str, size: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_way_through_the_protocol(name: str, size: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing lost, twice, too early or out of order; nothing asked for without need; nobody waits without a deadline."""
     start, inputs, small, large = WALKS[name]
-    depth, began = large if is_large(size, request) else small, time.monotonic()
+    depth, began = large if size == "large" else small, time.monotonic()
     walk = Walk(start, inputs)
     for _ in range(depth):
         deque(walk.deeper(), maxlen=0)
@@ -551,9 +541,9 @@ def test_a_way_that_was_found_stays_mended(what: str) -> None:
 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("size", SIZES)
-def test_states_that_count_as_one_go_on_alike(size: str, request: pytest.FixtureRequest) -> None:
+def test_states_that_count_as_one_go_on_alike(size: str) -> None:
     """Following only the first of two ways to a state misses nothing: each input leads from both to the same state."""
     walk = Walk((), list(INPUTS))
-    for _ in range(5 if is_large(size, request) else 3):
+    for _ in range(5 if size == "large" else 2):
         for first, other in walk.deeper():
             assert after(first, walk.inputs) == after(other, walk.inputs), (first, other)

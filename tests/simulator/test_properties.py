@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from bybit_sync.simulator import Account, Order
 from bybit_sync.simulator.push_faults import PushFaults
+from tests.searching import examples
 
 D = Decimal
 START = {"USDT": D(10000), "BTC": D(1)}
@@ -258,9 +259,8 @@ class Life(RuleBasedStateMachine):
 
 
 Life.TestCase.settings = settings(
-    max_examples=60,
+    examples(20),
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestLife = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")(Life.TestCase)

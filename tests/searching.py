@@ -1,0 +1,45 @@
+"""How long a search goes on: over a few fixed examples by default, over many others with ``-m soak``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+__all__ = ["LONGER", "examples", "is_search", "set_at_length", "wants"]
+
+LONGER: Final = 100
+"""How many times as many examples a search draws with ``-m soak``."""
+
+at_length = False
+
+
+def wants(config: pytest.Config, mark: str) -> bool:
+    """Return whether ``-m`` asks for *mark*."""
+    expression = str(config.option.markexpr)
+    return mark in expression and f"not {mark}" not in expression
+
+
+def set_at_length(value: bool) -> None:  # noqa: FBT001
+    """Let searches that are defined from now on draw as many examples as ``-m soak`` asks for, or few."""
+    global at_length  # noqa: PLW0603 one length per run, set before any test is collected
+    at_length = value
+
+
+def is_search(item: pytest.Item) -> bool:
+    """Return whether *item* is a property, or marked as one because it defines its property inside."""
+    return getattr(getattr(item, "obj", None), "is_hypothesis_test", False) or bool(item.get_closest_marker("search"))
+
+
+def examples(count: int) -> settings:
+    """Return the settings of a property that draws *count* examples by default: the same in every run."""
+    return settings(
+        max_examples=count * (LONGER if at_length else 1),
+        derandomize=not at_length,
+        database=None,
+        print_blob=at_length,
+        # A busy machine is no reason to fail.
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
