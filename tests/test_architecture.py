@@ -87,6 +87,7 @@ PURE: Final = (
     "recording.scrubbing",
     "public",
     "recovery.asking",
+    "recovery.precedence",
     "recovery.wants",
     "redaction",
     "rest.answers",

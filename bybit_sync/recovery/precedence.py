@@ -1,0 +1,89 @@
+"""Which of two rows of one order or one position is older, as a table."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import frozen
+
+from bybit_sync.model.enums import OrderStatus
+from bybit_sync.model.orders import OrderUpdate
+from bybit_sync.model.positions import PositionUpdate
+from bybit_sync.recovery.wants import Known
+
+__all__ = ["FINAL", "ORDERS", "POSITIONS", "Rules", "is_older"]
+
+Version = tuple[Any, ...]
+
+FINAL: Final = frozenset(
+    {
+        OrderStatus.FILLED,
+        OrderStatus.CANCELLED,
+        OrderStatus.PARTIALLY_FILLED_CANCELED,
+        OrderStatus.REJECTED,
+        OrderStatus.DEACTIVATED,
+    }
+)
+"""The states that an order does not leave: https://bybit-exchange.github.io/docs/v5/enum#orderstatus"""
+
+
+@frozen
+class Rules:
+    """How the rows of a stream are told apart: by *key*; *is_open* says whether it is there, *version* how new it is.
+
+    *has_history*: REST lists what has ended. What it does not list is flat otherwise.
+    The parts of a version are compared one after the other. One that is None in either
+    row says nothing.
+    """
+
+    key: Callable[[Any], Any]
+    is_open: Callable[[Any], bool]
+    version: Callable[[Any], Version]
+    known: Callable[[Any], Known]
+    has_history: bool
+
+
+def is_older(version: Version, than: Version) -> bool:
+    """Return whether *version* is older *than* the other; False when they say nothing, or the same."""
+    for mine, other in zip(version, than, strict=True):
+        if mine is not None and other is not None and mine != other:
+            return bool(mine < other)
+    return False
+
+
+def _position_is_open(row: PositionUpdate) -> bool:
+    return bool(row.size)
+
+
+def _position_version(row: PositionUpdate) -> tuple[int | None, datetime | None]:
+    return row.seq, row.updated_time
+
+
+def _order_is_open(row: OrderUpdate) -> bool:
+    return row.order_status not in FINAL
+
+
+def _order_version(row: OrderUpdate) -> tuple[bool, Decimal | None, datetime | None]:
+    return row.order_status in FINAL, row.cum_exec_qty, row.updated_time
+
+
+def _known_position(row: PositionUpdate) -> Known:
+    return Known(str(row.category or ""), row.symbol, str(row.position_idx))
+
+
+def _known_order(row: OrderUpdate) -> Known:
+    return Known(str(row.category or ""), row.symbol or "", row.order_id)
+
+
+POSITIONS: Final = Rules(
+    operator.attrgetter("category", "symbol", "position_idx"),
+    _position_is_open,
+    _position_version,
+    _known_position,
+    has_history=False,
+)
+ORDERS: Final = Rules(operator.attrgetter("order_id"), _order_is_open, _order_version, _known_order, has_history=True)
