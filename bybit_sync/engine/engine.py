@@ -223,9 +223,9 @@ class Engine:
             reconnects=progress.reconnects,
             last_error=progress.last_error,
             last_frame_age=(now.ns - last_data_ns) * 1e-9 if last_data_ns is not None else None,
-            ping_rtt=conversation.session.ping_rtt if conversation else None,
+            ping_rtt=conversation.session.heartbeat.rtt if conversation else None,
             clock_offset=clock.offset,
-            fresh_as_of=conversation.session.fresh_as_of if conversation else None,
+            fresh_as_of=conversation.session.coverage.told if conversation else None,
             subscriptions=tuple(receiver.health(clock, now) for receiver in self.registry),
         )
 

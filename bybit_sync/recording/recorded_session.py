@@ -35,7 +35,7 @@ class RecordedSession:
         """
         self._requests = _RecordedRequests("")
         self._topics = Topics(config, self._requests, {}, doubted)
-        self._topics.tells_gaps = True
+        self._topics.wanted.tells_gaps = True
         self.session: Session = Session(config, epoch=epoch, clock=clock, requests=self._requests, topics=self._topics, now=now)
 
     def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
@@ -43,18 +43,18 @@ class RecordedSession:
 
         Raises what ends the session.
         """
-        return [*self.session.overdue_gaps(now), *self.session.receive(frame, now)]
+        return [*self.session.time_sync.overdue_gaps(now), *self.session.receive(frame, now)]
 
     def has_topic(self, channel: Channel) -> bool:
         """Return whether *channel* was subscribed to."""
-        return self._topics.find(channel.topic) is not None
+        return self._topics.wanted.find(channel.topic) is not None
 
     def expect(self, request: Request) -> None:
         """Expect the answer to *request*."""
         self._requests.expect(request)
         if request.op == "ping" and self.session.coverage.told is None:
             # The live client sent no gap before the first pong after its ping was sent.
-            self._topics.tells_gaps = False
+            self._topics.wanted.tells_gaps = False
 
     def subscribe(self, channel: Channel, request: Request | None, *, resubscribing: bool) -> None:
         """Expect the answer to *request*, which subscribed to *channel*.

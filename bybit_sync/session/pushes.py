@@ -44,6 +44,7 @@ class Pushes:
     def __init__(self, config: SessionConfig, topics: Topics, coverage: Coverage, epoch: int) -> None:
         self._config = config
         self._topics = topics
+        self._wanted = topics.wanted
         self._coverage = coverage
         self._epoch = epoch
         self.fatal_error: ProtocolError | None = None
@@ -62,16 +63,16 @@ class Pushes:
 
         A push for a topic that is not confirmed yet confirms it.
         """
-        channel = self._topics.confirmed_channels.get(push.topic)
+        channel = self._wanted.confirmed_channels.get(push.topic)
         return self._first_push(push, frame, now) if channel is None else self._events(channel, push, frame, now)
 
     def _first_push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
-        topic = self._topics.find(push.topic)
+        topic = self._wanted.find(push.topic)
         if topic is None:
             self._drop(push.topic)
             return ()
         confirmation = self._topics.confirm_by_push(topic, now)
-        events = self._topics.pass_on(topic.wanted, self._events(topic.channel, push, frame, now))
+        events = self._wanted.hold_unconfirmed(topic.wanted, self._events(topic.channel, push, frame, now))
         return [*confirmation, *events] if confirmation else events
 
     def _drop(self, topic: str) -> None:
@@ -122,11 +123,11 @@ class Pushes:
 
     def _undecodable_for_all(self, frame: bytes, detail: str, now: Moment) -> Sequence[SessionEvent]:
         # The stream is unknown, so every stream gets the gap.
-        return [
-            event
-            for wanted in self._topics.wanted_streams()
-            for event in self._topics.pass_on(wanted, [self._undecodable(wanted.stream, "", frame, (detail,), None, now)])
-        ]
+        events: list[SessionEvent] = []
+        for wanted in self._wanted.streams.values():
+            gap = self._undecodable(wanted.stream, "", frame, (detail,), None, now)
+            events += self._wanted.hold_unconfirmed(wanted, [gap])
+        return events
 
     def _undecodable(
         self, stream: Stream, topic: str, frame: bytes, faults: Sequence[str], missed: int | None, now: Moment

@@ -8,8 +8,6 @@ The connection thread passes frames and moments in (`receive`, `data_received`, 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
-from typing import Final
 
 import attrs
 
@@ -25,14 +23,11 @@ from bybit_sync.session.login import Login
 from bybit_sync.session.messages import Answer, Pong, Push, Request, UnknownMessage, classify
 from bybit_sync.session.pushes import Pushes
 from bybit_sync.session.requests import PendingRequests
+from bybit_sync.session.time_sync import TimeSync
 from bybit_sync.session.topics import Topics
 from bybit_sync.text import printable
 
 __all__ = ["Session"]
-
-
-# Seconds between our clock and the exchange's that are worth a warning: half of what a login allows by default.
-SKEW_TOLERATED: Final = 5.0
 
 
 class Session:
@@ -54,15 +49,13 @@ class Session:
         self.coverage: Coverage = Coverage(clock)
         """The instant up to which everything that the exchange pushed has been read."""
         self._requests = requests
-        self._heartbeat = Heartbeat(config.timings, now)
+        self.heartbeat: Heartbeat = Heartbeat(config.timings, now)
         self._topics = topics
+        self._wanted = topics.wanted
+        self.time_sync: TimeSync = TimeSync(config, self.heartbeat, requests, topics.wanted, self.coverage)
         self._login = Login(config, clock, requests, now)
         self._pushes = Pushes(config, topics, self.coverage, epoch)
-        # Whether the warning about pongs was logged.
-        self._warned_of_no_pong = False
-        # Until when gaps wait for the first pong; None before the ping for it is out, and afterwards.
-        self._gaps_wait_until: float | None = None
-        # None when something happened that may have made it earlier, or late.
+        # None when it has to be computed anew.
         self._next_deadline: float | None = None
 
     @classmethod
@@ -90,7 +83,8 @@ class Session:
 
     def next_deadline(self) -> float:
         """Return when `tick` is due, on the monotonic clock; never too late."""
-        # Pushes, which are nearly all that happens, put it off only: who comes too early asks again.
+        # Kept: a push, as nearly every frame is, only makes it later. A caller that comes
+        # too early asks again.
         if self._next_deadline is None:
             self._next_deadline = self._earliest()
         return self._next_deadline
@@ -98,60 +92,51 @@ class Session:
     def _earliest(self) -> float:
         if self._pushes.fatal_error is not None:
             return 0.0
-        deadlines = [self._heartbeat.next_deadline(), *self._topics.due()]
+        deadlines = [self.heartbeat.next_deadline(), *self._topics.due()]
         if self._login.due is not None:
             deadlines.append(self._login.due)
-        if self._gaps_wait_until is not None:
-            deadlines.append(self._gaps_wait_until)
+        if self.time_sync.gaps_due is not None:
+            deadlines.append(self.time_sync.gaps_due)
         return min(deadlines)
 
     @property
     def is_live(self) -> bool:
         """Return whether every topic that was wanted at login is confirmed."""
-        return self._topics.is_live
+        return self._wanted.is_live
 
     def is_confirmed(self, stream: Stream) -> bool:
         """Return whether every topic of *stream* is subscribed."""
-        return self._topics.is_confirmed(stream)
+        return self._wanted.is_confirmed(stream)
 
     @property
     def doubted(self) -> frozenset[str]:
-        """Return the topics whose refusal contradicted the exchange: the next session accepts a second refusal."""
+        """Return the topics whose refusal contradicted the exchange.
+
+        The next session accepts a second refusal.
+        """
         return self._topics.doubted
 
     def uncovered(self) -> dict[Stream, Moment]:
-        """Return the streams of which pushes are missing if the session ends now, and since when.
+        """Return the streams that lack pushes if the session ends now, and since when.
 
-        They arrived before a confirmation that never came, or the confirmation was taken back.
+        The pushes arrived before a confirmation that never came, or the confirmation
+        was withdrawn.
         """
-        return self._topics.uncovered()
-
-    def complete_until(self) -> datetime | None:
-        """Return the last instant, in exchange time, up to which every confirmed stream is known complete."""
-        return self.coverage.complete_until()
-
-    @property
-    def fresh_as_of(self) -> datetime | None:
-        """Return the exchange's time in the last pong; None before the first."""
-        return self.coverage.told
-
-    @property
-    def ping_rtt(self) -> float | None:
-        """Return the seconds that the last pong took; None before the first."""
-        return self._heartbeat.rtt
+        return self._wanted.uncovered()
 
     # --- fed ---
 
     def sent(self, request: Request, now: Moment, *, began: Moment | None = None) -> None:
-        """Record that *request* went out at *now*: the exchange's time to answer begins.
+        """Record that *request* was sent by *now*: the exchange's time to answer begins.
 
-        It had been on its way since *began*: the exchange may have taken it, and answered, before we were told that it is out.
+        Sending *began* earlier: the exchange may have answered before the write
+        returned.
         """
         self._next_deadline = None
         if request.op == "ping":
-            self._heartbeat.pinged(request.req_id, began or now, now)
-            if self._login.is_accepted and not self._topics.tells_gaps and self._gaps_wait_until is None:
-                self._gaps_wait_until = now.seconds + self._config.timings.probe
+            self.heartbeat.pinged(request.req_id, began or now, now)
+            if self._login.is_accepted:
+                self.time_sync.hold_gaps(now)
         elif request.op == "auth":
             self._login.sent(now)
         elif request.op == "subscribe":
@@ -168,19 +153,23 @@ class Session:
         return self._topics.unsubscribe(stream)
 
     def probe_now(self, now: Moment) -> None:
-        """Ping at once, with a short timeout: the machine was suspended, and the connection may be dead."""
+        """Ping at once, with a short timeout: after a suspend the connection may be dead."""
         self._next_deadline = None
-        self._heartbeat.probe_now(now)
+        self.heartbeat.probe_now(now)
 
     def data_received(self, ns: int) -> None:
         """Record that bytes of a data frame arrived, at *ns* on the monotonic clock."""
-        self._heartbeat.data_received(ns)
+        self.heartbeat.data_received(ns)
 
     def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
-        """Return what *frame* means, in order. Raises what ends the session."""
+        """Return the events of *frame*, in order.
+
+        Raises what ends the session.
+        """
         event = None
-        # Optional: without the next line the parser reads every push, to the same events.
-        event = try_fast(frame, self._topics.confirmed_channels, now, self._config.client, self.epoch)
+        # Optional: without the next line the parser reads every push, with the same
+        # result.
+        event = try_fast(frame, self._wanted.confirmed_channels, now, self._config.client, self.epoch)
         return self._read(frame, now) if event is None else [event]
 
     def _read(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
@@ -204,34 +193,37 @@ class Session:
         return self._pushes.unknown_frame(frame, message.shape, now, may_hold_rows=message.may_hold_rows)
 
     def _push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
-        if push.topic not in self._topics.confirmed_channels:
-            # It may confirm a topic, and the deadline for its answer no longer counts.
+        if push.topic not in self._wanted.confirmed_channels:
+            # It may confirm a topic, whose answer is then not waited for.
             self._next_deadline = None
             if not self._login.is_accepted:
                 raise self._config.breach(f"pushed {printable(push.topic)} before it answered the login")
         return self._pushes.push(push, frame, now)
 
     def tick(self, now: Moment) -> Sequence[SessionEvent]:
-        """Do what is due at *now*, and return what follows. Raises `ConnectionLost` when the exchange did not do its part."""
+        """Do what is due at *now*, and return the events that follow.
+
+        Raises `ConnectionLost` when the exchange did not answer in time.
+        """
         self._next_deadline = None
         if self._pushes.fatal_error is not None:
             raise self._pushes.fatal_error
-        if self._heartbeat.is_ping_due(now):
-            self._ping(now)
-        silent = self._heartbeat.silence(now)
+        if self.heartbeat.is_ping_due(now):
+            self.time_sync.ping(now)
+        silent = self.heartbeat.silence(now)
         if silent is not None:
             raise ConnectionLost(
                 f"{self._config.environment} has sent nothing for {silent:.1f} s, pings included: the connection is dead"
             )
         self._login.check(now)
         self._topics.resend_overdue(now)
-        return self.overdue_gaps(now)
+        return self.time_sync.overdue_gaps(now)
 
     def ending(self, error: Exception) -> Exception:
-        """Return why the session really ends, when *error* ends it: a login refused outweighs what follows from it."""
+        """Return the cause of *error*, which ends the session: a refused login if there was one."""
         return self._login.ending(error)
 
-    # --- answers ---
+    # --- answers and pongs ---
 
     def _answer(self, answer: Answer, now: Moment) -> Sequence[SessionEvent]:
         answer = attrs.evolve(answer, text=self._config.redact(answer.text))
@@ -254,51 +246,20 @@ class Session:
 
     def _login_answered(self, answer: Answer, now: Moment) -> Sequence[SessionEvent]:
         self._login.answered(answer, now)
-        # Its pong tells the exchange's time, which the next login or the first gap needs: before any subscribe.
-        self._ping(now)
+        # Before any subscribe: the pong tells the exchange's time, which the next login
+        # or the first gap needs.
+        self.time_sync.ping(now)
         if not self._login.is_accepted:
             return ()
         self.coverage.logged_in = now
         return [LoggedIn(), *self._topics.open(now)]
 
-    # --- pings and pongs ---
-
-    def _ping(self, now: Moment) -> None:
-        self._heartbeat.ping(now)
-        self._requests.ping()
-        silent = self._heartbeat.without_pong(now)
-        if silent > self._config.timings.no_pong and not self._warned_of_no_pong:
-            self._warned_of_no_pong = True
-            self._config.log.warning("data arrives, but no pong for %.0f s: how fresh it is cannot be told", silent)
-
     def _pong(self, pong: Pong, now: Moment) -> Sequence[SessionEvent]:
-        sent = self._heartbeat.ponged(pong.req_id, now)
-        if pong.at is None:
-            return self._tell_gaps(now)
-        self.coverage.told = pong.at
-        if sent is None:
-            return ()
-        self._learn(pong.at, sent, now)
-        if self._login.is_measuring:
+        learned = self.time_sync.pong(pong, now)
+        if learned and self._login.is_measuring:
             self._login.again(now)
-        return self._tell_gaps(now)
-
-    def overdue_gaps(self, now: Moment) -> Sequence[SessionEvent]:
-        """Return the gaps that have waited long enough for the exchange's time: it may never answer a ping."""
-        overdue = self._gaps_wait_until is not None and now.seconds >= self._gaps_wait_until
-        return self._tell_gaps(now) if overdue else ()
-
-    def _tell_gaps(self, now: Moment) -> Sequence[SessionEvent]:
-        self._gaps_wait_until = None
-        return () if self._topics.tells_gaps else self._topics.tell_gaps(now)
-
-    def _learn(self, told: datetime, sent: Moment, now: Moment) -> None:
-        first = self.clock.offset is None
-        self.clock.learn(told, sent=sent, received=now)
-        offset = self.clock.offset or 0.0
-        if first and abs(offset) >= SKEW_TOLERATED:
-            which = "behind" if offset > 0 else "ahead of"
-            self._config.log.warning("this machine's clock is %.1f s %s the exchange's: set it (NTP)", abs(offset), which)
+        # A pong without a time says that this exchange tells none.
+        return self.time_sync.tell_gaps(now) if learned or pong.at is None else ()
 
 
 def _kind(value: object) -> str:

@@ -167,7 +167,7 @@ _MOVES: Final[Mapping[bytes, Callable[[Talk], Any]]] = {
 
 def _check_session(talk: Talk) -> None:
     assert math.isfinite(talk.session.next_deadline())
-    until = talk.session.complete_until()
+    until = talk.session.coverage.complete_until()
     assert until is None or until.tzinfo is not None
     talk.clock.at(talk.now)
     for request in (*talk.session._requests._unanswered.values(), *talk.session._requests._outbox):

@@ -206,30 +206,30 @@ MUTANTS: Final = (
     # --- the protocol ---
     Mutant(
         "confirm on the first of two topics",
-        "session/topics.py",
+        "session/wanted.py",
         "if wanted.confirmed or any(t.state is not TopicState.CONFIRMED for t in wanted.topics):",
         "if wanted.confirmed:",
         "tests/session/test_topics.py",
     ),
     Mutant(
         "lose what was held",
-        "session/topics.py",
+        "session/wanted.py",
         "held, wanted.held_events = wanted.held_events, []",
         "held, wanted.held_events = [], []",
         "tests/session/test_walk.py",
     ),
     Mutant(
         "deliver what was held before the confirmation",
-        "session/topics.py",
+        "session/wanted.py",
         "StreamConfirmed(wanted.stream, wanted.asked or now), *held",
         "*held, StreamConfirmed(wanted.stream, wanted.asked or now)",
         "tests/session/test_walk.py",
     ),
     Mutant(
         "LIVE before all is confirmed",
-        "session/topics.py",
-        "if not self._open or self._before_live is None or self._before_live:",
-        "if not self._open or self._before_live is None:",
+        "session/wanted.py",
+        "if not self.is_open or self._before_live is None or self._before_live:",
+        "if not self.is_open or self._before_live is None:",
         "tests/session/test_topics.py",
     ),
     Mutant(
@@ -241,7 +241,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "take the old subscription's pushes for the new one's",
-        "session/topics.py",
+        "session/wanted.py",
         "return None if topic is None or topic.state is TopicState.LEAVING else topic",
         "return topic",
         f"{_SUBSCRIBING} -k row203",
@@ -270,15 +270,15 @@ MUTANTS: Final = (
     Mutant(
         "refuse a topic that misses the login before another proves the login",
         "session/topics.py",
-        "if not self._all(TopicState.CONFIRMED):",
+        "if not self.wanted.in_state(TopicState.CONFIRMED):",
         "if False:",
         _TOPICS,
     ),
     Mutant(
         "refuse a topic that misses the login at once",
         "session/topics.py",
-        "if topic.name in self._believed and topic.name in self._topics:",
-        "if topic.name in self._topics:",
+        "if topic.name in self._contradictions.accepted and topic.name in self.wanted.topics:",
+        "if topic.name in self.wanted.topics:",
         f"{_LOGIN} -k row74",
     ),
     Mutant(
@@ -304,8 +304,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "never believe a refusal of what is subscribed",
-        "session/topics.py",
-        "if name not in self._believed:",
+        "session/contradictions.py",
+        "if name not in self.accepted:",
         "if True:",
         f"{_SUBSCRIBING} -k row209",
     ),
@@ -496,10 +496,17 @@ MUTANTS: Final = (
     ),
     Mutant(
         "tell a gap before the exchange's time is known",
-        "session/topics.py",
+        "session/wanted.py",
         "if wanted.resubscribing and not self.tells_gaps:",
         "if False:",
         "tests/faults/test_windows.py",
+    ),
+    Mutant(
+        "let a gap wait for a pong for ever",
+        "session/time_sync.py",
+        "self.gaps_due is not None and now.seconds >= self.gaps_due",
+        "False",
+        "tests/session/test_heartbeat.py tests/session/test_topics.py tests/session/test_walk.py",
     ),
     Mutant(
         "end with the window of hours",
@@ -866,7 +873,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "tell a gap from the answer only",
-        "session/topics.py",
+        "session/wanted.py",
         "StreamConfirmed(wanted.stream, wanted.asked or now)",
         "StreamConfirmed(wanted.stream, now)",
         "tests/session/test_topics.py",

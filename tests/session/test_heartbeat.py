@@ -82,7 +82,7 @@ def test_data_without_pongs_is_life() -> None:
     for _ in range(120):
         talk.wait(1)
         talk.push("order", order("1"))
-    assert talk.session.fresh_as_of == NOON
+    assert talk.session.coverage.told == NOON
 
 
 def test_data_without_pongs_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -190,8 +190,8 @@ def test_a_pong_tells_the_round_trip_and_the_exchanges_clock() -> None:
     talk.wait(5)
     talk.seconds += 0.4
     talk.pong(skew=-0.2)
-    assert talk.session.ping_rtt == pytest.approx(0.4)
-    assert talk.session.fresh_as_of == NOON + timedelta(seconds=5.2)
+    assert talk.session.heartbeat.rtt == pytest.approx(0.4)
+    assert talk.session.coverage.told == NOON + timedelta(seconds=5.2)
 
 
 def test_pings_that_were_not_answered_do_not_spoil_the_next_measurement() -> None:
@@ -202,7 +202,7 @@ def test_pings_that_were_not_answered_do_not_spoil_the_next_measurement() -> Non
         talk.push("order", order("1"))
     talk.seconds += 0.1
     talk.pong(skew=-0.05)
-    assert talk.session.ping_rtt == pytest.approx(0.1)
+    assert talk.session.heartbeat.rtt == pytest.approx(0.1)
     assert talk.clock.offset == pytest.approx(0, abs=0.06)
 
 
@@ -211,9 +211,9 @@ def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:
     talk = live()
     talk.seconds = 3
     talk.pong(skew=100)
-    assert talk.session.ping_rtt == 0
+    assert talk.session.heartbeat.rtt == 0
     assert talk.clock.offset == pytest.approx(0)
-    assert talk.session.fresh_as_of == NOON + timedelta(seconds=103)
+    assert talk.session.coverage.told == NOON + timedelta(seconds=103)
 
 
 def test_a_pong_without_a_time_is_a_pong() -> None:
@@ -222,8 +222,8 @@ def test_a_pong_without_a_time_is_a_pong() -> None:
     talk.wait(5)
     talk.seconds += 0.5
     talk.hear(op="ping", ret_msg="pong", success=True)
-    assert talk.session.ping_rtt == pytest.approx(0.5)
-    assert talk.session.fresh_as_of == NOON
+    assert talk.session.heartbeat.rtt == pytest.approx(0.5)
+    assert talk.session.coverage.told == NOON
 
 
 def unanswered(talk: Talk, pings: int) -> list[str | None]:
@@ -250,7 +250,7 @@ def test_a_late_pong_teaches_nothing_wrong(numbered: bool) -> None:  # noqa: FBT
     talk.seconds += 0.1
     talk.pong_to(first if numbered else None, skew=-5)
     assert skew_at(talk) < 0.02
-    assert (talk.session.ping_rtt or 0) == pytest.approx(5.1 if numbered else 0)
+    assert (talk.session.heartbeat.rtt or 0) == pytest.approx(5.1 if numbered else 0)
 
 
 def test_pongs_that_come_in_one_burst_are_each_for_their_ping() -> None:
@@ -260,7 +260,7 @@ def test_pongs_that_come_in_one_burst_are_each_for_their_ping() -> None:
     talk.seconds += 0.5
     talk.pong_to(first, skew=-5.5)
     talk.pong_to(second, skew=-0.5)
-    assert talk.session.ping_rtt == pytest.approx(0.5)
+    assert talk.session.heartbeat.rtt == pytest.approx(0.5)
     assert skew_at(talk) < 0.02
 
 
@@ -272,11 +272,11 @@ def test_a_pong_without_a_number_measures_where_only_one_ping_is_open() -> None:
     talk.send()
     talk.seconds = 0.2
     talk.pong_to(None, skew=-0.1)
-    assert talk.session.ping_rtt == pytest.approx(0.2)
+    assert talk.session.heartbeat.rtt == pytest.approx(0.2)
     assert skew_at(talk) < 0.11
     unanswered(talk, 3)
     talk.pong_to(None)
-    assert talk.session.ping_rtt == pytest.approx(0.2)
+    assert talk.session.heartbeat.rtt == pytest.approx(0.2)
     assert skew_at(talk) < 0.13
 
 

@@ -12,7 +12,7 @@ from bybit_sync import V5
 from bybit_sync.decoding import fast_path
 from bybit_sync.errors import ProtocolError
 from bybit_sync.model.events import Event, GapReason, Stream
-from bybit_sync.session import session, topics
+from bybit_sync.session import session, wanted
 from bybit_sync.session.events import SessionEvent
 from tests.benchmarks.payloads import Market, compact
 from tests.talking import NOON, Talk, milliseconds, names, order
@@ -78,7 +78,7 @@ def test_the_fast_path_makes_the_events_of_the_parser(stream: Stream, categories
 
 def tried(talk: Talk, frame: bytes) -> Event[object] | None:
     """Return what the fast path makes of *frame*."""
-    return fast_path.try_fast(frame, talk.session._topics.confirmed_channels, talk.now, "test", 1)
+    return fast_path.try_fast(frame, talk.session._topics.wanted.confirmed_channels, talk.now, "test", 1)
 
 
 def test_a_large_push_takes_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_a_push_of_a_refused_topic_proves_that_it_is_subscribed_after_all() -> N
 
 def test_an_exchange_that_never_confirms_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is held is bounded."""
-    monkeypatch.setattr(topics, "HELD_LIMIT", 3)
+    monkeypatch.setattr(wanted, "HELD_LIMIT", 3)
     talk = Talk(ORDERS, categories=TWO)
     talk.log_in()
     for number in range(3):
@@ -344,17 +344,17 @@ def test_the_last_pong_bounds_what_is_complete() -> None:
     """All that the exchange wrote before it has been read."""
     talk = live(ORDERS)
     talk.live_on(7)
-    assert talk.session.fresh_as_of == NOON + timedelta(seconds=7)
+    assert talk.session.coverage.told == NOON + timedelta(seconds=7)
     talk.seconds += 2
-    assert talk.session.complete_until() == NOON + timedelta(seconds=7)
+    assert talk.session.coverage.complete_until() == NOON + timedelta(seconds=7)
 
 
 def test_before_a_pong_the_login_does() -> None:
     """In the exchange's time, as far as that is known by then."""
     talk = Talk(ORDERS, wall=30)
-    assert talk.session.complete_until() is None
+    assert talk.session.coverage.complete_until() is None
     talk.seconds = 1
     talk.answer(*talk.asked())
-    assert talk.session.complete_until() == NOON + timedelta(seconds=31)
+    assert talk.session.coverage.complete_until() == NOON + timedelta(seconds=31)
     talk.clock.learn(NOON + timedelta(seconds=2), sent=talk.now, received=talk.now)
-    assert talk.session.complete_until() == NOON + timedelta(seconds=2)
+    assert talk.session.coverage.complete_until() == NOON + timedelta(seconds=2)

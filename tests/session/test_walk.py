@@ -214,7 +214,7 @@ class Model:
         """Lose the connection, and come back with a new session."""
         if not self.wished:
             return False
-        until = self.talk.session.complete_until()
+        until = self.talk.session.coverage.complete_until()
         assert until is None or until <= self.talk.clock.latest(self.talk.now)
         for stream, wished in self.wished.items():
             self.wished[stream] = Wished(resubscribing=wished.resubscribing or wished.confirmed)
@@ -304,7 +304,7 @@ class Model:
             if self.ended is None:
                 assert wished.delivered == (wished.heard if wished.confirmed else []), "lost, twice or out of order"
                 assert self.talk.session.is_confirmed(stream) == wished.confirmed
-                held = wished.resubscribing and not self.talk.session._topics.tells_gaps
+                held = wished.resubscribing and not self.talk.session._topics.wanted.tells_gaps
                 assert wished.confirmed or held or wished.proven != set(TOPICS[stream]), "every topic, and not confirmed"
         if self.ended is None:
             self._check_time()
@@ -315,9 +315,9 @@ class Model:
         assert left <= LONGEST, "it would sleep for too long"
         failed = session._pushes.fatal_error is not None
         assert left > 0 or failed, "it would never sleep"
-        if self.logged_in and not self.lives and session._topics.tells_gaps:
+        if self.logged_in and not self.lives and session._topics.wanted.tells_gaps:
             assert not all(self.wished[stream].confirmed for stream in self.at_login), "all is confirmed, and it is not LIVE"
-        for topic in session._topics._topics.values():
+        for topic in session._topics.wanted.topics.values():
             unsure = topic.state.name in ("LEAVING", "ASKED", "WAITING", "DOUBTED")
             assert unsure == (topic.due is not None), "an answer that nobody waits for"
             assert self.logged_in == (topic.state.name != "WANTED"), "a topic that is not asked for"
@@ -325,7 +325,7 @@ class Model:
     def _check_freshness(self) -> None:
         if self.ended is not None:
             return
-        fresh = self.talk.session.complete_until()
+        fresh = self.talk.session.coverage.complete_until()
         assert self.fresh is None or (fresh is not None and fresh >= self.fresh), "freshness ran backwards"
         # Until a pong told the exchange's time it was taken from a clock of ours that may be wrong.
         self.fresh = fresh if self.talk.clock.offset is not None else None
@@ -346,9 +346,9 @@ class Model:
         ago = _relative_to(now)
         topics = [
             (t.name, t.state.name, ago(t.due), min(t.asked, 2), t.refusals, bool(t.wanted.held_events), t.wanted.confirmed)
-            for t in session._topics._topics.values()
+            for t in session._topics.wanted.topics.values()
         ]
-        beat, login, post = session._heartbeat, session._login, session._requests
+        beat, login, post = session.heartbeat, session._login, session._requests
         return (
             wishes,
             offset,
@@ -356,23 +356,25 @@ class Model:
             tuple(topics),
             tuple(sorted(session._topics._left.items())),
             self._doubts(),
-            tuple(sorted(s.value for s in session._topics._before_live or ())),
-            session._topics._before_live is None,
+            tuple(sorted(s.value for s in session._topics.wanted._before_live or ())),
+            session._topics.wanted._before_live is None,
             tuple((r.op, r.argument if r.op != "auth" else "", self._is_for_now(r)) for r in self.pending),
             tuple((r.op, r.argument if r.op != "auth" else "") for r in post._unanswered.values()),
             (login._phase.name, ago(login.due), login._refusal is not None),
-            tuple(ago(value) for value in (beat._last_data, beat._next_ping, beat._unanswered_since, session._gaps_wait_until)),
+            tuple(
+                ago(value) for value in (beat._last_data, beat._next_ping, beat._unanswered_since, session.time_sync.gaps_due)
+            ),
             beat._probing,
-            session._topics.tells_gaps,
+            session._topics.wanted.tells_gaps,
             self.talk.ping is not None,
-            session.fresh_as_of is not None,
+            session.coverage.told is not None,
             tuple(ago(value) for value in session._pushes._unreadable),
             session._pushes.fatal_error is not None,
         )
 
     def _doubts(self) -> tuple[tuple[str, ...], ...]:
-        topics = self.talk.session._topics
-        return tuple(sorted(topics._believed)), tuple(sorted(topics._contradicted))
+        contradictions = self.talk.session._topics._contradictions
+        return tuple(sorted(contradictions.accepted)), tuple(sorted(contradictions.found))
 
     def _is_for_now(self, request: Request) -> bool:
         return self.asked_for[request.req_id] in self.wished.values()
