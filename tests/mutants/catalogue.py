@@ -1087,6 +1087,20 @@ MUTANTS: Final = (
         "pass",
         "tests/recording/test_replay.py",
     ),
+    Mutant(
+        "forget where old pickles look for configuration",
+        "__init__.py",
+        '"outlet", "pacing", ',
+        '"outlet", ',
+        "tests/test_public.py",
+    ),
+    Mutant(
+        "forget that states had other modules",
+        "status.py",
+        '__getattr__ = moved("StatusChange")',
+        "__getattr__ = moved()",
+        "tests/test_public.py",
+    ),
     # --- what must not be said, and what must be exact ---
     Mutant("keep a secret in a frame", "client.py", "overrides.clear()", "pass", "tests/client/test_arguments.py"),
     Mutant(
