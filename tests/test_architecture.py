@@ -158,6 +158,16 @@ OF_THE_LIBRARY: Final[Mapping[str, frozenset[str]]] = {
 # The only modules that may name a dialect: the table of what differs between two of them, and the default of an argument.
 NAMES_DIALECTS: Final = {"session.dialects", "client"}
 
+# How long a file may be, and how many methods a class may have; and what may have more.
+MOST_LINES: Final = 400
+MOST_METHODS: Final = 25
+LONG_FILES: Final[Mapping[str, str]] = {
+    "client": "the docstrings of all that a user calls",
+    "model.enums": "a table",
+    "simulator.books.rows": "a table",
+}
+BIG_CLASSES: Final = {"client.Client", "simulator.exchange.Exchange", "simulator.books.account.Account"}
+
 
 # --- reading the source ---
 
@@ -189,12 +199,14 @@ def read(house: Path) -> dict[str, Module]:
 
 @frozen
 class Facts:
-    """What the rules ask of a text: what it imports, which attributes it calls, and which dialects it names."""
+    """What the rules ask of a text: what it imports, calls and names, and how large its classes are."""
 
     imports: tuple[tuple[str, str], ...]
     """Wherever in it, also for annotations only: (module, name), the name "" without one."""
     calls: frozenset[str]
     dialects: tuple[str, ...]
+    classes: tuple[tuple[str, int], ...]
+    """Each class with the number of its methods."""
 
 
 @functools.cache
@@ -206,7 +218,12 @@ def facts(text: str) -> Facts:
         imports=tuple(found for node in nodes for found in _imports(node)),
         calls=frozenset(n.func.attr for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)),
         dialects=tuple(str(name) for name in names if name in ("V3", "V5", "v3", "v5")),
+        classes=tuple((node.name, len(_methods(node))) for node in nodes if isinstance(node, ast.ClassDef)),
     )
+
+
+def _methods(node: ast.ClassDef) -> set[str]:
+    return {item.name for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 def _imports(node: ast.AST) -> list[tuple[str, str]]:
@@ -350,6 +367,21 @@ def other_loggers(library: Library) -> list[str]:
     ]
 
 
+def large(library: Library) -> list[str]:
+    """Return the files with too many lines, and the classes with too many methods."""
+    files = [
+        f"{module} has more than {MOST_LINES} lines"
+        for module, found in library.items()
+        if found.text.count("\n") > MOST_LINES and module not in LONG_FILES
+    ]
+    return files + [
+        f"{module}.{name} has more than {MOST_METHODS} methods"
+        for module, found in library.items()
+        for name, methods in facts(found.text).classes
+        if methods > MOST_METHODS and f"{module}.{name}" not in BIG_CLASSES
+    ]
+
+
 Rule = Callable[[Library], list[str]]
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -360,6 +392,7 @@ RULES: Final[tuple[Rule, ...]] = (
     simulator_knows,
     named_dialects,
     other_loggers,
+    large,
 )
 
 
@@ -395,6 +428,9 @@ def test_every_door_is_used() -> None:
     for library, doors in (*DOORS.items(), *((root, {m}) for m, roots in EXCUSED.items() for root in roots)):
         assert doors <= {name for name, module in THE_LIBRARY.items() if library in foreign(module)}, library
     assert {*OF_THE_LIBRARY, *NAMES_DIALECTS, *NOT_MOVED} <= THE_LIBRARY.keys()
+    assert {module for module in LONG_FILES if THE_LIBRARY[module].text.count("\n") <= MOST_LINES} == set()
+    known = {f"{module}.{name}" for module, found in THE_LIBRARY.items() for name, _ in facts(found.text).classes}
+    assert known >= BIG_CLASSES
 
 
 # --- the rules see what is wrong ---
@@ -484,6 +520,24 @@ def test_a_dialect_that_is_named_is_found(name: str) -> None:
 def test_a_logger_of_its_own_is_found(name: str) -> None:
     """In every package of the library."""
     assert news(other_loggers, plant(members(name)[-1], 'return logging.getLogger("mine")'))
+
+
+@pytest.mark.parametrize("name", [name for name in PACKAGES if not LONG_FILES.keys() >= {*members(name)}])
+def test_a_large_file_is_found(name: str) -> None:
+    """In every package, unless its only file may be large."""
+    module = next(m for m in members(name) if m not in LONG_FILES)
+    missing = MOST_LINES - THE_LIBRARY[module].text.count("\n")
+    assert news(large, plant(module, "pass\n" * missing)) == [f"{module} has more than {MOST_LINES} lines"]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_large_class_is_found(name: str) -> None:
+    """In every package, with one method more than a class may have; one with as many as it may is none."""
+    module = members(name)[0]
+    methods = [f"\n        def method_{number}(self): ..." for number in range(MOST_METHODS + 1)]
+    wrong = f"{module}.Large has more than {MOST_METHODS} methods"
+    assert wrong in large(plant(module, "class Large:" + "".join(methods)))
+    assert wrong not in large(plant(module, "class Large:" + "".join(methods[1:])))
 
 
 def test_what_the_simulator_must_not_know_is_found() -> None:
