@@ -30,6 +30,7 @@ from bybit_sync.rest.endpoints import SERVER_TIME, Endpoint
 from bybit_sync.rest.failures import BLOCKED_SECONDS
 from bybit_sync.rest.limits import HostLimits
 from bybit_sync.rest.queries import query_string
+from bybit_sync.rest.signer_thread import SignerThread
 from bybit_sync.rest.signing import RestSigner
 from bybit_sync.rest.walks import Walk
 
@@ -51,6 +52,9 @@ class RestReader:
     * *limits* are the turns of all clients of the process at this host;
     * *rate* is the most requests a second at each endpoint;
     * *timeout* is the limit of a request in seconds, names and TLS included;
+    * *signer_thread* names a throw-away thread for a user's signer, which may hang;
+      None signs in place;
+    * *blocked* is for how many seconds nothing is asked after HTTP 403;
     * *proxy*, *ssl_context* and *log* are the client's.
     """
 
@@ -63,6 +67,8 @@ class RestReader:
         limits: HostLimits,
         rate: float = 10.0,
         timeout: float = 10.0,
+        signer_thread: str | None = None,
+        blocked: float = BLOCKED_SECONDS,
         proxy: Proxy | None = None,
         ssl_context: ssl.SSLContext | None = None,
         log: logging.Logger | logging.LoggerAdapter[logging.Logger] = _log,
@@ -75,6 +81,8 @@ class RestReader:
         self._limits = limits
         self._rate = rate
         self._timeout = timeout
+        self._signer_thread = None if signer_thread is None else SignerThread(signer_thread)
+        self._blocked = blocked
         self._pool = ConnectionPool(host, proxy=proxy, ssl_context=ssl_context, log=log)
         self._over = threading.Event()
         # The measured offset in ms, which is added to *now*.
@@ -86,6 +94,8 @@ class RestReader:
     def close(self) -> None:
         """Abort running requests: their threads get `ClientClosed` at once."""
         self._over.set()
+        if self._signer_thread is not None:
+            self._signer_thread.close()
         self._pool.close()
 
     def ask(self, endpoint: Endpoint, parameters: Mapping[str, str | int] | None = None) -> Answer:
@@ -143,7 +153,8 @@ class RestReader:
         outcome = self._send(endpoint, query)
         now = time.monotonic()
         if isinstance(outcome, RestBlocked):
-            self._limits.block(now + BLOCKED_SECONDS)
+            outcome.retry_after = self._blocked
+            self._limits.block(now + self._blocked)
         elif isinstance(outcome, RestLimited):
             wait = _LIMIT_SECONDS if outcome.retry_after is None else outcome.retry_after
             self._limits.pause(self._signer.digest, endpoint.name, now + wait)
@@ -170,21 +181,28 @@ class RestReader:
     def _send(self, endpoint: Endpoint, query: str) -> Answer | BybitSyncError:
         unsigned: Mapping[str, str] = {}
         problem: list[Exception] = []
+        deadline = time.monotonic() + self._timeout
 
         def headers() -> Mapping[str, str]:
             if endpoint.is_public:
                 return unsigned
             try:
-                return self._signer.headers(self._now() + self._correction, RECV_WINDOW, query)
+                return self._signed(query, deadline)
             except Exception as error:
                 problem.append(error)
                 raise
 
         self.requests += 1
-        response = self._pool.get(endpoint, query, headers, deadline=time.monotonic() + self._timeout)
-        if problem:
+        response = self._pool.get(endpoint, query, headers, deadline=deadline)
+        if problem and not isinstance(problem[0], ClientClosed):
             return _unsigned(endpoint, self._signer.redact(describe(problem[0])))
         return read_answer(endpoint, response, self._signer.redact) if isinstance(response, Response) else response
+
+    def _signed(self, query: str, deadline: float) -> Mapping[str, str]:
+        def sign() -> Mapping[str, str]:
+            return self._signer.headers(self._now() + self._correction, RECV_WINDOW, query)
+
+        return sign() if self._signer_thread is None else self._signer_thread.run(sign, deadline)
 
 
 def _told_ms(answer: Answer) -> int | None:
