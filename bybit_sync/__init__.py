@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from bybit_sync.model.trades import ExtraFee, UserTradeUpdate
     from bybit_sync.recording.recorder import Recorder
     from bybit_sync.recording.replay import replay
+    from bybit_sync.recovery.options import Recovery
     from bybit_sync.session.dialects import DIALECTS, V3, V5, Dialect
     from bybit_sync.signing.rsa import rsa_signer
     from bybit_sync.status import Health, State, SubscriptionHealth, SubscriptionState
@@ -155,6 +156,7 @@ __all__ = [
     "QueueOverflow",
     "Recorder",
     "RecordingError",
+    "Recovery",
     "Refused",
     "RejectReason",
     "RestBlocked",
@@ -213,6 +215,7 @@ if not TYPE_CHECKING:
         "bybit_sync.model.trades",
         "bybit_sync.recording.recorder",
         "bybit_sync.recording.replay",
+        "bybit_sync.recovery.options",
         "bybit_sync.session.dialects",
         "bybit_sync.signing.rsa",
         "bybit_sync.status",

@@ -87,6 +87,7 @@ PURE: Final = (
     "recording.scrubbing",
     "public",
     "recovery.asking",
+    "recovery.options",
     "recovery.precedence",
     "recovery.wants",
     "redaction",

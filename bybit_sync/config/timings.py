@@ -85,6 +85,8 @@ class Timings:
     """The retry delay after a rate limit that names no time."""
     longest_wait: float = 600.0
     """The longest retry delay that a server's answer can demand."""
+    rest_blocked: float = 600.0
+    """The time without a request to a REST host that has answered HTTP 403."""
 
     def scaled(self, factor: float) -> Timings:
         """Return a copy with every time multiplied by *factor*.

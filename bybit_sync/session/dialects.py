@@ -106,6 +106,7 @@ class Dialect:
 
     *name* is what `Client(dialect=...)` takes, *path* is appended to the base URL of
     the environment. *notice* is added to errors on Bybit's own hosts; "" for none.
+    *has_rest*: there is a REST API beside it.
 
     Example:
         >>> V5.path, V3.path
@@ -117,6 +118,7 @@ class Dialect:
     path: str
     _feeds: Mapping[Stream, _Feed] = attrs.field(repr=False, hash=False)
     notice: str = attrs.field(default="", repr=False)
+    has_rest: bool = attrs.field(default=True, repr=False)
 
     def channels(self, stream: Stream, categories: tuple[str, ...] | None) -> tuple[Channel, ...]:
         """Return the topics of *stream*.
@@ -159,6 +161,7 @@ V3 = Dialect(
         Stream.USER_TRADES: _Feed("user.execution.contractAccount", UserTradeUpdate),
     },
     notice='Bybit switched V3 off in January 2025: use dialect="v5", or give the URL of a V3 gateway as environment=.',
+    has_rest=False,
 )
 """The former dialect, for contracts: for recordings, gateways and the simulator."""
 

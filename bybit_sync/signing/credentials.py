@@ -6,11 +6,13 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from bybit_sync.redaction import Redactor, seal
 
 __all__ = ["Credentials", "hmac_signer"]
+
+T = TypeVar("T")
 
 # The number of signatures that are redacted; older ones have expired.
 SIGNATURES_KNOWN: Final = 4
@@ -23,7 +25,7 @@ class Credentials:
     library contains them.
     """
 
-    __slots__ = ("_login", "_redactor")
+    __slots__ = ("_lend", "_login", "_redactor")
 
     def __init__(self, api_key: str, sign: Callable[[str], str]) -> None:
         key = seal(api_key)
@@ -42,7 +44,11 @@ class Credentials:
             redactor.learn(key, *signatures)
             return json.dumps({**message, "args": [key(), expires, signature()]})
 
+        def lend(make: Callable[[str, Callable[[str], str]], Any]) -> Any:
+            return make(key(), sign)
+
         self._login = login
+        self._lend = lend
 
     def login(self, message: dict[str, object], expires: object) -> str:
         """Return *message* as a signed login that expires at *expires*.
@@ -50,6 +56,11 @@ class Credentials:
         *expires* is in ms of Unix time. Runs the signer.
         """
         return self._login(message, expires)
+
+    def lend(self, make: Callable[[str, Callable[[str], str]], T]) -> T:
+        """Return what *make* makes of the key and the signer: a signer of other requests."""
+        made: T = self._lend(make)
+        return made
 
     def redact(self, text: str) -> str:
         """Return *text* with the key and the last signatures redacted."""

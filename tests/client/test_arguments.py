@@ -221,6 +221,7 @@ def test_every_name_of_the_contract_is_here() -> None:
     names = """
         Client Subscription Event Gap GapReason Source Stream State StatusChange Health SubscriptionHealth SubscriptionState
         BalanceUpdate CoinBalance OrderUpdate PositionUpdate UserTradeUpdate ExtraFee AnyEvent EventQueue to_dict from_dict
+        Recovery
         Environment Dialect Backoff ConnectLimit OrderStatus TimeInForce Side
         BybitSyncError ConfigurationError ConnectionFailed ConnectTimeout TLSError HandshakeRejected ConnectionLost
         Refused AuthenticationError SubscriptionRejected ProtocolError QueueOverflow ClientClosed SubscriptionClosed

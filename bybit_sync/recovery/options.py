@@ -1,0 +1,91 @@
+"""The options of recovery, checked against each other and the place of the client."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from attrs import field, frozen
+
+from bybit_sync.config.arguments import not_negative, positive, refuse
+from bybit_sync.config.environments import ENVIRONMENTS, Environment
+from bybit_sync.errors import ConfigurationError
+from bybit_sync.public import name_public
+from bybit_sync.rest.hosts import rest_host
+from bybit_sync.session.dialects import Dialect
+
+__all__ = ["Recovery", "recovery_options"]
+
+_DELAYS = "give seconds from 0 up, each more than the one before, as (3.0, 30.0); () for no further read"
+
+
+def _is_url(_owner: object, _argument: Any, value: Any) -> None:
+    """Raise `ConfigurationError` unless *value* is None or the base URL of a REST host."""
+    if value is not None:
+        rest_host(ENVIRONMENTS["mainnet"], value)
+
+
+def _delays(_owner: object, argument: Any, value: Any) -> None:
+    """Raise `ConfigurationError` unless *value* is a tuple of rising numbers from 0 up."""
+    if not isinstance(value, tuple):
+        raise refuse(argument.name, value, _DELAYS)
+    for number in value:
+        not_negative(None, argument.name, number)
+    if any(later <= earlier for earlier, later in pairwise(value)):
+        raise refuse(argument.name, value, _DELAYS)
+
+
+@frozen
+class Recovery:
+    """How a client reads over REST what its streams missed: ``Client(recover=Recovery(...))``.
+
+    ``recover=True`` means ``Recovery()``.
+
+    Example:
+        >>> Recovery(hold=2.0)
+        Recovery(hold=2.0, overlap=60.0, confirm_after=(3.0, 30.0), rate=10.0, base_url=None)
+
+    Args:
+        hold: Seconds for which a subscription's newer pushes wait for what was missed;
+            then a gap is told, and what was missed follows when it is read.
+        overlap: Seconds that are read again before a gap's ``since``: REST may lag, and
+            what was delivered already is left out by its key.
+        confirm_after: Seconds after the first read at which it is read again, because
+            REST may lag.
+        rate: Requests per second at each endpoint, for the key. Besides, this process
+            sends at most 60 a second to one host.
+        base_url: ``https://host[:port]``, or ``http://`` for loopback addresses; None
+            for the REST host of the client's environment.
+
+    Raises:
+        ConfigurationError: one of them cannot work; the text says what can.
+
+    """
+
+    hold: float = field(default=5.0, validator=not_negative)
+    overlap: float = field(default=60.0, validator=not_negative)
+    confirm_after: tuple[float, ...] = field(default=(3.0, 30.0), validator=_delays)
+    rate: float = field(default=10.0, validator=positive)
+    base_url: str | None = field(default=None, validator=_is_url)
+
+
+def recovery_options(recover: object, environment: Environment, dialect: Dialect) -> Recovery | None:
+    """Return the options that *recover*, an argument of the client, means; None for no recovery.
+
+    Raises `ConfigurationError` when it means none, and when *environment* or *dialect*
+    has no REST API that is known.
+    """
+    if recover is False:
+        return None
+    options = Recovery() if recover is True else recover
+    if not isinstance(options, Recovery):
+        raise refuse("recover", recover, "give True, False or a Recovery")
+    if not dialect.has_rest:
+        raise ConfigurationError(
+            f"recover: the REST API of {dialect.name} is gone; leave recover out, or use the default dialect"
+        )
+    rest_host(environment, options.base_url)
+    return options
+
+
+name_public(Recovery)
