@@ -1301,7 +1301,7 @@ MUTANTS: Final = (
     Mutant(
         "keep a ban to one reader",
         "rest/reader.py",
-        "            self._limits.block(now + BLOCKED_SECONDS)",
+        "            self._limits.block(now + self._blocked)",
         "            pass",
         "tests/rest/test_reader.py -k ban",
     ),
