@@ -8,8 +8,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bybit_sync.delivery.gaps import merge, missed_by
 from bybit_sync.errors import QueueOverflow
@@ -55,6 +56,8 @@ class Buffer(Generic[T]):
         """The number of the event that was taken last."""
         self.overflowing: bool = False
         """True if events were dropped since the buffer was last less than half full."""
+        self.on_drop: Callable[[Event[Any]], None] | None = None
+        """Called with each event that is dropped."""
 
     # --- the producer's side: only the connection thread ---
 
@@ -91,17 +94,21 @@ class Buffer(Generic[T]):
             )
         self.overflowing = True
         self.dropped += 1
-        detail = f"the consumer fell {self._maxsize} events behind"
         if self._overflow is Overflow.DROP_NEWEST:
-            self._add_gap(missed_by(event, detail=detail))
+            self._add_gap(self._dropped_as_gap(event))
         else:
-            self._drop_oldest(detail)
+            self._drop_oldest()
             self._items.append(event)
 
-    def _drop_oldest(self, detail: str) -> None:
+    def _dropped_as_gap(self, event: Event[T]) -> Event[T]:
+        if self.on_drop is not None:
+            self.on_drop(event)
+        return missed_by(event, detail=f"the consumer fell {self._maxsize} events behind")
+
+    def _drop_oldest(self) -> None:
         items = self._items
         before = items.popleft() if items[0].gap is not None else None
-        gap = missed_by(items.popleft(), detail=detail)
+        gap = self._dropped_as_gap(items.popleft())
         if before is not None:
             gap = merge(before, gap)
         if items and items[0].gap is not None:

@@ -6,7 +6,8 @@ from typing import Final, TypeVar
 
 import attrs
 
-from bybit_sync.model.events import Event, Gap, GapReason, new_event
+from bybit_sync.model.events import Event, Gap, GapReason, Source, new_event
+from bybit_sync.model.trades import UserTradeUpdate
 
 __all__ = ["merge", "missed_by", "with_gap"]
 
@@ -34,9 +35,16 @@ def merge(first: Event[T], second: Event[T]) -> Event[T]:
 
 
 def missed_by(event: Event[T], *, detail: str) -> Event[T]:
-    """Return the gap that replaces *event*, which was dropped."""
-    at = event.created_at or event.received_at
-    return with_gap(event, Gap(reason=GapReason.OVERFLOW, since=at, until=at, missed=1, detail=detail), raw=b"")
+    """Return the gap that replaces *event*, which was dropped: one that mends a gap turns back into it."""
+    if event.recovered is not None:
+        return with_gap(event, attrs.evolve(event.recovered, recovering=False), raw=b"")
+    since = until = event.created_at or event.received_at
+    reason = GapReason.OVERFLOW
+    if event.source is Source.REST:
+        reason = GapReason.START
+        # Fills, the oldest first, are older than the answer that they came in.
+        since = min([since, *(row.exec_time for row in event.data[:1] if isinstance(row, UserTradeUpdate) and row.exec_time)])
+    return with_gap(event, Gap(reason=reason, since=since, until=until, missed=1, detail=detail), raw=b"")
 
 
 def with_gap(event: Event[T], gap: Gap, *, raw: bytes) -> Event[T]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import queue
-from typing import Final, Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from bybit_sync.delivery.buffer import Overflow
 from bybit_sync.delivery.gaps import merge, missed_by
@@ -56,6 +57,8 @@ class QueueSink(Generic[T]):
         """The number of the event that was put last."""
         self.overflowing: bool = False
         """True if events were dropped within the last minute."""
+        self.on_drop: Callable[[Event[Any]], None] | None = None
+        """Called with each event that is dropped."""
         self._dropped_ns = 0
 
     @property
@@ -109,6 +112,8 @@ class QueueSink(Generic[T]):
         self.overflowing = True
         self._dropped_ns = event.received_ns
         self.dropped += 1
+        if self.on_drop is not None:
+            self.on_drop(event)
         self._add_pending(missed_by(event, detail="the queue was full"))
 
     def _add_pending(self, gap: Event[T]) -> None:

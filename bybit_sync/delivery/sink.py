@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from bybit_sync.model.events import Event
 
@@ -23,6 +24,8 @@ class EventSink(Protocol[T_contra]):
     """The number of events that found it full."""
     overflowing: bool
     """True if events were dropped lately."""
+    on_drop: Callable[[Event[Any]], None] | None
+    """Called with each event that is dropped, on the connection thread; None by default."""
 
     def put(self, event: Event[T_contra]) -> None:
         """Add *event*, or apply the overflow policy. Only the connection thread."""

@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.delivery.buffer import Buffer, Overflow
-from bybit_sync.delivery.gaps import merge, with_gap
+from bybit_sync.delivery.gaps import merge, missed_by, with_gap
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, GapReason, Source
 from tests.alarms import alarm, on_main_thread_only
 from tests.events import Row, check, gap, lost, outline, push
+from tests.recovery.rows import at, trade
+from tests.recovery.rows import gap as recovery_gap
+from tests.recovery.rows import push as recovery_push
 from tests.searching import examples
 from tests.talking import NOON
 
@@ -370,3 +373,31 @@ def test_without_a_time_of_the_exchange_ours_is_told() -> None:
     assert told is not None
     assert told.gap is not None
     assert (told.gap.since - NOON).total_seconds() == 1
+
+
+# --- what was dropped ---
+
+
+@pytest.mark.parametrize(("policy", "dropped"), [(OLDEST, [1]), (NEWEST, [3])])
+def test_what_is_dropped_is_reported(policy: Overflow, dropped: list[int]) -> None:
+    """Each event, once."""
+    buffer, seen = filled(2, policy, push(1), push(2)), list[object]()
+    buffer.on_drop = lambda event: seen.append(outline(event))
+    buffer.put(push(3))
+    assert seen == dropped
+
+
+def test_a_recovered_event_that_is_dropped_turns_back_into_its_gap() -> None:
+    """With the window that it would have mended, and not recovering any more."""
+    told = recovery_gap(DISCONNECTED, 1, 2, recovering=True).gap
+    assert told is not None
+    event = missed_by(attrs.evolve(push(2), source=Source.REST, recovered=told), detail="full")
+    assert event.gap == attrs.evolve(told, recovering=False)
+
+
+def test_a_start_that_is_dropped_turns_into_a_gap_from_its_first_fill_on() -> None:
+    """The consumer has what came before."""
+    first = trade("a", -100)
+    event = missed_by(recovery_push(first, trade("b", -50), source=Source.REST), detail="full")
+    assert event.gap is not None
+    assert (event.gap.reason, event.gap.since, event.gap.until) == (GapReason.START, first.exec_time, at(0))
