@@ -1,0 +1,131 @@
+"""The coins that a subscription was given. Balances have no sequence: only times tell what is newer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+
+from bybit_sync.model.balances import BalanceUpdate, CoinBalance
+from bybit_sync.model.events import Event, Gap
+from bybit_sync.recovery.memory import FILTERED_NS, Merged
+from bybit_sync.recovery.wants import Answered, Known
+
+__all__ = ["BalanceMemory"]
+
+# The clocks of two hosts of the exchange differ: what is closer than that to a request
+# may be on either side of it.
+_MARGIN: Final = timedelta(seconds=1)
+# What moves with a mark price, without an event of the account.
+_MOVING: Final = frozenset(
+    {
+        "equity",
+        "usd_value",
+        "unrealised_pnl",
+        "cum_realised_pnl",
+        "total_position_im",
+        "total_position_mm",
+        "available_to_withdraw",
+        "available_to_borrow",
+        "available_balance",
+        "position_margin",
+    }
+)
+_TEXTS: Final = {"coin", "extra", "wire"}
+_COMPARED: Final = tuple(a.name for a in attrs.fields(CoinBalance) if a.name not in _MOVING | _TEXTS)
+_AMOUNTS: Final = tuple(a.name for a in attrs.fields(CoinBalance) if a.name in {"equity", "wallet_balance", "borrow_amount"})
+
+
+class BalanceMemory:
+    """The coins as they were delivered last, each with the exchange's time of its last push."""
+
+    is_state: bool = True
+
+    def __init__(self) -> None:
+        self._coins: dict[str, CoinBalance] = {}
+        self._pushed: dict[str, datetime] = {}
+        # Pushes from before then are left out until that (ns).
+        self._after: datetime | None = None
+        self._after_until = 0
+        self._dropped = False
+
+    def admit(self, event: Event[BalanceUpdate]) -> Event[BalanceUpdate] | None:
+        """Return *event*; None when it was made before the last read was asked for."""
+        if self._after is not None and self._is_before_read(event):
+            return None
+        for row in event.data:
+            for coin in row.coins:
+                self._coins[coin.coin] = coin
+                if event.created_at is not None:
+                    self._pushed[coin.coin] = event.created_at
+        return event
+
+    def _is_before_read(self, event: Event[BalanceUpdate]) -> bool:
+        if event.received_ns > self._after_until:
+            self._after = None
+        return self._after is not None and event.created_at is not None and event.created_at < self._after
+
+    def forget(self, event: Event[BalanceUpdate]) -> None:  # noqa: ARG002
+        """Take note that an event was dropped: the next snapshot is news."""
+        self._dropped = True
+
+    def known(self) -> tuple[Known, ...]:
+        """Return the coins that are not zero."""
+        return tuple(Known("", "", name) for name, coin in self._coins.items() if not _is_zero(coin))
+
+    def begin(self, at: datetime) -> datetime:
+        """Return *at*, when the subscription was confirmed: it begins with a snapshot."""
+        return at
+
+    def since(self, gap: Gap, overlap: timedelta) -> None:  # noqa: ARG002
+        """Return None: balances are read as they are now."""
+        return
+
+    def keep(self, gap: Gap, overlap: timedelta) -> None:
+        """Do nothing: all coins are kept."""
+
+    def release(self) -> None:
+        """Do nothing."""
+
+    def merge(
+        self,
+        answered: Answered,
+        held: Iterable[Event[BalanceUpdate]],  # noqa: ARG002 - they follow
+        now_ns: int,
+    ) -> Merged:
+        """Return the row of *answered*, with the coins that were pushed since it was asked for."""
+        if not answered.rows:
+            # It could not be read.
+            return Merged((), is_news=False)
+        after = answered.asked_at - _MARGIN
+        rows: list[BalanceUpdate] = []
+        coins: dict[str, CoinBalance] = {}
+        for row in answered.rows:
+            coins = {coin.coin: coin for coin in row.coins}
+            coins.update({name: coin for name, coin in self._coins.items() if self._is_pushed(name, after)})
+            rows.append(attrs.evolve(row, coins=tuple(coins.values())))
+        is_news = self._dropped or any(_differ(self._coins.get(n), coins.get(n)) for n in {*self._coins, *coins})
+        self._coins, self._dropped = coins, False
+        self._after, self._after_until = after, now_ns + FILTERED_NS
+        return Merged(tuple(rows), is_news)
+
+    def _is_pushed(self, name: str, after: datetime) -> bool:
+        return name in self._pushed and self._pushed[name] >= after
+
+
+def _is_zero(coin: CoinBalance) -> bool:
+    return not any(getattr(coin, name) for name in _AMOUNTS)
+
+
+def _differ(mine: CoinBalance | None, other: CoinBalance | None) -> bool:
+    """Return whether two rows of a coin tell different amounts; one that is missing is zero."""
+    return any(_amount(mine, name) != _amount(other, name) for name in _COMPARED)
+
+
+def _amount(coin: CoinBalance | None, name: str) -> Any:
+    # The exchange writes nothing as "", "0" or not at all, in one source or the other.
+    value = None if coin is None else getattr(coin, name)
+    return value if value is not None else Decimal(0)

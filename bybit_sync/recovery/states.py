@@ -1,0 +1,156 @@
+"""The orders or positions that a subscription was given: never an older row after a newer one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from bybit_sync.model.events import Event, Gap, GapReason
+from bybit_sync.recovery.memory import FILTERED_NS, REMEMBERED, Merged, with_rows
+from bybit_sync.recovery.precedence import Rules, Version, is_older
+from bybit_sync.recovery.wants import Answered, Known
+
+__all__ = ["StateMemory"]
+
+
+class StateMemory:
+    """The rows that are open, as they were delivered last, and how new those were that have ended."""
+
+    is_state: bool = True
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._begins: datetime | None = None
+        self._open: dict[Any, Any] = {}
+        # The latest 10,000, the oldest first.
+        self._ended: dict[Any, Version] = {}
+        # The rows of REST that were delivered: pushes that are older are left out until then (ns).
+        self._listed: dict[Any, Version] = {}
+        self._listed_until = 0
+        # What was open when the read under way was asked for.
+        self._asked: dict[Any, Any] = {}
+        self._unresolved: tuple[str, ...] = ()
+        # An event was dropped: its consumer needs the next snapshot, whatever it says.
+        self._dropped = False
+
+    # --- pushes ---
+
+    def admit(self, event: Event[Any]) -> Event[Any] | None:
+        """Return *event* without the rows that are older than a row of REST before it; None when none is left."""
+        if self._listed:
+            rows = self._not_older(event)
+            if len(rows) != len(event.data):
+                if not rows:
+                    return None
+                event = with_rows(event, rows)
+        self._note(event.data)
+        return event
+
+    def _not_older(self, event: Event[Any]) -> tuple[Any, ...]:
+        if event.received_ns > self._listed_until:
+            self._listed.clear()
+        key, version, listed = self._rules.key, self._rules.version, self._listed
+        return tuple(row for row in event.data if key(row) not in listed or not is_older(version(row), listed[key(row)]))
+
+    def _note(self, rows: Iterable[Any]) -> None:
+        rules = self._rules
+        for row in rows:
+            key = rules.key(row)
+            if rules.is_open(row):
+                self._open[key] = row
+                self._ended.pop(key, None)
+            else:
+                self._open.pop(key, None)
+                self._end(key, rules.version(row))
+
+    def _end(self, key: Any, version: Version) -> None:
+        # Taken out first: a dict keeps the place of a key that is set again.
+        self._ended.pop(key, None)
+        self._ended[key] = version
+        if len(self._ended) > 2 * REMEMBERED:
+            # Half at a time: the first key of a dict that others were deleted before is
+            # searched for.
+            self._ended = dict(list(self._ended.items())[REMEMBERED:])
+
+    def forget(self, event: Event[Any]) -> None:  # noqa: ARG002
+        """Take note that an event was dropped: the next snapshot is news."""
+        self._dropped = True
+
+    # --- reads ---
+
+    def known(self) -> tuple[Known, ...]:
+        """Return what is open, and remember it as what was asked for."""
+        self._asked = dict(self._open)
+        return tuple(dict.fromkeys(map(self._rules.known, self._open.values())))
+
+    def begin(self, at: datetime) -> datetime:
+        """Return *at*, when the subscription was confirmed: it begins with a snapshot."""
+        self._begins = at
+        return at
+
+    def since(self, gap: Gap, overlap: timedelta) -> datetime | None:
+        """Return from when the orders that have ended are read, and fills compared with positions; None at the start."""
+        if gap.reason is GapReason.START:
+            return None
+        since = gap.since - overlap
+        return since if self._begins is None else max(since, self._begins)
+
+    def keep(self, gap: Gap, overlap: timedelta) -> None:
+        """Do nothing: all that is open is kept."""
+
+    def release(self) -> None:
+        """Do nothing."""
+
+    def merge(self, answered: Answered, held: Iterable[Event[Any]], now_ns: int) -> Merged:
+        """Return the rows of *answered*, or what was delivered where that is newer, and what is open besides."""
+        rules, rows, is_news = self._rules, {}, self._dropped
+        for row in answered.rows:
+            key, last = rules.key(row), self._last(rules.key(row))
+            if not rules.is_open(row) and not rules.has_history and key not in self._open:
+                # It was flat before: the other leg of a position, for example.
+                continue
+            if last is None or is_older(last, rules.version(row)):
+                rows[key], is_news = row, True
+            elif key in self._open:
+                # As new, or newer: on a tie the push wins.
+                rows[key] = self._open[key]
+        unresolved = self._add_unlisted(rows, answered, held)
+        is_news = is_news or unresolved != self._unresolved or any(key not in rows for key in self._open)
+        self._delivered(rows, unresolved, now_ns)
+        return Merged(tuple(rows.values()), is_news, unresolved)
+
+    def _last(self, key: Any) -> Version | None:
+        row = self._open.get(key)
+        return self._ended.get(key) if row is None else self._rules.version(row)
+
+    def _add_unlisted(self, rows: dict[Any, Any], answered: Answered, held: Iterable[Event[Any]]) -> tuple[str, ...]:
+        """Add to *rows* what is open and not listed; return the ids of orders that are nowhere to be found.
+
+        What changed since it was asked for is newer than the answer. A position that is
+        not listed is flat, unless that could not be read.
+        """
+        pushed = {self._rules.key(row) for event in held for row in event.data}
+        unresolved: list[str] = []
+        for key, row in self._open.items():
+            if key in rows:
+                continue
+            if self._asked.get(key) is not row or key in pushed:
+                rows[key] = row
+            elif self._rules.has_history:
+                rows[key] = row
+                unresolved.append(self._rules.known(row).id)
+            elif answered.refused or answered.unreadable:
+                rows[key] = row
+        return tuple(unresolved)
+
+    def _delivered(self, rows: dict[Any, Any], unresolved: tuple[str, ...], now_ns: int) -> None:
+        """Take note that *rows* are what there is now."""
+        before = self._open
+        self._open, self._unresolved, self._dropped = {}, unresolved, False
+        for key in before:
+            if key not in rows:
+                self._end(key, self._rules.version(before[key]))
+        self._note(rows.values())
+        self._listed.update((key, self._rules.version(row)) for key, row in rows.items() if before.get(key) is not row)
+        self._listed_until = now_ns + FILTERED_NS

@@ -1,0 +1,136 @@
+"""The gaps of one subscription that are to be mended."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+from bybit_sync.delivery.gaps import merge, with_gap
+from bybit_sync.model.events import Event, Gap, GapReason
+
+__all__ = ["UNDECODABLE_EVERY", "Windows"]
+
+UNDECODABLE_EVERY: Final = 60.0
+"""The seconds between two reads that only what cannot be decoded asks for."""
+_NEVER: Final = float("inf")
+_NOW: Final = float("-inf")
+
+
+class Windows:
+    """The gap that is being mended, and those that wait. Gaps are kept as the events that tell them."""
+
+    def __init__(self) -> None:
+        self._current: Event[Any] | None = None
+        # They came while the current one was read, whose answer may not tell of them.
+        self._later: Event[Any] | None = None
+        # They could not be mended, and wait for the next outage.
+        self._unmended: Event[Any] | None = None
+        # The consumer was too slow; they wait for `refresh`.
+        self._overflown: Event[Any] | None = None
+        self.is_told: bool = False
+        """Whether the consumer knows of the current gap."""
+        self.wants_snapshot: bool = False
+        """Whether `refresh` was called."""
+        self.is_asked: bool = False
+        """Whether a read for all of it is under way."""
+        self._undecodable_at = _NOW
+
+    @property
+    def gap(self) -> Gap | None:
+        """Return the gap that is being mended; None when there is none."""
+        return self._current.gap if self._current is not None else None
+
+    # --- gaps ---
+
+    def open(self, event: Event[Any]) -> None:
+        """Add *event*, an outage, and what waited for one."""
+        for earlier in (self._unmended, self._later):
+            event = _merged(earlier, event)
+        self._unmended = self._later = None
+        self.is_told = False
+        self._add(event)
+
+    def join(self, event: Event[Any]) -> None:
+        """Add *event*, which the consumer knows of: now, or after the read that is under way."""
+        if self.is_asked:
+            self._later = _merged(self._later, event)
+        else:
+            self.is_told = self.is_told or self._current is None
+            self._add(event)
+
+    def _add(self, event: Event[Any]) -> None:
+        self._current = _merged(self._current, event)
+        # An answer that is under way does not tell of it.
+        self.is_asked = False
+
+    def lost(self, event: Event[Any]) -> None:
+        """Add *event*, the gap for what the consumer had no room for."""
+        if event.gap is not None and event.gap.reason is GapReason.OVERFLOW:
+            self._overflown = _merged(self._overflown, event)
+        else:
+            self.fail(event)
+
+    def fail(self, event: Event[Any]) -> None:
+        """Add *event*, a gap that was told for good: it is tried again at the next outage."""
+        self._unmended = _merged(self._unmended, event)
+
+    def refresh(self, *, is_state: bool) -> None:
+        """Mend all that is not mended; read a snapshot in any case when *is_state*."""
+        waiting = [event for event in (self._unmended, self._overflown) if event is not None]
+        self._unmended = self._overflown = None
+        for event in waiting:
+            self.is_told = self.is_told or self._current is None
+            self._add(event)
+        if is_state:
+            self.wants_snapshot, self.is_asked = True, False
+
+    # --- telling and mending ---
+
+    def tell(self, *, recovering: bool, detail: str = "") -> Event[Any] | None:
+        """Return the event that tells the current gap; None when there is none. It counts as told."""
+        window, gap = self._current, self.gap
+        if window is None or gap is None:
+            return None
+        text = f"{gap.detail}; {detail}" if detail else gap.detail
+        self._current = with_gap(window, attrs.evolve(gap, recovering=recovering, detail=text), raw=b"")
+        self.is_told = True
+        return self._current
+
+    def close(self) -> None:
+        """Take note that the current gap is mended, or told for good; continue with what came during its read."""
+        self._current, self._later = self._later, None
+        self.is_told = self._current is not None
+        self.is_asked = self.wants_snapshot = False
+
+    def give_up(self) -> None:
+        """Take note that the current gap was told for good."""
+        if self._current is not None:
+            self.fail(self._current)
+        self.close()
+
+    @property
+    def are_mended(self) -> bool:
+        """Return whether no gap waits."""
+        return not (self._current or self._later or self._unmended or self._overflown)
+
+    # --- reads ---
+
+    def read_due(self) -> float:
+        """Return from when the gap is to be read, in monotonic seconds; infinity when it is not, or under way."""
+        if self.is_asked or (self._current is None and not self.wants_snapshot):
+            return _NEVER
+        return self._undecodable_at + UNDECODABLE_EVERY if self._is_minor() else _NOW
+
+    def asked(self, now: float) -> None:
+        """Take note that a read for all of it is under way since *now*."""
+        self.is_asked = True
+        if self._is_minor():
+            self._undecodable_at = now
+
+    def _is_minor(self) -> bool:
+        return self.gap is not None and self.gap.reason is GapReason.UNDECODABLE and not self.wants_snapshot
+
+
+def _merged(first: Event[Any] | None, second: Event[Any]) -> Event[Any]:
+    return second if first is None else merge(first, second)
