@@ -32,6 +32,9 @@ from bybit_sync.threads.waker import Waker
 
 __all__ = ["Supervisor"]
 
+# A program may have seeded `random`, and counts on what it draws: take nothing from it.
+_CHANCE = random.SystemRandom()
+
 
 class _Stop(Exception):
     """There is nothing left to connect for."""
@@ -309,7 +312,7 @@ class Supervisor:
             progress.outage.forget()
             self._fail_waiting(error)
             return
-        chance = random.random()  # noqa: S311 - it spreads clients and protects no secret
+        chance = _CHANCE.random()
         pause = progress.retries.after(error, chance, proven=proven)
         if pause is None:
             self.fail(error, bug=False)

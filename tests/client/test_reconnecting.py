@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import queue
+import random
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -113,6 +114,14 @@ def test_it_never_stops_trying(exchange: Exchange, account: Account, client: Cli
     exchange.drop()
     take_gap(orders, timeout=20)
     assert exchange.accepted >= accepted + 9
+
+
+def test_the_programs_own_random_numbers_are_left_alone(exchange: Exchange, account: Account, client: Client) -> None:
+    """A program that has seeded `random` draws what it would draw without us, whatever pauses there were."""
+    orders, before = client.subscribe_orders(), random.getstate()
+    exchange.drop()
+    take_gap(orders)
+    assert random.getstate() == before
 
 
 def test_the_status_tells_each_step(exchange: Exchange, account: Account, make_client: Callable[..., Client]) -> None:

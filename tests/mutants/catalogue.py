@@ -37,6 +37,13 @@ MUTANTS: Final = (
         "tests/client/test_reconnecting.py",
     ),
     Mutant(
+        "draw from the program's own random numbers",
+        "engine/supervisor.py",
+        "_CHANCE = random.SystemRandom()",
+        "_CHANCE = random",
+        "tests/client/test_reconnecting.py -k random",
+    ),
+    Mutant(
         "close without waking",
         "engine/worker.py",
         "self._commands.is_closing = True\n        self.wake()",
