@@ -29,7 +29,7 @@ from tests.faults.exchange import (
     say,
     serve,
 )
-from tests.faults.pace import FACTOR, REAL, seconds, within
+from tests.faults.pace import FACTOR, REAL, patience, seconds, within
 from tests.faults.partition import Partition
 from tests.faults.rows import OVER_CABLE, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
@@ -453,7 +453,8 @@ def test_a_peer_that_does_not_read_is_dead(play: Play) -> None:
 @PLAIN_AND_TLS
 def test_a_long_message_over_a_slow_link_is_life(play: Play) -> None:
     """A message that takes 12 s to arrive, longer than any silence may last, is waited for, and the next one follows."""
-    scene = play()
+    # A busy machine makes a slow link slower: how long a message may take is row 59.
+    scene = play(timings={"frame": patience()})
     relay = scene.relay
     orders = scene.subscribe()
     long = order(scene.exchange.talks[0], "long", orderLinkId="x" * 1_200_000)
