@@ -319,7 +319,7 @@ class Client:
             ConnectTimeout: not confirmed within *timeout*; chained to the last failure.
             AuthenticationError: the login is refused.
             SubscriptionRejected: a topic is refused.
-            TLSError: the server cannot prove who it is.
+            TLSError: the server cannot prove its identity.
             HandshakeRejected: the server answers the upgrade with 3xx, 401, 403, 404 or
                 451.
             ConfigurationError: an argument cannot work.

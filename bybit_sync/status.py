@@ -26,7 +26,7 @@ class State(TextEnum):
     BACKING_OFF = "BACKING_OFF"
     """Waiting before the next attempt."""
     FAILED = "FAILED"
-    """Ended by an error that a retry cannot mend. Final: make a new client."""
+    """Ended by an error that a retry cannot fix. Final: make a new client."""
     CLOSED = "CLOSED"
     """Ended by `close`. Final."""
 

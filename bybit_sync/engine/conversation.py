@@ -178,5 +178,5 @@ class Conversation:
     def _check_suspension(self, now: Moment) -> None:
         slept, self._asleep_ns = (now.asleep_ns - self._asleep_ns) * 1e-9, now.asleep_ns
         if slept > self.config.timings.asleep:
-            self.log.info("this machine was suspended for %.0f s: asking whether the connection still lives", slept)
+            self.log.info("this machine was suspended for %.0f s: checking the connection", slept)
             self.session.probe_now(now)

@@ -350,6 +350,6 @@ class Supervisor:
             try:
                 self.progress.ended(self._registry.end(receiver, error, now, self.progress.epoch))
             except BaseException as bug:  # noqa: BLE001 - the other subscriptions still have to end
-                self._log.critical("%s could not be told its end", receiver.stream.value, exc_info=bug)
+                self._log.critical("the subscription to %s could not get its last event", receiver.stream.value, exc_info=bug)
                 receiver.error = error
                 receiver.stop_accepting()

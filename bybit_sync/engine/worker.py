@@ -178,7 +178,7 @@ class Worker:
         try:
             waker = Waker()
         except OSError as error:
-            raise ConnectionFailed(f"no connection can be begun: {reason_of(error)}") from error
+            raise ConnectionFailed(f"no connection can be started: {reason_of(error)}") from error
         try:
             self._waker = waker
             processes.add(self._member)

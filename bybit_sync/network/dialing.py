@@ -61,8 +61,8 @@ def dial(
     it connects directly; without *ssl_context* it uses the system's certificates.
     Warnings go to *log*.
 
-    Raises `TLSError` when the server cannot prove who it is, `HandshakeRejected` when
-    the proxy refuses, `ConfigurationError` when the proxy cannot serve, and
+    Raises `TLSError` when the server cannot prove its identity, `HandshakeRejected`
+    when the proxy refuses, `ConfigurationError` when the proxy cannot serve, and
     `ConnectionFailed` for all else. Only the connection thread.
     """
     route = None if proxy is None else proxy.route(environment)
@@ -287,7 +287,7 @@ _NO_CERTIFICATES_HINT = (
     "ssl_context=ssl.create_default_context(cafile=certifi.where())"
 )
 _HASHED = 8 * "[0-9a-f]" + ".[0-9]*"  # the file names by which OpenSSL finds an authority in a folder
-_CLOCK_HINT = "Check this machine's clock; else only the server's owner can mend it"
+_CLOCK_HINT = "Check this machine's clock; else only the server's owner can fix it"
 _NAME_HINT = "Something else answers at this address: check `environment`, proxy and DNS"
 
 
@@ -336,7 +336,7 @@ def _secure(
     deadline, deadline.phase = wire.deadline, "shaking hands for TLS"
     context = given or _system_context(deadline)
     if context.verify_mode == ssl.CERT_NONE or not context.check_hostname:
-        log.warning("%s: the ssl_context does not verify the server; whoever answers gets the login", deadline.peer)
+        log.warning("%s: the ssl_context does not verify the server; any server that answers gets the login", deadline.peer)
     try:
         version = wire.start_tls(context, host)
     except ssl.SSLError as error:
@@ -344,7 +344,7 @@ def _secure(
     else:
         if version in _ALLOWED_VERSIONS:
             return
-        failure = TLSError(f"{deadline.peer}: the server speaks {version}; TLS 1.2 is the least. Only its owner can mend it")
+        failure = TLSError(f"{deadline.peer}: the server speaks {version}; TLS 1.2 is the least. Only its owner can fix it")
     raise failure
 
 

@@ -126,7 +126,7 @@ class RestReader:
         half_way = self._now() - answer.seconds * 500
         told = _told_ms(answer)
         if told is None:
-            raise RestProtocolError("market/time: the answer tells no time", endpoint=SERVER_TIME.name)
+            raise RestProtocolError("market/time: the answer has no time", endpoint=SERVER_TIME.name)
         self._correction = round(told - half_way)
         return self._correction / 1000
 

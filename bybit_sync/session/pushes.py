@@ -80,7 +80,7 @@ class Pushes:
         if self._topics.was_left(topic) or not self._is_new(f"topic {topic}"):
             self._config.log.debug("dropped a push for a topic that is not subscribed")
         else:
-            self._config.log.warning("a push for %s, which nobody subscribed to, is dropped", printable(topic))
+            self._config.log.warning("a push for %s, which is not subscribed, is dropped", printable(topic))
 
     def _events(self, channel: Channel, push: Push, frame: bytes, now: Moment) -> list[Event[Any]]:
         try:

@@ -450,7 +450,7 @@ def test_a_first_start_without_a_descriptor_raises_our_error(play: Play) -> None
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
-        with pytest.raises(ConnectionFailed, match="no connection can be begun: Too many open files .EMFILE."):
+        with pytest.raises(ConnectionFailed, match="no connection can be started: Too many open files .EMFILE."):
             scene.client.subscribe_orders()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -182,7 +182,7 @@ def test_the_time_of_the_envelope_will_do(exchange: Exchange, reader: RestReader
 def test_an_answer_without_any_time_is_an_error(exchange: Exchange, reader: RestReader) -> None:
     """There is nothing to sign by."""
     exchange.rest.respond(200, '{"retCode": 0, "result": {}}', "market/time")
-    with pytest.raises(RestProtocolError, match="tells no time"):
+    with pytest.raises(RestProtocolError, match="has no time"):
         reader.measure_clock()
 
 
