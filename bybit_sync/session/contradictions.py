@@ -1,4 +1,4 @@
-"""Refusals that contradict what the exchange said before, which end a login once and then count."""
+"""Refusals that contradict the exchange: they end one login, and then count."""
 
 from __future__ import annotations
 
@@ -13,27 +13,32 @@ __all__ = ["Contradictions"]
 
 
 class Contradictions:
-    """The refusals of one session that contradict the exchange's own word.
+    """The refusals of one session that contradict earlier answers of the exchange.
 
-    The first one ends the session, as a new login may mend it. The session after
+    The first one ends the session, because a new login may help. The next session
     accepts the same refusal.
     """
 
     def __init__(self, config: SessionConfig, accepted: Collection[str]) -> None:
         self._config = config
         self.accepted: frozenset[str] = frozenset(accepted)
-        """The topics whose refusal ended the login before; "" for a refusal that names none."""
+        """The topics whose refusal ended the login before; "" for a refusal without a
+        topic.
+        """
         self.found: set[str] = set()
         """The topics whose refusal ended this login."""
 
     def check_login(self, name: str, answer: Answer) -> None:
-        """Raise `ProtocolError` when *answer*, about the topic *name*, says that nobody is logged in."""
+        """Raise `ProtocolError` when *answer* refuses a topic for want of a login.
+
+        *name* is the topic.
+        """
         if not answer.success and misses_login(answer.text) and name not in self.accepted - {""}:
             self.found.add(name)
             raise self._config.breach(f"takes the login for missing: {printable(answer.text)}")
 
     def record(self, name: str, what: str) -> None:
-        """Raise `ProtocolError` for *what*, or log it when the login before ended with the same."""
+        """Raise `ProtocolError` for *what*; log it if it ended the login before."""
         if name not in self.accepted:
             self.found.add(name)
             raise self._config.breach(what)

@@ -1,6 +1,6 @@
 """The table of refusals: the meaning of a text or code of the exchange, and the remedy.
 
-V5's private socket sends texts and no codes, so the text decides. The code decides where
+V5's private socket sends texts and no codes, so the text decides. A code decides where
 the text has no meaning here.
 https://bybit-exchange.github.io/docs/v5/error
 """

@@ -69,13 +69,16 @@ class Session:
         now: Moment,
         doubted: Collection[str] = (),
     ) -> Session:
-        """Return a session that subscribes to *wanted* once it is logged in; True for a stream that was LIVE before."""
+        """Return a session that subscribes to *wanted* once it is logged in.
+
+        A stream is True in *wanted* if it was LIVE before.
+        """
         requests = PendingRequests(f"{now.ns:x}")
         return cls(
             config, epoch=epoch, clock=clock, requests=requests, topics=Topics(config, requests, wanted, doubted), now=now
         )
 
-    # --- asked ---
+    # --- output ---
 
     def requests(self) -> list[Request]:
         """Return the queued requests in order, and empty the queue."""
@@ -83,8 +86,8 @@ class Session:
 
     def next_deadline(self) -> float:
         """Return when `tick` is due, on the monotonic clock; never too late."""
-        # Kept: a push, as nearly every frame is, only makes it later. A caller that comes
-        # too early asks again.
+        # Cached: a push, as nearly every frame is, only makes it later. A caller that
+        # comes too early asks again.
         if self._next_deadline is None:
             self._next_deadline = self._earliest()
         return self._next_deadline
@@ -124,10 +127,10 @@ class Session:
         """
         return self._wanted.uncovered()
 
-    # --- fed ---
+    # --- input ---
 
     def sent(self, request: Request, now: Moment, *, began: Moment | None = None) -> None:
-        """Record that *request* was sent by *now*: the exchange's time to answer begins.
+        """Record that *request* was sent by *now*, which starts the timeout.
 
         Sending *began* earlier: the exchange may have answered before the write
         returned.
@@ -153,7 +156,10 @@ class Session:
         return self._topics.unsubscribe(stream)
 
     def probe_now(self, now: Moment) -> None:
-        """Ping at once, with a short timeout: after a suspend the connection may be dead."""
+        """Ping at once, with a short timeout, because the machine was suspended.
+
+        The connection may be dead.
+        """
         self._next_deadline = None
         self.heartbeat.probe_now(now)
 
@@ -164,7 +170,7 @@ class Session:
     def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         """Return the events of *frame*, in order.
 
-        Raises what ends the session.
+        Raises the error that ends the session.
         """
         event = None
         # Optional: without the next line the parser reads every push, with the same
@@ -194,7 +200,7 @@ class Session:
 
     def _push(self, push: Push, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         if push.topic not in self._wanted.confirmed_channels:
-            # It may confirm a topic, whose answer is then not waited for.
+            # A push may confirm a topic, whose answer is then not expected any more.
             self._next_deadline = None
             if not self._login.is_accepted:
                 raise self._config.breach(f"pushed {printable(push.topic)} before it answered the login")
@@ -220,7 +226,10 @@ class Session:
         return self.time_sync.overdue_gaps(now)
 
     def ending(self, error: Exception) -> Exception:
-        """Return the cause of *error*, which ends the session: a refused login if there was one."""
+        """Return the cause of *error*, which ends the session.
+
+        It is a refused login, if there was one.
+        """
         return self._login.ending(error)
 
     # --- answers and pongs ---
@@ -246,7 +255,7 @@ class Session:
 
     def _login_answered(self, answer: Answer, now: Moment) -> Sequence[SessionEvent]:
         self._login.answered(answer, now)
-        # Before any subscribe: the pong tells the exchange's time, which the next login
+        # Before any subscribe: the pong has the exchange's time, which the next login
         # or the first gap needs.
         self.time_sync.ping(now)
         if not self._login.is_accepted:
@@ -258,7 +267,7 @@ class Session:
         learned = self.time_sync.pong(pong, now)
         if learned and self._login.is_measuring:
             self._login.again(now)
-        # A pong without a time says that this exchange tells none.
+        # A pong without a time means that this exchange sends none.
         return self.time_sync.tell_gaps(now) if learned or pong.at is None else ()
 
 

@@ -1,4 +1,7 @@
-"""The pings of a session and what their pongs tell: the exchange's time, for which gaps wait."""
+"""The pings of a session and the exchange's time in their pongs.
+
+Gaps wait for that time.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,16 @@ from bybit_sync.session.wanted import WantedTopics
 __all__ = ["TimeSync"]
 
 
-# Seconds between our clock and the exchange's that are worth a warning: half of what a
-# login allows by default.
+# The difference in seconds between our clock and the exchange's that causes a warning:
+# half of what a login allows by default.
 SKEW_TOLERATED: Final = 5.0
 
 
 class TimeSync:
-    """Sends pings, learns the exchange's time from their pongs, and holds gaps back until then."""
+    """Sends pings, learns the exchange's time from their pongs, and holds gaps.
+
+    Gaps are held until the time is known.
+    """
 
     def __init__(
         self,
@@ -43,7 +49,7 @@ class TimeSync:
         self._requests = requests
         self._wanted = wanted
         self._coverage = coverage
-        # Whether the warning about missing pongs was logged.
+        # True once the warning about missing pongs was logged.
         self._warned_of_no_pong = False
 
     def ping(self, now: Moment) -> None:
@@ -53,10 +59,10 @@ class TimeSync:
         silent = self._heartbeat.without_pong(now)
         if silent > self._config.timings.no_pong and not self._warned_of_no_pong:
             self._warned_of_no_pong = True
-            self._config.log.warning("data arrives, but no pong for %.0f s: how fresh it is cannot be told", silent)
+            self._config.log.warning("data arrives, but no pong for %.0f s: the age of the data is unknown", silent)
 
     def hold_gaps(self, now: Moment) -> None:
-        """Let gaps wait for the pong of a ping that was sent at *now*, for a limited time."""
+        """Hold gaps until the pong of a ping that was sent at *now*, or a timeout."""
         if not self._wanted.tells_gaps and self.gaps_due is None:
             self.gaps_due = now.seconds + self._config.timings.probe
 
@@ -80,11 +86,11 @@ class TimeSync:
             self._config.log.warning("this machine's clock is %.1f s %s the exchange's: set it (NTP)", abs(offset), which)
 
     def overdue_gaps(self, now: Moment) -> Sequence[SessionEvent]:
-        """Return the gaps that have waited long enough: the exchange may never answer a ping."""
+        """Return the gaps after their timeout; the exchange may never answer a ping."""
         is_overdue = self.gaps_due is not None and now.seconds >= self.gaps_due
         return self.tell_gaps(now) if is_overdue else ()
 
     def tell_gaps(self, now: Moment) -> Sequence[SessionEvent]:
-        """Return the gaps that wait, with what they held back; none waits from here on."""
+        """Return the held gaps, with the events behind them; hold none from now on."""
         self.gaps_due = None
         return () if self._wanted.tells_gaps else self._wanted.tell_gaps(now)

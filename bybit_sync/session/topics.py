@@ -1,4 +1,4 @@
-"""The requests for wanted topics: each is repeated until it is confirmed or refused for good."""
+"""The requests for wanted topics, repeated until confirmed or refused for good."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Topics:
         for stream, resubscribing in wanted.items():
             self.wanted.add(stream, resubscribing=resubscribing)
 
-    # --- asked ---
+    # --- state ---
 
     def was_left(self, name: str) -> bool:
         """Return whether *name* was unsubscribed from in this session."""
@@ -96,7 +96,7 @@ class Topics:
             # subscription until it does.
             topic.state = TopicState.LEAVING
             return
-        # One topic a request: a refusal then is about this topic, and about no other.
+        # One topic per request: a refusal then is about this topic only.
         self._set_asked(topic, self._requests.send("subscribe", topic.name))
 
     def _set_asked(self, topic: Topic, req_id: str) -> None:
@@ -105,7 +105,7 @@ class Topics:
         self._asked[req_id] = topic
 
     def adopt(self, channel: Channel, req_id: str, *, resubscribing: bool) -> None:
-        """Count *channel* as asked for by request *req_id*, which a recorded client sent.
+        """Count *channel* as requested with *req_id*, which a recorded client sent.
 
         *req_id* is "" when the request is unknown.
         """
@@ -114,9 +114,9 @@ class Topics:
     # --- answers ---
 
     def sent(self, request: Request, now: Moment) -> None:
-        """Record that *request*, a subscribe, went out."""
+        """Record that *request*, a subscribe, was sent."""
         topic = self._asked.get(str(request.req_id))
-        if topic is not None and topic.state is TopicState.ASKED:  # pragma: no branch - nothing is heard in between
+        if topic is not None and topic.state is TopicState.ASKED:  # pragma: no branch - nothing is received in between
             topic.due = now.seconds + self._config.timings.request_timeout
             topic.wanted.asked = topic.wanted.asked or now
 
@@ -151,8 +151,8 @@ class Topics:
 
     def _refuse(self, topic: Topic, answer: Answer, now: Moment) -> list[SessionEvent]:
         if topic.wanted.confirmed:
-            # The gap before the confirmation was delivered. Only the end, or a gap after
-            # a new login, can cover what was missed since.
+            # The gap before the confirmation was delivered. Only the end, or a gap
+            # after a new login, can cover the pushes that are missing since.
             topic.wanted.refuted = True
             said = printable(answer.text)
             self._contradictions.record(topic.name, f"refused {topic.name}, which counted as subscribed: {said}")
@@ -165,7 +165,7 @@ class Topics:
         return self._believe(now)
 
     def _believe(self, now: Moment) -> list[SessionEvent]:
-        """Reject what was refused for want of a login on two logins in a row.
+        """Reject the topics that two logins in a row refused for want of a login.
 
         It does so only when the second login serves another topic.
         """
@@ -188,7 +188,10 @@ class Topics:
         return self._reject(topic, text)
 
     def left(self, request: Request, answer: Answer, now: Moment) -> None:
-        """Handle *answer* to *request*, an unsubscribe; subscribe again if the topic is wanted by now."""
+        """Handle *answer* to *request*, an unsubscribe.
+
+        Subscribes again if the topic is wanted by now.
+        """
         name = str(request.argument)
         self._contradictions.check_login(name, answer)
         self._left[name] = answer.success
@@ -211,10 +214,10 @@ class Topics:
     def resend_overdue(self, now: Moment) -> None:
         """Subscribe again to topics without an answer, or refused once.
 
-        Raises `ConnectionLost` when a topic got no answer twice, or an unsubscribe none:
-        only a new login shows whether the exchange carried that out. Raises
+        Raises `ConnectionLost` when two subscribes or one unsubscribe got no answer:
+        only a new login shows whether the exchange carried it out. Raises
         `ProtocolError` when the exchange answers topics as if there were no login, and
-        the others were answered or had the time for it.
+        the other topics were answered or had the time for it.
         """
         doubted = self.wanted.in_state(TopicState.DOUBTED)
         if doubted and now.seconds >= min(self.due()):
@@ -232,7 +235,8 @@ class Topics:
     def _confirm(self, topic: Topic, now: Moment) -> list[SessionEvent]:
         topic.state = TopicState.CONFIRMED
         topic.due = None
-        # Proves that the login is good: another topic's refusal may wait for that.
+        # This proves that the login is good, for which another topic's refusal may
+        # wait.
         return [*self.wanted.complete(topic.wanted, now), *self._believe(now)]
 
     def _reject(self, topic: Topic, text: str) -> list[SessionEvent]:

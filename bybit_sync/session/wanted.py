@@ -18,8 +18,8 @@ from bybit_sync.session.messages import Answer
 
 __all__ = ["Topic", "TopicState", "WantedStream", "WantedTopics"]
 
-# More pushes than this before a confirmation are no race at the start: the exchange
-# forgot its answer.
+# More pushes than this before a confirmation are not a race at the start: the exchange
+# did not send its answer.
 HELD_LIMIT: Final = 100_000
 
 
@@ -88,7 +88,7 @@ class Topic:
 
 
 class WantedTopics:
-    """The wanted streams and topics of one session, and which of them are confirmed."""
+    """The wanted streams and topics of one session, and their confirmations."""
 
     def __init__(self, config: SessionConfig) -> None:
         self.streams: dict[Stream, WantedStream] = {}
@@ -99,11 +99,11 @@ class WantedTopics:
         self.is_open: bool = False
         """True once the login is accepted."""
         self.tells_gaps: bool = False
-        """True once gaps may be sent: their windows are in the exchange's time, which the
-        connection's first pong tells.
+        """True once gaps may be sent: their windows need the exchange's time, which the
+        first pong of the connection has.
         """
         self._config = config
-        # The streams to be confirmed before this login counts as LIVE; None once it did.
+        # The streams to be confirmed before this login counts as LIVE; None after that.
         self._before_live: set[Stream] | None = set()
 
     # --- the collection ---
@@ -120,7 +120,10 @@ class WantedTopics:
         return wanted
 
     def adopt(self, channel: Channel, *, resubscribing: bool) -> Topic:
-        """Return the topic of *channel*, which a recorded client subscribed to; add it if it is new."""
+        """Return the topic of *channel*, which a recorded client subscribed to.
+
+        Adds the topic if it is new.
+        """
         wanted = self.streams.setdefault(channel.stream, WantedStream(channel.stream, resubscribing))
         if channel.topic not in self.topics:
             self.topics[channel.topic] = Topic(channel, wanted)
@@ -147,7 +150,8 @@ class WantedTopics:
     def topic_of(self, answer: Answer) -> Topic | None:
         """Return the topic that *answer* is about.
 
-        It has the number of the latest request for it, or no number and its name.
+        The answer has the req_id of the latest request for it, or its name and no
+        req_id.
         """
         if answer.req_id is None:
             return self.topics.get(answer.topic or "")
@@ -162,21 +166,27 @@ class WantedTopics:
         return stream in self.streams and self.streams[stream].confirmed
 
     def uncovered(self) -> dict[Stream, Moment]:
-        """Return when each stream began to miss pushes, if the session ends now: see `WantedStream.uncovered`."""
+        """Return when each stream began to miss pushes, if the session ends now.
+
+        See `WantedStream.uncovered`.
+        """
         return {wanted.stream: wanted.uncovered for wanted in self.streams.values() if wanted.uncovered is not None}
 
     # --- confirmations ---
 
     def tell_gaps(self, now: Moment) -> list[SessionEvent]:
-        """Confirm from here on also the streams that return from an outage.
+        """Confirm from now on also the streams that return from an outage.
 
-        The exchange's time is as well known as it will be.
+        The exchange's time is known, or will not be known any better.
         """
         self.tells_gaps = True
         return [event for wanted in tuple(self.streams.values()) for event in self.complete(wanted, now)]
 
     def complete(self, wanted: WantedStream, now: Moment) -> list[SessionEvent]:
-        """Confirm *wanted* if every topic of it is subscribed; return the confirmation and the events that were held."""
+        """Confirm *wanted* if every topic of it is subscribed.
+
+        Returns the confirmation and the held events.
+        """
         if wanted.confirmed or any(t.state is not TopicState.CONFIRMED for t in wanted.topics):
             return []
         if wanted.resubscribing and not self.tells_gaps:
@@ -187,7 +197,7 @@ class WantedTopics:
         return [StreamConfirmed(wanted.stream, wanted.asked or now), *held, *self.settle(wanted.stream)]
 
     def hold_unconfirmed(self, wanted: WantedStream, events: Sequence[Event[Any]]) -> Sequence[Event[Any]]:
-        """Return *events* if they can be delivered now; hold them otherwise, until *wanted* is confirmed."""
+        """Return *events* if *wanted* is confirmed; hold them otherwise."""
         if wanted.confirmed:
             return events
         if len(wanted.held_events) >= HELD_LIMIT:
@@ -204,14 +214,17 @@ class WantedTopics:
         return self._before_live is None
 
     def settle(self, stream: Stream) -> list[SessionEvent]:
-        """Wait for *stream* no longer: it is confirmed or gone. Return `AllConfirmed` if it was the last."""
+        """Stop waiting for *stream*, which is confirmed or removed.
+
+        Returns `AllConfirmed` if it was the last.
+        """
         if self._before_live is None:
             return []
         self._before_live.discard(stream)
         return self.become_live()
 
     def become_live(self) -> list[SessionEvent]:
-        """Return `AllConfirmed` when the login is accepted and all is confirmed, once."""
+        """Return `AllConfirmed`, once, after the login and all confirmations."""
         if not self.is_open or self._before_live is None or self._before_live:
             return []
         self._before_live = None

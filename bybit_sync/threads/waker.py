@@ -9,7 +9,10 @@ __all__ = ["Waker"]
 
 
 class Waker:
-    """A descriptor to wait on beside a socket, woken from any thread and from signal handlers."""
+    """A descriptor to wait for beside a socket.
+
+    Any thread and any signal handler may wake it.
+    """
 
     def __init__(self) -> None:
         self._inside, self._outside = socket.socketpair()
@@ -23,7 +26,7 @@ class Waker:
             self._outside.send(b"!")
 
     def drain(self) -> None:
-        """Take back every wake-up so far. Only the waiting thread."""
+        """Remove every wake-up so far. Only the waiting thread."""
         with contextlib.suppress(BlockingIOError):
             while self._inside.recv(4096):
                 pass
@@ -41,7 +44,7 @@ class Waker:
         self.drain()
 
     def fileno(self) -> int:
-        """Return the descriptor to wait on: readable from a wake-up until it is drained."""
+        """Return the descriptor, which is readable from a wake-up until `drain`."""
         return self._inside.fileno()
 
     def close(self) -> None:
