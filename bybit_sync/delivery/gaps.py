@@ -35,14 +35,17 @@ def merge(first: Event[T], second: Event[T]) -> Event[T]:
 
 
 def missed_by(event: Event[T], *, detail: str) -> Event[T]:
-    """Return the gap that replaces *event*, which was dropped: one that mends a gap turns back into it."""
+    """Return the gap that replaces *event*, which was dropped.
+
+    An event that mends a gap turns back into that gap.
+    """
     if event.recovered is not None:
         return with_gap(event, attrs.evolve(event.recovered, recovering=False), raw=b"")
     since = until = event.created_at or event.received_at
     reason = GapReason.OVERFLOW
     if event.source is Source.REST:
         reason = GapReason.START
-        # Fills, the oldest first, are older than the answer that they came in.
+        # Fills, the oldest first, are older than the answer that contains them.
         since = min([since, *(row.exec_time for row in event.data[:1] if isinstance(row, UserTradeUpdate) and row.exec_time)])
     return with_gap(event, Gap(reason=reason, since=since, until=until, missed=1, detail=detail), raw=b"")
 

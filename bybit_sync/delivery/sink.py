@@ -25,7 +25,7 @@ class EventSink(Protocol[T_contra]):
     overflowing: bool
     """True if events were dropped lately."""
     on_drop: Callable[[Event[Any]], None] | None
-    """Called with each event that is dropped, on the connection thread; None by default."""
+    """Called with each dropped event, on the connection thread; None by default."""
 
     def put(self, event: Event[T_contra]) -> None:
         """Add *event*, or apply the overflow policy. Only the connection thread."""

@@ -1,4 +1,4 @@
-"""Make updates, events and gaps again of the plain values that `to_dict` gave."""
+"""Make updates, events and gaps from the plain values that `to_dict` returned."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _CLASSES: Final = {
 def from_dict(data: Mapping[str, Any]) -> Any:
     """Return the update, event or gap that `to_dict` turned into *data*.
 
-    Equal to it, also after JSON, but for what `to_dict` leaves out (`wire` and `raw`
-    are empty) and a gap's `error`, which keeps its text, and its class if that is of
-    this library. A key that is missing or unknown is of another version: it has its
-    default, or is left out. Any thread.
+    It is equal, also after JSON, except for the parts that `to_dict` leaves out (`wire`
+    and `raw` are empty) and the `error` of a gap, which keeps its text, and its class
+    if that is of this library. A key that is missing or unknown comes from another
+    version: the attribute has its default, or the key is left out. Any thread.
 
     Raises:
-        ConfigurationError: *data* is not what `to_dict` gives.
+        ConfigurationError: *data* is not a result of `to_dict`.
 
     Example:
         >>> trade = UserTradeUpdate(exec_id="e-1", exec_qty=Decimal("0.500"), side=Side.BUY)
@@ -59,12 +59,15 @@ def from_dict(data: Mapping[str, Any]) -> Any:
 
 @cache
 def _readers(cls: type[Any]) -> dict[str, Callable[[Any], Any]]:
-    """Return for each attribute of *cls* what reads its plain value."""
+    """Return, for each attribute of *cls*, a function that reads its plain value."""
     return {field.name: _reader(field.type) for field in attrs.fields(cls) if field.name not in ("wire", "raw")}
 
 
 def _reader(annotation: Any) -> Callable[[Any], Any]:
-    """Return what reads the plain value of an attribute of this type, if it is not None."""
+    """Return a function that reads the plain value of an attribute, unless None.
+
+    *annotation* is the attribute's type.
+    """
     kind, arguments = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
     if kind in (types.UnionType, typing.Union):
         return _reader(next(argument for argument in arguments if argument is not types.NoneType))

@@ -1,7 +1,7 @@
-"""Streams that mend themselves: what an outage hid is read over REST.
+"""Streams that mend themselves: REST supplies the updates that an outage hid.
 
-`wants` is what both sides speak of. The asking side reads: `asking` knows what to ask
-for each stream, the worker's thread asks it.
+`wants` has the questions and answers of both sides. The asking side reads: `asking`
+knows the requests for each stream, the worker's thread sends them.
 """
 
 from __future__ import annotations

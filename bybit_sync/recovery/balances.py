@@ -1,4 +1,7 @@
-"""The coins that a subscription was given. Balances have no sequence: only times tell what is newer."""
+"""The coins that a subscription has received.
+
+Balances have no sequence numbers: only times show which of two is newer.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from bybit_sync.recovery.wants import Answered, Known
 
 __all__ = ["BalanceMemory"]
 
-# The clocks of two hosts of the exchange differ: what is closer than that to a request
-# may be on either side of it.
+# The clocks of two hosts of the exchange differ: a push this close to a request may be
+# older or newer than its answer.
 _MARGIN: Final = timedelta(seconds=1)
-# What moves with a mark price, without an event of the account.
+# The amounts that change with a mark price, without an event of the account.
 _MOVING: Final = frozenset(
     {
         "equity",
@@ -40,20 +43,20 @@ _AMOUNTS: Final = tuple(a.name for a in attrs.fields(CoinBalance) if a.name in {
 
 
 class BalanceMemory:
-    """The coins as they were delivered last, each with the exchange's time of its last push."""
+    """The coins as last delivered, each with the exchange's time of its last push."""
 
     is_state: bool = True
 
     def __init__(self) -> None:
         self._coins: dict[str, CoinBalance] = {}
         self._pushed: dict[str, datetime] = {}
-        # Pushes from before then are left out until that (ns).
+        # Pushes from before the first are left out until the second (ns).
         self._after: datetime | None = None
         self._after_until = 0
         self._dropped = False
 
     def admit(self, event: Event[BalanceUpdate]) -> Event[BalanceUpdate] | None:
-        """Return *event*; None when it was made before the last read was asked for."""
+        """Return *event*; None when it is older than the request of the last read."""
         if self._after is not None and self._is_before_read(event):
             return None
         for row in event.data:
@@ -69,7 +72,7 @@ class BalanceMemory:
         return self._after is not None and event.created_at is not None and event.created_at < self._after
 
     def forget(self, event: Event[BalanceUpdate]) -> None:  # noqa: ARG002
-        """Take note that an event was dropped: the next snapshot is news."""
+        """Note that an event was dropped: the next snapshot is news."""
         self._dropped = True
 
     def known(self) -> tuple[Known, ...]:
@@ -77,7 +80,7 @@ class BalanceMemory:
         return tuple(Known("", "", name) for name, coin in self._coins.items() if not _is_zero(coin))
 
     def begin(self, at: datetime) -> datetime:
-        """Return *at*, when the subscription was confirmed: it begins with a snapshot."""
+        """Return *at*, the time of the confirmation: it begins with a snapshot."""
         return at
 
     def since(self, gap: Gap, overlap: timedelta) -> None:  # noqa: ARG002
@@ -96,9 +99,9 @@ class BalanceMemory:
         held: Iterable[Event[BalanceUpdate]],  # noqa: ARG002 - they follow
         now_ns: int,
     ) -> Merged:
-        """Return the row of *answered*, with the coins that were pushed since it was asked for."""
+        """Return the row of *answered*, with the coins pushed since its request."""
         if not answered.rows:
-            # It could not be read.
+            # The balances could not be read.
             return Merged((), is_news=False)
         after = answered.asked_at - _MARGIN
         rows: list[BalanceUpdate] = []
@@ -121,11 +124,11 @@ def _is_zero(coin: CoinBalance) -> bool:
 
 
 def _differ(mine: CoinBalance | None, other: CoinBalance | None) -> bool:
-    """Return whether two rows of a coin tell different amounts; one that is missing is zero."""
+    """Return whether two rows of a coin have different amounts; none means zero."""
     return any(_amount(mine, name) != _amount(other, name) for name in _COMPARED)
 
 
 def _amount(coin: CoinBalance | None, name: str) -> Any:
-    # The exchange writes nothing as "", "0" or not at all, in one source or the other.
+    # The exchange writes nothing as "", as "0" or not at all, depending on the source.
     value = None if coin is None else getattr(coin, name)
     return value if value is not None else Decimal(0)

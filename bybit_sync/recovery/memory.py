@@ -1,4 +1,4 @@
-"""What a subscription remembers of its stream, so that what REST says can be merged with it."""
+"""The memory of a subscription about its stream, with which REST's rows are merged."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from bybit_sync.recovery.wants import Answered, Known
 __all__ = ["FILTERED_NS", "REMEMBERED", "Memory", "Merged", "with_rows"]
 
 FILTERED_NS: Final = 60 * 10**9
-"""How long after a read pushes that are older than its rows are left out."""
+"""The time after a read during which pushes older than its rows are left out."""
 REMEMBERED: Final = 10_000
-"""How many fills and ended orders are remembered at least."""
+"""The least number of fills and ended orders that are remembered."""
 
 
 @frozen
 class Merged:
-    """The rows to deliver: *is_news* tells whether they differ from what was delivered before.
+    """The rows to deliver.
 
-    *unresolved* are the ids of orders that were open and that REST shows nowhere.
+    *is_news* is True when they differ from the rows delivered before. *unresolved* are
+    the ids of orders that were open and that no answer of REST contains.
     """
 
     rows: tuple[Any, ...]
@@ -32,41 +33,53 @@ class Merged:
 
 
 class Memory(Protocol):
-    """What one subscription was given of its stream. Only the connection thread."""
+    """The rows of its stream that one subscription has received.
+
+    Only the connection thread.
+    """
 
     is_state: bool
-    """Whether an answer tells all that there is."""
+    """True when an answer is the complete state."""
 
     def admit(self, event: Event[Any]) -> Event[Any] | None:
-        """Return the push *event* without the rows that must not be delivered; None when none is left.
+        """Return the push *event* without the rows that must not be delivered.
 
-        The rows that are left count as delivered.
+        Returns None when no row is left. The remaining rows count as delivered.
         """
 
     def forget(self, event: Event[Any]) -> None:
-        """Take note that *event*, which counted as delivered, was dropped."""
+        """Note that *event*, which counted as delivered, was dropped."""
 
     def known(self) -> tuple[Known, ...]:
-        """Return what a read has to account for, and remember that it is asked for now."""
+        """Return what a read must account for, and note that it is requested now."""
 
     def begin(self, at: datetime) -> datetime | None:
-        """Take note that the subscription was confirmed *at*; return since when to read for it, None to read nothing."""
+        """Note that the subscription was confirmed *at*.
+
+        Returns the time from which to read for it; None to read nothing.
+        """
 
     def since(self, gap: Gap, overlap: timedelta) -> datetime | None:
-        """Return from when to read for *gap*, *overlap* earlier; None for what is there now."""
+        """Return the time from which to read for *gap*, *overlap* earlier.
+
+        Returns None for the state of now.
+        """
 
     def keep(self, gap: Gap, overlap: timedelta) -> None:
-        """Keep what is needed to mend *gap* until `release`."""
+        """Keep the memory that mending *gap* needs, until `release`."""
 
     def release(self) -> None:
-        """Take note that every gap is mended."""
+        """Note that every gap is mended."""
 
     def merge(self, answered: Answered, held: Iterable[Event[Any]], now_ns: int) -> Merged:
-        """Return what to deliver of *answered*, read at *now_ns*, before the pushes *held*; it counts as delivered."""
+        """Return the rows of *answered* to deliver before the pushes *held*.
+
+        They were read at *now_ns*, and count as delivered.
+        """
 
 
 def with_rows(event: Event[Any], rows: tuple[Any, ...]) -> Event[Any]:
-    """Return *event* with *rows* in the place of its own; `raw` stays whole."""
+    """Return *event* with *rows* in place of its own; `raw` stays complete."""
     return new_event(
         event.stream,
         event.topic,

@@ -1,4 +1,4 @@
-"""The options of recovery, checked against each other and the place of the client."""
+"""The options of recovery, checked against each other and against the client's."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _DELAYS = "give seconds from 0 up, each more than the one before, as (3.0, 30.0)
 
 
 def _is_url(_owner: object, _argument: Any, value: Any) -> None:
-    """Raise `ConfigurationError` unless *value* is None or the base URL of a REST host."""
+    """Raise `ConfigurationError` unless *value* is None or a REST base URL."""
     if value is not None:
         rest_host(ENVIRONMENTS["mainnet"], value)
 
 
 def _delays(_owner: object, argument: Any, value: Any) -> None:
-    """Raise `ConfigurationError` unless *value* is a tuple of rising numbers from 0 up."""
+    """Raise `ConfigurationError` unless *value* is a tuple of rising numbers."""
     if not isinstance(value, tuple):
         raise refuse(argument.name, value, _DELAYS)
     for number in value:
@@ -37,7 +37,9 @@ def _delays(_owner: object, argument: Any, value: Any) -> None:
 
 @frozen
 class Recovery:
-    """How a client reads over REST what its streams missed: ``Client(recover=Recovery(...))``.
+    """The options of ``Client(recover=Recovery(...))``.
+
+    A client with them reads over REST the updates that its streams missed.
 
     ``recover=True`` means ``Recovery()``.
 
@@ -70,10 +72,10 @@ class Recovery:
 
 
 def recovery_options(recover: object, environment: Environment, dialect: Dialect) -> Recovery | None:
-    """Return the options that *recover*, an argument of the client, means; None for no recovery.
+    """Return the options for *recover*, an argument of the client; None for none.
 
-    Raises `ConfigurationError` when it means none, and when *environment* or *dialect*
-    has no REST API that is known.
+    Raises `ConfigurationError` when it is no such argument, and when *environment* or
+    *dialect* has no known REST API.
     """
     if recover is False:
         return None

@@ -1,4 +1,4 @@
-"""Which of two rows of one order or one position is older, as a table."""
+"""The order of two rows of one order or one position in time, as a table."""
 
 from __future__ import annotations
 
@@ -28,16 +28,19 @@ FINAL: Final = frozenset(
         OrderStatus.DEACTIVATED,
     }
 )
-"""The states that an order does not leave: https://bybit-exchange.github.io/docs/v5/enum#orderstatus"""
+"""The final states of an order:
+https://bybit-exchange.github.io/docs/v5/enum#orderstatus
+"""
 
 
 @frozen
 class Rules:
-    """How the rows of a stream are told apart: by *key*; *is_open* says whether it is there, *version* how new it is.
+    """The identity and the age of the rows of a stream.
 
-    *has_history*: REST lists what has ended. What it does not list is flat otherwise.
-    The parts of a version are compared one after the other. One that is None in either
-    row says nothing.
+    *key* identifies the object, *is_open* says whether it exists, *version* is its age.
+    *has_history*: REST lists the objects that have ended; without it, an unlisted
+    object is flat. The parts of a version are compared one after the other; a part that
+    is None in either row is skipped.
     """
 
     key: Callable[[Any], Any]
@@ -48,7 +51,10 @@ class Rules:
 
 
 def is_older(version: Version, than: Version) -> bool:
-    """Return whether *version* is older *than* the other; False when they say nothing, or the same."""
+    """Return whether *version* is older *than* the other; False when unknown.
+
+    False also when they are the same.
+    """
     for mine, other in zip(version, than, strict=True):
         if mine is not None and other is not None and mine != other:
             return bool(mine < other)

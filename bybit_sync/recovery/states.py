@@ -1,4 +1,7 @@
-"""The orders or positions that a subscription was given: never an older row after a newer one."""
+"""The orders or positions that a subscription has received.
+
+It never gets an older row after a newer one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ __all__ = ["StateMemory"]
 
 
 class StateMemory:
-    """The rows that are open, as they were delivered last, and how new those were that have ended."""
+    """The open rows as last delivered, and the versions of the ended ones."""
 
     is_state: bool = True
 
@@ -25,19 +28,23 @@ class StateMemory:
         self._open: dict[Any, Any] = {}
         # The latest 10,000, the oldest first.
         self._ended: dict[Any, Version] = {}
-        # The rows of REST that were delivered: pushes that are older are left out until then (ns).
+        # The rows of REST that were delivered: older pushes are left out until then
+        # (ns).
         self._listed: dict[Any, Version] = {}
         self._listed_until = 0
-        # What was open when the read under way was asked for.
+        # The rows that were open when the current read was requested.
         self._asked: dict[Any, Any] = {}
         self._unresolved: tuple[str, ...] = ()
-        # An event was dropped: its consumer needs the next snapshot, whatever it says.
+        # An event was dropped: its consumer needs the next snapshot in any case.
         self._dropped = False
 
     # --- pushes ---
 
     def admit(self, event: Event[Any]) -> Event[Any] | None:
-        """Return *event* without the rows that are older than a row of REST before it; None when none is left."""
+        """Return *event* without the rows that are older than a delivered row of REST.
+
+        Returns None when no row is left.
+        """
         if self._listed:
             rows = self._not_older(event)
             if len(rows) != len(event.data):
@@ -65,55 +72,57 @@ class StateMemory:
                 self._end(key, rules.version(row))
 
     def _end(self, key: Any, version: Version) -> None:
-        # Taken out first: a dict keeps the place of a key that is set again.
+        # Remove it first: a dict keeps the place of a key that is set again.
         self._ended.pop(key, None)
         self._ended[key] = version
         if len(self._ended) > 2 * REMEMBERED:
-            # Half at a time: the first key of a dict that others were deleted before is
-            # searched for.
+            # Remove half at a time: finding the first key after many deletions is slow.
             self._ended = dict(list(self._ended.items())[REMEMBERED:])
 
     def forget(self, event: Event[Any]) -> None:  # noqa: ARG002
-        """Take note that an event was dropped: the next snapshot is news."""
+        """Note that an event was dropped: the next snapshot is news."""
         self._dropped = True
 
     # --- reads ---
 
     def known(self) -> tuple[Known, ...]:
-        """Return what is open, and remember it as what was asked for."""
+        """Return the open rows, and remember them as those of the request."""
         self._asked = dict(self._open)
         return tuple(dict.fromkeys(map(self._rules.known, self._open.values())))
 
     def begin(self, at: datetime) -> datetime:
-        """Return *at*, when the subscription was confirmed: it begins with a snapshot."""
+        """Return *at*, the time of the confirmation: it begins with a snapshot."""
         self._begins = at
         return at
 
     def since(self, gap: Gap, overlap: timedelta) -> datetime | None:
-        """Return from when the orders that have ended are read, and fills compared with positions; None at the start."""
+        """Return the time from which to read ended orders, and fills for positions.
+
+        Returns None at the start.
+        """
         if gap.reason is GapReason.START:
             return None
         since = gap.since - overlap
         return since if self._begins is None else max(since, self._begins)
 
     def keep(self, gap: Gap, overlap: timedelta) -> None:
-        """Do nothing: all that is open is kept."""
+        """Do nothing: all open rows are kept."""
 
     def release(self) -> None:
         """Do nothing."""
 
     def merge(self, answered: Answered, held: Iterable[Event[Any]], now_ns: int) -> Merged:
-        """Return the rows of *answered*, or what was delivered where that is newer, and what is open besides."""
+        """Return the rows of *answered*, or newer delivered ones, and open rows."""
         rules, rows, is_news = self._rules, {}, self._dropped
         for row in answered.rows:
             key, last = rules.key(row), self._last(rules.key(row))
             if not rules.is_open(row) and not rules.has_history and key not in self._open:
-                # It was flat before: the other leg of a position, for example.
+                # It was flat before, such as the other leg of a position.
                 continue
             if last is None or is_older(last, rules.version(row)):
                 rows[key], is_news = row, True
             elif key in self._open:
-                # As new, or newer: on a tie the push wins.
+                # The push is as new, or newer: it has precedence.
                 rows[key] = self._open[key]
         unresolved = self._add_unlisted(rows, answered, held)
         is_news = is_news or unresolved != self._unresolved or any(key not in rows for key in self._open)
@@ -125,10 +134,11 @@ class StateMemory:
         return self._ended.get(key) if row is None else self._rules.version(row)
 
     def _add_unlisted(self, rows: dict[Any, Any], answered: Answered, held: Iterable[Event[Any]]) -> tuple[str, ...]:
-        """Add to *rows* what is open and not listed; return the ids of orders that are nowhere to be found.
+        """Add to *rows* the open rows that are not listed.
 
-        What changed since it was asked for is newer than the answer. A position that is
-        not listed is flat, unless that could not be read.
+        Returns the ids of orders that no answer contains. A row that changed since the
+        request is newer than the answer. A position that is not listed is flat, unless
+        it could not be read.
         """
         pushed = {self._rules.key(row) for event in held for row in event.data}
         unresolved: list[str] = []
@@ -145,7 +155,7 @@ class StateMemory:
         return tuple(unresolved)
 
     def _delivered(self, rows: dict[Any, Any], unresolved: tuple[str, ...], now_ns: int) -> None:
-        """Take note that *rows* are what there is now."""
+        """Note that *rows* are the state of now."""
         before = self._open
         self._open, self._unresolved, self._dropped = {}, unresolved, False
         for key in before:

@@ -1,4 +1,4 @@
-"""The fills that a subscription was given: each is delivered once."""
+"""The fills that a subscription has received: each is delivered once."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ _NEVER: Final = datetime.max.replace(tzinfo=timezone.utc)
 
 
 class TradeMemory:
-    """The keys of the fills that were delivered, for 10 minutes and at least 10,000 of them.
+    """The keys of the delivered fills, for 10 minutes and at least 10,000 of them.
 
     They are kept in two generations: when the younger one is old and large enough, it
-    takes the place of the older one. A read brings again what lies around a gap, and
-    all that came since then: only fills inside a gap are taken from it, and the keys
-    around it stay as long as it is open.
+    replaces the older one. A read returns again the fills around a gap, and all fills
+    since then: only fills inside a gap are taken from it, and the keys around a gap
+    stay as long as it is open.
     """
 
     is_state: bool = False
 
     def __init__(self, since: datetime | None = None) -> None:
         self._given = since
-        # Nothing that is older is delivered.
+        # Older fills are not delivered.
         self._begins = since or _NEVER
         self._young: dict[Key, datetime | None] = {}
         self._old: dict[Key, datetime | None] = {}
         self._born_ns = 0
-        # The times that gaps may have hidden, and the keys that were delivered there.
+        # The times of open gaps, and the keys that were delivered there.
         self._spans: list[tuple[datetime, datetime]] = []
         self._pinned: set[Key] = set()
         self._pin_until: datetime | None = None
-        # The keys of fills that their consumer had no room for.
+        # The keys of fills for which their consumer had no room.
         self._dropped: set[Key] = set()
 
     # --- pushes ---
 
     def admit(self, event: Event[Trade]) -> Event[Trade] | None:
-        """Return *event* without the fills that were delivered already; None when none is left."""
+        """Return *event* without the delivered fills; None when no fill is left."""
         new = []
         for row in event.data:
             key = (row.category, row.exec_id)
@@ -76,29 +76,32 @@ class TradeMemory:
         self._pinned.update(_key(row) for row in rows if row.exec_time is None or row.exec_time <= until)
 
     def forget(self, event: Event[Trade]) -> None:
-        """Take note that the fills of *event* were dropped: a read may bring them again."""
+        """Note that the fills of *event* were dropped: a read may return them again."""
         for row in event.data:
             key = _key(row)
             self._young.pop(key, None)
             self._old.pop(key, None)
             self._pinned.discard(key)
-            # There is a limit: beyond it the oldest gaps are mended by what they have.
+            # At the limit the oldest gaps are mended with the keys that are left.
             if len(self._dropped) < _MOST_DROPPED:
                 self._dropped.add(key)
 
     # --- reads ---
 
     def begin(self, at: datetime) -> datetime | None:
-        """Deliver nothing from before the given time; from before *at*, and read nothing, when none was given."""
+        """Deliver nothing from before the given time, or without one from before *at*.
+
+        Without one, nothing is read.
+        """
         self._begins = self._given or at
         return self._given
 
     def known(self) -> tuple[Known, ...]:
-        """Return nothing: a window tells all."""
+        """Return nothing: the answer for a window is complete."""
         return ()
 
     def since(self, gap: Gap, overlap: timedelta) -> datetime:
-        """Return from when to read for *gap*: nothing from before the beginning."""
+        """Return the time from which to read for *gap*, not before the beginning."""
         return max(gap.since - overlap, self._begins)
 
     def keep(self, gap: Gap, overlap: timedelta) -> None:
@@ -106,8 +109,8 @@ class TradeMemory:
         since, until = gap.since - overlap, gap.until + overlap
         is_pinned = self._pin_until is not None and self._spans[-1][0] <= since and until <= self._pin_until
         if not is_pinned:
-            # Later keys are pinned as they come, for a while longer than is needed: a
-            # gap that follows soon is pinned already.
+            # Later keys are kept as they come, a while longer than needed: a gap that
+            # follows soon has its keys already.
             for generation in (self._young, self._old):
                 self._pinned.update(key for key, at in generation.items() if at is None or at >= since)
             self._pin_until = until + _REMEMBERED
@@ -116,11 +119,11 @@ class TradeMemory:
         self._spans.append((since, until))
 
     def release(self) -> None:
-        """Take note that every gap is mended."""
+        """Note that every gap is mended."""
         self._pinned, self._spans, self._pin_until = set(), [], None
 
     def merge(self, answered: Answered, held: Iterable[Event[Trade]], now_ns: int) -> Merged:  # noqa: ARG002
-        """Return the fills of *answered* that were not delivered; of one that is *held* the push is."""
+        """Return the fills of *answered* that were neither delivered nor are *held*."""
         pushed = {_key(row) for event in held for row in event.data}
         rows = tuple(row for row in answered.rows if self._is_missing(row) and _key(row) not in pushed)
         for row in rows:

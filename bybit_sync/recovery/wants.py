@@ -32,11 +32,10 @@ class Known:
 class Want:
     """One read of one stream.
 
-    *since* is exchange time, inclusive: where the executions, or the orders that have
-    ended, begin to be read (the overlap is taken off already); None for what is open
-    now. *known* has to be accounted for, whether it is listed or not; for trades it
-    names symbols to be checked. *confirms* marks a confirming read, which goes after
-    starts and outages.
+    *since* is exchange time, inclusive: the start of the executions, or of the ended
+    orders (the overlap is already subtracted); None for the open objects of now. The
+    answer must account for *known*, listed or not; for trades it names symbols to
+    check. *confirms* marks a confirming read, which comes after starts and outages.
     """
 
     stream: Stream

@@ -1,4 +1,4 @@
-"""The gaps of one subscription that are to be mended."""
+"""The open gaps of one subscription."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from bybit_sync.model.events import Event, Gap, GapReason
 __all__ = ["UNDECODABLE_EVERY", "Windows"]
 
 UNDECODABLE_EVERY: Final = 60.0
-"""The seconds between two reads that only what cannot be decoded asks for."""
+"""The seconds between two reads that only undecodable rows cause."""
 _NEVER: Final = float("inf")
 _NOW: Final = float("-inf")
 
 
 class Windows:
-    """The gap that is being mended, and those that wait. Gaps are kept as the events that tell them."""
+    """The gap that is being mended, and the gaps that wait.
+
+    A gap is kept as the event that reports it.
+    """
 
     def __init__(self) -> None:
         self._current: Event[Any] | None = None
-        # They came while the current one was read, whose answer may not tell of them.
+        # They came during the read of the current one, whose answer may not cover them.
         self._later: Event[Any] | None = None
         # They could not be mended, and wait for the next outage.
         self._unmended: Event[Any] | None = None
         # The consumer was too slow; they wait for `refresh`.
         self._overflown: Event[Any] | None = None
         self.is_told: bool = False
-        """Whether the consumer knows of the current gap."""
+        """True when the consumer knows the current gap."""
         self.wants_snapshot: bool = False
-        """Whether `refresh` was called."""
+        """True when `refresh` was called."""
         self.is_asked: bool = False
-        """Whether a read for all of it is under way."""
+        """True while a read for all of it runs."""
         self._undecodable_at = _NOW
 
     @property
@@ -44,7 +47,7 @@ class Windows:
     # --- gaps ---
 
     def open(self, event: Event[Any]) -> None:
-        """Add *event*, an outage, and what waited for one."""
+        """Add *event*, an outage, and the gaps that waited for one."""
         for earlier in (self._unmended, self._later):
             event = _merged(earlier, event)
         self._unmended = self._later = None
@@ -52,7 +55,7 @@ class Windows:
         self._add(event)
 
     def join(self, event: Event[Any]) -> None:
-        """Add *event*, which the consumer knows of: now, or after the read that is under way."""
+        """Add *event*, which the consumer knows: now, or after the current read."""
         if self.is_asked:
             self._later = _merged(self._later, event)
         else:
@@ -61,22 +64,22 @@ class Windows:
 
     def _add(self, event: Event[Any]) -> None:
         self._current = _merged(self._current, event)
-        # An answer that is under way does not tell of it.
+        # The answer to the current read does not cover it.
         self.is_asked = False
 
     def lost(self, event: Event[Any]) -> None:
-        """Add *event*, the gap for what the consumer had no room for."""
+        """Add *event*, the gap for events for which the consumer had no room."""
         if event.gap is not None and event.gap.reason is GapReason.OVERFLOW:
             self._overflown = _merged(self._overflown, event)
         else:
             self.fail(event)
 
     def fail(self, event: Event[Any]) -> None:
-        """Add *event*, a gap that was told for good: it is tried again at the next outage."""
+        """Add *event*, a gap that was reported for good; the next outage retries it."""
         self._unmended = _merged(self._unmended, event)
 
     def refresh(self, *, is_state: bool) -> None:
-        """Mend all that is not mended; read a snapshot in any case when *is_state*."""
+        """Mend all open gaps; with *is_state*, read a snapshot in any case."""
         waiting = [event for event in (self._unmended, self._overflown) if event is not None]
         self._unmended = self._overflown = None
         for event in waiting:
@@ -85,10 +88,13 @@ class Windows:
         if is_state:
             self.wants_snapshot, self.is_asked = True, False
 
-    # --- telling and mending ---
+    # --- reporting and mending ---
 
     def tell(self, *, recovering: bool, detail: str = "") -> Event[Any] | None:
-        """Return the event that tells the current gap; None when there is none. It counts as told."""
+        """Return the event that reports the current gap, which then counts as told.
+
+        Returns None when there is none.
+        """
         window, gap = self._current, self.gap
         if window is None or gap is None:
             return None
@@ -98,13 +104,16 @@ class Windows:
         return self._current
 
     def close(self) -> None:
-        """Take note that the current gap is mended, or told for good; continue with what came during its read."""
+        """Note that the current gap is mended, or reported for good.
+
+        Continues with the gaps that came during its read.
+        """
         self._current, self._later = self._later, None
         self.is_told = self._current is not None
         self.is_asked = self.wants_snapshot = False
 
     def give_up(self) -> None:
-        """Take note that the current gap was told for good."""
+        """Note that the current gap was reported for good."""
         if self._current is not None:
             self.fail(self._current)
         self.close()
@@ -117,13 +126,16 @@ class Windows:
     # --- reads ---
 
     def read_due(self) -> float:
-        """Return from when the gap is to be read, in monotonic seconds; infinity when it is not, or under way."""
+        """Return when the gap is to be read, in monotonic seconds.
+
+        Returns infinity when there is none, or while a read runs.
+        """
         if self.is_asked or (self._current is None and not self.wants_snapshot):
             return _NEVER
         return self._undecodable_at + UNDECODABLE_EVERY if self._is_minor() else _NOW
 
     def asked(self, now: float) -> None:
-        """Take note that a read for all of it is under way since *now*."""
+        """Note that a read for all of it runs since *now*."""
         self.is_asked = True
         if self._is_minor():
             self._undecodable_at = now

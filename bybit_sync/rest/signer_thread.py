@@ -14,7 +14,10 @@ Headers = Mapping[str, str]
 
 
 class SignerThread:
-    """Runs a signer on a throw-away thread named *name*, at most one at a time, as `LoginSigner` does."""
+    """Runs a signer on a throw-away thread named *name*, at most one at a time.
+
+    `LoginSigner` does the same for logins.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -23,11 +26,11 @@ class SignerThread:
         self._closed = False
 
     def run(self, sign: Callable[[], Headers], deadline: float) -> Headers:
-        """Return what *sign* returns, or raise what it raises.
+        """Return the result of *sign*, or raise its error.
 
-        Raises ``TimeoutError`` when it is not done by *deadline* (monotonic) or still
-        has not answered an earlier call, ``RuntimeError`` when the system has no thread
-        left, and `ClientClosed` after `close`.
+        Raises ``TimeoutError`` when it is not done by *deadline* (monotonic) or an
+        earlier call still runs, ``RuntimeError`` when the system cannot start a thread,
+        and `ClientClosed` after `close`.
         """
         if self._helper is not None and self._helper.is_alive():
             raise TimeoutError("it still has not answered an earlier request")
@@ -35,7 +38,7 @@ class SignerThread:
         done = self._done = SignalSafeEvent()
         self._helper = threading.Thread(target=_sign, args=(sign, outcome, done), name=self._name, daemon=True)
         self._helper.start()
-        # The flag after the event is there: `close` sets them in the other order.
+        # Check the flag after setting the event: `close` uses them in the other order.
         if not self._closed:
             wait_for(done, deadline)
         if self._closed:
@@ -50,7 +53,7 @@ class SignerThread:
         self._done.set()
 
 
-# The signature is handed over in a closure, so that no frame that can fail holds it.
+# A closure hands the signature over, so that no frame that can fail holds it.
 def _sign(sign: Callable[[], Headers], outcome: list[Callable[[], Headers]], done: SignalSafeEvent) -> None:
     outcome.append(_outcome(sign))
     done.set()
@@ -59,7 +62,7 @@ def _sign(sign: Callable[[], Headers], outcome: list[Callable[[], Headers]], don
 def _outcome(sign: Callable[[], Headers]) -> Callable[[], Headers]:
     try:
         headers = sign()
-    except Exception as error:  # noqa: BLE001 - whatever it raises belongs to the request
+    except Exception as error:  # noqa: BLE001 - `run` raises every error of the signer
         return _raising(error)
     except BaseException as error:  # noqa: BLE001 - SystemExit would end the thread of recovery
         return _raising(RuntimeError(describe(error)))

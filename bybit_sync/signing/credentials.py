@@ -58,7 +58,10 @@ class Credentials:
         return self._login(message, expires)
 
     def lend(self, make: Callable[[str, Callable[[str], str]], T]) -> T:
-        """Return what *make* makes of the key and the signer: a signer of other requests."""
+        """Return the result of *make*, called with the key and the signer.
+
+        It is a signer for other requests.
+        """
         made: T = self._lend(make)
         return made
 
