@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ RIDDLE = re.compile(r"(What|Who|Whose|Whom|Whether)\b")
 NOUN_PHRASE = re.compile(r"(A|An|The|In|Not|Neither|Nothing|How|When|Where|Why)\b")
 # Each of these is named like the value that it gives; an overload is explained below it.
 VALUES = re.compile(r"property|fixture")
+COLUMNS = 88
+QUOTES = ('"""', "'''")
 
 Definition = ast.Module | ast.ClassDef | ast.FunctionDef
 
@@ -67,3 +71,97 @@ def test_no_public_docstring_is_missing() -> None:
         if not ast.get_docstring(node) and decorators(node) != "overload"
     ]
     assert missing == []
+
+
+# --- columns ---
+
+
+def docstrings(tree: ast.AST) -> Iterator[ast.Constant]:
+    """Yield the docstrings in *tree*, those below attributes as well."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value
+
+
+def paragraphs(first: int, lines: list[str]) -> Iterator[list[tuple[int, str]]]:
+    """Yield the paragraphs of a docstring with the number of each line; *first* is that of the first."""
+    paragraph: list[tuple[int, str]] = []
+    is_fenced = False
+    for number, line in enumerate(lines, first):
+        is_fenced ^= line.lstrip().startswith("```")
+        if line.strip() or is_fenced:
+            paragraph.append((number, line))
+        elif paragraph:
+            yield paragraph
+            paragraph = []
+    yield paragraph
+
+
+def is_code(paragraph: list[tuple[int, str]], margin: int) -> bool:
+    """Return whether *paragraph* is an example, a fenced block, or indented as a whole."""
+    marked = any(line.lstrip().startswith((">>>", "```")) for _, line in paragraph)
+    return marked or all(line.startswith(" " * (margin + 4)) for _, line in paragraph)
+
+
+def prose(source: str) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line of prose: in docstrings, and comments on lines of their own."""
+    lines = source.splitlines()
+    for text in docstrings(ast.parse(source)):
+        body = [line for line in lines[text.lineno - 1 : text.end_lineno] if line.strip() not in QUOTES]
+        for paragraph in paragraphs(text.lineno, body):
+            if not is_code(paragraph, text.col_offset):
+                yield from paragraph
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT and token.line.lstrip().startswith("#"):
+            yield token.start[0], token.line.rstrip()
+
+
+def too_long(file: str, source: str) -> list[str]:
+    """Return the place, the width and the text of each line of prose that is too long."""
+    return [
+        f"{file}:{number}: {len(line)} columns: {line.strip()}" for number, line in sorted(prose(source)) if len(line) > COLUMNS
+    ]
+
+
+def test_prose_has_at_most_88_columns() -> None:
+    """Docstrings and comments wrap; code, and a comment behind code, may be longer."""
+    found = [
+        place
+        for path in sorted(LIBRARY.rglob("*.py"))
+        for place in too_long(f"bybit_sync/{path.relative_to(LIBRARY)}", path.read_text(encoding="utf-8"))
+    ]
+    assert not found, f"wrap these lines at {COLUMNS} columns:\n" + "\n".join(found)
+
+
+def test_a_line_of_prose_that_is_too_long_is_found() -> None:
+    """In a docstring, below an attribute, in a list of arguments and in a comment; not in code or an example."""
+    words, code = "word " * 17 + "end.", "x = " + "1 + " * 30 + "1"
+    source = f"""
+class Some:
+    '''Short.
+
+    {words}
+
+    Args:
+        x: {words}
+
+    Example:
+        >>> {code}
+        {words}
+
+    The text of a function is ::
+
+        {code}
+
+    ```
+    one
+
+    {code}
+    ```
+    '''
+    y = 1
+    '''{words}'''
+    # {words}
+    {code}  # {words}
+"""
+    assert [place.split(": ")[0] for place in too_long("some.py", source)] == [f"some.py:{number}" for number in (5, 8, 25, 26)]
