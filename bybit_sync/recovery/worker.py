@@ -1,0 +1,172 @@
+"""The thread of recovery: it starts with a want, reads one after another, and ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from bybit_sync.clock import Moment
+from bybit_sync.errors import BybitSyncError, ClientClosed, RestProtocolError, describe
+from bybit_sync.logs import ClientLog
+from bybit_sync.recovery.asking import read
+from bybit_sync.recovery.running import Runner
+from bybit_sync.recovery.wants import Answered, Want
+from bybit_sync.threads.waiting import SignalSafeEvent, join, start_thread, take, wait_for
+
+if TYPE_CHECKING:  # it needs urllib3, an extra
+    from bybit_sync.rest.reader import RestReader
+
+__all__ = ["RecoveryWorker"]
+
+# REST may lag by seconds. A read waits for it so long before it answers with what is
+# missing; never so long that pushes are held in vain.
+_WAITS = (1.0, 2.0)
+
+
+class RecoveryWorker:
+    """Reads what is wanted over *reader*, on a thread.
+
+    * *answered* is called there, with each want and its outcome;
+    * an outcome is an answer, or the error: nothing is tried again here but what
+      exceeded the rate limit;
+    * *categories* are the client's, *now* returns the exchange's time, *hold* is for
+      how many seconds pushes are held.
+    """
+
+    def __init__(
+        self,
+        reader: RestReader,
+        answered: Callable[[Want, Answered | BybitSyncError], object],
+        *,
+        name: str,
+        categories: Sequence[str] | None,
+        now: Callable[[], datetime],
+        hold: float,
+        log: ClientLog,
+    ) -> None:
+        self.last_error: BybitSyncError | None = None
+        """The error of the last read that failed."""
+        self.last_success: datetime | None = None
+        """When the last read succeeded, by our clock."""
+        self._reader = reader
+        self._answered = answered
+        self._name = name
+        self._categories = categories
+        self._now = now
+        self._waits = tuple(min(wait, hold * wait / 5) for wait in _WAITS if hold)
+        self._runner = Runner(reader, now, self._pause)
+        self._log = log
+        self._process = os.getpid()
+        # Held to start the thread and by the thread to end: no want is left to a thread
+        # that is just ending.
+        self._lock = threading.Lock()
+        self._wants: list[Want] = []
+        self._thread: threading.Thread | None = None
+        self._last_thread: threading.Thread | None = None
+        self._over = SignalSafeEvent()
+        self._right_to_close: list[None] = [None]
+        self._ended = SignalSafeEvent()
+        self._ended.set()
+
+    # --- any thread ---
+
+    @property
+    def requests(self) -> int:
+        """The number of requests that were sent."""
+        return self._reader.requests
+
+    def ask(self, want: Want) -> bool:
+        """Have *want* read in turn, but before those that only confirm.
+
+        Return False when no thread can be started for it.
+        """
+        with self._lock:
+            if self._over.is_set():
+                return False
+            self._wants.append(want)
+            if self._thread is not None or self._start():
+                return True
+            self._wants.pop()
+            return False
+
+    def close(self) -> None:
+        """Abort what is being read, and have the thread end.
+
+        Nothing is answered any more. Waits for nothing; safe in a signal handler, also
+        in one that interrupts it. In a forked child it does nothing: connections and
+        thread are the parent's.
+        """
+        if os.getpid() == self._process and take(self._right_to_close):
+            self._over.set()
+            self._reader.close()
+
+    def wait_ended(self, deadline: float) -> bool:
+        """Wait until the thread has ended.
+
+        Return False when *deadline* (monotonic) passes first.
+        """
+        thread, ended = self._last_thread, wait_for(self._ended, deadline)
+        if ended:
+            join(thread, deadline)
+        return ended
+
+    def _start(self) -> bool:
+        # Under the lock.
+        thread = threading.Thread(target=self._run, name=f"{self._name}-recovery", daemon=True)
+        self._thread = self._last_thread = thread
+        self._ended.clear()
+        try:
+            start_thread(thread)
+        except RuntimeError:  # the system has no thread left, for the moment
+            self._thread = None
+            self._ended.set()
+            return False
+        return True
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        while (want := self._next()) is not None:
+            outcome = self._outcome(want)
+            # Nothing follows a close.
+            if not self._over.is_set():
+                self._pass_on(want, outcome)
+
+    def _next(self) -> Want | None:
+        """Return what to read next; None when there is nothing: the thread ends."""
+        with self._lock:
+            if not self._wants or self._over.is_set():
+                self._thread = None
+                self._ended.set()
+                return None
+            # What confirms comes last, and otherwise the order is that of asking.
+            want = min(self._wants, key=lambda want: want.confirms)
+            self._wants.remove(want)
+            return want
+
+    def _outcome(self, want: Want) -> Answered | BybitSyncError:
+        waits = () if want.confirms else self._waits
+        try:
+            answer = self._runner.run(read(want, self._categories, self._now(), waits))
+        except BybitSyncError as error:
+            self.last_error = error
+            return error
+        except BaseException as bug:  # noqa: BLE001 - it is told like any other failure, and the thread goes on
+            self._log.critical("a bug in recovery", exc_info=bug)
+            self.last_error = RestProtocolError(f"what was read of {want.stream.value} made no sense: {describe(bug)}")
+            return self.last_error
+        self.last_success = Moment.now().utc
+        return answer
+
+    def _pass_on(self, want: Want, outcome: Answered | BybitSyncError) -> None:
+        try:
+            self._answered(want, outcome)
+        except BaseException as bug:  # noqa: BLE001 - the thread goes on
+            self._log.critical("a bug in recovery", exc_info=bug)
+
+    def _pause(self, seconds: float) -> None:
+        if self._over.wait(seconds):
+            raise ClientClosed("the client was closed while the REST host was asked")
