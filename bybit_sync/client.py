@@ -87,15 +87,15 @@ class Client:
         dialect: "v5", or "v3" for recordings, gateways and the simulator (Bybit
             switched V3 off in January 2025).
         categories: Out of linear, inverse and option, each a topic of its own; None for
-            the all-in-one topics, which bring spot and spread rows too. V5 only; the
+            the all-in-one topics, which also have spot and spread rows. V5 only; the
             wallet has none.
         name: Appears in events, thread names, logs and `repr`; "bybit-1", "bybit-2", …
             by default.
         signer: Called on a thread of its own with the text to sign, returns the
             signature as text.
         on_status: Called with every `StatusChange`, in order, on a thread of its own.
-        on_error: Called with what a callback raised, its event and its subscription, on
-            the callback's thread.
+        on_error: Called with the exception of a callback, its event and its
+            subscription, on the callback's thread.
         connect_timeout: Seconds for one attempt: names, proxy, TCP, TLS, upgrade.
         request_timeout: Seconds for an answer to a login or a subscribe.
         ping_interval: Seconds between pings.
@@ -106,10 +106,10 @@ class Client:
         connect_limit: How often this process connects to the host, over all clients;
             the strictest holds. By default 100 times at once and 300 times more in 300
             seconds (Bybit allows an address 500); loopback addresses are then exempt.
-        proxy: "http://user:password@host:port", "socks5h://…", "env" for what the
-            environment says; None for none.
+        proxy: "http://user:password@host:port", "socks5h://…", "env" for the
+            environment variables; None for none.
         ssl_context: Instead of the system's certificates.
-        max_message_bytes: How many bytes a message may have; a longer one ends the
+        max_message_bytes: The most bytes of a message; a longer one ends the
             connection.
         record: The path of a file, a text file that is open, or a `Recorder`, to which
             every frame is written, for `replay`: without key and signature, the
@@ -303,11 +303,11 @@ class Client:
         Args:
             sink: A callable gets one event at a time on a thread of its own; a queue is
                 put to on the connection thread (anything with ``put_nowait``); without
-                one, use ``get()`` or iterate. What is both, such as a
+                one, use ``get()`` or iterate. An object that is both, such as a
                 ``unittest.mock.Mock``, is called; only a ``queue.Queue`` and its kind
                 stay queues. Coroutine functions are refused, and a coroutine that a
-                callable returns counts as raised.
-            maxsize: How many events our buffer holds for a slow consumer; does not
+                callable returns counts as an exception.
+            maxsize: The most events that our buffer holds for a slow consumer; does not
                 apply to your queue.
             overflow: "drop_oldest" (our default), "drop_newest" (your queue's default)
                 or "fail".
@@ -376,7 +376,7 @@ class Client:
                 self._wait_settled(receiver, deadline, wishes)
                 self._engine.stay_connected()
         except BaseException as error:
-            # Whatever is raised, Ctrl-C included, nothing stays half-subscribed.
+            # After any exception, Ctrl-C included, nothing stays half-subscribed.
             receiver.cancel(error)
             soon = time.monotonic() + _CANCEL_TIMEOUT
             self._engine.wait_cancelled(soon)
@@ -424,7 +424,7 @@ class Client:
 
     @property
     def state(self) -> State:
-        """Return what the client is doing at this moment."""
+        """Return the state of the client at this moment."""
         return self._engine.client_state.state
 
     def health(self) -> Health:
@@ -469,8 +469,8 @@ class Client:
 
         Return False when *timeout* (in seconds, None: no limit) passes first.
 
-        Threads are daemons: this is what keeps a script with nothing but callbacks
-        alive. Ctrl-C interrupts it.
+        Threads are daemons: this call keeps a script alive that has only callbacks.
+        Ctrl-C interrupts it.
 
         Example:
             >>> client.wait(timeout=0)
@@ -539,8 +539,8 @@ class Client:
 
         0 never waits, as signal handlers need it.
 
-        What is buffered is delivered first. Returns False if a callback still ran at
-        the end: what is undelivered is then discarded, and no further call starts.
+        The buffered events are delivered first. Returns False if a callback still ran
+        at the end: undelivered events are then discarded, and no further call starts.
         Inside a callback of this client it does not wait. Idempotent. Never hold a lock
         that your callback takes.
 

@@ -269,7 +269,7 @@ class RestBlocked(RestUnavailable):
 
 
 class RestRefused(RestError, Refused):
-    """The REST host refused a request for good.
+    """The REST host refused a request, and a retry cannot help.
 
     The cause is the key, a permission, an address, or the request itself.
 
@@ -304,7 +304,7 @@ class RestClockRefused(RestRefused):
 class RestProtocolError(RestError, ProtocolError):
     """The REST host's answer breaks its documentation.
 
-    A retry may bring a better one.
+    A retry may get a better one.
     """
 
 

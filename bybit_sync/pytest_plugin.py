@@ -1,7 +1,7 @@
 """The pytest plugin: the fixtures ``bybit_exchange`` and ``bybit_account``.
 
-pytest imports it at every start, with or without the extra ``simulator``: what the
-fixtures need is imported when a test asks for one.
+pytest imports it at every start, with or without the extra ``simulator``: the imports
+of the fixtures happen when a test requests one.
 """
 
 from __future__ import annotations

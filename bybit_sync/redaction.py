@@ -36,7 +36,7 @@ _redactors: Final[dict[int, weakref.ref[Redactor]]] = {}
 def seal(secret: str) -> Callable[[], str]:
     """Return a function that returns *secret*.
 
-    What shows local variables shows the function.
+    A dump of local variables shows the function instead.
     """
     return lambda: secret
 

@@ -18,7 +18,7 @@ class State(TextEnum):
     """The state of a client. Each member equals its text: ``State.LIVE == "LIVE"``."""
 
     IDLE = "IDLE"
-    """Nothing is subscribed: not yet, or what was subscribed could not be confirmed."""
+    """Nothing is subscribed: not yet, or the subscriptions could not be confirmed."""
     CONNECTING = "CONNECTING"
     """Dialling, logging in or subscribing."""
     LIVE = "LIVE"
@@ -91,7 +91,7 @@ class SubscriptionHealth:
 
     Part of `Health`.
 
-    *stream* is what it is subscribed to, and *state* its state.
+    *stream* is the subscribed stream, and *state* the state of the subscription.
 
     *delivered* counts the events handed over (gaps included), *queued* those that wait,
     *dropped* those that found the buffer full, *undecodable* the rows (and whole

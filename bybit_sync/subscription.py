@@ -131,15 +131,15 @@ class Subscription(Generic[T]):
             raise StopIteration from None
 
     def close(self, timeout: float = 5.0) -> bool:
-        """End the subscription; what is buffered is still delivered.
+        """End the subscription; buffered events are still delivered.
 
         It accepts no more events.
 
         Waits up to *timeout* seconds for the callback to have run; 0 never waits.
-        Returns False if it still ran then: what is undelivered is discarded and no
+        Returns False if it still ran then: undelivered events are discarded and no
         further call starts. Inside a callback of the same client it does not wait, and
-        discards what is buffered for the callback's own subscription. Never hold a lock
-        that your callback takes.
+        discards the buffered events of the callback's own subscription. Never hold a
+        lock that your callback takes.
 
         Example:
             >>> orders = client.subscribe_orders()

@@ -140,9 +140,9 @@ def fitting(columns: Sequence[Column], width: int) -> Sequence[Column]:
 
 
 def shares(wanted: Sequence[int], available: int) -> list[int]:
-    """Return how many of the *available* lines each table gets.
+    """Return the number of the *available* lines that each table gets.
 
-    *wanted* is how many each has; none gets fewer while another has more than it.
+    *wanted* are the numbers that they need; no table gets fewer while another has more.
     """
     given = [0] * len(wanted)
     for _ in range(available):

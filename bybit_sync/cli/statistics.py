@@ -68,7 +68,7 @@ class Statistics:
     first: datetime | None = None
     last: datetime | None = None
     frames: Counter[str] = attrs.field(factory=Counter)
-    """By direction: in, out; lost is how many connections ended."""
+    """By direction: in, out; lost counts the connections that ended."""
     topics: dict[str, Topic] = attrs.field(factory=dict)
     round_trips: array[float] = attrs.field(factory=lambda: array("d"), repr=False)
     """The round trips of pings, in seconds."""

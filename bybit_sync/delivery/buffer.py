@@ -133,7 +133,7 @@ class Buffer(Generic[T]):
     # --- the end ---
 
     def stop_accepting(self) -> None:
-        """Accept nothing more; what is buffered can still be taken.
+        """Accept nothing more; buffered events can still be taken.
 
         Any thread, signal handlers included.
         """
@@ -141,7 +141,7 @@ class Buffer(Generic[T]):
         self._condition.wake()
 
     def end(self, last: Event[T]) -> None:
-        """Accept nothing more but *last*, which follows what is buffered."""
+        """Accept nothing more but *last*, which follows the buffered events."""
         with self._lock:
             if self._open:
                 self._open = False
@@ -149,7 +149,7 @@ class Buffer(Generic[T]):
         self._condition.wake()
 
     def discard(self) -> int:
-        """Drop what is buffered; return the number of events, gaps included.
+        """Drop the buffered events; return their number, gaps included.
 
         Any thread.
         """

@@ -21,7 +21,7 @@ _WEIGHT: Final = {GapReason.OVERFLOW: 0, GapReason.UNDECODABLE: 1, GapReason.STA
 def merge(first: Event[T], second: Event[T]) -> Event[T]:
     """Return one gap for two that follow each other.
 
-    It has both windows, the sum of what is missing and the graver reason, and is
+    It has both windows, the sum of the missing events and the graver reason, and is
     `recovering` only if both are: the loss of the other is not read again.
     """
     a, b = first.gap, second.gap

@@ -128,7 +128,7 @@ class Receiver(Generic[T]):
         return wait_for(self._settled, deadline)
 
     def stop_accepting(self) -> None:
-        """Accept nothing more; what is buffered is still delivered."""
+        """Accept nothing more; buffered events are still delivered."""
         with self._lock:
             self._state = SubscriptionState.CLOSED
         self.sink.stop_accepting()

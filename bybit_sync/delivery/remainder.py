@@ -85,7 +85,7 @@ class Remainder:
         return True
 
     def _discard(self) -> bool:
-        """Discard what was not delivered.
+        """Discard the undelivered events.
 
         Return whether nothing was, and no call is running.
         """

@@ -57,10 +57,10 @@ class EventSink(Protocol[T_contra]):
         """Accept nothing more but *last*. Only the connection thread."""
 
     def stop_accepting(self) -> None:
-        """Accept nothing more; what is buffered is still delivered.
+        """Accept nothing more; buffered events are still delivered.
 
         Any thread, signal handlers included.
         """
 
     def discard(self) -> int:
-        """Drop what is buffered; return the number of events. Any thread."""
+        """Drop the buffered events; return their number. Any thread."""

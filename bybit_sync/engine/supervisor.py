@@ -32,7 +32,7 @@ from bybit_sync.threads.waker import Waker
 
 __all__ = ["Supervisor"]
 
-# A program may have seeded `random`, and counts on what it draws: take nothing from it.
+# A program may have seeded `random` for reproducible numbers: take none of them.
 _CHANCE = random.SystemRandom()
 
 
@@ -107,7 +107,7 @@ class Supervisor:
             self._fail_waiting(progress.last_error)
 
     def fail(self, error: BaseException, *, bug: bool = True) -> None:
-        """End the client for good, and report *error* everywhere."""
+        """End the client, and report *error* everywhere."""
         self.progress.last_error = error
         level = self._log.critical if bug else self._log.error
         level("the client has failed and ended: %s", error, exc_info=error if bug else None)
@@ -120,14 +120,14 @@ class Supervisor:
     def flush_queues(self) -> None:
         """Wait until every queue has its last gap, unless there are commands.
 
-        While closing it waits until the timeout of `close`, which discards what does
-        not fit.
+        While closing it waits until the timeout of `close`, which discards the gaps
+        that do not fit.
         """
         while not self._registry.flush() and (self._commands.is_closing or not self._commands):
             self._waker.wait(self._times.offer_again)
 
     def finish(self) -> None:
-        """Close what is open, or report that the client is IDLE."""
+        """Close the connection, or report that the client is IDLE."""
         self._commands.run()
         if self._commands.is_closing:
             for receiver in tuple(self._registry):

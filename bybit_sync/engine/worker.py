@@ -64,13 +64,13 @@ class Job(Protocol):
         """Work until nothing is left to do."""
 
     def fail(self, error: BaseException) -> None:
-        """Report *error*, a bug, everywhere, and end for good."""
+        """Report *error*, a bug, everywhere, and end the job."""
 
     def flush_queues(self) -> None:
         """Wait until no gap is pending any more, unless there are commands."""
 
     def finish(self) -> None:
-        """Close what is open, or report that nothing is open."""
+        """Close the open connection, or report that there is none."""
 
     def release(self) -> None:
         """Undo `begin`; runs on the starting thread when the start failed."""

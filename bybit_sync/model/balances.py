@@ -89,7 +89,7 @@ class CoinBalance(Record):
 class BalanceUpdate(Record):
     """One account: its totals and its coins.
 
-    The totals replace what was known under its `key`, the coins merge.
+    The totals replace those of the same `key`, the coins merge.
 
     Example:
         >>> balances = client.subscribe_balances()

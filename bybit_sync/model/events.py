@@ -1,7 +1,7 @@
 """The objects that a subscriber receives: `Event`, with updates or a `Gap`.
 
-A gap means that updates may be missing. With ``recover`` an event may also hold what
-REST says: a snapshot, or what an outage hid.
+A gap means that updates may be missing. With ``recover`` an event may also hold rows of
+REST: a snapshot, or the updates that an outage hid.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class GapReason(TextEnum):
     ENDED = "ENDED"
     """The subscription ended by itself, with ``error``; nothing follows."""
     START = "START"
-    """With ``recover``: what a subscription begins with could not be read in time."""
+    """With ``recover``: the first snapshot could not be read in time."""
 
 
 @attrs.frozen(kw_only=True, repr=False)

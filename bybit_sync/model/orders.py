@@ -39,7 +39,7 @@ __all__ = ["OrderUpdate"]
 class OrderUpdate(Record):
     """An order as it is now.
 
-    Replaces what was known under its `key`, unless that has a later `updated_time`.
+    It replaces the row of the same `key`, unless that has a later `updated_time`.
 
     Example:
         >>> orders = client.subscribe_orders()
@@ -80,8 +80,8 @@ class OrderUpdate(Record):
             accounts for a part-filled order cancelled.
         leaves_qty: Quantity still open; 0 after a cancel.
         leaves_value: Value still open.
-        last_exec_qty: Quantity of the last fill, of a cancelled order what was not
-            filled; V3 only.
+        last_exec_qty: Quantity of the last fill, of a cancelled order the unfilled
+            rest; V3 only.
         last_exec_price: Price of the last fill; V3 only.
         cum_exec_qty: Quantity filled.
         cum_exec_value: Value filled, settle coin.

@@ -20,7 +20,7 @@ __all__ = ["PositionUpdate"]
 @lazy_wire
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class PositionUpdate(Record):
-    """A position as it is now; replaces what was known under its `key`.
+    """A position as it is now; it replaces the row of the same `key`.
 
     Example:
         >>> flat = PositionUpdate(symbol="BTCUSDT", position_idx=0, size=Decimal("0.000"))
@@ -66,10 +66,9 @@ class PositionUpdate(Record):
         active_price: Price that activates the trailing stop; V3 only.
         tpsl_mode: Deprecated by the exchange, which always says FULL.
         unrealised_pnl: Unrealised profit and loss, settle coin.
-        cum_realised_pnl: All-time realised profit and loss on this symbol, settle
-            coin.
-        cur_realised_pnl: Realised profit and loss of what is held now, settle coin; V5
-            only.
+        cum_realised_pnl: All-time realised profit and loss on this symbol, settle coin.
+        cur_realised_pnl: Realised profit and loss of the current position, settle coin;
+            V5 only.
         session_avg_price: Average price of the session in USDC contracts; None or 0 in
             others.
         occ_closing_fee: Fee reserved for closing, settle coin; V3 only.

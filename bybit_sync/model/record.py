@@ -56,7 +56,8 @@ def shown(value: object) -> str:
 class Record:
     """A frozen attrs class with a short repr.
 
-    The repr leaves out what is unset or a default; read-only mappings pickle as dicts.
+    The repr leaves out attributes that are unset or have their default; read-only
+    mappings pickle as dicts.
     """
 
     __slots__ = ()

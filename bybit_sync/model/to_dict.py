@@ -18,9 +18,9 @@ def to_dict(record: Any) -> dict[str, Any]:
     """Return an update, an event or a gap as values for `json.dumps`, without loss.
 
     Numbers become text in plain notation, times ISO 8601, words their text, an error
-    its class and message; "type" is the class, for `from_dict`. What the exchange sent,
-    `wire` of an update and `raw` of an event, is left out, because the other attributes
-    have the same content. Any thread. *record* is the update, event or gap.
+    its class and message; "type" is the class, for `from_dict`. The original row and
+    frame, `wire` of an update and `raw` of an event, are left out, because the other
+    attributes have the same content. Any thread. *record* is the update, event or gap.
 
     Example:
         >>> row = to_dict(PositionUpdate(symbol="BTCUSDT", position_idx=0, side=Side.BUY, size=Decimal("0.500")))

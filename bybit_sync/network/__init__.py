@@ -1,4 +1,4 @@
 """From a URL to frames: names, addresses, proxy, TLS, and the websocket.
 
-Nothing here knows what a frame means.
+The meaning of frames is not known here.
 """

@@ -168,7 +168,7 @@ class Wire:
         return any(key.fileobj is waker for key, _ in self._selector.select(timeout))
 
     def read(self) -> bytes | None:
-        """Return what has arrived, at most 64 KiB; b"" at the end, None for nothing."""
+        """Return the arrived bytes, at most 64 KiB; b"" at the end, None for none."""
         if self._tls is None:
             return self._take()
         while (data := self._decrypted(self._tls)) is None and self._feed():

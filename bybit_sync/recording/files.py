@@ -38,7 +38,7 @@ class Output(Protocol):
         """Write *lines*."""
 
     def close(self) -> None:
-        """Release what `open` acquired."""
+        """Close the output, if `open` has opened it."""
 
 
 def output_of(target: Any, rotate_bytes: int | None) -> Output:

@@ -41,7 +41,7 @@ class RecordedSession:
     def receive(self, frame: bytes, now: Moment) -> Sequence[SessionEvent]:
         """Return the events of *frame*, after the gaps that were due before it.
 
-        Raises what ends the session.
+        Raises the error that ends the session.
         """
         return [*self.session.time_sync.overdue_gaps(now), *self.session.receive(frame, now)]
 

@@ -177,7 +177,7 @@ class Recorder:
             self.lost("the client closed the connection")
 
     def finish(self) -> None:
-        """Have the thread write what is buffered and close the file.
+        """Have the thread write the buffered lines and close the file.
 
         Does not wait; `begin` opens the file again.
         """

@@ -48,10 +48,11 @@ class Recovery:
         Recovery(hold=2.0, overlap=60.0, confirm_after=(3.0, 30.0), rate=10.0, base_url=None)
 
     Args:
-        hold: Seconds for which a subscription's newer pushes wait for what was missed;
-            then a gap is told, and what was missed follows when it is read.
-        overlap: Seconds that are read again before a gap's ``since``: REST may lag, and
-            what was delivered already is left out by its key.
+        hold: Seconds for which newer pushes of a subscription wait for the missed
+            updates; then a gap is reported, and the missed updates follow when they are
+            read.
+        overlap: Seconds before a gap's ``since`` that are read again, because REST may
+            lag; rows that were delivered before are left out by their key.
         confirm_after: Seconds after the first read at which it is read again, because
             REST may lag.
         rate: Requests per second at each endpoint, for the key. Besides, this process
@@ -60,7 +61,7 @@ class Recovery:
             for the REST host of the client's environment.
 
     Raises:
-        ConfigurationError: one of them cannot work; the text says what can.
+        ConfigurationError: one of them cannot work; the text has the remedy.
 
     """
 

@@ -58,11 +58,11 @@ class Answered:
 
     * *rows*: trades by (exec_time, seq, leaves_qty descending, exec_id); orders that
       have ended by their creation, then the open ones; positions that are open, then
-      the exchange's own flat rows of what was known; one `BalanceUpdate` with every
-      coin, zero rows of what was known included.
+      the exchange's own flat rows of known ones; one `BalanceUpdate` with every coin,
+      zero rows of known coins included.
     * *asked_at*, *at*: exchange time at which the first request left, and of the last
       answer.
-    * *unresolved*: what was known and is nowhere to be found.
+    * *unresolved*: the known objects that no answer contains.
     * *refused*: one error for each category that was refused; the rows of the others
       are here.
     * *unreadable*: the rows that could not be decoded.

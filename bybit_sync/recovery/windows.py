@@ -75,7 +75,7 @@ class Windows:
             self.fail(event)
 
     def fail(self, event: Event[Any]) -> None:
-        """Add *event*, a gap that was reported for good; the next outage retries it."""
+        """Add *event*, a gap that cannot be mended now; the next outage retries it."""
         self._unmended = _merged(self._unmended, event)
 
     def refresh(self, *, is_state: bool) -> None:
@@ -104,7 +104,7 @@ class Windows:
         return self._current
 
     def close(self) -> None:
-        """Note that the current gap is mended, or reported for good.
+        """Note that the current gap is mended, or cannot be mended now.
 
         Continues with the gaps that came during its read.
         """
@@ -113,7 +113,7 @@ class Windows:
         self.is_asked = self.wants_snapshot = False
 
     def give_up(self) -> None:
-        """Note that the current gap was reported for good."""
+        """Note that the current gap cannot be mended now."""
         if self._current is not None:
             self.fail(self._current)
         self.close()

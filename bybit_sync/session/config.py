@@ -36,7 +36,7 @@ class SessionConfig:
     """
 
     def breach(self, what: str) -> ProtocolError:
-        """Log *what*, a breach of the protocol, and return the error for it."""
+        """Log *what*, a breach of the protocol, and return its error."""
         error = ProtocolError(f"{self.environment} {what}")
         self.log.error("%s", error)
         return error

@@ -68,7 +68,7 @@ def contract_account(coins: tuple[CoinBalance, ...]) -> tuple[BalanceUpdate, ...
 
 @attrs.frozen
 class _Feed:
-    """How a dialect writes one stream: topic, class of a row, and what rows become."""
+    """How a dialect writes one stream: its topic, and the class of its rows."""
 
     topic: str
     row: type[Any]
@@ -104,9 +104,9 @@ class Channel:
 class Dialect:
     """One way of spelling the private streams.
 
-    *name* is what `Client(dialect=...)` takes, *path* is appended to the base URL of
+    *name* is the argument `Client(dialect=...)`, *path* is appended to the base URL of
     the environment. *notice* is added to errors on Bybit's own hosts; "" for none.
-    *has_rest*: there is a REST API beside it.
+    *has_rest*: the environment has a REST API for it.
 
     Example:
         >>> V5.path, V3.path

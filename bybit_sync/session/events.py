@@ -36,7 +36,7 @@ class AllConfirmed:
 
 @frozen
 class StreamRejected:
-    """*stream* is refused for good, and no longer wanted."""
+    """*stream* is finally refused, and no longer wanted."""
 
     stream: Stream
     error: SubscriptionRejected

@@ -1,4 +1,4 @@
-"""The messages on the wire: classify what comes, write what is sent.
+"""The messages on the wire: classify received ones, write those to send.
 
 https://bybit-exchange.github.io/docs/v5/ws/connect
 """

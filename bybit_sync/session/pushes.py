@@ -1,4 +1,4 @@
-"""From pushes to events, and from what cannot be decoded to gaps.
+"""From pushes to events, and from undecodable frames and rows to gaps.
 
 Every row that the exchange sends is either delivered or reported by a gap: a push of a
 subscribed topic becomes an event; bad rows, undecodable frames and frames of an unknown

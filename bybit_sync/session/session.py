@@ -151,7 +151,7 @@ class Session:
         self._topics.subscribe(stream, now, resubscribing=resubscribing)
 
     def unsubscribe(self, stream: Stream) -> Sequence[SessionEvent]:
-        """Unsubscribe from *stream*; what still arrives for it is dropped."""
+        """Unsubscribe from *stream*; later pushes for it are dropped."""
         self._next_deadline = None
         return self._topics.unsubscribe(stream)
 

@@ -1,4 +1,4 @@
-"""The requests for wanted topics, repeated until confirmed or refused for good."""
+"""The requests for wanted topics, repeated until confirmed or finally refused."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Exchange(Player):
 
     @property
     def url(self) -> str:
-        """The base URL, without a path: what a client takes as its environment."""
+        """The base URL, without a path: the environment of a client."""
         listener = self._running()
         return f"{'wss' if self._authority else 'ws'}://{self._host}:{listener.port}"
 

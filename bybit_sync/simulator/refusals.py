@@ -1,4 +1,4 @@
-"""The refusals that were ordered, each for good or a number of times."""
+"""The refusals that were ordered, each without limit or for a number of times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Refusals(Generic[T]):
-    """Orders to refuse something, each for good or a number of *times*."""
+    """Orders to refuse something, each without limit or a number of *times*."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -120,7 +120,7 @@ _KEYS = ("accounts", "steps", "repeat")
 
 
 class ScriptError(ValueError):
-    """An error in a script: which step, and what is wrong with it."""
+    """An error in a script; it names the step and the mistake."""
 
 
 @attrs.frozen
@@ -138,8 +138,8 @@ class Script:
     def read(cls, source: Script | str | Path | Mapping[str, Any] | Iterable[Step]) -> Script:
         """Return the script in *source*: a path to a JSON file, or its content.
 
-        Raises `ScriptError` for what cannot be played, and ``OSError`` for what cannot
-        be read.
+        Raises `ScriptError` for a script that cannot be played, and ``OSError`` for a
+        file that cannot be read.
         """
         if isinstance(source, Script):
             return source

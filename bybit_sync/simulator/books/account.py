@@ -21,12 +21,12 @@ KINDS = ("UNIFIED", "CONTRACT")
 
 
 class Account(AccountStreams):
-    """One account of the exchange, which trades and pushes what changed.
+    """One account of the exchange, which trades and pushes the changes.
 
-    There is no matching engine: an order fills only by `fill`. Every action pushes what
-    the exchange would, in its order (execution, order, position, wallet), before the
-    next action of any thread begins. Numbers are texts, integers or ``Decimal``; a
-    float is refused, because it is not exact.
+    There is no matching engine: an order fills only by `fill`. Every action pushes the
+    rows that the exchange would push, in its order (execution, order, position,
+    wallet), before the next action of any thread begins. Numbers are texts, integers or
+    ``Decimal``; a float is refused, because it is not exact.
 
     * *key*, *secret*: log in;
     * *kind*: "UNIFIED", or "CONTRACT" for a classic account as V5 shows it;
@@ -117,7 +117,7 @@ class Account(AccountStreams):
         *qty* is all that is left by default, *price* the order's own.
 
         A Limit order is the maker, a Market order the taker, unless *is_maker* says
-        otherwise. *exec_type* is what the exchange calls it: ``AdlTrade``, ``Settle``,
+        otherwise. *exec_type* is the exchange's name for it: ``AdlTrade``, ``Settle``,
         ``Delivery``, … instead of a trade.
         """
         with self._lock:
@@ -160,7 +160,7 @@ class Account(AccountStreams):
             return amended
 
     def cancel(self, order: Order, *, cancel_type: str = "CancelByUser") -> Order:
-        """Cancel what is left of *order* and return it.
+        """Cancel the rest of *order* and return it.
 
         *cancel_type* is the reason, in the exchange's words.
         """

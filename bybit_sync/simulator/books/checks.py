@@ -1,4 +1,4 @@
-"""Raise ``ValueError`` for what the exchange would refuse."""
+"""Raise ``ValueError`` for orders and changes that the exchange would refuse."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class AccountConnection(Protocol):
         """Send everything that was held, in order."""
 
     def half_open(self) -> None:
-        """Stop to read and to write for good, while TCP stays up."""
+        """Stop reading and writing, while TCP stays up; this cannot be undone."""
 
     def drop(self, *, code: int | None = None, reason: str = "", reset: bool = False) -> None:
         """End the connection: with a FIN, a RST, or a close frame first."""

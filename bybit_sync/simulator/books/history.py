@@ -16,7 +16,8 @@ __all__ = ["History", "Table"]
 
 K = TypeVar("K")
 V = TypeVar("V")
-# How far back a table can be read, in seconds, and how many changes are kept for it.
+# The age up to which a table can be read, in seconds, and the most changes that are
+# kept.
 HORIZON: Final = 60.0
 MOST_CHANGES: Final = 100_000
 _ABSENT: Final[Any] = object()

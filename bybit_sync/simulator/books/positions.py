@@ -22,13 +22,13 @@ _FLAT: dict[str, Any] = {"side": "", "take_profit": ZERO, "stop_loss": ZERO, "st
 class Position:
     """The position in one contract (of one leg in hedge mode).
 
-    *cost* is what it was worth on entry, exactly. *realised* is everything gained and
-    paid on the contract, *current* the same since the position was opened; both after
-    fees and funding. *seq* is None before the first fill.
+    *cost* is its exact value on entry. *realised* is everything gained and paid on the
+    contract, *current* the same since the position was opened; both after fees and
+    funding. *seq* is None before the first fill.
 
     *side* is "Buy", "Sell" or, when *size* is 0, "". *open_since*, *created* and
-    *updated* are ms. *instrument* is what is held; *position_idx*, *leverage*,
-    *take_profit*, *stop_loss* and *status* are what V5 calls so.
+    *updated* are ms. *instrument* is the contract; *position_idx*, *leverage*,
+    *take_profit*, *stop_loss* and *status* have V5's names.
     """
 
     instrument: Instrument

@@ -97,7 +97,7 @@ class AccountStreams:
                 connection.push(self._printer.messages(connection.gateway, stream, rows, id=id, created_at=now))
 
     def _push_match(self, executions: Sequence[Execution]) -> Order:
-        """Push a match and what follows from it; return the filled order."""
+        """Push a match and the changes that follow; return the filled order."""
         order = executions[-1].order
         changed = self._ledger.follow_up(order.symbol, order.position_idx, now=self._now())
         self._push_changes([order, *changed], executions)
@@ -106,7 +106,7 @@ class AccountStreams:
     def _push_changes(
         self, orders: Sequence[Order], executions: Sequence[Execution] = (), *, symbol: str = "", position_idx: int = 0
     ) -> None:
-        """Push what an action changed, in the exchange's order.
+        """Push the changes of an action, in the exchange's order.
 
         The action was on *orders* or, without any, on a position.
         """

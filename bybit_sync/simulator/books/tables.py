@@ -21,9 +21,9 @@ __all__ = ["Books", "Coin", "legs_of_mode"]
 
 MAINTENANCE = Decimal("0.005")
 FIRST_SEQ = 140_612_148_849_382
-# How many final orders are kept: a busy account makes them without an end.
+# The number of final orders that are kept: a busy account makes more without end.
 FINAL_KEPT = 10_000
-# How many executions are kept.
+# The number of executions that are kept.
 EXECUTIONS_KEPT = 120_000
 # The tables that `Books.as_of` copies.
 _TABLES = ("balances", "realised", "_live", "_finished", "positions", "marks", "last_prices", "_executions")
@@ -34,7 +34,7 @@ class Coin:
     """The balance of one coin.
 
     *name* is the coin's, *wallet* its balance, *realised* what trading ever gained and
-    paid, *unrealised* what open positions would add. *position_margin*,
+    paid, *unrealised* the gain of open positions. *position_margin*,
     *maintenance_margin* and *order_margin* are reserved.
     """
 
@@ -60,8 +60,8 @@ class Coin:
 class Books:
     """The tables of one account, and the margins and balances that follow.
 
-    *balances* is what the account starts with, coin by coin; *new_id* names orders and
-    executions; *clock* returns monotonic seconds, for `as_of` only.
+    *balances* are the initial balances of the account by coin; *new_id* names orders
+    and executions; *clock* returns monotonic seconds, for `as_of` only.
     """
 
     def __init__(

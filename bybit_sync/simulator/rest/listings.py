@@ -187,7 +187,7 @@ def _order_listing(orders: Iterable[Order]) -> Listing:
 def executions(books: Books, parameters: Parameters, now: int) -> Listing:
     """Return the executions in the window, of every kind.
 
-    Those of an order id are returned whatever else is asked.
+    For an order id the other parameters are ignored.
     """
     category = _category(parameters, *CATEGORIES)
     order_id, link_id, kind = (parameters.get(name) for name in ("orderId", "orderLinkId", "execType"))

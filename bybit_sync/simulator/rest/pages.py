@@ -89,7 +89,7 @@ def _next(rows: Sequence[tuple[Key, Row]], page: Sequence[tuple[Key, Row]], end:
 def _place_behind(rows: Sequence[tuple[Key, Row]], behind: Key) -> int:
     """Return the index of the first row behind the key *behind*.
 
-    The key's own row may have gone.
+    The row of the key may be gone.
     """
     if not behind:
         return 0

@@ -100,7 +100,7 @@ class Plans:
 def order(orders: Refusals[T], endpoints: Sequence[str], answer: T, times: int | None) -> None:
     """Order *answer* for *endpoints*, for all when none is named.
 
-    It holds for the next *times* requests of each, None for good.
+    It holds for the next *times* requests of each; None means until `clear`.
     """
     for name in _named(endpoints):
         orders.order(name, answer, times)

@@ -66,8 +66,8 @@ class RestCall:
     """An answered request in `RestFaults.calls`, without key and signature.
 
     *at* is monotonic seconds of its arrival, *name* the endpoint (``order/realtime``),
-    *parameters* what was asked, *status* the HTTP status, *code* the ``retCode`` (None
-    when the answer has none).
+    *parameters* those of the request, *status* the HTTP status, *code* the ``retCode``
+    (None when the answer has none).
     """
 
     at: float

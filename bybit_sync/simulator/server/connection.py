@@ -192,7 +192,7 @@ class Connection:
 
         TCP stays up.
 
-        With *mid_frame* half of what is sent next goes out before the silence.
+        With *mid_frame*, half of the next write is sent before the silence.
         """
         with self._lock:
             self._wire.hold(mid_frame=mid_frame)
@@ -203,7 +203,7 @@ class Connection:
             self._wire.let_go()
 
     def half_open(self) -> None:
-        """Stop reading and writing for good, while TCP stays up."""
+        """Stop reading and writing, while TCP stays up; this cannot be undone."""
         with self._lock:
             self._wire.lose()
 

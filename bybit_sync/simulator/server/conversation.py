@@ -66,7 +66,7 @@ class Conversation:
     def answer(self, request: object, now: int) -> Json:
         """Return the answer to *request* at *now* (ms).
 
-        *request* is what its JSON says, or the text itself when it is no JSON.
+        *request* is the parsed JSON, or the text itself when it is not JSON.
         """
         if not isinstance(request, dict):
             return self._verdict({}, REFUSALS["json"].format(frame=request))
