@@ -17,6 +17,7 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionLost",
     "HandshakeRejected",
+    "JournalError",
     "ProtocolError",
     "QueueOverflow",
     "RecordingError",
@@ -200,6 +201,20 @@ class SubscriptionClosed(BybitSyncError):
         >>> orders.get()
         Traceback (most recent call last):
         bybit_sync.SubscriptionClosed: ...
+
+    """
+
+
+class JournalError(BybitSyncError):
+    """A journal could not be opened, read or written, or must not book an event.
+
+    The message names the file and the remedy; what the system said is ``__cause__``.
+
+    Example:
+        >>> from bybit_sync.integrations.sqlite_journal import Journal
+        >>> Journal("no such folder/fills.db")
+        Traceback (most recent call last):
+        bybit_sync.JournalError: the journal .../no such folder/fills.db cannot be made: No such file or directory; ...
 
     """
 

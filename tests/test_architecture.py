@@ -82,6 +82,7 @@ PURE: Final = (
     "engine.rate_limit",
     "engine.retrying",
     "errors",
+    "integrations.completeness",
     "model",
     "recording.format",
     "recording.scrubbing",

@@ -25,6 +25,8 @@ _TEXTS: Final = "tests/faults/test_texts.py -k row207"
 _LOSING: Final = "tests/faults/test_losing_connection.py"
 _LOGIN: Final = "tests/faults/test_login.py"
 _TOPICS: Final = "tests/session/test_topics.py"
+_COMPLETE: Final = "tests/integrations/test_completeness.py"
+_JOURNAL: Final = "tests/integrations/test_sqlite_journal.py -k 'not kill and not process'"
 _SUBSCRIBING: Final = "tests/faults/test_subscriptions.py"
 
 MUTANTS: Final = (
@@ -1353,5 +1355,111 @@ MUTANTS: Final = (
         "None if category is None else Category(category))",
         "None)",
         "tests/rest/test_spellings.py",
+    ),
+    # --- the journal ---
+    Mutant(
+        "prove an instant by the first rows of a start",
+        "integrations/completeness.py",
+        "if event.source == Source.STREAM:",
+        "if event.gap is None:",
+        _COMPLETE,
+    ),
+    Mutant(
+        "close a gap of which only the beginning is recovered",
+        "integrations/completeness.py",
+        "window.since <= each.gap.since and each.gap.until <= window.until",
+        "window.since <= each.gap.since <= window.until",
+        _COMPLETE,
+    ),
+    Mutant(
+        "take what was dropped for recovered",
+        "integrations/completeness.py",
+        "(each.gap.reason != GapReason.OVERFLOW or window.reason == GapReason.OVERFLOW)",
+        "bool(window)",
+        _COMPLETE,
+    ),
+    Mutant(
+        "take what the journal did not book for recovered",
+        "integrations/completeness.py",
+        "inside and each.cause == Cause.TOLD and",
+        "inside and",
+        _COMPLETE,
+    ),
+    Mutant(
+        "trust a start that was given nothing",
+        "integrations/completeness.py",
+        "    if asked:\n        return attrs.evolve(progress, index=1)",
+        "    if progress.created:\n        return attrs.evolve(progress, index=1)",
+        _COMPLETE,
+    ),
+    Mutant(
+        "step over a hole in the numbers",
+        "integrations/completeness.py",
+        "event.index == progress.index + 1 > 1",
+        "event.index >= progress.index + 1 > 1",
+        _COMPLETE,
+    ),
+    Mutant(
+        "believe in a push from the future",
+        "integrations/completeness.py",
+        "min(instant or event.received_at, event.received_at)",
+        "instant or event.received_at",
+        _COMPLETE,
+    ),
+    Mutant(
+        "take the clock that made the file for a proof",
+        "integrations/completeness.py",
+        "max(progress.proven or instant, instant)",
+        "max(progress.proven or progress.created, instant)",
+        _COMPLETE,
+    ),
+    Mutant(
+        "leave no margin for what the exchange does late",
+        "integrations/completeness.py",
+        "timedelta(seconds=60)",
+        "timedelta(0)",
+        _JOURNAL,
+    ),
+    Mutant(
+        "know of an event before it is on the disk",
+        "integrations/sqlite_journal.py",
+        "            self._file.write(event.data",
+        "            self._progress, self._client = progress, event.client\n            self._file.write(event.data",
+        _JOURNAL,
+    ),
+    Mutant(
+        "keep a part of an event",
+        "integrations/journal_file.py",
+        "connection.rollback()",
+        "connection.commit()",
+        _JOURNAL,
+    ),
+    Mutant(
+        "book without a sync",
+        "integrations/journal_file.py",
+        "synchronous = FULL",
+        "synchronous = NORMAL",
+        _JOURNAL,
+    ),
+    Mutant(
+        "tell executions apart by their id alone",
+        "integrations/journal_file.py",
+        '_storable(trade.category or "")',
+        '_storable("")',
+        _JOURNAL,
+    ),
+    Mutant(
+        "let two journals book into one file",
+        "integrations/journal_file.py",
+        'lock.execute("BEGIN EXCLUSIVE")',
+        'lock.execute("BEGIN")',
+        _JOURNAL,
+    ),
+    Mutant(
+        "change a database of something else",
+        "integrations/journal_file.py",
+        "            self._is_empty(connection)\n            connection.execute",
+        "            connection.execute",
+        _JOURNAL,
     ),
 )

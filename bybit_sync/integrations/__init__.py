@@ -1,0 +1,1 @@
+"""Connect the streams to other software; nothing in the library imports these."""

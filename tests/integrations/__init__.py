@@ -1,0 +1,1 @@
+"""Tests of `bybit_sync.integrations`."""
