@@ -20,7 +20,7 @@ from bybit_sync import Backoff, Client, GapReason, ProtocolError, State
 from tests.conftest import threads_of
 from tests.faults.conftest import Play
 from tests.faults.exchange import Talk, confirm, hang_up, log_in, order, say, serve
-from tests.faults.pace import patience, traced, until, within
+from tests.faults.pace import patience, traced, until
 from tests.faults.rows import COUNT, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.peers import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
@@ -360,7 +360,7 @@ def test_random_bytes_have_documented_outcomes_only(
     orders = scene.subscribe()
     orders.counted = False
     scene.client.reconnect()
-    assert fuzzer.done.wait(within(20) + count / 50 * traced())
+    assert fuzzer.done.wait(patience() + count / 10 * traced())
     record_property(COUNT + "fuzz inputs", count)
     scene.exchange.wait_for(lambda: scene.exchange.talks[-1].is_open)
     scene.exchange.push_order("sound")

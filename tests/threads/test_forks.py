@@ -84,20 +84,20 @@ def shared_locks() -> dict[str, Any]:
 @contextmanager
 def all_held() -> Iterator[dict[str, Any]]:
     """Hold every shared lock on another thread."""
-    held, ready, over = dict[str, Any](), threading.Event(), threading.Event()
+    # Found before any is held: that takes a while, in which others want to log.
+    locks, held, ready, over = shared_locks(), dict[str, Any](), threading.Event(), threading.Event()
 
     def hold() -> None:
-        locks = shared_locks()
         held.update({name: lock for name, lock in locks.items() if lock.acquire(blocking=False)})
         ready.set()
-        over.wait(20)
+        over.wait()
         for lock in held.values():
             lock.release()
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert ready.wait(10)
     try:
+        assert ready.wait(10)
         yield held
     finally:
         over.set()
@@ -109,7 +109,7 @@ def in_a_child(work: Callable[[], str]) -> str:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        signal.alarm(10)
+        signal.alarm(60)
         try:
             said = work()
         except BaseException as error:  # noqa: BLE001 - it is the result
