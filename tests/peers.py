@@ -25,7 +25,7 @@ from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ProtocolError
 from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.network.wire import Deadline, Wire
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -229,7 +229,8 @@ class Peer:
 
 def opened(url: str, **options: Any) -> Transport:
     """Return an open websocket to *url*, a base URL."""
-    given: dict[str, Any] = {"on_wake": lambda: None, "max_message_bytes": 4 * 2**20, **options}
+    given: dict[str, Any] = {"max_message_bytes": 4 * 2**20, **options}
+    given["interrupt"] = Interrupt(given.pop("waker"), given.pop("on_wake", lambda: None))
     given.setdefault("deadline", time.monotonic() + PATIENCE)
     return open_websocket(Environment.find(url), "/v5/private", **given)
 
@@ -348,7 +349,7 @@ def line(seconds: float = 5) -> Iterator[tuple[Wire, socket.socket]]:
     waker = Waker()
     ours.setblocking(False)
     theirs.settimeout(seconds)
-    wire = Wire(ours, Deadline("ws://peer", at=time.monotonic() + seconds, waker=waker, on_wake=lambda: None))
+    wire = Wire(ours, Deadline("ws://peer", at=time.monotonic() + seconds, interrupt=Interrupt(waker)))
     try:
         yield wire, theirs
     finally:

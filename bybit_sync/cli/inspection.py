@@ -31,7 +31,7 @@ from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.session.dialects import DIALECTS
 from bybit_sync.session.messages import Pong, classify
 from bybit_sync.text import printable
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 
 __all__ = ["Outcome", "inspect"]
 
@@ -106,7 +106,7 @@ class _Probe:
     def __init__(self, target: Target, waker: Waker, open_things: contextlib.ExitStack) -> None:
         self._target = target
         self._there = target.environment
-        self._waker = waker
+        self._interrupt = Interrupt(waker)
         self._open = open_things
         proxy = Proxy.parse(target.proxy)
         self._proxy = proxy
@@ -143,8 +143,7 @@ class _Probe:
             wire = dial(
                 self._there,
                 deadline=time.monotonic() + _PATIENCE,
-                waker=self._waker,
-                on_wake=_nothing,
+                interrupt=self._interrupt,
                 proxy=self._proxy,
             )
         except TLSError as error:
@@ -158,8 +157,7 @@ class _Probe:
             self._there,
             path,
             deadline=time.monotonic() + _PATIENCE,
-            waker=self._waker,
-            on_wake=_nothing,
+            interrupt=self._interrupt,
             proxy=self._proxy,
             max_message_bytes=_MESSAGE,
         )
@@ -229,10 +227,6 @@ def _resolved(host: str) -> list[str] | str:
         return answer.get(timeout=_PATIENCE)
     except queue.Empty:
         return f"the resolver gave no answer within {_PATIENCE:g} s"
-
-
-def _nothing() -> None:
-    pass
 
 
 def _drop(_event: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 from attrs import define, field
@@ -22,7 +21,7 @@ from bybit_sync.session.messages import Request
 from bybit_sync.session.session import Session
 from bybit_sync.threads.fair_lock import FairLock
 from bybit_sync.threads.forks import in_child
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt
 
 __all__ = ["ENDINGS", "Conversation"]
 
@@ -53,8 +52,7 @@ class Conversation:
     dispatcher: Dispatcher
     status: StatusReporter
     signer: LoginSigner
-    waker: Waker
-    run_commands: Callable[[], None]
+    interrupt: Interrupt
     """Runs the commands of other threads; raises when there is no reason to go on."""
     drop_wanted: bool = field(default=False, init=False)
     """Set by `Client.reconnect`."""
@@ -90,10 +88,10 @@ class Conversation:
                 self._send()
                 due_at = self._next_due()
                 if self.transport.wait(due_at - time.monotonic()):
-                    self.waker.drain()
+                    self.interrupt.waker.drain()
                 # Before receiving: a new subscription gets every event that is read
                 # after the call.
-                self.run_commands()
+                self.interrupt.on_wake()
                 self._receive()
                 if self.drop_wanted:
                     raise ConnectionLost("reconnect() was called")
@@ -123,7 +121,7 @@ class Conversation:
         try:
             # In one expression: no frame of this class may hold the text of a login,
             # which contains key and signature.
-            self.transport.send(self.signer.write(request, deadline=deadline, waker=self.waker, on_wake=self.run_commands))
+            self.transport.send(self.signer.write(request, deadline=deadline, interrupt=self.interrupt))
         except ConnectionLost:
             # Deliver what the exchange sent before. `_receive` raises the same error
             # when there is no more.

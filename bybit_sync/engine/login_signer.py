@@ -9,7 +9,7 @@ from collections.abc import Callable
 from bybit_sync.errors import AuthenticationError, ConnectionFailed, describe
 from bybit_sync.session.messages import Request, write
 from bybit_sync.signing.credentials import Credentials
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 
 __all__ = ["LoginSigner"]
 
@@ -27,12 +27,12 @@ class LoginSigner:
         self._external = external
         self._helper: threading.Thread | None = None
 
-    def write(self, request: Request, *, deadline: float, waker: Waker, on_wake: Callable[[], None]) -> str:
+    def write(self, request: Request, *, deadline: float, interrupt: Interrupt) -> str:
         """Return the text of *request* for the wire.
 
         Raises `AuthenticationError` when the signer fails or exceeds *deadline*,
         `ConnectionFailed` when no thread can be started for it, and every error of
-        *on_wake*.
+        *interrupt*.
         """
         if request.op != "auth" or not self._external:
             return write(request, self._credentials)
@@ -40,7 +40,7 @@ class LoginSigner:
             raise _failed("it still has not answered an earlier login")
         outcome: list[Callable[[], str]] = []
         self._helper = threading.Thread(
-            target=self._sign, args=(request, outcome, waker), name=f"{self._name}-signer", daemon=True
+            target=self._sign, args=(request, outcome, interrupt.waker), name=f"{self._name}-signer", daemon=True
         )
         try:
             self._helper.start()
@@ -50,8 +50,7 @@ class LoginSigner:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise _failed("it did not answer in time")
-            waker.wait(left)
-            on_wake()
+            interrupt.wait(left)
         return outcome[0]()
 
     # Runs on the signer's thread. A closure hands the text over, so that no frame that

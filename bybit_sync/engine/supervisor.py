@@ -28,7 +28,7 @@ from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.network.wire import strip_traceback
 from bybit_sync.session.session import Session
 from bybit_sync.status import State
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 
 __all__ = ["Supervisor"]
 
@@ -90,7 +90,7 @@ class Supervisor:
 
     def begin(self, waker: Waker) -> None:
         """Use *waker* from now on, and apply the connect limit of this client."""
-        self._waker = waker
+        self._interrupt = Interrupt(waker, self._stop_unless_needed)
         limiter = _limiter(self._config)
         if limiter is not None:
             limiter.add(self, self._config.connect_limit or ConnectLimit(), waker.wake)
@@ -124,7 +124,7 @@ class Supervisor:
         that do not fit.
         """
         while not self._registry.flush() and (self._commands.is_closing or not self._commands):
-            self._waker.wait(self._times.offer_again)
+            self._interrupt.waker.wait(self._times.offer_again)
 
     def finish(self) -> None:
         """Close the connection, or report that the client is IDLE."""
@@ -255,8 +255,7 @@ class Supervisor:
             config.environment,
             config.session_config.dialect.path,
             deadline=time.monotonic() + self._times.connect_timeout,
-            waker=self._waker,
-            on_wake=self._stop_unless_needed,
+            interrupt=self._interrupt,
             on_reached=on_reached,
             proxy=config.proxy,
             ssl_context=config.ssl_context,
@@ -295,8 +294,7 @@ class Supervisor:
             dispatcher=self._dispatcher,
             status=self._status,
             signer=self._signer,
-            waker=self._waker,
-            run_commands=self._stop_unless_needed,
+            interrupt=self._interrupt,
         )
 
     # --- after a failure ---
@@ -341,7 +339,7 @@ class Supervisor:
                 return
             progress.outage.remind(now, progress.last_error)
             left = min(left, progress.outage.next_reminder() - now)
-            self._waker.wait(left if self._registry.flush() else min(left, self._times.offer_again))
+            self._interrupt.waker.wait(left if self._registry.flush() else min(left, self._times.offer_again))
 
     def _fail_waiting(self, error: BaseException) -> None:
         """End every subscription with *error*."""

@@ -24,7 +24,7 @@ from bybit_sync.network.proxy import Proxy
 from bybit_sync.network.wire import Deadline, Wire, lack_of_descriptors, reason_of, strip_traceback
 from bybit_sync.redaction import get_logger
 from bybit_sync.threads.forks import in_child
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 
 __all__ = ["dial"]
 
@@ -44,8 +44,7 @@ def dial(
     environment: Environment,
     *,
     deadline: float,
-    waker: Waker,
-    on_wake: Callable[[], None],
+    interrupt: Interrupt,
     on_reached: Callable[[], None] = lambda: None,
     proxy: Proxy | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -53,9 +52,9 @@ def dial(
 ) -> Wire:
     """Return a wire to *environment*, connected and with TLS done.
 
-    Ends by *deadline*, a moment of `time.monotonic`, whatever the network does. Each
-    time the *waker* is woken meanwhile, it is drained and *on_wake* called, which may
-    raise to abandon the attempt; then, as after every failure, nothing stays open.
+    Ends by *deadline*, a moment of `time.monotonic`, whatever the network does. An
+    error of *interrupt* ends it earlier; then, as after every failure, nothing stays
+    open.
     *on_reached* is called once the host has taken the connection; through a proxy, once
     the proxy says so. With several addresses it may be called for each. Without *proxy*
     it connects directly; without *ssl_context* it uses the system's certificates.
@@ -70,7 +69,7 @@ def dial(
     if route is not None:
         peer = f"{peer} through {route}"
         log.debug("dialling %s", peer)
-    limit = Deadline(peer, at=deadline, waker=waker, on_wake=on_wake)
+    limit = Deadline(peer, at=deadline, interrupt=interrupt)
     first = environment if route is None else route
     on_taken = on_reached if route is None else lambda: None
     wire = Wire(_connect(first.host, first.port, limit, only_loopback=not environment.tls, on_taken=on_taken), limit)
@@ -145,7 +144,7 @@ def _resolve(host: str, port: int, deadline: Deadline) -> list[_Address]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         return [(info[0], info[4]) for info in found]
     deadline.phase = f"resolving {host}"
-    lookup = _Lookup.join_or_start(host, deadline.waker)
+    lookup = _Lookup.join_or_start(host, deadline.interrupt.waker)
     give_up = time.monotonic() + _RESOLVE_SECONDS
     while lookup.answer is None:
         if time.monotonic() >= give_up:

@@ -18,7 +18,7 @@ from bybit_sync.network.proxy import Proxy
 from bybit_sync.network.wire import Deadline, Wire, strip_traceback
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import printable
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt
 
 __all__ = ["Transport", "open_websocket"]
 
@@ -47,8 +47,7 @@ def open_websocket(
     path: str,
     *,
     deadline: float,
-    waker: Waker,
-    on_wake: Callable[[], None],
+    interrupt: Interrupt,
     on_reached: Callable[[], None] = lambda: None,
     proxy: Proxy | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -59,8 +58,8 @@ def open_websocket(
     """Return an open websocket to *path* at *environment*.
 
     It calls `dial`, then does the upgrade, all by *deadline*. A message must be sent
-    within *write_seconds*. *on_wake* is also called later, when the *waker* is woken
-    while `Transport.send` waits; it must not send.
+    within *write_seconds*. *interrupt* also interrupts later, while `Transport.send`
+    waits; its function must not send.
 
     Raises the errors of `dial`, and `HandshakeRejected` when the server answers the
     upgrade with another status than 101. Only the connection thread.
@@ -68,8 +67,7 @@ def open_websocket(
     wire = dial(
         environment,
         deadline=deadline,
-        waker=waker,
-        on_wake=on_wake,
+        interrupt=interrupt,
         on_reached=on_reached,
         proxy=proxy,
         ssl_context=ssl_context,
@@ -78,7 +76,7 @@ def open_websocket(
     try:
         link = Link(wire)
         link.upgrade(environment, path)
-        return Transport(wire, link, max_message_bytes=max_message_bytes, write_seconds=write_seconds, on_wake=on_wake)
+        return Transport(wire, link, max_message_bytes=max_message_bytes, write_seconds=write_seconds)
     except BaseException:
         wire.release()
         raise
@@ -87,9 +85,7 @@ def open_websocket(
 class Transport:
     """An open websocket that belongs to one thread."""
 
-    def __init__(
-        self, wire: Wire, link: Link, *, max_message_bytes: int, write_seconds: float, on_wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, wire: Wire, link: Link, *, max_message_bytes: int, write_seconds: float) -> None:
         self.last_data_ns: int = time.monotonic_ns()
         """The `time.monotonic_ns` of the last byte of a data frame, or of the opening
         before the first one; control frames do not count.
@@ -107,10 +103,10 @@ class Transport:
         self._max = max_message_bytes
         self._takes_size_of_two = max_message_bytes >= 1 << 16
         self._write_seconds = write_seconds
-        self._on_wake = on_wake
+        self._on_wake = wire.deadline.interrupt.on_wake
         self._woken = False
-        peer, waker = wire.deadline.peer, wire.deadline.waker
-        wire.deadline = Deadline(peer, at=math.inf, waker=waker, on_wake=self._check_waker, error=ConnectionLost)
+        interrupt = Interrupt(wire.deadline.interrupt.waker, self._check_waker)
+        wire.deadline = Deadline(wire.deadline.peer, at=math.inf, interrupt=interrupt, error=ConnectionLost)
         wire.deadline.phase = "connected"
         self._ahead = link.head.rest if link.head else b""  # bytes read and not parsed yet
         self._held = bytearray()  # the incomplete frame at the end of the data
@@ -317,8 +313,9 @@ class Transport:
         """Send *text* as one message.
 
         Raises `ConnectionLost` when the peer does not take it in time or the connection
-        is gone, and the errors of *on_wake*. Nothing can be sent afterwards, because
-        half a frame may be sent; `receive` still returns what the peer sent before.
+        is gone, and the errors of the interrupt. Nothing can be sent afterwards,
+        because half a frame may be sent; `receive` still returns what the peer sent
+        before.
         """
         # The text may be a login. Drop it, so that a traceback's locals show only the
         # masked frame.
@@ -337,7 +334,7 @@ class Transport:
         deadline.at, deadline.phase = math.inf, "connected"
         if self._woken:
             self._woken = False
-            deadline.waker.wake()
+            deadline.interrupt.waker.wake()
         return self._broken
 
     def _check_waker(self) -> None:

@@ -19,7 +19,7 @@ import attrs
 
 from bybit_sync.errors import ConnectionFailed
 from bybit_sync.text import printable
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt
 
 __all__ = ["Deadline", "Head", "Wire", "lack_of_descriptors", "reason_of", "strip_traceback"]
 
@@ -65,11 +65,10 @@ def lack_of_descriptors() -> OSError | None:
 
 
 class Deadline:
-    """A deadline for waits on a peer, and the waker that interrupts them.
+    """A deadline for waits on a peer, and the interrupt that may end them earlier.
 
-    *peer* and `phase` appear in errors. *at* is a moment of `time.monotonic`. Each time
-    the *waker* is woken it is drained and *on_wake* called, which may raise to end the
-    wait. Failures are raised as *error*.
+    *peer* and `phase` appear in errors. *at* is a moment of `time.monotonic`. Failures
+    are raised as *error*.
     """
 
     def __init__(
@@ -77,15 +76,13 @@ class Deadline:
         peer: str,
         *,
         at: float,
-        waker: Waker,
-        on_wake: Callable[[], None],
+        interrupt: Interrupt,
         error: type[ConnectionFailed] = ConnectionFailed,
     ) -> None:
         self.peer = peer
         self.phase = "connecting"
         self.at = at
-        self.waker = waker
-        self._on_wake = on_wake
+        self.interrupt = interrupt
         self._error = error
 
     def wait(self, wanted: Mapping[socket.socket, int], until: float | None = None) -> set[socket.socket]:
@@ -93,17 +90,18 @@ class Deadline:
 
         *wanted* maps sockets to selector events. Returns early, with none, when the
         waker was woken or *until* came. Raises the error of `failed` at the deadline,
-        and the errors of *on_wake*.
+        and the errors of the interrupt.
         """
         moment = self.at if until is None else min(self.at, until)
+        waker = self.interrupt.waker
         with _Selector() as selector:
-            selector.register(self.waker, selectors.EVENT_READ)
+            selector.register(waker, selectors.EVENT_READ)
             for sock, events in wanted.items():
                 selector.register(sock, events)
             ready = {key.fileobj for key, _ in selector.select(max(0.0, moment - time.monotonic()))}
-        if self.waker in ready:
-            self.waker.drain()
-            self._on_wake()
+        if waker in ready:
+            waker.drain()
+            self.interrupt.on_wake()
         # Check this even when a socket is ready: neither a peer that sends slowly nor a
         # waker that is always woken may extend the deadline.
         if time.monotonic() >= self.at:
@@ -151,7 +149,7 @@ class Wire:
         self._first_byte = b""
         self._selector = _Selector()
         self._selector.register(sock, selectors.EVENT_READ)
-        self._selector.register(deadline.waker, selectors.EVENT_READ)
+        self._selector.register(deadline.interrupt.waker, selectors.EVENT_READ)
 
     # -- reading
 
@@ -164,7 +162,7 @@ class Wire:
         # write had to read, and the end after the last data.
         if self._incoming.pending or self._end is not None:
             return False
-        waker = self.deadline.waker
+        waker = self.deadline.interrupt.waker
         return any(key.fileobj is waker for key, _ in self._selector.select(timeout))
 
     def read(self) -> bytes | None:

@@ -36,7 +36,7 @@ from bybit_sync.network.wire import Wire, strip_traceback
 from bybit_sync.redaction import get_logger
 from bybit_sync.rest.answers import Response
 from bybit_sync.rest.endpoints import Endpoint
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 
 try:
     from urllib3.connection import HTTPConnection
@@ -170,8 +170,8 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         """Connect with `dial`, as the websocket does; http.client calls it."""
-        waker, check = self.waker, self._check_open
-        wire = dial(self._environment, deadline=self.deadline, waker=waker, on_wake=check, **self._options)
+        interrupt = Interrupt(self.waker, self._check_open)
+        wire = dial(self._environment, deadline=self.deadline, interrupt=interrupt, **self._options)
         self._wire = self.sock = _WireSocket(wire)
 
     def end(self) -> None:

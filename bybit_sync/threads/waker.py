@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Callable
 
-__all__ = ["Waker"]
+from attrs import frozen
+
+__all__ = ["Interrupt", "Waker"]
 
 
 class Waker:
@@ -51,3 +54,20 @@ class Waker:
         """Close both descriptors."""
         self._inside.close()
         self._outside.close()
+
+
+@frozen
+class Interrupt:
+    """A waker that interrupts a wait, and the function to call each time it does."""
+
+    waker: Waker
+    on_wake: Callable[[], None] = lambda: None
+    """Called on the waiting thread; an error that it raises ends the wait."""
+
+    def wait(self, timeout: float) -> None:
+        """Wait until the waker is woken, at most *timeout* seconds.
+
+        Then call *on_wake*.
+        """
+        self.waker.wait(timeout)
+        self.on_wake()

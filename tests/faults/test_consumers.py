@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import pytest
 
 from bybit_sync import Client, Event, GapReason, QueueOverflow, State, Subscription
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt
 from tests.client.test_subscribing import in_background
 from tests.conftest import KEY, SECRET, threads_of
 from tests.faults import pace
@@ -711,10 +711,9 @@ def test_closing_offers_a_gap_until_it_fits(play: Play, closing: str) -> None:
 def test_closing_offers_a_gap_while_dialling_again(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection was lost, and the next one takes for ever."""
 
-    def dial(*_: object, waker: Waker, on_wake: Callable[[], None], **__: object) -> NoReturn:
+    def dial(*_: object, interrupt: Interrupt, **__: object) -> NoReturn:
         while True:
-            waker.wait(pace.patience())
-            on_wake()
+            interrupt.wait(pace.patience())
 
     scene = play()
     inbox, orders = overfilled(scene)

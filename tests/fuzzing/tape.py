@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from bybit_sync.network.wire import Deadline, Wire
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 
 
 class Tape(Wire):
@@ -16,7 +16,7 @@ class Tape(Wire):
 
     def __init__(self, pieces: Iterable[bytes] = ()) -> None:
         # Nothing here waits, so the waker is never looked at.
-        self.deadline = Deadline("ws://peer", at=math.inf, waker=cast("Waker", None), on_wake=lambda: None)
+        self.deadline = Deadline("ws://peer", at=math.inf, interrupt=Interrupt(cast("Waker", None)))
         self.failure = None
         self.drained = False
         self.pieces = deque(pieces)

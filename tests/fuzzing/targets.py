@@ -262,7 +262,7 @@ def frames(data: bytes) -> None:
 def _received(data: bytes, size: int) -> tuple[list[bytes], str, list[tuple[int, bytes]]]:
     """Return the messages in *data*, cut in pieces of *size*, how it ends, and what we wrote."""
     wire = Tape(cut(data, size))
-    transport = Transport(wire, Link(wire), max_message_bytes=LARGEST, write_seconds=5, on_wake=lambda: None)
+    transport = Transport(wire, Link(wire), max_message_bytes=LARGEST, write_seconds=5)
     messages: list[bytes] = []
     try:
         for _ in range(2 * len(data) + 2):

@@ -171,7 +171,7 @@ def test_a_websocket_takes_every_byte(count: int, request: pytest.FixtureRequest
     def trial(rand: Rand) -> None:
         data = rand.randbytes(rand.randrange(200)) if rand.random() < 0.2 else mutated(rand, frames(rand))
         with line() as (wire, theirs):
-            transport = Transport(wire, Link(wire), max_message_bytes=LARGEST, write_seconds=5, on_wake=lambda: None)
+            transport = Transport(wire, Link(wire), max_message_bytes=LARGEST, write_seconds=5)
             theirs.sendall(data[: rand.randrange(len(data) + 1)] if rand.random() < 0.1 else data)
             theirs.shutdown(socket.SHUT_WR)
             with pytest.raises((ConnectionLost, ProtocolError)):

@@ -17,7 +17,7 @@ from bybit_sync.errors import ConnectionFailed
 from bybit_sync.network import dialing
 from bybit_sync.network.dialing import dial
 from bybit_sync.network.wire import Deadline, Wire
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 from tests.peers import Line, Peer, black_hole, closed_port, in_namespace, opened
 
 REAL_WAIT = Deadline.wait
@@ -35,8 +35,8 @@ class Abandoned(Exception):
 
 def dialled(url: str, waker: Waker, *, within: float = 10.0, **options: Any) -> Wire:
     """Return a wire to *url*."""
-    options.setdefault("on_wake", lambda: None)
-    return dial(Environment.find(url), deadline=time.monotonic() + within, waker=waker, **options)
+    interrupt = Interrupt(waker, options.pop("on_wake", lambda: None))
+    return dial(Environment.find(url), deadline=time.monotonic() + within, interrupt=interrupt, **options)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -191,7 +191,7 @@ def test_host_that_refuses_is_not_reached(waker: Waker, host: str) -> None:
 PREAMBLE = """
 import os, sys, threading, time
 from bybit_sync.network import dialing
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 from bybit_sync.errors import ConnectionFailed
 from tests.peers import Line, NameServer, Peer, black_hole
 from tests.network.test_dialing import Abandoned, dialled

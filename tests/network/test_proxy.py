@@ -20,7 +20,7 @@ from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConfigurationError, ConnectionFailed, HandshakeRejected
 from bybit_sync.network.dialing import dial
 from bybit_sync.network.proxy import Proxy
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 from tests.faults.canaries import rendered
 from tests.peers import Line, Peer, Script, black_hole, closed_port, frame, in_namespace, opened, plays, read_messages
 
@@ -133,7 +133,7 @@ def proxy_at(peer: Peer, scheme: str = "http", user: str = "") -> Proxy | None:
 def failure(url: str, waker: Waker, proxy: Proxy | None, *, within: float = 10.0) -> ConnectionFailed:
     """Return the error with which a dial of *url* through *proxy* ends."""
     with pytest.raises(ConnectionFailed) as caught:
-        dial(Environment.find(url), deadline=time.monotonic() + within, waker=waker, on_wake=lambda: None, proxy=proxy)
+        dial(Environment.find(url), deadline=time.monotonic() + within, interrupt=Interrupt(waker), proxy=proxy)
     return caught.value
 
 
@@ -231,7 +231,7 @@ def test_answer_of_a_proxy_that_says_more_than_it_must_is_accepted(waker: Waker,
     status = b"102 Processing" if b"200" in extra else b"200 OK"
     with Peer(plays(Line.read_head, b"HTTP/1.1 " + status + b"\r\n" + extra + b"\r\n", Line.wait_for_end)) as server:
         environment, deadline = Environment.find("ws://127.0.0.1:9"), time.monotonic() + 10
-        dial(environment, deadline=deadline, waker=waker, on_wake=lambda: None, proxy=proxy_at(server)).close()
+        dial(environment, deadline=deadline, interrupt=Interrupt(waker), proxy=proxy_at(server)).close()
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])
@@ -257,8 +257,8 @@ def test_host_behind_a_proxy_is_reached_when_the_proxy_says_so(waker: Waker, sta
     reached: list[bool] = []
     with Peer(answers(f"HTTP/1.1 {status} So\r\n\r\n".encode())) as peer, contextlib.suppress(HandshakeRejected):
         environment, deadline = Environment.find("ws://127.0.0.1:9"), time.monotonic() + 10
-        options: dict[str, Any] = {"proxy": proxy_at(peer), "on_wake": lambda: None, "on_reached": lambda: reached.append(True)}
-        dial(environment, deadline=deadline, waker=waker, **options).close()
+        options: dict[str, Any] = {"proxy": proxy_at(peer), "on_reached": lambda: reached.append(True)}
+        dial(environment, deadline=deadline, interrupt=Interrupt(waker), **options).close()
     assert reached == [True] * (status == 200)
 
 
@@ -279,8 +279,7 @@ def test_waker_abandons_asking_a_proxy(waker: Waker, scheme: str) -> None:
             dial(
                 Environment.find("wss://localhost:9"),
                 deadline=time.monotonic() + 9,
-                waker=waker,
-                on_wake=abandon,
+                interrupt=Interrupt(waker, abandon),
                 proxy=proxy_at(server, scheme, f"me:{PASSWORD}@"),
             )
     assert PASSWORD not in rendered(caught.value)
@@ -435,8 +434,7 @@ def test_unencrypted_login_does_not_go_to_another_machines_proxy(waker: Waker) -
         dial(
             Environment.find("ws://127.0.0.1:9"),
             deadline=time.monotonic() + 5,
-            waker=waker,
-            on_wake=lambda: None,
+            interrupt=Interrupt(waker),
             proxy=Proxy.parse(f"http://me:{PASSWORD}@proxy.example"),
         )
 
@@ -530,7 +528,7 @@ def test_proxys_name_is_resolved_and_the_exchanges_is_not() -> None:
     in_namespace(
         """
 import time
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 from bybit_sync.network.dialing import dial
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed
@@ -540,7 +538,7 @@ server = NameServer({"proxy.test": ["127.0.0.1"]})
 heads = []
 with Peer(lambda line: heads.append(line.read_head())) as peer:
     try:
-        dial(Environment.find("wss://exchange.test"), deadline=time.monotonic() + 5, waker=Waker(), on_wake=lambda: None,
+        dial(Environment.find("wss://exchange.test"), deadline=time.monotonic() + 5, interrupt=Interrupt(Waker()),
              proxy=Proxy.parse(f"http://proxy.test:{peer.port}"))
     except ConnectionFailed:
         pass

@@ -33,7 +33,7 @@ from bybit_sync.errors import ConnectionFailed, ConnectionLost, TLSError
 from bybit_sync.network import dialing
 from bybit_sync.network.dialing import dial
 from bybit_sync.network.wire import Wire
-from bybit_sync.threads.waker import Waker
+from bybit_sync.threads.waker import Interrupt, Waker
 from tests.faults.pace import until
 from tests.peers import Line, Peer, Script, closed_port, frame, line, opened, plays, read_messages, read_to_the_end, switching
 
@@ -59,9 +59,9 @@ def trusting() -> ssl.SSLContext:
 
 def failure(url: str, waker: Waker, *, within: float = 10.0, **options: Any) -> ConnectionFailed:
     """Return the error with which a dial of *url* ends."""
-    options.setdefault("on_wake", lambda: None)
+    interrupt = Interrupt(waker, options.pop("on_wake", lambda: None))
     with pytest.raises(ConnectionFailed) as caught:
-        dial(Environment.find(url), deadline=time.monotonic() + within, waker=waker, **options)
+        dial(Environment.find(url), deadline=time.monotonic() + within, interrupt=interrupt, **options)
     return caught.value
 
 
@@ -144,8 +144,7 @@ def test_name_is_sent_to_the_server_and_an_address_is_not(waker: Waker, trusting
             wire = dial(
                 Environment.find(url),
                 deadline=time.monotonic() + 5,
-                waker=waker,
-                on_wake=lambda: None,
+                interrupt=Interrupt(waker),
                 ssl_context=trusting,
             )
             wire.close()
@@ -165,8 +164,7 @@ def test_context_that_does_not_verify_is_warned_about_each_time(
             dial(
                 Environment.find(peer.url),
                 deadline=time.monotonic() + 5,
-                waker=waker,
-                on_wake=lambda: None,
+                interrupt=Interrupt(waker),
                 ssl_context=trusting,
                 log=logging.getLogger("bybit_sync.mine"),
             ).close()
@@ -179,7 +177,7 @@ def test_verifying_context_is_not_warned_about(
     """A proper context is used without a word."""
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
         dial(
-            Environment.find(peer.url), deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None, ssl_context=trusting
+            Environment.find(peer.url), deadline=time.monotonic() + 5, interrupt=Interrupt(waker), ssl_context=trusting
         ).close()
     assert not caplog.records
 
@@ -238,7 +236,7 @@ def test_waker_abandons_the_handshake(waker: Waker) -> None:
         threading.Timer(0.1, waker.wake).start()
         with pytest.raises(Abandoned):
             place = Environment.find(peer.url.replace("ws:", "wss:"))
-            dial(place, deadline=time.monotonic() + 9, waker=waker, on_wake=abandon)
+            dial(place, deadline=time.monotonic() + 9, interrupt=Interrupt(waker, abandon))
 
 
 def old_tls(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -280,7 +278,7 @@ def test_default_context_trusts_what_the_system_trusts(waker: Waker, fresh_defau
     """Without a context the system's authorities are trusted, names are checked, and the context is made once."""
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
         opened_to = Environment.find(peer.url)
-        dial(opened_to, deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None).close()
+        dial(opened_to, deadline=time.monotonic() + 5, interrupt=Interrupt(waker)).close()
         assert isinstance(failure(f"wss://localhost:{peer.port}", waker), TLSError)
     assert list(dialing._contexts.values()) == [dialing._default_context()]
 
@@ -290,7 +288,7 @@ def test_environment_variables_have_no_say(waker: Waker, fresh_default: Path, mo
     monkeypatch.setenv("SSLKEYLOGFILE", str(fresh_default / "keys"))
     monkeypatch.setenv("WEBSOCKET_CLIENT_CA_BUNDLE", str(fresh_default / "authorities.pem"))
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
-        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None).close()
+        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, interrupt=Interrupt(waker)).close()
         assert not (fresh_default / "keys").exists()
         monkeypatch.setenv("SSL_CERT_FILE", str(fresh_default / "nothing"))
         assert isinstance(failure(peer.url, waker), TLSError)
@@ -316,7 +314,7 @@ def test_store_that_no_descriptor_was_left_to_read_is_a_failed_attempt(waker: Wa
             dialing._secure(wire, "127.0.0.1", None, logging.getLogger())
         assert not isinstance(caught.value, TLSError)
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
-        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None).close()
+        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, interrupt=Interrupt(waker)).close()
 
 
 def test_certificate_that_could_not_be_looked_up_is_no_distrust(waker: Waker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,7 +372,7 @@ def test_certificates_that_appear_are_found_by_the_next_attempt(
     with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
         assert isinstance(failure(peer.url, waker), TLSError)
         AUTHORITY.cert_pem.write_to_path(str(later))
-        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None).close()
+        dial(Environment.find(peer.url), deadline=time.monotonic() + 5, interrupt=Interrupt(waker)).close()
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -445,7 +443,7 @@ def test_leaving_is_announced(waker: Waker, trusting: ssl.SSLContext) -> None:
 
     with Peer(script, context=server_context("127.0.0.1")) as peer:
         place = Environment.find(peer.url)
-        dial(place, deadline=time.monotonic() + 5, waker=waker, on_wake=lambda: None, ssl_context=trusting).close()
+        dial(place, deadline=time.monotonic() + 5, interrupt=Interrupt(waker), ssl_context=trusting).close()
     assert heard == [b""]
 
 
