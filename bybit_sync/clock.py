@@ -57,7 +57,7 @@ class Moment(NamedTuple):
     def sleepless_ns(self) -> int:
         """The nanoseconds of a clock that runs while the machine is suspended.
 
-        Nobody can set that clock.
+        That clock cannot be set.
         """
         return self.ns + self.asleep_ns
 
@@ -74,7 +74,7 @@ class ExchangeClock:
 
     Before the first answer the estimate is this machine's clock. Afterwards it advances
     from that answer with a clock that runs while the machine is suspended, and that
-    nobody can set.
+    cannot be set.
     """
 
     def __init__(self) -> None:

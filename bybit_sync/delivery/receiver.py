@@ -273,7 +273,7 @@ class Receiver(Generic[T]):
         return flushed
 
     def warn_if_slow(self, now: float, times: Timings) -> None:
-        """Warn about a callback that runs long, or about events that nobody takes.
+        """Warn about a callback that runs long, or about events that are not taken.
 
         *now* is the monotonic time.
         """

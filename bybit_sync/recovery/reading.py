@@ -42,8 +42,8 @@ def make_reader(
     *now* returns the exchange's time; the other arguments are the client's. No I/O.
     Raises `ConfigurationError` without the package urllib3.
     """
-    # Not with this module: urllib3 is an extra, and a client without recovery does
-    # without it.
+    # Imported here: urllib3 is an extra, and a client without recovery does not need
+    # it.
     from bybit_sync.rest.reader import RestReader  # noqa: PLC0415 - see above
 
     host = rest_host(environment, options.base_url)

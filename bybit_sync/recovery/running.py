@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # it needs urllib3, an extra
 
 __all__ = ["Runner"]
 
-# A page is asked for once more so often when the rate limit is exceeded.
+# The most requests for one page when the rate limit is exceeded.
 _MOST_TRIES: Final = 5
 _JITTER: Final = 0.5
 
@@ -27,8 +27,8 @@ _JITTER: Final = 0.5
 class Runner:
     """Runs reads over *reader*, one request after the other.
 
-    *now* returns the exchange's time; *pause* waits for some seconds, or raises when it
-    is to end.
+    *now* returns the exchange's time; *pause* waits for some seconds, or raises when
+    the read must end.
     """
 
     def __init__(self, reader: RestReader, now: Callable[[], datetime], pause: Callable[[float], None]) -> None:
@@ -37,12 +37,11 @@ class Runner:
         self._pause = pause
 
     def run(self, steps: Asking[Answered]) -> Answered:
-        """Return the answer that *steps* come to.
+        """Return the answer of *steps*. Raises `RestError`.
 
-        Raises `RestError`. An error that concerns one category is part of the answer.
-        Nothing is tried again but a page that exceeded the rate limit: it waits for the
-        limit's end, because an account of few requests a second would never come to the
-        end of a read that begins anew.
+        An error that concerns one category is part of the answer. Only a page that
+        exceeded the rate limit is retried, after the end of the limit: with few
+        requests a second, a read that starts again would never finish.
         """
         result: Reply | RestError | None = None
         try:
@@ -69,7 +68,7 @@ class Runner:
         walk, rows, unreadable, at = Walk(ask.endpoint, ask.parameters), list[Any](), list[Unreadable](), asked_at
         was_enough = False
         for answer, new in self._pages(walk):
-            # The category that was asked for: an answer may leave it out.
+            # The category of the request, because an answer may leave it out.
             updates, faults = decode_rows(ask.endpoint, new, ask.category or None)
             rows += updates
             unreadable += [Unreadable(ask.endpoint.name, fault) for fault in faults]
@@ -87,7 +86,7 @@ class Runner:
         )
 
     def _pages(self, walk: Walk) -> Iterator[tuple[Answer, list[Any]]]:
-        """Yield the pages of *walk*; ask again for one that exceeded the rate limit."""
+        """Yield the pages of *walk*; retry one that exceeded the rate limit."""
         tries, read = 0, 0
         while True:
             try:
@@ -96,8 +95,8 @@ class Runner:
                 tries, read = (tries + 1, read) if walk.pages == read else (1, walk.pages)
                 if tries >= _MOST_TRIES:
                     raise
-                # The reader waits for the end of the limit; programs that share it
-                # should not all come at once.
+                # The reader waits for the end of the limit; a random pause separates
+                # programs that share it.
                 self._pause(random.uniform(0.0, _JITTER))  # noqa: S311 - no secret
             else:
                 return

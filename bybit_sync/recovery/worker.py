@@ -1,4 +1,4 @@
-"""The thread of recovery: it starts with a want, reads one after another, and ends."""
+"""The thread of recovery: it starts with a want, answers all wants, and ends."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:  # it needs urllib3, an extra
 
 __all__ = ["RecoveryWorker"]
 
-# REST may lag by seconds. A read waits for it so long before it answers with what is
-# missing; never so long that pushes are held in vain.
+# REST may lag by seconds. A read waits this long before it answers without the missing
+# rows; never longer than pushes are held.
 _WAITS = (1.0, 2.0)
 
 
 class RecoveryWorker:
-    """Reads what is wanted over *reader*, on a thread.
+    """Reads the wants over *reader*, on a thread.
 
     * *answered* is called there, with each want and its outcome;
-    * an outcome is an answer, or the error: nothing is tried again here but what
-      exceeded the rate limit;
-    * *categories* are the client's, *now* returns the exchange's time, *hold* is for
-      how many seconds pushes are held.
+    * an outcome is an answer, or the error: only a request that exceeded the rate limit
+      is retried here;
+    * *categories* are the client's, *now* returns the exchange's time, *hold* is the
+      seconds for which pushes are held.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class RecoveryWorker:
         self._runner = Runner(reader, now, self._pause)
         self._log = log
         self._process = os.getpid()
-        # Held to start the thread and by the thread to end: no want is left to a thread
-        # that is just ending.
+        # Held to start the thread, and by the thread to end: no want is left to a
+        # thread that is ending.
         self._lock = threading.Lock()
         self._wants: list[Want] = []
         self._thread: threading.Thread | None = None
@@ -79,9 +79,9 @@ class RecoveryWorker:
         return self._reader.requests
 
     def ask(self, want: Want) -> bool:
-        """Have *want* read in turn, but before those that only confirm.
+        """Have *want* read in turn, but before wants that only confirm.
 
-        Return False when no thread can be started for it.
+        Returns False when no thread can be started for it.
         """
         with self._lock:
             if self._over.is_set():
@@ -93,10 +93,10 @@ class RecoveryWorker:
             return False
 
     def close(self) -> None:
-        """Abort what is being read, and have the thread end.
+        """Abort the current read, and have the thread end.
 
-        Nothing is answered any more. Waits for nothing; safe in a signal handler, also
-        in one that interrupts it. In a forked child it does nothing: connections and
+        No want is answered any more. Does not wait; safe in a signal handler, also in
+        one that interrupts it. In a forked child it does nothing: connections and
         thread are the parent's.
         """
         if os.getpid() == self._process and take(self._right_to_close):
@@ -136,13 +136,13 @@ class RecoveryWorker:
                 self._pass_on(want, outcome)
 
     def _next(self) -> Want | None:
-        """Return what to read next; None when there is nothing: the thread ends."""
+        """Return the next want; None when there is none, and the thread ends."""
         with self._lock:
             if not self._wants or self._over.is_set():
                 self._thread = None
                 self._ended.set()
                 return None
-            # What confirms comes last, and otherwise the order is that of asking.
+            # Confirming wants come last; otherwise the order of `ask` applies.
             want = min(self._wants, key=lambda want: want.confirms)
             self._wants.remove(want)
             return want

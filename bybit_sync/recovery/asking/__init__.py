@@ -1,7 +1,7 @@
 """The asking side of recovery: the listings that have what a stream missed.
 
-A read is a generator of steps (`steps`), one module for each stream. Pure: whoever runs
-it asks and waits.
+A read is a generator of steps (`steps`), one module for each stream. Pure: the caller
+that runs it sends the requests and waits.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _READS: Final[Mapping[Stream, _Read]] = {
 def read(want: Want, categories: Sequence[str] | None, now: datetime, waits: tuple[float, ...] = ()) -> Asking[Answered]:
     """Return the steps that answer *want*.
 
-    * *categories* are the client's, None for all that REST has;
+    * *categories* are the client's, None for every category of REST;
     * *now* is exchange time;
-    * *waits* are the seconds after which it asks again for what REST may list late;
-      with what is missing then, it answers.
+    * *waits* are the seconds after which it requests rows again that REST may list
+      late; afterwards it answers without them.
 
     Running them raises `RestError`: `RestRefused` when nothing can be read at all.
     """

@@ -22,9 +22,8 @@ _UNIFIED: Final = {"accountType": "UNIFIED"}
 def read(want: Want, _categories: Sequence[str], _now: datetime, _waits: tuple[float, ...]) -> Asking[Answered]:
     """Return one row with every coin.
 
-    `unresolved` are known ones that the exchange does not know any more.
-
-    Zero coins are listed when they are asked for by their names only.
+    `unresolved` are known coins that the exchange has no row of any more. It lists zero
+    coins only when they are requested by their names.
     """
     gathering = Gathering()
     accounts: tuple[BalanceUpdate, ...] = yield from gathering.listing(Ask(WALLET, _UNIFIED))

@@ -28,11 +28,11 @@ class FoundTrades:
         return len(self._trades)
 
     def add(self, trades: Iterable[UserTradeUpdate]) -> None:
-        """Add *trades*; those that are there already stay once."""
+        """Add *trades*; each is kept once."""
         self._trades.update(((trade.category, trade.exec_id), trade) for trade in trades)
 
     def in_order(self) -> list[UserTradeUpdate]:
-        """Return them as they happened."""
+        """Return them in the order of their execution."""
         # Parts of one match have one time and one seq; a later part leaves less.
         return sorted(
             self._trades.values(),
@@ -57,7 +57,7 @@ class FoundTrades:
 
 
 def _has_hole(earlier: UserTradeUpdate, later: UserTradeUpdate) -> bool:
-    """Return whether more of the order was executed in between than *later* says."""
+    """Return whether an execution is missing between *earlier* and *later*."""
     return _executed(later) - _executed(earlier) > (later.exec_qty or _ZERO)
 
 

@@ -29,13 +29,13 @@ class Gathering:
         self._unreadable: dict[Unreadable, None] = {}
 
     def ask(self, ask: Ask) -> Asking[Reply]:
-        """Ask for a listing and return the reply, whole or not."""
+        """Request a listing and return the reply, complete or not."""
         reply: Reply = yield ask
         self.note(ask, reply)
         return reply
 
     def note(self, ask: Ask, reply: Reply) -> None:
-        """Take account of *reply*: the refusal of its category, or its times."""
+        """Note the refusal in *reply* of its category, or the times of *reply*."""
         if reply.refused is not None:
             self._refused.setdefault(ask.category, reply.refused)
             return
@@ -43,15 +43,15 @@ class Gathering:
         self._at = reply.at
 
     def rows(self, reply: Reply) -> tuple[Any, ...]:
-        """Return the rows of *reply*, and take note of those that cannot be read."""
+        """Return the rows of *reply*, and note the unreadable ones."""
         self._unreadable.update(dict.fromkeys(reply.unreadable))
         return reply.rows
 
     def listing(self, ask: Ask) -> Asking[tuple[Any, ...]]:
-        """Return the rows of a listing that comes whole, none when it is refused.
+        """Return the rows of a complete listing; none when it is refused.
 
-        Raises `RestProtocolError` when its pages lead in a circle: rows are missing,
-        and nothing says which.
+        Raises `RestProtocolError` when its pages lead in a circle: unknown rows are
+        missing then.
         """
         reply = yield from self.ask(ask)
         if not reply.is_complete and not reply.was_enough:
@@ -59,9 +59,9 @@ class Gathering:
         return self.rows(reply)
 
     def alone(self, ask: Ask) -> Asking[tuple[Any, ...]]:
-        """Return the rows about one object, none when the exchange does not know it.
+        """Return the rows about one object; none when the exchange has none.
 
-        That is no refusal of its category.
+        That does not count as a refusal of its category.
         """
         reply: Reply = yield ask
         if reply.refused is None or reply.refused.code not in _NOT_KNOWN:
@@ -69,7 +69,7 @@ class Gathering:
         return self.rows(reply)
 
     def history(self, ask: Ask, window: Window) -> Asking[list[Any]]:
-        """Return the rows within *window*, divided until its parts come whole."""
+        """Return the rows within *window*, divided until its parts are complete."""
         rows: list[Any] = []
         for part in chunks(window):
             rows += yield from self._part(ask, part)
@@ -93,7 +93,7 @@ class Gathering:
     def answered(self, rows: Iterable[Any], **more: Any) -> Answered:
         """Return the answer with *rows*.
 
-        Raises the first refusal when nothing else came.
+        Raises the first refusal when every reply was one.
         """
         if self._asked_at is None or self._at is None:
             raise next(iter(self._refused.values()))
@@ -111,11 +111,10 @@ def circle(ask: Ask) -> RestProtocolError:
 def rounds(
     missing: Iterable[HashableT], look: Callable[[set[HashableT]], Asking[set[HashableT]]], waits: tuple[float, ...]
 ) -> Asking[set[HashableT]]:
-    """Call *look* with what is *missing* until nothing is, and return what is left.
+    """Call *look* with the *missing* objects until it finds all; return the rest.
 
-    It is called at once and after each of *waits*.
-
-    *look* returns what it has not found: REST may lag, and be asked again.
+    It is called at once and after each of *waits*, because REST may lag. It returns the
+    objects that it has not found.
     """
     left = set(missing)
     for pause in (0.0, *waits):

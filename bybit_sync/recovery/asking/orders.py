@@ -35,7 +35,7 @@ _SECOND: Final = timedelta(seconds=1)
 
 @frozen
 class _Traded:
-    """An order of which *executed* was executed lately."""
+    """An order, of which the quantity *executed* was executed lately."""
 
     known: Known
     executed: Decimal
@@ -47,8 +47,8 @@ Traded = Mapping[str, _Traded]
 def read(want: Want, categories: Sequence[str], now: datetime, waits: tuple[float, ...]) -> Asking[Answered]:
     """Return the orders that ended since ``want.since``, then the open ones.
 
-    `unresolved` are known ones that no list has, not even by their ids, or whose
-    category is refused: none is taken for cancelled.
+    `unresolved` are known orders that no list has, not even by their ids, or whose
+    category is refused: they do not count as cancelled.
     """
     reading = _Reading(want, categories, now)
     # Open ones before those that have ended: an order that ends in between is in both.
@@ -61,7 +61,7 @@ def read(want: Want, categories: Sequence[str], now: datetime, waits: tuple[floa
 
 
 class _Reading:
-    """The newest row of each order that was found, and what else is known."""
+    """The newest row of each order that was found, and their executions."""
 
     def __init__(self, want: Want, categories: Sequence[str], now: datetime) -> None:
         self._gathering = Gathering()
@@ -70,7 +70,7 @@ class _Reading:
         self._now = now
         self._rows: dict[str, OrderUpdate] = {}
         self._traded: Traded = {}
-        # Whether the executions could not be compared.
+        # True when the executions could not be compared.
         self._is_unsure = False
 
     def _add(self, rows: Iterable[OrderUpdate]) -> None:
@@ -122,7 +122,7 @@ class _Reading:
     def read_traded(self, whole: Window) -> Asking[None]:
         """Read the latest executions, to compare the orders with them.
 
-        What they are refused with is not held against the orders.
+        A refusal of the executions does not fail the orders.
         """
         try:
             self._traded = yield from _traded(whole, self._open_categories())
@@ -132,7 +132,7 @@ class _Reading:
     # --- what is missing ---
 
     def missing(self) -> set[Known]:
-        """Return the orders that have to be asked for by their ids."""
+        """Return the orders that must be requested by their ids."""
         categories = self._open_categories()
         behind = [traded.known for traded in self._traded.values() if self._is_behind(traded)]
         missing = {known.id: known for known in behind[:_MOST_ASKED]}
@@ -149,7 +149,7 @@ class _Reading:
         return row is None or (row.cum_exec_qty or _ZERO) < traded.executed
 
     def look_for(self, orders: set[Known]) -> Asking[set[Known]]:
-        """Ask for *orders* by their ids; return those that are still missing."""
+        """Request *orders* by their ids; return those that are still missing."""
         for known in sorted(orders, key=lambda known: known.id):
             for ask in _asks_by_id(known, self._now):
                 self._add((yield from self._gathering.alone(ask)))
@@ -164,7 +164,7 @@ class _Reading:
     # --- the answer ---
 
     def answered(self) -> Answered:
-        """Return the answer: what ended, then what is open, each as it was created."""
+        """Return the answer: ended orders, then open ones, each by creation time."""
         ids = {known.id for known in self._want.known}
         rows = sorted(self._rows.values(), key=lambda row: (row.created_time or _NEVER, row.order_id))
         ended = [row for row in rows if row.order_status in FINAL and (row.order_id in ids or self._is_new(row))]
@@ -183,7 +183,7 @@ def _asks_by_id(known: Known, now: datetime) -> Iterator[Ask]:
     for endpoint in (OPEN_ORDERS, ORDER_HISTORY):
         for kind in FILTERS[known.category]:
             yield Ask(endpoint, {**order, **kind})
-    # Without a window the history may reach back for seven days only.
+    # Without a window the history may have the last seven days only.
     if known.created is not None and ms(now) - ms(known.created) > SPAN:
         start = ms(known.created - _SECOND)
         for kind in FILTERS[known.category]:

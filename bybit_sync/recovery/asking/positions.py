@@ -65,16 +65,15 @@ class _Reading:
         return any(_is_of(row, known) for row in self._rows.values())
 
     def ask_for(self, symbols: Iterable[Symbol]) -> Asking[None]:
-        """Ask for *symbols* alone, which gives all their legs, flat ones too."""
+        """Request each of *symbols*: the reply has all legs, flat ones too."""
         for category, symbol in sorted(symbols):
             self.add((yield from self.gathering.alone(Ask(POSITIONS, {"category": category, "symbol": symbol}))))
 
     def check(self, whole: Window, categories: Sequence[str], waits: tuple[float, ...]) -> Asking[bool]:
-        """Ask again for positions that are older than their executions.
+        """Request again positions that are older than their executions.
 
-        Return whether some still are.
-
-        What goes wrong with the executions is not held against the positions.
+        Returns whether some still are. An error of the executions does not fail the
+        positions.
         """
         try:
             traded = yield from _traded(whole, self.gathering.open_categories(categories))
@@ -95,7 +94,7 @@ class _Reading:
         return {name for name, seq in traded.items() if newest[name] < seq}
 
     def answered(self, asked: Sequence[Known], *, lags: bool) -> Answered:
-        """Return the answer: open positions, and flat ones that were *asked* for."""
+        """Return the answer: open positions, and flat ones that were requested."""
         opened = [row for row in self._rows.values() if RULES.is_open(row)]
         flat = [row for row in self._rows.values() if not RULES.is_open(row) and any(_is_of(row, known) for known in asked)]
         unresolved = tuple(known for known in asked if not self.has(known))

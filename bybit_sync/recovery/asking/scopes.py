@@ -1,4 +1,4 @@
-"""The listings that make up a stream, as tables: what each category takes as a scope.
+"""The listings that make up a stream, as tables: the scopes of each category.
 
 https://bybit-exchange.github.io/docs/v5/position ,
 https://bybit-exchange.github.io/docs/v5/order/open-order ,
@@ -23,7 +23,7 @@ REST lists spread trading elsewhere.
 """
 
 _PLAIN: Final[tuple[Parameters, ...]] = ({},)
-# The only coins that contracts settle in, besides the coins of inverse ones.
+# The settle coins of all contracts but inverse ones.
 _BY_COIN: Final[tuple[Parameters, ...]] = ({"settleCoin": "USDT"}, {"settleCoin": "USDC"})
 _SCOPES: Final[Mapping[Endpoint, Mapping[str, tuple[Parameters, ...]]]] = {
     # Linear is refused without a scope.
@@ -40,7 +40,7 @@ FILTERS: Final[Mapping[str, tuple[Parameters, ...]]] = {
     "option": _PLAIN,
     "spot": ({}, {"orderFilter": "StopOrder"}, {"orderFilter": "tpslOrder"}),
 }
-"""The filters with which orders are asked for.
+"""The filters with which orders are requested.
 
 Without one, conditional orders may be left out.
 """

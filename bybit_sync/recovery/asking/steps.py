@@ -1,7 +1,7 @@
-"""The steps of a read: listings to ask for, and pauses.
+"""The steps of a read: requests for listings, and pauses.
 
-A read is a generator of steps. Whoever runs it sends the reply to each listing back in,
-throws in the `RestError` that a listing fails with, and gets the answer as its value.
+A read is a generator of steps. Its caller sends the reply to each listing into it,
+throws the `RestError` of a failed listing into it, and gets the answer as its value.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Ask:
 
     @property
     def category(self) -> str:
-        """The category that is asked for; "" for the wallet."""
+        """The category of the request; "" for the wallet."""
         return str(self.parameters.get("category", ""))
 
 
 @frozen
 class Wait:
-    """A pause of some *seconds*. Nothing is sent back in."""
+    """A pause of some *seconds*. It has no reply."""
 
     seconds: float
 
@@ -53,10 +53,10 @@ class Wait:
 class Reply:
     """The reply to an `Ask`.
 
-    *asked_at* and *at* are exchange time: the first request left, the last answer came.
+    *asked_at* and *at* are exchange time: of the first request, and of the last answer.
     *is_complete*: the listing was read to its end; else it *was_enough*, or its pages
-    led in a circle. *refused* is why there are no rows; an error that concerns every
-    endpoint is thrown instead.
+    led in a circle. *refused* is the reason why there are no rows; an error that
+    concerns every endpoint is thrown instead.
     """
 
     rows: tuple[Any, ...] = ()

@@ -1,4 +1,4 @@
-"""Instants of the exchange as REST takes them: whole milliseconds."""
+"""Instants of the exchange for REST: whole milliseconds."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from bybit_sync.rest.windows import SPAN, Window
 
 __all__ = ["TradeCheck"]
 
-# The most orders, and symbols, that one check asks for alone.
+# The most orders, and the most symbols, that one check requests one by one.
 _MOST_ASKED: Final = 10
 _MOST_ROWS: Final = 1_000
 
@@ -26,8 +26,8 @@ _MOST_ROWS: Final = 1_000
 class TradeCheck:
     """Compares executions with each other and with positions; reads what is missing.
 
-    *found* are the executions of the window *whole* in *categories*; *gathering* learns
-    of rows that cannot be read.
+    *found* are the executions of the window *whole* in *categories*; *gathering* notes
+    the unreadable rows.
     """
 
     def __init__(self, gathering: Gathering, found: FoundTrades, whole: Window, categories: Sequence[str]) -> None:
@@ -39,12 +39,10 @@ class TradeCheck:
         self._categories = categories
 
     def run(self, symbols: Iterable[Symbol], waits: tuple[float, ...]) -> Asking[bool]:
-        """Add what is missing, and return whether something still is.
+        """Add the missing executions, and return whether some are still missing.
 
-        *symbols* are looked at besides those that have executions.
-
-        The checks ask other endpoints. What these refuse, or fail with, is not held
-        against the executions that were read.
+        *symbols* are checked besides those that have executions. The checks use other
+        endpoints, whose refusals and errors do not fail the executions.
         """
         try:
             yield from self._fill_holes()
@@ -84,7 +82,7 @@ class TradeCheck:
     def _read_symbols(self, symbols: Iterable[Symbol], wanted: Mapping[Symbol, int]) -> Asking[set[Symbol]]:
         """Read the executions of *symbols* again.
 
-        Return those whose *wanted* sequence number has not come.
+        Returns the symbols whose *wanted* sequence number is still missing.
 
         A change of settings moves a position without an execution: then the newest
         execution, which may be older than the window, has the position's number.

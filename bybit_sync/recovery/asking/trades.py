@@ -39,10 +39,10 @@ def read(want: Want, categories: Sequence[str], now: datetime, waits: tuple[floa
 def _read_windows(
     gathering: Gathering, found: FoundTrades, whole: Window, categories: Sequence[str]
 ) -> Asking[datetime | None]:
-    """Add executions to *found*; return until when, None for all of them.
+    """Add executions to *found*; return the time up to which, None for all.
 
-    The rows of a window come newest first, so that it has to be read to its end: one
-    that has too many is halved, and where there are few the windows grow.
+    The rows of a window come newest first, so it must be read to its end: a window with
+    too many is halved, and after one with few the windows grow.
     """
     start, span = whole.start, SPAN
     while True:
@@ -62,9 +62,9 @@ def _read_windows(
 
 
 def _read_window(gathering: Gathering, part: Window, categories: Sequence[str]) -> Asking[list[UserTradeUpdate] | None]:
-    """Return the executions within *part*; None when it has to be halved.
+    """Return the executions within *part*; None when it must be halved.
 
-    They are too many, or do not come whole.
+    They are too many, or incomplete.
     """
     rows: list[UserTradeUpdate] = []
     for scope in scopes(EXECUTIONS, categories):
