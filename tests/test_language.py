@@ -14,16 +14,23 @@ RIDDLE = re.compile(r"(What|Who|Whose|Whom|Whether)\b")
 NOUN_PHRASE = re.compile(r"(A|An|The|In|Not|Neither|Nothing|How|When|Where|Why)\b")
 # Each of these is named like the value that it gives; an overload is explained below it.
 VALUES = re.compile(r"property|fixture")
+FIGURE = re.compile(r"\b(whoever|whomever|nobody|somebody|owe[ds]?|debts?|believe[ds]?|untold|for good)\b", re.IGNORECASE)
 COLUMNS = 88
 QUOTES = ('"""', "'''")
 
 Definition = ast.Module | ast.ClassDef | ast.FunctionDef
 
 
+def sources() -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each file of the library."""
+    for path in sorted(LIBRARY.rglob("*.py")):
+        yield f"bybit_sync/{path.relative_to(LIBRARY)}", path.read_text(encoding="utf-8")
+
+
 def trees() -> Iterator[tuple[str, ast.Module]]:
     """Yield each file of the library."""
-    for path in sorted(LIBRARY.rglob("*.py")):
-        yield str(path.relative_to(LIBRARY)), ast.parse(path.read_text(encoding="utf-8"))
+    for file, source in sources():
+        yield file, ast.parse(source)
 
 
 def public(node: ast.Module | ast.ClassDef) -> Iterator[Definition]:
@@ -73,7 +80,7 @@ def test_no_public_docstring_is_missing() -> None:
     assert missing == []
 
 
-# --- columns ---
+# --- prose ---
 
 
 def docstrings(tree: ast.AST) -> Iterator[ast.Constant]:
@@ -125,12 +132,19 @@ def too_long(file: str, source: str) -> list[str]:
 
 def test_prose_has_at_most_88_columns() -> None:
     """Docstrings and comments wrap; code, and a comment behind code, may be longer."""
-    found = [
-        place
-        for path in sorted(LIBRARY.rglob("*.py"))
-        for place in too_long(f"bybit_sync/{path.relative_to(LIBRARY)}", path.read_text(encoding="utf-8"))
-    ]
+    found = [place for file, source in sources() for place in too_long(file, source)]
     assert not found, f"wrap these lines at {COLUMNS} columns:\n" + "\n".join(found)
+
+
+def test_prose_has_no_figures_of_speech() -> None:
+    """Threads and events are neither persons nor debts: a sentence names the thing that acts."""
+    found = [
+        f"{file}:{number}: {figure[0]!r} in: {line.strip()}"
+        for file, source in sources()
+        for number, line in prose(source)
+        if (figure := FIGURE.search(line))
+    ]
+    assert not found, "name the thing that acts:\n" + "\n".join(found)
 
 
 def test_a_line_of_prose_that_is_too_long_is_found() -> None:
