@@ -265,7 +265,7 @@ class Receiver(Generic[T]):
         """
         try:
             flushed = self.sink.flush()
-        except BaseException:  # noqa: BLE001 - the queue is broken; its error was reported when the subscription ended
+        except BaseException:  # noqa: BLE001 - the queue is broken; the next event ends an open subscription
             flushed = True
             if self.is_closed:
                 self.sink.discard()

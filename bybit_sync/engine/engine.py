@@ -130,8 +130,6 @@ class Engine:
 
         Returns False when *deadline* passes first.
         """
-        if self.is_inside():
-            return True
         ended = self._worker.wait_ended(deadline)
         return ended and (self._recorder is None or self._recorder.wait_written(deadline))
 

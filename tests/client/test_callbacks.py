@@ -176,6 +176,31 @@ def test_a_full_queue_of_the_users_misses_the_newest_and_is_told(account: Accoun
     assert full.get(timeout=5).data[0].order_id == "later"
 
 
+def test_a_full_queue_that_breaks_ends_its_subscription_with_the_next_event(
+    exchange: Exchange, account: Account, client: Client
+) -> None:
+    """Retrying the gap that it lacks does not end it; what cannot be delivered then does."""
+
+    class Breaking(queue.Queue[Any]):
+        broken, tried = False, threading.Event()
+
+        def put_nowait(self, item: Any, /) -> None:
+            if self.broken:
+                self.tried.set()
+                raise OSError("the disk is gone")
+            super().put_nowait(item)
+
+    full = Breaking(maxsize=1)
+    orders = client.subscribe_orders(full)
+    fill_up(account, client, orders, 3)
+    full.broken = True
+    assert full.tried.wait(5)
+    assert orders.state == "LIVE"
+    push(account, "next")
+    exchange.wait_for(lambda: orders.state == "CLOSED")
+    assert "disk" in str(orders.error)
+
+
 def test_a_queue_that_raises_ends_its_own_subscription_only(account: Account, client: Client) -> None:
     """A broken queue is the end of what it was for, and of nothing else."""
 

@@ -95,6 +95,27 @@ def test_a_refused_first_subscription_makes_the_client_idle_again(exchange: Exch
     assert client.state is State.IDLE
 
 
+def test_a_subscription_that_on_status_makes_is_refused_like_any(
+    exchange: Exchange, account: Account, make_client: Callable[..., Client]
+) -> None:
+    """The thread that it holds up meanwhile is not the connection's, which ends."""
+    exchange.refuse_topic("wallet")
+    refused: list[SubscriptionRejected] = []
+    tried = threading.Event()
+
+    def on_status(change: StatusChange) -> None:
+        if change.state is State.IDLE and not refused:
+            with pytest.raises(SubscriptionRejected) as raised:
+                client.subscribe_balances()
+            refused.append(raised.value)
+            tried.set()
+
+    client = make_client(on_status=on_status)
+    with pytest.raises(SubscriptionRejected):
+        client.subscribe_balances()
+    assert tried.wait(5)
+
+
 def test_a_client_is_not_live_for_what_was_refused(
     exchange: Exchange, account: Account, make_client: Callable[..., Client]
 ) -> None:

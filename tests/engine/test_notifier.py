@@ -170,6 +170,23 @@ def test_without_a_thread_the_change_stays_in_line(crowd: Crowd, caplog: pytest.
     assert caplog.records[0].levelno == logging.ERROR
 
 
+def test_a_thread_that_began_although_its_start_failed_tells_nothing() -> None:
+    """Ctrl-C may come when it runs already: another one is started for the change."""
+    told: list[StatusChange] = []
+    begun: list[Callable[[], None]] = []
+
+    def start(target: Callable[[], None], name: str) -> None:
+        begun.append(target)
+        raise KeyboardInterrupt
+
+    notifier = Notifier(told.append, start, ClientLog("test"))
+    with pytest.raises(KeyboardInterrupt):
+        notifier.post(CHANGES[0])
+    begun[0]()
+    assert told == []
+    assert notifier.idle.is_set()
+
+
 def test_a_change_may_be_posted_by_the_call_itself(crowd: Crowd) -> None:
     """`on_status` may close the client, which changes its state."""
     told: queue.Queue[StatusChange] = queue.Queue()

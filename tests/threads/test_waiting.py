@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bybit_sync import Client, ConfigurationError
-from bybit_sync.threads.waiting import SignalSafeCondition, SignalSafeEvent, wait_for, wait_slice
+from bybit_sync.threads.waiting import SignalSafeCondition, SignalSafeEvent, _start, wait_for, wait_slice
 from tests.alarms import alarm, on_main_thread_only
 
 
@@ -120,3 +120,25 @@ def test_a_clock_that_was_replaced_and_goes_on_is_none_of_our_business(monkeypat
     real = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: real() + 0.0)
     assert not wait_for(threading.Event(), real() + 0.01)
+
+
+# --- starting a thread: what the helper thread does, which no tool that counts lines can follow ---
+
+
+def test_a_start_that_was_taken_back_starts_nothing() -> None:
+    """Ctrl-C came first: the thread never was."""
+    thread, done = threading.Thread(target=int), SignalSafeEvent()
+    _start(thread, [], [], done)
+    assert thread.ident is None
+    assert done.is_set()
+
+
+def test_a_start_that_fails_is_handed_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calling thread raises it."""
+    thread, done = threading.Thread(target=int), SignalSafeEvent()
+    failed: list[BaseException] = []
+    refusal = RuntimeError("can't start new thread")
+    monkeypatch.setattr(thread, "start", lambda: (_ for _ in ()).throw(refusal))
+    _start(thread, [None], failed, done)
+    assert failed == [refusal]
+    assert done.is_set()
