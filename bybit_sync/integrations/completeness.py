@@ -1,18 +1,18 @@
 """Decide up to which instant a journal has every execution. Pure.
 
-`Progress` is what a journal knows; `after` returns what it knows when one more event
-has been booked. An instant is complete when every execution up to it is booked:
+`Progress` is the state of a journal; `after` returns the state after one more event. An
+instant is complete when every execution up to it is booked:
 
-* A **push** proves the time at which the exchange made it. One stream comes in order,
-  so what was pushed before it has arrived, or a gap has been told before it.
+* A **push** proves the time at which the exchange made it. A stream is in order, so
+  every earlier push has arrived, or a gap was delivered before it.
 * A **recovered event** proves the end of its window, and closes the gaps that lie in
   it. Its pushes wait behind it, so nothing between is missing.
 * **Rows of the start** prove nothing: more of them may follow. The first push does,
-  because pushes wait for the start, or for the gap that says it was not read.
+  because pushes wait for the start, or for the gap that replaces it.
 * A **gap** stays until it is mended, and nothing behind its beginning is complete. The
-  library does not mend OVERFLOW by itself, since it has delivered what was dropped.
+  library does not mend OVERFLOW by itself, because it had received the dropped events.
 * A **hole in `Event.index`** is an event that never arrived here: the disk failed, or
-  the code in between left it out. Only the next start brings that again.
+  the code in between dropped it. Only the next start reads it again.
 * A **start for which `complete_until` was not read** cannot have it as ``since=``: the
   time between is missing.
 """
@@ -30,7 +30,7 @@ from bybit_sync.model.events import Event, Gap, GapReason, Source
 __all__ = ["MARGIN", "MOST", "Cause", "OpenGap", "Progress", "after"]
 
 MARGIN: Final = timedelta(seconds=60)
-"""The time that an execution may take to be pushed, and to be listed by REST."""
+"""The time within which an execution is pushed, and listed by REST."""
 MOST: Final = 1_000
 """Open gaps that are kept apart; further ones are joined to the oldest."""
 
@@ -39,9 +39,11 @@ class Cause(TextEnum):
     """The origin of an open gap, which decides what closes it."""
 
     TOLD = "told"
-    """The present subscription told it: an event that recovers its window closes it."""
+    """The current subscription delivered it: an event that recovers its window closes
+    it.
+    """
     EARLIER = "earlier"
-    """It is older than the present subscription, whose start brings what it lacks."""
+    """It is older than the current subscription, whose start reads the missing rows."""
     OWN = "own"
     """The journal lacks it, not the subscription: only the next start closes it."""
 
@@ -56,13 +58,14 @@ class OpenGap:
 
 @attrs.frozen
 class Progress:
-    """The state of a journal: what is proven, and which gaps are open.
+    """The state of a journal: the proven time, and the open gaps.
 
     Attributes:
-        created: Time at which the file was made, by our clock: where nothing is proven.
+        created: Time at which the file was made, by our clock: used when nothing is
+            proven.
         proven: The last instant that an event proved, in exchange time.
         gaps: The gaps that are open.
-        index: Number of the last event of the present subscription; not stored.
+        index: Number of the last event of the current subscription; not stored.
         starting: Whether its start may not have been read to the end; not stored.
     """
 
@@ -74,15 +77,15 @@ class Progress:
 
     @property
     def complete(self) -> datetime:
-        """The last instant that is complete: before it lies no gap."""
+        """The last complete instant: no gap is before it."""
         return min([self.proven or self.created, *(each.gap.since for each in self.gaps)])
 
 
 def after(progress: Progress, event: Event[Any], *, asked: bool) -> Progress:
     """Return *progress* after *event*.
 
-    *asked* tells whether `complete_until` was read since the last start: without, the
-    present one was not given it.
+    *asked* is True when `complete_until` was read since the last start; else the
+    current start did not use it.
     """
     progress = _numbered(progress, event, asked=asked)
     if event.gap is not None:
@@ -121,7 +124,7 @@ def _start(progress: Progress, event: Event[Any], *, asked: bool) -> Progress:
 def _lost(progress: Progress, event: Event[Any], reason: GapReason, detail: str) -> Progress:
     """Return *progress* with a gap of the journal's own up to *event*.
 
-    It replaces the one that is there, because its window begins where that one does.
+    It replaces an existing one, because its window begins at the same instant.
     """
     since = progress.complete
     gap = Gap(reason=reason, since=since, until=max(since, _instant(event, event.created_at)), detail=detail)
@@ -129,14 +132,14 @@ def _lost(progress: Progress, event: Event[Any], reason: GapReason, detail: str)
     return attrs.evolve(progress, gaps=(*others, OpenGap(gap, Cause.OWN)), index=event.index)
 
 
-# --- what an event says ---
+# --- the content of events ---
 
 
 def _told(progress: Progress, gap: Gap) -> Progress:
     """Return *progress* with *gap* open.
 
-    It replaces one with the same window: a gap is told again when it turns out that it
-    cannot be recovered.
+    It replaces one with the same window: a gap is delivered again when it cannot be
+    recovered.
     """
     same = (Cause.TOLD, gap.reason, gap.since, gap.until)
     others = [e for e in progress.gaps if (e.cause, e.gap.reason, e.gap.since, e.gap.until) != same]
@@ -160,7 +163,7 @@ def _mends(window: Gap, each: OpenGap) -> bool:
 def _started(progress: Progress) -> Progress:
     """Return *progress* when the start has been read.
 
-    The start contained all that is missing in earlier gaps.
+    The start contained all missing rows of earlier gaps.
     """
     if not progress.starting:
         return progress

@@ -1,4 +1,4 @@
-"""The file of a journal: a SQLite database of executions, and how far they reach.
+"""The file of a journal: a SQLite database of executions and of their completeness.
 
 WAL mode, because a reader, such as the ``sqlite3`` command, then never blocks the
 writer; with ``synchronous=FULL`` a transaction is on the disk when it returns, at the
@@ -26,13 +26,13 @@ from bybit_sync.model.trades import UserTradeUpdate
 __all__ = ["JournalFile"]
 
 KIND: Final = int.from_bytes(b"byfj", "big")
-"""Tells a journal from other SQLite databases: its ``application_id``."""
+"""The ``application_id`` that distinguishes a journal from other SQLite databases."""
 FORMAT: Final = 1
 """The version of the tables: its ``user_version``."""
 _BUSY: Final = 10.0  # seconds to wait for a program that writes into the file
 _OWNER_ONLY: Final = 0o600
 
-# `seen` is the order of booking. Numbers stand as texts in `row`, digit for digit.
+# `seen` is the order of booking. Numbers are texts in `row`, digit for digit.
 _TABLES: Final = (
     """CREATE TABLE trades (
         seen INTEGER PRIMARY KEY, category TEXT NOT NULL, exec_id TEXT NOT NULL,
@@ -61,7 +61,7 @@ class JournalFile:
         self._lock: sqlite3.Connection | None = None
         self._make()
         with self._translated("opened"), closing(self._connect()) as connection:
-            # Looked at before it is changed: it may be a database of something else.
+            # Check it before changing it: it may be a database of another program.
             self._is_empty(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             with _transaction(connection):
@@ -70,9 +70,9 @@ class JournalFile:
     # --- one thread at a time ---
 
     def own(self) -> None:
-        """Become the only one who writes, until `close` or the end of the process.
+        """Become the only writer, until `close` or the end of the process.
 
-        Raises `JournalError` when another journal does.
+        Raises `JournalError` when another journal is the writer.
         """
         if self._writer is not None:
             return
@@ -80,7 +80,7 @@ class JournalFile:
         with self._translated("locked", remedy):
             lock = self._lock = sqlite3.connect(f"{self.path}-lock", timeout=0, isolation_level=None, check_same_thread=False)
             lock.execute("PRAGMA journal_mode = OFF")
-            # The system takes this lock from a process that is killed.
+            # The system releases this lock when the process is killed.
             lock.execute("BEGIN EXCLUSIVE")
             self._writer = self._connect()
 
@@ -107,7 +107,7 @@ class JournalFile:
     # --- any thread ---
 
     def progress(self) -> Progress:
-        """Return what is known about the executions."""
+        """Return the completeness of the executions."""
         with self._translated("read"), closing(self._connect()) as connection, _transaction(connection, "DEFERRED"):
             created, proven = connection.execute("SELECT created, proven FROM progress").fetchone()
             gaps = [from_dict(json.loads(gap)) for (gap,) in connection.execute("SELECT gap FROM gaps ORDER BY rowid")]
@@ -117,7 +117,7 @@ class JournalFile:
     def trades(self, since: datetime | None, symbol: str | None) -> Iterator[UserTradeUpdate]:
         """Yield the executions of *symbol* from *since* on, oldest first."""
         asked = {"since": _milliseconds(since), "symbol": symbol and _storable(symbol)}
-        # A connection of its own, so that the caller may take its time on any thread.
+        # A separate connection, so that the caller may read slowly and on any thread.
         with self._translated("read"), closing(self._connect()) as connection:
             for (row,) in connection.execute(_READ, asked):
                 yield from_dict(json.loads(row))
@@ -127,8 +127,8 @@ class JournalFile:
     def _make(self) -> None:
         """Make an empty file that only its owner may read, if there is none."""
         try:
-            # Never an existing one: to close any descriptor of it would take the locks
-            # that this process holds on it.
+            # Never an existing one: closing any descriptor of it would release the
+            # locks that this process holds on it.
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY))
         except FileExistsError:
             return
@@ -174,7 +174,7 @@ class JournalFile:
 
     @contextmanager
     def _translated(self, done: str, remedy: str = "look at the disk, the rights and the kind of the file") -> Iterator[None]:
-        """Raise `JournalError` for what SQLite raises meanwhile."""
+        """Raise `JournalError` for the errors of SQLite in the context."""
         try:
             yield
         except sqlite3.Error as error:

@@ -28,13 +28,14 @@ class Journal:
 
     Example:
         >>> from bybit_sync.integrations.sqlite_journal import Journal
-        >>> with Journal("fills.db") as journal:
-        ...     since = journal.complete_until  # to be given as since= with recover=True
-        ...     trades = client.subscribe_user_trades(journal)
-        ...     filled = account.fill(account.place_order("BTCUSDT", "Buy", qty="0.50", price="20000"))
-        ...     trades.close()
-        >>> [(trade.symbol, trade.exec_qty) for trade in journal.trades()]
-        [('BTCUSDT', Decimal('0.50'))]
+        >>> journal = Journal("fills.db")
+        >>> since = journal.complete_until  # for since=, with recover=True
+        >>> trades = client.subscribe_user_trades(journal)
+        >>> filled = account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+        >>> exchange.wait_for(lambda: [(trade.symbol, trade.exec_qty) for trade in journal.trades()])
+        [('BTCUSDT', Decimal('0.5'))]
+        >>> trades.close(), journal.close()
+        (True, None)
 
     A program that books every fill, also after it was killed at any moment:
 
@@ -43,16 +44,16 @@ class Journal:
             client.wait()
 
     Each event is one transaction, which is on the disk before the next event is taken:
-    count with some milliseconds for each. An execution has the key (category,
-    `exec_id`); what comes again is left as it was booked. The row is kept with every
-    attribute, digit for digit, but without `wire`.
+    expect some milliseconds for each. An execution has the key (category, `exec_id`); a
+    repeated one stays as it was booked. The row is kept with every attribute, digit for
+    digit, but without `wire`.
 
     A journal serves one client; call it from one thread at a time, as a subscription
     does, and everything else from any thread. A second client, a second process that
     books into the file, and a disk that fails raise `JournalError`, which the client
-    hands to ``on_error``: the event is then not booked, `complete_until` stops, and the
-    next start with ``since=journal.complete_until`` brings what is missing. The file
-    may be read meanwhile, by a `Journal` or another program.
+    passes to ``on_error``: the event is then not booked, `complete_until` stops, and
+    the next start with ``since=journal.complete_until`` reads the missing rows. The
+    file may be read meanwhile, by a `Journal` or another program.
 
     Args:
         path: The file; made if it is not there, for its owner only. On a local disk:
@@ -70,10 +71,10 @@ class Journal:
             or "\0" in text
         ):
             raise refuse("path", path, "give the path of a file, as text")
-        # Absolute now: the process may change its working directory later.
+        # Absolute now, because the process may change its working directory later.
         self._file = JournalFile(Path(os.path.abspath(text)))  # noqa: PTH100 - Path.absolute would keep the dots
-        # Held while an event is written, and while the file is closed: a `close` from
-        # another thread must not take the connection from under a transaction.
+        # Held while an event is written, and while the file is closed: a `close` on
+        # another thread must not close the connection during a transaction.
         self._writing = threading.Lock()
         self._progress: Progress | None = None
         self._client = ""
@@ -83,7 +84,7 @@ class Journal:
     # --- the sink ---
 
     def __call__(self, event: Event[UserTradeUpdate]) -> None:
-        """Book the rows of *event*, and what it proves, in one transaction.
+        """Book the rows of *event*, and the time that it proves, in one transaction.
 
         Raises:
             JournalError: It is not booked: see above.
@@ -92,12 +93,12 @@ class Journal:
             before = self._before(event)
             progress = after(before, event, asked=self._asked)
             self._file.write(event.data, progress, gaps=progress.gaps != before.gaps)
-            # Only now: behind an event that was not booked, the next one finds a hole.
+            # Only now: after an event that was not booked, the next one shows a hole.
             self._progress, self._client = progress, event.client
             self._asked = self._asked and event.index != 1
 
     def _before(self, event: Event[UserTradeUpdate]) -> Progress:
-        """Return what was known before *event*; raise when it may not be booked."""
+        """Return the state before *event*; raise when it must not be booked."""
         if self._closed:
             raise self._error("is closed", "close the client before its journal")
         if event.stream != Stream.USER_TRADES:
@@ -118,18 +119,18 @@ class Journal:
         It lies 60 seconds before the last instant that is proven complete. Every
         execution up to that instant is in the file, because:
 
-        * Proof is what the exchange dated: a push the time at which it was made (all
-          that was pushed before it has come, or a gap was told), an event with
-          `recovered` the end of its window. Neither counts as later than it was read.
+        * The exchange's times prove it: of a push, the time at which it was made (every
+          earlier push has arrived, or a gap was delivered); of an event with
+          `recovered`, the end of its window. Neither counts as later than it was read.
         * Rows of a start prove nothing before its first push, which waits for all of
           them: a kill between two events of a start begins again where that one began.
-        * It stays before the beginning of every gap of `gaps`. It steps back when a gap
-          begins earlier than the last proof.
+        * It stays before the beginning of every gap of `gaps`. It moves back when a gap
+          begins before the last proven instant.
         * It is written in the transaction of the rows that prove it.
 
-        The 60 seconds are for what the exchange does late: an execution that is pushed
-        after younger ones, or that REST lists only when a confirming read asks again
-        (30 seconds after the first by default; give `Recovery` no `confirm_after` above
+        The 60 seconds cover delays of the exchange: an execution that is pushed after
+        younger ones, or that REST lists only when a confirming read asks again (30
+        seconds after the first by default; give `Recovery` no `confirm_after` above
         60). In a new file it is 60 seconds before the file was made.
 
         The journal cannot see what ``since=`` a subscription has. It trusts it if this
@@ -140,9 +141,9 @@ class Journal:
         return self._file.progress().complete - MARGIN
 
     def gaps(self) -> tuple[Gap, ...]:
-        """Return the gaps that are still open, as they were told.
+        """Return the gaps that are still open, as they were delivered.
 
-        One that the next start mends is open until the first push after it. Two kinds
+        A gap that the next start mends is open until the first push after it. Two kinds
         are the journal's own: OVERFLOW for events that did not reach it, START for a
         subscription without ``since=``.
         """
@@ -165,7 +166,7 @@ class Journal:
     # --- the end ---
 
     def close(self) -> None:
-        """Let another journal book into the file; events that come later raise.
+        """Let another journal book into the file; later events raise.
 
         Idempotent. Any thread.
         """
