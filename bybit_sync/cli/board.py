@@ -81,7 +81,10 @@ class Board:
         self.updates: int = 0
         """The number of rows in these pushes."""
         self.gaps: int = 0
-        self.last_gap: tuple[Stream, Gap] | None = None
+        self.recovered: int = 0
+        """The number of events that mended an outage."""
+        self.listed: set[Stream] = set()
+        """The streams of which a snapshot has come."""
         self.ended: dict[Stream, Gap] = {}
         """The streams that have ended by themselves, each with its gap."""
 
@@ -109,12 +112,18 @@ class Board:
             return
         self.events += 1
         self.updates += len(event.data)
+        if event.snapshot:
+            self.listed.add(event.stream)
+            table.clear()
         for update in event.data:
             table.put(update)
+        table.doubt_orders(event.unresolved)
+        if event.recovered is not None:
+            self.recovered += 1
+            table.mend(event.recovered)
 
     def _lose(self, stream: Stream, gap: Gap, table: _Table) -> None:
         self.gaps += 1
-        self.last_gap = stream, gap
         if gap.reason is GapReason.ENDED:
             self.ended[stream] = gap
         table.doubt(gap)
@@ -132,6 +141,16 @@ class _Table:
     def put(self, update: Any) -> None:
         """Add *update*."""
         self._replace(update.key, update)
+
+    def clear(self) -> None:
+        """Remove every row: a snapshot has all that there are."""
+        self._rows = {}
+
+    def doubt_orders(self, ids: Iterable[str]) -> None:
+        """Mark the orders *ids* as stale: their present state is unknown."""
+
+    def mend(self, window: Gap) -> None:
+        """Forget the gaps inside *window*."""
 
     def doubt(self, _gap: Gap) -> None:
         """Mark every row as stale."""
@@ -175,6 +194,10 @@ class _Orders(_Table):
         else:
             self._replace(update.key, update)
 
+    def doubt_orders(self, ids: Iterable[str]) -> None:
+        known = [(order_id,) for order_id in ids if (order_id,) in self._rows]
+        self._rows.update({key: attrs.evolve(self._rows[key], stale=True) for key in known})
+
     def rows(self) -> Sequence[Row]:
         return list(self._rows.values())[::-1]
 
@@ -193,6 +216,11 @@ class _Trades(_Table):
     def doubt(self, gap: Gap) -> None:
         self._gaps += 1
         self._append(self._gaps, gap)
+
+    def mend(self, window: Gap) -> None:
+        gaps = [key for key, row in self._rows.items() if isinstance(row.update, Gap) and _mends(window, row.update)]
+        for key in gaps:
+            del self._rows[key]
 
     def rows(self) -> Sequence[Row]:
         return list(self._rows.values())[::-1]
@@ -222,6 +250,12 @@ _TABLES: Final[Mapping[Stream, Callable[[], _Table]]] = {
     Stream.USER_TRADES: _Trades,
     Stream.BALANCES: _Balances,
 }
+
+
+def _mends(window: Gap, gap: Gap) -> bool:
+    """Return whether an event that recovers *window* closes *gap*."""
+    dropped = gap.reason is GapReason.OVERFLOW and window.reason is not GapReason.OVERFLOW
+    return not dropped and window.since <= gap.since and gap.until <= window.until
 
 
 def _is_older(new: datetime | None, known: datetime | None) -> bool:

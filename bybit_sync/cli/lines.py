@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from bybit_sync.cli.columns import COLUMNS
 from bybit_sync.cli.status_line import gap_text
-from bybit_sync.model.events import AnyEvent, Stream
+from bybit_sync.model.events import AnyEvent, Source, Stream
 from bybit_sync.model.to_dict import to_dict
 
 __all__ = ["Json", "Lines"]
+
+_OF_A_PUSH: Final = ("stream", "topic", "created_at", "data", "gap")
+_OF_REST: Final = ("snapshot", "recovered", "unresolved")
+_OF_A_GAP: Final = ("reason", "since", "until", "missed", "detail", "recovering")
 
 
 class Json:
@@ -20,9 +24,10 @@ class Json:
     def show(self, event: AnyEvent) -> None:
         """Print *event*."""
         whole = to_dict(event)
-        chosen = {key: whole[key] for key in ("stream", "topic", "created_at", "data")}
-        gap = whole["gap"] and {key: whole["gap"][key] for key in ("reason", "since", "until", "missed", "detail")}
-        print(json.dumps({**chosen, "gap": gap}), flush=True)
+        for name in ("gap", "recovered"):
+            whole[name] = whole[name] and {key: whole[name][key] for key in _OF_A_GAP}
+        keys = _OF_A_PUSH if event.source is Source.STREAM else (*_OF_A_PUSH, *_OF_REST)
+        print(json.dumps({key: whole[key] for key in keys}), flush=True)
 
     def tick(self) -> None:
         """Do nothing: every event is printed at once."""
@@ -34,11 +39,19 @@ class Lines:
     def show(self, event: AnyEvent) -> None:
         """Print *event*."""
         moment = f"{event.created_at or event.received_at:%H:%M:%S.%f}"[:-3]
-        for line in [f"gap: {gap_text(event.gap)}"] if event.gap else [_line(event.stream, row) for row in _rows(event)]:
+        for line in [f"gap: {gap_text(event.gap)}"] if event.gap else _lines(event):
             print(f"{moment} {event.stream.value:<11} {line}", flush=True)
 
     def tick(self) -> None:
         """Do nothing: every event is printed at once."""
+
+
+def _lines(event: AnyEvent) -> Iterator[str]:
+    """Yield a line for what *event* mends, and for each of its rows."""
+    if event.recovered is not None:
+        yield f"recovered: {event.recovered.since:%H:%M:%S} to {event.recovered.until:%H:%M:%S}"
+    for row in _rows(event):
+        yield _line(event.stream, row)
 
 
 def _rows(event: AnyEvent) -> Iterator[Any]:

@@ -151,7 +151,7 @@ class Screen:
         if ended is not None and not rows:
             yield _line(Text(gap_text(ended), "red"))
         elif not rows:
-            yield _line(Text(_NO_ROWS, "dim"))
+            yield _line(Text("none" if stream in self._board.listed else _NO_ROWS, "dim"))
         elif len(rows) > 1:
             yield _line(Text(f"... {len(rows)} in all", "dim"))
 

@@ -41,6 +41,7 @@ def of_client(health: Health, board: Board) -> StatusLine:
         f"last frame {seconds_text(health.last_frame_age)} ago",
         counted(health.reconnects, "reconnect"),
         counted(board.gaps, "gap"),
+        *([f"{board.recovered:,} recovered"] if board.recovered else []),
     ]
     return StatusLine(health.state.value, _STATE_STYLES.get(health.state, ""), health.state is State.LIVE, facts)
 
@@ -72,6 +73,7 @@ def gap_text(gap: Gap, stream: Stream | None = None, *, why: bool = True) -> str
     where = f"{stream.value.replace('_', ' ')}: " if stream else ""
     span = f"{gap.since:%H:%M:%S} to {gap.until:%H:%M:%S}"
     what = "ended" if gap.error is not None and gap.reason == "ENDED" else "updates may be missing"
+    what = "missing updates are being read" if gap.recovering else what
     many = "" if gap.missed is None else f", {gap.missed:,} missed"
     reason = (gap.detail or (str(gap.error) if gap.error else "")) if why else ""
     return printable(f"{where}{what} ({gap.reason.value}, {span}{many}){f': {reason}' if reason else ''}", 1_000)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pytest
 
 from bybit_sync import BalanceUpdate, CoinBalance, Event, Gap, GapReason, OrderUpdate, PositionUpdate, Stream, UserTradeUpdate
@@ -186,6 +187,58 @@ def test_a_gap_stands_among_the_trades(board: Board) -> None:
         "UserTradeUpdate",
     ]
     assert not board.has_stale
+
+
+# --- recovery ---
+
+
+def test_a_snapshot_is_all_there_is(board: Board) -> None:
+    """What is not in it is gone: a position is flat, a coin is zero, an order is not open."""
+    board.take(push(position("BTCUSDT"), position("ETHUSDT")))
+    board.take(push(order("o1"), order("o2")))
+    board.take(push(wallet(BTC="1", USDT="5")))
+    for row in (position("ETHUSDT"), order("o2"), wallet(USDT="6")):
+        board.take(attrs.evolve(push(row), snapshot=True))
+    assert keys(board, Stream.POSITIONS, "symbol") == ["ETHUSDT"]
+    assert keys(board, Stream.ORDERS, "order_id") == ["o2"]
+    assert keys(board, Stream.BALANCES, "coin") == ["UNIFIED USD", "USDT"]
+    assert board.listed == {Stream.POSITIONS, Stream.ORDERS, Stream.BALANCES}
+
+
+def test_rows_of_a_snapshot_are_fresh(board: Board) -> None:
+    """Also after a gap that was told because it took long."""
+    board.take(push(position()))
+    board.take(gap(Stream.POSITIONS))
+    board.take(attrs.evolve(push(position()), snapshot=True, recovered=gap(Stream.POSITIONS).gap))
+    assert not board.has_stale
+    assert (board.gaps, board.recovered) == (1, 1)
+
+
+def test_an_order_that_is_nowhere_is_stale(board: Board) -> None:
+    """It stays, until the exchange knows what became of it."""
+    board.take(attrs.evolve(push(order("o1"), order("o2")), snapshot=True, unresolved=("o1", "unknown")))
+    assert [(row.update.order_id, row.stale) for row in board.rows(Stream.ORDERS)] == [("o2", False), ("o1", True)]
+
+
+def test_a_gap_among_the_trades_goes_when_it_is_mended(board: Board) -> None:
+    """With the trades that it hid; one that lies elsewhere, or was dropped, stays."""
+    dropped, lost = gap(Stream.USER_TRADES, GapReason.OVERFLOW), gap(Stream.USER_TRADES)
+    assert lost.gap is not None
+    later = attrs.evolve(lost, gap=attrs.evolve(lost.gap, until=NOON + timedelta(hours=1)))
+    for event in (push(trade(1)), dropped, lost, later, attrs.evolve(push(trade(2)), recovered=lost.gap)):
+        board.take(event)
+    assert [getattr(row.update, "reason", "trade") for row in board.rows(Stream.USER_TRADES)] == [
+        "trade",
+        "DISCONNECTED",
+        "OVERFLOW",
+        "trade",
+    ]
+
+
+def test_a_gap_that_is_being_mended_says_so() -> None:
+    """The updates are missing only for now."""
+    told = attrs.evolve(gap(Stream.ORDERS).gap, recovering=True)  # type: ignore[misc]
+    assert gap_text(told).startswith("missing updates are being read (DISCONNECTED")
 
 
 def test_an_end_is_remembered(board: Board) -> None:
