@@ -81,10 +81,9 @@ class ExchangeClock:
         self.offset: float | None = None
         """The exchange's clock minus ours, in seconds; None before it was measured."""
         # The instant of the measurement, the exchange's time at it, and the error of
-        # that time in ns.
-        self._anchor = 0
-        self._then = _EPOCH
-        self._slack = 0.0
+        # that time in ns. Replaced as a whole: the thread that reads REST asks for the
+        # time while the connection thread learns it.
+        self._measured = (0, _EPOCH, 0.0)
 
     def learn(self, told: datetime, *, sent: Moment, received: Moment) -> None:
         """Update the estimate: *told* was written between *sent* and *received*.
@@ -103,8 +102,9 @@ class ExchangeClock:
             # later.
             if low <= high + _MILLISECOND:
                 least, most = low, high
-        self._anchor, self._then, self._slack = at, told + _nanoseconds((least + most) / 2), (most - least) / 2
-        self.offset = (self._then - received.utc).total_seconds()
+        then = told + _nanoseconds((least + most) / 2)
+        self._measured = at, then, (most - least) / 2
+        self.offset = (then - received.utc).total_seconds()
 
     def at(self, moment: Moment) -> datetime:
         """Return the exchange's time at *moment*: the middle of the two bounds."""
@@ -132,8 +132,9 @@ class ExchangeClock:
 
     def _known(self, ns: int) -> tuple[datetime, float]:
         """Return the exchange's time at *ns*, and its error in ns."""
-        passed = ns - self._anchor
-        return self._then + _nanoseconds(passed), self._slack + abs(passed) * _DRIFT
+        anchor, then, slack = self._measured
+        passed = ns - anchor
+        return then + _nanoseconds(passed), slack + abs(passed) * _DRIFT
 
 
 @define
