@@ -16,16 +16,24 @@ T_contra = TypeVar("T_contra", contravariant=True)
 class EventSink(Protocol[T_contra]):
     """A place where the connection thread puts events, in order and numbered."""
 
-    gaps_may_wait: bool
-    """False when there is room for every gap, so that `flush` has nothing to do."""
-    index: int
-    """The number of the event that was handed over last."""
-    dropped: int
-    """The number of events that found it full."""
-    overflowing: bool
-    """True if events were dropped lately."""
     on_drop: Callable[[Event[Any]], None] | None
     """Called with each dropped event, on the connection thread; None by default."""
+
+    @property
+    def gaps_may_wait(self) -> bool:
+        """Return False when `flush` has nothing to do: every gap finds room."""
+
+    @property
+    def index(self) -> int:
+        """Return the number of the event that was handed over last."""
+
+    @property
+    def dropped(self) -> int:
+        """Return the number of events that found it full."""
+
+    @property
+    def overflowing(self) -> bool:
+        """Return True if events were dropped lately."""
 
     def put(self, event: Event[T_contra]) -> None:
         """Add *event*, or apply the overflow policy. Only the connection thread."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -14,9 +15,14 @@ from bybit_sync.public import name_public
 from bybit_sync.rest.hosts import rest_host
 from bybit_sync.session.dialects import Dialect
 
-__all__ = ["Recovery", "recovery_options"]
+__all__ = ["Recovery", "check_since", "recovery_options"]
 
 _DELAYS = "give seconds from 0 up, each more than the one before, as (3.0, 30.0); () for no further read"
+
+# The exchange's clock and ours may differ, and its days begin elsewhere.
+_AHEAD = timedelta(days=1)
+# https://bybit-exchange.github.io/docs/v5/order/execution
+_REACH = timedelta(days=2 * 365)
 
 
 def _is_url(_owner: object, _argument: Any, value: Any) -> None:
@@ -89,6 +95,25 @@ def recovery_options(recover: object, environment: Environment, dialect: Dialect
         )
     rest_host(environment, options.base_url)
     return options
+
+
+def check_since(since: object, options: Recovery | None, now: datetime) -> None:
+    """Raise `ConfigurationError` unless fills can be read since *since*.
+
+    None is fine, it reads none.
+
+    *now* is our time, in UTC.
+    """
+    if since is None:
+        return
+    if options is None:
+        raise refuse("since", since, "what was filled before is read over REST; make the client with recover=True")
+    if not isinstance(since, datetime) or since.tzinfo is None:
+        raise refuse("since", since, "give an aware datetime, such as datetime(2026, 1, 31, tzinfo=timezone.utc)")
+    if since > now + _AHEAD:
+        raise refuse("since", since, "it lies more than a day ahead of this machine's clock; give a time that has passed")
+    if since < now - _REACH:
+        raise refuse("since", since, "Bybit keeps two years of fills; give a later time")
 
 
 name_public(Recovery)

@@ -19,7 +19,7 @@ Key = tuple[object, str]
 _REMEMBERED_NS: Final = 600 * 10**9
 _REMEMBERED: Final = timedelta(seconds=600)
 _MOST_DROPPED: Final = 100_000
-_NEVER: Final = datetime.max.replace(tzinfo=timezone.utc)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=timezone.utc)
 
 
 class TradeMemory:
@@ -36,7 +36,7 @@ class TradeMemory:
     def __init__(self, since: datetime | None = None) -> None:
         self._given = since
         # Older fills are not delivered.
-        self._begins = since or _NEVER
+        self._begins = since or _LONG_AGO
         self._young: dict[Key, datetime | None] = {}
         self._old: dict[Key, datetime | None] = {}
         self._born_ns = 0

@@ -1,0 +1,112 @@
+"""The gate in front of a subscription's sink.
+
+It holds events while a gap is being mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from bybit_sync.delivery.gaps import missed_by
+from bybit_sync.delivery.sink import EventSink
+from bybit_sync.model.events import Event
+from bybit_sync.recovery.memory import Memory
+from bybit_sync.threads.waiting import SignalSafeCondition
+
+__all__ = ["MOST_HELD", "Gate"]
+
+MOST_HELD: Final = 100_000
+"""The most events that are held."""
+_NEVER: Final = float("inf")
+
+
+class Gate:
+    """Passes events on to *inner*, or holds them, in order.
+
+    The memory leaves out what must not be delivered.
+
+    Only the connection thread, but where a method says otherwise.
+    """
+
+    def __init__(self, inner: EventSink[Any], memory: Memory, on_lost: Callable[[Event[Any]], None]) -> None:
+        self._inner = inner
+        self._memory = memory
+        self._on_lost = on_lost
+        inner.on_drop = self._dropped
+        self._condition = SignalSafeCondition()
+        self.events: list[Event[Any]] = []
+        """The events that are held."""
+        self.is_holding: bool = False
+        """True from before the first event is held until the last one was passed on."""
+        self.is_closing: bool = False
+        """True when nothing more is to be accepted. Set by any thread."""
+        self.opens_at: float = _NEVER
+        """When holding has to end, in monotonic seconds."""
+
+    def hold(self, until: float) -> None:
+        """Hold events until `open`, *until* at the latest."""
+        if not self.is_holding:
+            self.opens_at = until
+        self.is_holding = True
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether no further event can be held."""
+        return len(self.events) >= MOST_HELD
+
+    def open(self) -> None:
+        """Pass on what is held, and from then on what comes.
+
+        Raises what the inner sink raises.
+        """
+        events, self.events = self.events, []
+        try:
+            for event in events:
+                self.pass_on(event)
+        finally:
+            # Set before checking `is_closing`; a thread that closes sets that before
+            # checking this: at least one side notices.
+            self.is_holding, self.opens_at = False, _NEVER
+            if self.is_closing:
+                self._inner.stop_accepting()
+            self._condition.wake()
+
+    def pass_on(self, event: Event[Any]) -> None:
+        """Pass *event* on, without what must not be delivered."""
+        admitted = self._memory.admit(event) if event.gap is None else event
+        if admitted is not None:
+            self.put(admitted)
+
+    def put(self, event: Event[Any]) -> None:
+        """Pass *event* on as it is, before all that is held.
+
+        Raises what the inner sink raises.
+        """
+        self._inner.put(event)
+
+    def _dropped(self, event: Event[Any]) -> None:
+        self._memory.forget(event)
+        self._on_lost(missed_by(event, detail="the consumer was too slow"))
+
+    def stop_accepting(self) -> None:
+        """Accept nothing more.
+
+        What is held is passed on by the connection thread, later. Any thread.
+        """
+        self.is_closing = True
+        if not self.is_holding:
+            self._inner.stop_accepting()
+
+    def discard(self) -> int:
+        """Drop what is held, and return how many events that were. Any thread."""
+        self.is_closing = True
+        events, self.events = self.events, []
+        return len(events)
+
+    def wait_open(self, deadline: float) -> bool:
+        """Wait until nothing is held; return False when *deadline* passes first.
+
+        Any thread.
+        """
+        return self._condition.wait(lambda: not self.is_holding, deadline)

@@ -1,0 +1,249 @@
+"""The mending of one subscription's gaps.
+
+What has to be read for it, and what becomes of an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import attrs
+
+from bybit_sync.clock import Moment
+from bybit_sync.delivery.gaps import with_gap
+from bybit_sync.delivery.sink import EventSink
+from bybit_sync.errors import RestError
+from bybit_sync.model.events import Event, Gap, GapReason, Stream
+from bybit_sync.recovery.gate import Gate
+from bybit_sync.recovery.makes import Maker
+from bybit_sync.recovery.memory import Memory, Merged
+from bybit_sync.recovery.options import Recovery
+from bybit_sync.recovery.wants import Answered, Known, Unreadable
+from bybit_sync.recovery.windows import Windows
+
+__all__ = ["Mender"]
+
+_MOST_ROWS: Final = 1_000
+# Seconds after an answer, while an order is nowhere to be found or REST lags behind
+# itself.
+_EXTRA_READS: Final = (4.0, 8.0, 15.0)
+
+
+class Mender:
+    """Opens a window for each gap, and delivers what is read for it, in its place.
+
+    *on_change* is called when there is something new to read. Only the connection
+    thread.
+    """
+
+    def __init__(
+        self,
+        inner: EventSink[Any],
+        stream: Stream,
+        memory: Memory,
+        options: Recovery,
+        *,
+        client: str,
+        on_change: Callable[[Mender], None],
+    ) -> None:
+        self.stream = stream
+        self.windows: Windows = Windows()
+        """The gaps that are to be mended."""
+        self.gate: Gate = Gate(inner, memory, self.windows.lost)
+        """Where events pass, or are held."""
+        self._memory = memory
+        self._options = options
+        self._overlap = timedelta(seconds=options.overlap)
+        self._client = client
+        self._on_change = on_change
+        # Fills of an answer that comes in parts, and where the next part begins.
+        self._rows: tuple[Any, ...] = ()
+        self._resume_at: datetime | None = None
+        # What was mended last, as its window and as its event told it.
+        self._mended: Gap | None = None
+        self._recovered: Gap | None = None
+        self.confirms: list[float] = []
+        """When it is read again, the next one first; monotonic seconds."""
+        self._unreadable: set[Unreadable] = set()
+
+    # --- the stream ---
+
+    def gap(self, event: Event[Any], gap: Gap) -> None:
+        """Have *gap*, which *event* tells, mended, and hold what follows it."""
+        if gap.reason is GapReason.UNDECODABLE:
+            self._tell_undecodable(with_gap(event, attrs.evolve(gap, recovering=True), raw=event.raw))
+            return
+        if gap.reason is GapReason.START:
+            since = self._memory.begin(gap.since)
+            if since is None:
+                return
+            event = with_gap(event, attrs.evolve(gap, since=since, until=max(since, gap.until)), raw=b"")
+        self.windows.open(event)
+        self._keep(event)
+        self.gate.hold(event.received_ns * 1e-9 + self._options.hold)
+        # Checked after `hold`: a thread that closes checks in the other order.
+        if self.gate.is_closing:
+            self.give_up()
+
+    def _tell_undecodable(self, event: Event[Any]) -> None:
+        self.hold(event) if self.gate.is_holding else self.gate.put(event)
+        self.windows.join(event)
+        self._keep(event)
+
+    def _keep(self, event: Event[Any]) -> None:
+        assert event.gap is not None
+        self._memory.keep(event.gap, self._overlap)
+        self._on_change(self)
+
+    def hold(self, event: Event[Any]) -> None:
+        """Hold *event*; when there are too many, hold no longer."""
+        self.gate.events.append(event)
+        if self.gate.is_full:
+            self._stop_waiting(recovering=True)
+
+    def tick(self, now: float) -> None:
+        """Hold no longer when it is time."""
+        if self.gate.is_holding and now >= self.gate.opens_at:
+            self._stop_waiting(recovering=True)
+
+    def give_up(self) -> None:
+        """Tell the gap as final, and pass on what is held: the subscription ends."""
+        self._stop_waiting(recovering=False)
+
+    def _stop_waiting(self, *, recovering: bool, detail: str = "") -> None:
+        event = self.windows.tell(recovering=recovering, detail=detail)
+        try:
+            if event is not None:
+                self.gate.put(event)
+        finally:
+            self.gate.open()
+
+    # --- what the coordinator asks ---
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether it has ended."""
+        return self.gate.is_closing and not self.gate.is_holding
+
+    def read_due(self) -> float:
+        """Return when something is to be read, in monotonic seconds.
+
+        Infinity when nothing is.
+        """
+        return min([self.windows.read_due(), *self.confirms[:1]])
+
+    def since(self, *, confirms: bool) -> datetime | None:
+        """Return since when to read, for the window or once more.
+
+        None for what is there now.
+        """
+        gap = self._mended if confirms else self.windows.gap
+        if gap is None:
+            return None
+        since = self._memory.since(gap, self._overlap)
+        if confirms and since is not None and gap.reason is GapReason.START:
+            # What was there long before is not expected to be late.
+            since = max(since, gap.until - self._overlap)
+        return since if self._resume_at is None else self._resume_at
+
+    def known(self) -> tuple[Known, ...]:
+        """Return what a read has to account for."""
+        return self._memory.known()
+
+    # --- what the coordinator tells ---
+
+    def mended(self, answered: Answered, now: Moment, epoch: int) -> None:
+        """Deliver what was *answered* for the window, then what is held."""
+        merged = self._memory.merge(answered, self.gate.events, now.ns)
+        maker = Maker(self.stream, self._client, now, epoch, answered, merged)
+        if answered.until is not None:
+            self.windows.is_asked = False
+            self._resume_at = answered.until
+            self._deliver_part(merged, maker)
+            return
+        self._deliver(merged, maker)
+        self.windows.close()
+        self._schedule(answered, merged, now.seconds)
+        self.gate.open()
+
+    def _deliver_part(self, merged: Merged, maker: Maker) -> None:
+        """Deliver the fills of a start at once.
+
+        Those of an outage come in one event.
+        """
+        if self._is_start():
+            self._put_parts(merged.rows, maker, recovered=None)
+        else:
+            self._rows += merged.rows
+
+    def _is_start(self) -> bool:
+        return self.windows.gap is not None and self.windows.gap.reason is GapReason.START
+
+    def _deliver(self, merged: Merged, maker: Maker) -> None:
+        gap = self._mended = self.windows.gap
+        # A start that is read in time was never missing.
+        recovered = self._recovered = None if self._is_start() and not self.windows.is_told else gap
+        rows, self._rows, self._resume_at = self._rows + merged.rows, (), None
+        if self._is_start() and not self._memory.is_state:
+            self._put_parts(rows, maker, recovered=recovered)
+        else:
+            self.gate.put(maker.event(rows, recovered, snapshot=self._memory.is_state))
+        for error in maker.answered.refused:
+            event = maker.gap(gap, f"it cannot be recovered: {error}")
+            self.windows.fail(event)
+            self.gate.put(event)
+        self._tell_unreadable(maker)
+
+    def _put_parts(self, rows: tuple[Any, ...], maker: Maker, *, recovered: Gap | None) -> None:
+        """Deliver *rows* in events of at most 1,000, of which the last one mends."""
+        parts = [rows[at : at + _MOST_ROWS] for at in range(0, len(rows), _MOST_ROWS)]
+        *first, last = parts or [()]
+        for part in first:
+            self.gate.put(maker.event(part, None, snapshot=False))
+        if last or recovered is not None:
+            self.gate.put(maker.event(last, recovered, snapshot=False))
+
+    def _tell_unreadable(self, maker: Maker) -> None:
+        new = [row for row in maker.answered.unreadable if row not in self._unreadable]
+        if new:
+            self._unreadable.update(new)
+            self.gate.put(maker.undecodable(self._mended, new))
+
+    def _schedule(self, answered: Answered, merged: Merged, now: float) -> None:
+        extra = _EXTRA_READS if answered.lags or merged.unresolved else ()
+        self.confirms = sorted(now + seconds for seconds in (*self._options.confirm_after, *extra))
+        self.skip_confirms(now)
+
+    def confirmed(self, answered: Answered, now: Moment, epoch: int) -> None:
+        """Deliver what was *answered* once more, if it is news."""
+        merged = self._memory.merge(answered, (), now.ns)
+        maker = Maker(self.stream, self._client, now, epoch, answered, merged)
+        if merged.is_news:
+            self.gate.put(maker.event(merged.rows, self._recovered, snapshot=self._memory.is_state))
+        self._tell_unreadable(maker)
+        self._resume_at = answered.until
+        if answered.until is None:
+            self.skip_confirms(now.seconds)
+
+    def skip_confirms(self, until: float) -> None:
+        """Read no more for what was due *until* then."""
+        self.confirms = [at for at in self.confirms if at > until]
+        if not self.confirms:
+            self._unreadable.clear()
+            if self.windows.are_mended:
+                self._memory.release()
+
+    def refused(self, error: RestError) -> None:
+        """Tell the gap as final, because of *error*.
+
+        It is tried again at the next outage.
+        """
+        self._stop_waiting(recovering=False, detail=f"it cannot be recovered: {error}")
+        self.windows.give_up()
+
+    def refresh(self) -> None:
+        """Read a snapshot, or every fill since the earliest gap that is not mended."""
+        self.windows.refresh(is_state=self._memory.is_state)
+        self._on_change(self)

@@ -1,0 +1,108 @@
+"""The sink that mends gaps, in front of the buffer or the user's queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bybit_sync.delivery.sink import EventSink
+from bybit_sync.model.events import Event
+from bybit_sync.recovery.mender import Mender
+
+__all__ = ["RecoveringSink"]
+
+
+class RecoveringSink:
+    """Passes pushes on through a gate, and gives gaps to a mender.
+
+    Only the connection thread uses it, but where a method says otherwise.
+    """
+
+    gaps_may_wait: bool = True
+    on_drop: Callable[[Event[Any]], None] | None = None
+
+    def __init__(self, inner: EventSink[Any], mender: Mender) -> None:
+        self._inner = inner
+        self._gate = mender.gate
+        self.mender: Mender = mender
+        """Mends the gaps; the coordinator hands it answers."""
+
+    def put(self, event: Event[Any]) -> None:
+        """Pass *event* on, hold it, or have the gap mended that it is.
+
+        Raises what the inner sink raises.
+        """
+        gap, gate = event.gap, self._gate
+        if gap is not None:
+            self.mender.gap(event, gap)
+        elif not gate.is_holding:
+            gate.pass_on(event)
+        else:
+            self.mender.hold(event)
+
+    def flush(self) -> bool:
+        """Pass on what is held when it was closed, and retry pending gaps.
+
+        Return True when none are left.
+        """
+        if self._gate.is_closing and self._gate.is_holding:
+            self.mender.give_up()
+        return self._inner.flush()
+
+    def end(self, last: Event[Any]) -> None:
+        """Pass on what is held, and accept nothing more but *last*."""
+        try:
+            if self._gate.is_holding:
+                self.mender.give_up()
+        except BaseException:  # noqa: BLE001, S110 - an inner sink that raises gets its end all the same
+            pass
+        self._gate.is_closing = True
+        self._inner.end(last)
+
+    def stop_accepting(self) -> None:
+        """Accept nothing more; what is held or buffered is still delivered.
+
+        Any thread, signal handlers included.
+        """
+        self._gate.stop_accepting()
+
+    def discard(self) -> int:
+        """Drop what is held or buffered, and return how many events that were.
+
+        Any thread.
+        """
+        return self._gate.discard() + self._inner.discard()
+
+    # --- any thread ---
+
+    @property
+    def index(self) -> int:
+        """Return the number of the event that was handed over last."""
+        return self._inner.index
+
+    @property
+    def dropped(self) -> int:
+        """Return how many events found the inner sink full."""
+        return self._inner.dropped
+
+    @property
+    def overflowing(self) -> bool:
+        """Return True if events were dropped lately."""
+        return self._inner.overflowing
+
+    @property
+    def size(self) -> int:
+        """Return how many events wait, held ones included."""
+        return self._inner.size + len(self._gate.events)
+
+    @property
+    def unflushed(self) -> int:
+        """Return how many gaps wait for room, plus one while events are held."""
+        return self._inner.unflushed + (self._gate.is_closing and self._gate.is_holding)
+
+    def wait_flushed(self, deadline: float) -> bool:
+        """Wait until nothing is held and no gap waits for room.
+
+        Return False when *deadline* passes first.
+        """
+        return self._gate.wait_open(deadline) and self._inner.wait_flushed(deadline)
