@@ -10,6 +10,8 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Collection
+from datetime import datetime, timezone
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TextIO, TypeGuard, TypeVar
 
@@ -22,6 +24,7 @@ from bybit_sync.delivery.buffer import Buffer, Overflow
 from bybit_sync.delivery.callback import Callback
 from bybit_sync.delivery.queue_sink import EventQueue, QueueSink
 from bybit_sync.delivery.receiver import Receiver
+from bybit_sync.delivery.sink import EventSink
 from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.engine import Engine
 from bybit_sync.engine.notifier import StatusChange
@@ -36,6 +39,7 @@ from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.network.proxy import Proxy
 from bybit_sync.recording.recorder import Recorder
+from bybit_sync.recovery.options import Recovery, check_since, recovery_options
 from bybit_sync.session.config import SessionConfig
 from bybit_sync.session.dialects import DIALECTS, Dialect
 from bybit_sync.signing.credentials import Credentials, hmac_signer
@@ -115,6 +119,9 @@ class Client:
             every frame is written, for `replay`: without key and signature, the
             account's ids replaced. A disk that fails ends the recording, never the
             streams.
+        recover: True, or a `Recovery` with its options: what an outage hid is read over
+            REST and delivered where the gap would have stood; positions, orders and
+            balances begin with a snapshot. Needs the extra ``rest``.
 
     Raises:
         ConfigurationError: an argument cannot work; the text names it and the remedy.
@@ -149,6 +156,7 @@ class Client:
         ssl_context: ssl.SSLContext | None = None,
         max_message_bytes: int = 4 * 2**20,
         record: Recorder | str | os.PathLike[str] | TextIO | None = None,
+        recover: bool | Recovery = False,
     ) -> None:
         times = {
             "connect_timeout": connect_timeout,
@@ -194,6 +202,7 @@ class Client:
             ssl_context=_instance("ssl_context", ssl_context, ssl.SSLContext, type(None)),
             max_message_bytes=max_message_bytes,
             recorder=Recorder.find(record),
+            recovery=recovery_options(recover, place, spoken),
         )
         if config.recorder is not None:
             config.recorder.attach(session_config)
@@ -339,10 +348,13 @@ class Client:
         overflow: str | None = None,
         timeout: float | None = 30.0,
         wait: bool = True,
+        since: datetime | None = None,
     ) -> Subscription[UserTradeUpdate]:
         """Subscribe to the account's executions: a row for each.
 
-        They are fills, funding, settlements and liquidations.
+        They are fills, funding, settlements and liquidations. With ``recover`` none is
+        missed in an outage, and *since* (an aware datetime, inclusive) begins with
+        those since then, the oldest first, in events of at most 1,000.
 
         Arguments, threads and errors: `subscribe_positions`.
 
@@ -359,7 +371,8 @@ class Client:
 
         https://bybit-exchange.github.io/docs/v5/websocket/private/execution
         """
-        return self._subscribe(Stream.USER_TRADES, sink, _Wishes(maxsize, overflow, timeout, wait))
+        check_since(since, self._config.recovery, datetime.now(timezone.utc))
+        return self._subscribe(Stream.USER_TRADES, sink, _Wishes(maxsize, overflow, timeout, wait, since))
 
     def _subscribe(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> Subscription[T]:
         self._engine.check_process()
@@ -388,14 +401,19 @@ class Client:
     def _make(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> tuple[Subscription[T], Receiver[T]]:
         session_config = self._config.session_config
         topics = tuple(channel.topic for channel in session_config.dialect.channels(stream, session_config.categories))
+        recovery, made = self._engine.recovery, partial(Receiver, self._engine, stream, topics, keep_alive=self)
+
+        def mending(inner: EventSink[T]) -> EventSink[T]:
+            return inner if recovery is None else recovery.sink(inner, stream, wishes.since)
+
         if _is_queue(sink):
             queue_sink = _queue_sink(sink, wishes.policy(Overflow.DROP_NEWEST))
-            receiver = Receiver(self._engine, stream, topics, queue_sink, keep_alive=self)
+            receiver = made(mending(queue_sink), tells_start=recovery is not None)
             return Subscription(receiver, None), receiver
         buffer = Buffer[T](wishes.maxsize, wishes.policy(Overflow.DROP_OLDEST))
         function = plain_callable("sink", sink)
         callback = None if function is None else Callback(function, buffer)
-        receiver = Receiver(self._engine, stream, topics, buffer, callback=callback, keep_alive=self)
+        receiver = made(mending(buffer), callback=callback, tells_start=recovery is not None)
         return Subscription(receiver, buffer if callback is None else None), receiver
 
     def _wait_settled(self, receiver: Receiver[Any], deadline: float | None, wishes: _Wishes) -> None:
@@ -611,6 +629,7 @@ class _Wishes:
     overflow: str | None
     timeout: float | None = attrs.field(validator=attrs.validators.optional(not_negative))
     wait: bool
+    since: datetime | None = None
 
     def policy(self, default: Overflow) -> Overflow:
         if self.overflow is None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from bybit_sync.model.enums import TextEnum
-from bybit_sync.model.events import Stream
+from bybit_sync.model.events import Gap, Stream
 from bybit_sync.public import moved, name_public
 
-__all__ = ["Health", "State", "SubscriptionHealth", "SubscriptionState"]
+__all__ = ["Health", "RecoveryHealth", "State", "SubscriptionHealth", "SubscriptionState"]
 
 
 class State(TextEnum):
@@ -44,7 +44,8 @@ class Health:
     is the exchange's clock minus ours, in seconds, None before it was measured.
     *fresh_as_of* is the exchange's time in the last pong: all that the gateway wrote to
     this connection before it has been read; None before the first pong. *subscriptions*
-    has an entry for each that is open.
+    has an entry for each that is open. *recovery* is the state of recovery; None
+    without ``recover``.
 
     Example:
         >>> orders = client.subscribe_orders()
@@ -65,6 +66,24 @@ class Health:
     clock_offset: float | None
     fresh_as_of: datetime | None
     subscriptions: tuple[SubscriptionHealth, ...]
+    recovery: RecoveryHealth | None = None
+
+
+@frozen(kw_only=True)
+class RecoveryHealth:
+    """The state of recovery at the moment of the call; immutable.
+
+    Part of `Health`, None there without ``recover``.
+
+    *pending* are the gaps that are being mended, *requests* counts the requests to the
+    REST host. *last_error* is why the last read that failed did, *last_success* when
+    the last one succeeded (UTC, our clock); None when none did.
+    """
+
+    pending: tuple[Gap, ...]
+    requests: int
+    last_error: BaseException | None
+    last_success: datetime | None
 
 
 class SubscriptionState(TextEnum):
@@ -112,7 +131,7 @@ class SubscriptionHealth:
     last_push_lag: float | None
 
 
-name_public(State, Health, SubscriptionState, SubscriptionHealth)
+name_public(State, Health, RecoveryHealth, SubscriptionState, SubscriptionHealth)
 
 if not TYPE_CHECKING:
     __getattr__ = moved("StatusChange")

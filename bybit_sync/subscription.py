@@ -130,6 +130,27 @@ class Subscription(Generic[T]):
         except SubscriptionClosed:
             raise StopIteration from None
 
+    def refresh(self) -> None:
+        """Read over REST, and deliver in band.
+
+        A snapshot, or for user trades everything that is missing.
+
+        Missing is what came since the earliest gap that is not mended, also what a slow
+        consumer had no room for (OVERFLOW); where nothing is missing, no event comes.
+        Returns at once. Does nothing once the subscription has ended.
+
+        Example:
+            >>> positions = client.subscribe_positions()
+            >>> positions.refresh()
+
+        Raises:
+            ConfigurationError: the client has no ``recover``.
+            ClientClosed: this process was forked from the client's.
+
+        """
+        self._receiver.owner.check_process()
+        self._receiver.owner.refresh(self._receiver)
+
     def close(self, timeout: float = 5.0) -> bool:
         """End the subscription; buffered events are still delivered.
 

@@ -48,6 +48,14 @@ class Dispatcher:
         for ended in self._registry.confirm_one(receiver, session.coverage, now, now, session.epoch):
             self.dispatch(self._after(ended, session), session, now)
 
+    def end(self, receiver: Receiver[Any], error: BaseException, session: Session | None, now: Moment, epoch: int) -> None:
+        """End *receiver* with *error*; *session* is None while there is none."""
+        ended = self._registry.end(receiver, error, now, epoch)
+        if session is None:
+            self._observer.ended(ended)
+        else:
+            self.dispatch(self._after(ended, session), session, now)
+
     def unsubscribe_unused(self, stream: Stream, session: Session, now: Moment) -> None:
         """Unsubscribe from *stream* when no subscription receives it any more."""
         self.dispatch(self._unsubscribed(stream, session), session, now)

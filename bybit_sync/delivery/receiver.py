@@ -41,6 +41,9 @@ class Owner(Protocol):
     def release(self, receiver: Receiver[Any]) -> None:
         """Deliver nothing more to *receiver*. Any thread; takes no lock."""
 
+    def refresh(self, receiver: Receiver[Any]) -> None:
+        """Have what *receiver* misses read over REST. Any thread; takes no lock."""
+
     def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
         """Pass an exception of a callback to the user."""
 
@@ -60,6 +63,7 @@ class Receiver(Generic[T]):
         *,
         callback: Callback[T] | None = None,
         keep_alive: object = None,
+        tells_start: bool = False,
     ) -> None:
         self.owner = owner
         self.stream = stream
@@ -87,6 +91,8 @@ class Receiver(Generic[T]):
         )
         """The events that it still holds when it is closed."""
         self._callback = callback
+        # Whether the sink is told of the first confirmation, as a gap before it.
+        self._tells_start = tells_start
         # Protects the steps of `_state`. Reentrant: `close` may run in a signal handler
         # that interrupts any of these methods.
         self._lock = threading.RLock()
@@ -180,9 +186,14 @@ class Receiver(Generic[T]):
         with self._lock:
             if self._state is SubscriptionState.CLOSED:
                 return
+            is_first = self._state is SubscriptionState.PENDING
             self._state = SubscriptionState.LIVE
         misses, complete_until, until = self._window.is_begun, self._window.complete_until(), coverage.clock.latest(now)
         self._window.begin(asked, coverage)
+        if is_first and self._tells_start:
+            since = min(self._window.began() or until, until)
+            detail = "what was there before could not be read in time"
+            self.deliver(self._gap(GapReason.START, since, until, detail, None, now, epoch))
         if misses:
             since = min(complete_until or until, until)
             detail = f"the connection was lost: {self._lost_by}"

@@ -16,6 +16,7 @@ from bybit_sync.engine.retrying import Backoff
 from bybit_sync.model.events import Event
 from bybit_sync.network.proxy import Proxy
 from bybit_sync.recording.recorder import Recorder
+from bybit_sync.recovery.options import Recovery
 from bybit_sync.session.config import SessionConfig
 from bybit_sync.signing.credentials import Credentials
 from bybit_sync.subscription import Subscription
@@ -41,3 +42,4 @@ class ClientConfig:
     ssl_context: SSLContext | None
     max_message_bytes: int
     recorder: Recorder | None = None
+    recovery: Recovery | None = None

@@ -16,13 +16,15 @@ from bybit_sync.delivery.registry import SubscriptionRegistry
 from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.error_texts import add_notice
 from bybit_sync.engine.notifier import Notifier
+from bybit_sync.engine.recovering import ClientRecovery
 from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.status_reporter import StatusReporter
 from bybit_sync.engine.supervisor import Supervisor
 from bybit_sync.engine.worker import Commands, Worker
-from bybit_sync.errors import ClientClosed, fresh_copy
+from bybit_sync.errors import ClientClosed, ConfigurationError, fresh_copy
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
+from bybit_sync.recovery.options import Recovery
 from bybit_sync.status import Health, State
 from bybit_sync.threads.waiting import SignalSafeEvent, start_thread, wait_for
 
@@ -52,6 +54,23 @@ class Engine:
             config, log, commands=self._commands, registry=self.registry, state=self.client_state, status=self._status
         )
         self._worker = Worker(config.name, self._supervisor, self._commands, self)
+        self.recovery: ClientRecovery | None = None
+        """Mends the gaps of subscriptions; None without ``recover``."""
+        if config.recovery is not None:
+            self.recovery = self._supervisor.recovery = self._begin_recovery(config.recovery)
+
+    def _begin_recovery(self, options: Recovery) -> ClientRecovery:
+        supervisor = self._supervisor
+        return ClientRecovery(
+            self._config,
+            options,
+            self.log,
+            self.registry,
+            leave=self._worker.leave,
+            dispatcher=supervisor.dispatcher,
+            session=lambda: supervisor.conversation.session if supervisor.conversation is not None else None,
+            epoch=lambda: supervisor.progress.epoch,
+        )
 
     # --- subscriptions ---
 
@@ -74,6 +93,16 @@ class Engine:
     def release(self, receiver: Receiver[Any]) -> None:
         """Deliver nothing more to *receiver*. Takes no lock."""
         self._worker.leave(lambda: self._supervisor.remove(receiver))
+
+    def refresh(self, receiver: Receiver[Any]) -> None:
+        """Have what *receiver* misses read over REST. Takes no lock.
+
+        Raises `ConfigurationError` without ``recover``.
+        """
+        recovery = self.recovery
+        if recovery is None:
+            raise ConfigurationError("refresh() reads over REST: make the client with recover=True")
+        self._worker.leave(lambda: recovery.refresh(receiver))
 
     def wait_cancelled(self, deadline: float) -> None:
         """Wait until every command so far has run.
@@ -122,6 +151,8 @@ class Engine:
         Does not wait; safe in a signal handler.
         """
         self._worker.close()
+        if self.recovery is not None:
+            self.recovery.close()
         if not self._worker.has_thread:
             self._status.change(State.CLOSED)
 
@@ -131,6 +162,8 @@ class Engine:
         Returns False when *deadline* passes first.
         """
         ended = self._worker.wait_ended(deadline)
+        if self.recovery is not None and self._commands.is_closing:
+            ended = self.recovery.wait_ended(deadline) and ended
         return ended and (self._recorder is None or self._recorder.wait_written(deadline))
 
     def wait_closed(self, deadline: float) -> bool:
@@ -225,6 +258,7 @@ class Engine:
             clock_offset=clock.offset,
             fresh_as_of=conversation.session.coverage.told if conversation else None,
             subscriptions=tuple(receiver.health(clock, now) for receiver in self.registry),
+            recovery=self.recovery.health() if self.recovery is not None else None,
         )
 
     def _is_receiving(self) -> bool:

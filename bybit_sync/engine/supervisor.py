@@ -19,6 +19,7 @@ from bybit_sync.engine.error_texts import add_notice, connect_limit_reached, red
 from bybit_sync.engine.login_signer import LoginSigner
 from bybit_sync.engine.progress import Progress
 from bybit_sync.engine.rate_limit import ConnectLimit, RateLimiter, rate_limiter
+from bybit_sync.engine.recovering import ClientRecovery
 from bybit_sync.engine.retrying import rule_for
 from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.status_reporter import StatusReporter
@@ -80,7 +81,10 @@ class Supervisor:
         """The history of the client over its logins."""
         self.conversation: Conversation | None = None
         """The current connection; None while there is none."""
-        self._dispatcher = Dispatcher(registry, self.progress)
+        self.recovery: ClientRecovery | None = None
+        """Mends the gaps of subscriptions; None without ``recover``."""
+        self.dispatcher: Dispatcher = Dispatcher(registry, self.progress)
+        """The way of a session's events to subscriptions."""
         self._signer = LoginSigner(config.credentials, name=config.name, external=config.external_signer)
         # The next session accepts a refusal of these topics at once.
         self._doubted: frozenset[str] = frozenset()
@@ -91,6 +95,8 @@ class Supervisor:
     def begin(self, waker: Waker) -> None:
         """Use *waker* from now on, and apply the connect limit of this client."""
         self._interrupt = Interrupt(waker, self._stop_unless_needed)
+        if self.recovery is not None:
+            self.recovery.reset()
         limiter = _limiter(self._config)
         if limiter is not None:
             limiter.add(self, self._config.connect_limit or ConnectLimit(), waker.wake)
@@ -112,6 +118,8 @@ class Supervisor:
         level = self._log.critical if bug else self._log.error
         level("the client has failed and ended: %s", error, exc_info=error if bug else None)
         strip_traceback(error)
+        if self.recovery is not None:
+            self.recovery.close()
         self._state.set_error(error)
         self._status.change(State.FAILED, error=error)
         self._commands.run_guarded(self._log)
@@ -123,6 +131,10 @@ class Supervisor:
         While closing it waits until the timeout of `close`, which discards the gaps
         that do not fit.
         """
+        if self._commands.is_closing:
+            # What recovery holds is passed on by `flush`.
+            for receiver in self._registry:
+                receiver.stop_accepting()
         while not self._registry.flush() and (self._commands.is_closing or not self._commands):
             self._interrupt.waker.wait(self._times.offer_again)
 
@@ -132,7 +144,7 @@ class Supervisor:
         if self._commands.is_closing:
             for receiver in tuple(self._registry):
                 receiver.stop_accepting()
-                self._registry.remove(receiver)
+                self._registry.release(receiver)
             self._status.change(State.CLOSED)
         else:
             self.progress.reset()
@@ -168,7 +180,7 @@ class Supervisor:
         session, now = self.conversation.session, Moment.now()
         if session.is_confirmed(receiver.stream):
             self.progress.confirmed(stays=not receiver.confirm_awaited)
-            self._dispatcher.confirm(receiver, session, now)
+            self.dispatcher.confirm(receiver, session, now)
         else:
             session.subscribe(receiver.stream, now)
 
@@ -179,7 +191,7 @@ class Supervisor:
         """
         self._registry.release(receiver)
         if self.conversation is not None:
-            self._dispatcher.unsubscribe_unused(receiver.stream, self.conversation.session, Moment.now())
+            self.dispatcher.unsubscribe_unused(receiver.stream, self.conversation.session, Moment.now())
 
     def drop(self) -> None:
         """End the connection, or the pause before the next attempt."""
@@ -291,9 +303,10 @@ class Supervisor:
             transport=transport,
             session=session,
             registry=self._registry,
-            dispatcher=self._dispatcher,
+            dispatcher=self.dispatcher,
             status=self._status,
             signer=self._signer,
+            recovery=self.recovery,
             interrupt=self._interrupt,
         )
 
@@ -339,6 +352,9 @@ class Supervisor:
                 return
             progress.outage.remind(now, progress.last_error)
             left = min(left, progress.outage.next_reminder() - now)
+            if self.recovery is not None:
+                self.recovery.tick()
+                left = min(left, self.recovery.due - now)
             self._interrupt.waker.wait(left if self._registry.flush() else min(left, self._times.offer_again))
 
     def _fail_waiting(self, error: BaseException) -> None:

@@ -266,6 +266,9 @@ class _Replayer:
     def release(self, receiver: Receiver[Any]) -> None:
         """Do nothing: no receiver is closed in a replay."""
 
+    def refresh(self, receiver: Receiver[Any]) -> None:
+        """Do nothing: nothing is read over REST in a replay."""
+
     def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
         """Do nothing: a replay has no callback."""
 

@@ -11,7 +11,7 @@ import pytest
 from bybit_sync import Client, Subscription
 from bybit_sync.simulator import Account, Exchange
 
-DOCUMENTED = {"close", "delivered", "dropped", "error", "get", "queued", "state", "stream", "topics"}
+DOCUMENTED = {"close", "delivered", "dropped", "error", "get", "queued", "refresh", "state", "stream", "topics"}
 SPECIAL = {"__enter__", "__exit__", "__init__", "__iter__", "__next__", "__reduce__", "__repr__"}
 
 
@@ -24,10 +24,10 @@ def test_help_shows_no_internal_method() -> None:
     """What has a private name is not shown, and all else is meant for users."""
     members = [(name, kind) for name, kind, home, _ in pydoc.classify_class_attrs(Subscription) if home is Subscription]
     shown = {name for name, kind in members if "method" in kind and pydoc.visiblename(name)}
-    assert shown - SPECIAL == {"close", "get"}
+    assert shown - SPECIAL == {"close", "get", "refresh"}
 
 
-@pytest.mark.parametrize("name", sorted(DOCUMENTED - {"get", "close"}))
+@pytest.mark.parametrize("name", sorted(DOCUMENTED - {"get", "close", "refresh"}))
 def test_an_attribute_cannot_be_set(name: str, client: Client) -> None:
     """It tells the state of a subscription, and does not change it."""
     with pytest.raises(AttributeError):
