@@ -28,8 +28,9 @@ _PLAIN: Final = re.compile(r"[\w+/=.:-]", re.ASCII)
 
 Pieces = Collection[bytes]
 
-# The redactors of every client of this process, by identity. Changed and copied in one
-# atomic step each, so no thread sees it half changed.
+# The redactors of every client of this process, by identity. Clients come and go while
+# others log: it is changed and copied in one atomic step each, so that no thread
+# iterates over it while another changes it.
 _redactors: Final[dict[int, weakref.ref[Redactor]]] = {}
 
 
@@ -117,7 +118,7 @@ class _Filter(logging.Filter):
         A record without a secret keeps its arguments.
         """
         text = redacted = record.getMessage()
-        for redactor in tuple(_redactors.values()):
+        for redactor in _redactors.copy().values():
             known = redactor()
             redacted = redacted if known is None else known.redact(redacted)
         if redacted != text:

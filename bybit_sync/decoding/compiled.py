@@ -7,7 +7,6 @@ look-ups.
 
 from __future__ import annotations
 
-import itertools
 import linecache
 import logging
 import weakref
@@ -68,7 +67,7 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         self._missing: dict[str, Any] = {}
         self._scope = self._names_in_functions()
         # The number of rows of new layouts that are read without compiling, now and the
-        # last time.
+        # last time. Several threads may count at once: then it is less exact.
         self._pause = 0
         self._last_pause = 0
 
@@ -93,7 +92,8 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         """
         if len(self) >= _MOST:
             self._pause = self._last_pause = min(2 * self._last_pause + 1, _LONGEST_PAUSE)
-            self.pop(next(iter(self)), None)
+            # From a copy: another thread may add a layout between `iter` and `next`.
+            self.pop(next(iter(self.copy())), None)
 
     def read_slowly(self, row: Mapping[str, Any], wire: Any) -> Any:
         """Read a row of any layout and with unusual values, one value at a time."""
@@ -212,7 +212,9 @@ def _compiled(source: str, scope: dict[str, Any], name: str) -> Any:
 
     Tracebacks and `inspect.getsource` find the source there.
     """
-    file = f"<bybit_sync reader {next(_numbers)} of {name}>"
+    # No two functions that live at the same time share a scope, so none loses its source
+    # to another; without the GIL, two threads may take the same number from a counter.
+    file = f"<bybit_sync reader {id(scope):#x} of {name}>"
     exec(compile(source, file, "exec"), scope)  # noqa: S102 - nothing that the exchange sent is in it
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     # Remove it from its own globals: in a reference cycle it would live until the
@@ -228,7 +230,6 @@ def listed(names: Iterable[str]) -> str:
 
 
 _unknown_keys: set[str] = set()
-_numbers = itertools.count(1)
 
 
 def _extra_of(extra: ReadOnly) -> Mapping[str, Any]:

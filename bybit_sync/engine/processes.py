@@ -40,7 +40,8 @@ class Member(Protocol):
         """Close in a forked child the descriptors that only the parent can use."""
 
 
-# The clients that have a thread.
+# The clients that have a thread. Connection threads change it at any time: to be copied
+# in one step, as only `copy` is atomic.
 _running: Final[set[Member]] = set()
 
 
@@ -56,7 +57,7 @@ def discard(member: Member) -> None:
 
 def _close_all() -> None:
     deadline = time.monotonic() + _GOODBYE
-    members = [member for member in tuple(_running) if member.is_open]
+    members = [member for member in _running.copy() if member.is_open]
     for member in members:
         member.close()
     for member in members:
@@ -66,7 +67,7 @@ def _close_all() -> None:
 
 @in_child
 def _leave_to_the_parent() -> None:
-    for member in tuple(_running):
+    for member in _running.copy():
         member.abandon()
     _running.clear()
 

@@ -135,7 +135,7 @@ class _Lookup(threading.Thread):
         self.running.pop(self.host, None)
         # A client adds its waker before it checks `answer`, so it either is in the set
         # or sees the answer.
-        for waker in list(self.waiting):
+        for waker in self.waiting.copy():
             waker.wake()
 
 

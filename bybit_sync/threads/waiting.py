@@ -89,9 +89,11 @@ class SignalSafeCondition:
 
         Any thread, signal handlers included; never blocks.
         """
-        # Under the GIL, adding to, discarding from and copying a set of locks are
-        # atomic.
-        for place in self._waiters.copy() if self._waiters else ():
+        # Adding to, discarding from and copying a set of locks are atomic, also without
+        # the GIL: each holds the set's own lock. So of a waiter that registers and a
+        # copy made here, the later one sees what the other thread did before. A look at
+        # the set without copying it would not do.
+        for place in self._waiters.copy():
             # Releasing an unlocked lock raises: another thread woke this waiter.
             with contextlib.suppress(RuntimeError):
                 place.release()

@@ -1,0 +1,66 @@
+"""What threads share without a lock: each step is atomic, also without the GIL."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from bybit_sync.engine import processes
+from bybit_sync.model.orders import OrderUpdate
+from bybit_sync.redaction import Redactor, get_logger
+from bybit_sync.session.dialects import DECODER
+
+
+def at_once(*actions: Callable[[], object], times: int = 500) -> None:
+    """Do each of *actions* so many *times*, all at the same time; raises what one of them raises."""
+    start = threading.Barrier(len(actions))
+
+    def repeat(action: Callable[[], object]) -> None:
+        start.wait(10)
+        for _ in range(times):
+            action()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        for done in [pool.submit(repeat, action) for action in actions]:
+            done.result(60)
+
+
+class Member:
+    """A client that is closed already."""
+
+    is_open = False
+
+
+def test_clients_that_come_and_go_disturb_no_log() -> None:
+    """A record is redacted while others make and forget clients."""
+    record = logging.LogRecord("bybit_sync", logging.INFO, "", 0, "text", (), None)
+    others = [Redactor() for _ in range(300)]
+    at_once(lambda: get_logger("bybit_sync").filter(record), Redactor, Redactor, times=2000)
+    del others
+
+
+def test_clients_that_start_and_end_disturb_no_exit() -> None:
+    """The process closes those that it finds."""
+    others, member = [Member() for _ in range(300)], Member()
+    for other in others:
+        processes.add(other)
+    try:
+        at_once(lambda: (processes.add(member), processes.discard(member)), processes._close_all, times=20_000)
+    finally:
+        for other in others:
+            processes.discard(other)
+
+
+def test_a_new_layout_disturbs_no_other() -> None:
+    """A row of a new layout takes the place of the oldest, while other threads do the same."""
+    rows = DECODER.reader(OrderUpdate).compiled
+    new = itertools.count()
+
+    def read() -> None:
+        rows._pause = rows._last_pause = 0
+        assert rows["symbol", "side", f"{threading.get_ident()}-{next(new)}"]
+
+    at_once(*4 * [read], times=100)
