@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import queue
 import ssl
@@ -45,6 +44,8 @@ from bybit_sync.session.dialects import DIALECTS, Dialect
 from bybit_sync.signing.credentials import Credentials, hmac_signer
 from bybit_sync.status import Health, State
 from bybit_sync.subscription import Subscription
+from bybit_sync.threads.counter import Counter
+from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waiting import check_clock
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ CATEGORIES: Final = ("linear", "inverse", "option")
 # The seconds that a failed `subscribe_*` waits for the connection thread to cancel the
 # subscription, so that nothing stays subscribed.
 _CANCEL_TIMEOUT: Final = 1.0
-_numbers: Final = itertools.count(1)
+_numbers: Final = Counter()
+in_child(_numbers.reset_after_fork)
 # The longest name of a client, in characters: it is part of every log record.
 LONGEST_NAME: Final = 200
 _QUOTES: Final = ("'", '"', "`")
@@ -208,7 +210,7 @@ class Client:
             config.recorder.attach(session_config)
         self._config = config
         self._engine = Engine(config, self._log)
-        self._thread_numbers = itertools.count(1)
+        self._thread_numbers = Counter()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Client:
@@ -383,7 +385,7 @@ class Client:
             raise ConfigurationError("wait=True on the client's own thread, which has to read the answer: give wait=False")
         receiver.confirm_awaited = wishes.wait
         try:
-            receiver.start(f"{self.name}-{stream.value}-{next(self._thread_numbers)}")
+            receiver.start(f"{self.name}-{stream.value}-{self._thread_numbers.take()}")
             self._engine.admit(receiver)
             if wishes.wait:
                 self._wait_settled(receiver, deadline, wishes)
@@ -692,7 +694,7 @@ def _categories(value: object) -> tuple[str, ...] | None:
 
 def _name(value: object) -> str:
     if value is None:
-        return f"bybit-{next(_numbers)}"
+        return f"bybit-{_numbers.take()}"
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
         shown = value[:LONGEST_NAME] if isinstance(value, str) else value
         raise refuse("name", shown, f"give a printable text of up to {LONGEST_NAME} characters, or None")

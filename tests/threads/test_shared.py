@@ -12,6 +12,7 @@ from bybit_sync.engine import processes
 from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.redaction import Redactor, get_logger
 from bybit_sync.session.dialects import DECODER
+from bybit_sync.threads.counter import Counter
 
 
 def at_once(*actions: Callable[[], object], times: int = 500) -> None:
@@ -32,6 +33,13 @@ class Member:
     """A client that is closed already."""
 
     is_open = False
+
+
+def test_no_number_is_handed_out_twice() -> None:
+    """Four threads get each number once."""
+    counter, numbers = Counter(), [[] for _ in range(4)]
+    at_once(*(lambda mine=mine: mine.append(counter.take()) for mine in numbers))
+    assert sorted(itertools.chain(*numbers)) == list(range(1, 2001))
 
 
 def test_clients_that_come_and_go_disturb_no_log() -> None:
