@@ -42,8 +42,9 @@ class Remainder:
         self._is_inside = is_inside
         # Makes the connection thread retry the gaps of the sink.
         self._retry = retry
-        # The number of events that were discarded with a warning.
-        self._lost = 0
+        # Whether events were discarded with a warning. No number: the callback's thread
+        # and one that closes may both add to it, and one of the sums would be lost.
+        self._has_lost = False
 
     def wait_done(self, deadline: float) -> bool:
         """Wait until every event is delivered.
@@ -62,14 +63,14 @@ class Remainder:
     def count_lost(self, events: int) -> None:
         """Count *events* as discarded, and log a warning if there are any."""
         if events:
-            self._lost += events
+            self._has_lost = True
             self._log.warning("%s closed with %d events undelivered", self._stream.value, events)
 
     def _wait_flushed(self, deadline: float) -> bool:
         # A thread that runs user code for this client must not wait here: it may be the
         # connection thread, inside the `put_nowait` of this very queue.
         flushed = self._is_inside() or self._poll_flushed(deadline)
-        done = (self._discard() if self._sink.unflushed else not self._lost) and flushed
+        done = (self._discard() if self._sink.unflushed else not self._has_lost) and flushed
         if not flushed:
             # Let the connection thread see at once that no gap is left to retry.
             self._retry()
@@ -95,4 +96,4 @@ class Remainder:
             # flag before each call, so at least one side notices.
             callback.stop()
         self.count_lost(self._sink.discard())
-        return not self._lost and not (callback is not None and callback.is_busy)
+        return not self._has_lost and not (callback is not None and callback.is_busy)

@@ -66,7 +66,9 @@ class RateLimiter:
         self._now = now
         # Held for a few steps only; no thread is woken under it.
         self._lock = threading.Lock()
-        self._users: weakref.WeakKeyDictionary[object, _User] = weakref.WeakKeyDictionary()
+        # By weak references, and changed under the lock only. A WeakKeyDictionary would
+        # drop a user in whichever thread collects it, while another thread iterates.
+        self._users: dict[weakref.ref[object], _User] = {}
         # The tokens taken, less those refilled since.
         self._used = 0.0
         self._counted_at = now()
@@ -79,13 +81,13 @@ class RateLimiter:
         *wake* is called when a turn may have become free.
         """
         with self._lock:
-            self._users[user] = _User(limit, wake)
+            self._users[weakref.ref(user)] = _User(limit, wake)
 
     def remove(self, user: object) -> None:
         """Remove the limit of *user*."""
         self.cancel(user)
         with self._lock:
-            self._users.pop(user, None)
+            self._users.pop(weakref.ref(user), None)
 
     def reserve(self, user: object) -> float:
         """Return 0.0 if *user* may dial now, else the seconds to wait before asking.
@@ -118,11 +120,12 @@ class RateLimiter:
             for users in (self._waiting, self._under_way):
                 if user in users:
                     users.remove(user)
-            others = [self._users[waiting].wake for waiting in self._waiting if waiting in self._users]
+            others = [other.wake for waiting in self._waiting if (other := self._users.get(weakref.ref(waiting)))]
         for wake in others:
             wake()
 
     def _strictest(self) -> tuple[float, int]:
+        self._users = {place: user for place, user in self._users.items() if place() is not None}
         limits = [user.limit for user in self._users.values()] or [ConnectLimit()]
         return min(limit.refill / limit.period for limit in limits), min(limit.burst for limit in limits)
 

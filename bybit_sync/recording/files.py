@@ -19,9 +19,9 @@ _BLOCK: Final = 65_536
 # The permission bits of group and others.
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
-# The open files of this process, by device and inode: two clients must not write to one
-# file.
-_taken: Final[set[tuple[int, int]]] = set()
+# The open files of this process, by device and inode, and who writes there: two clients
+# must not write to one file.
+_taken: Final[dict[tuple[int, int], Output]] = {}
 
 
 class Output(Protocol):
@@ -142,9 +142,9 @@ class _File:
         self._is_regular = stat.S_ISREG(status.st_mode)
         place = (status.st_dev, status.st_ino)
         if self._is_regular:
-            if place in _taken:
+            # Atomic: of two threads that open the same file one gets it.
+            if _taken.setdefault(place, self) is not self:
                 raise RecordingError("another client of this process records there", path=self.name)
-            _taken.add(place)
             self._place = place
 
     def _mended(self, file: IO[bytes]) -> int:
@@ -202,7 +202,7 @@ class _File:
         file, self._file = self._file, None
         place, self._place = self._place, None
         if place is not None:
-            _taken.discard(place)
+            _taken.pop(place, None)
         if file is not None:  # pragma: no branch - it is closed twice when it cannot be opened after a rotation
             file.close()
 

@@ -7,9 +7,13 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from bybit_sync.engine import processes
+from bybit_sync.engine.rate_limit import ConnectLimit, RateLimiter
+from bybit_sync.errors import RecordingError
 from bybit_sync.model.orders import OrderUpdate
+from bybit_sync.recording.files import Output, output_of
 from bybit_sync.redaction import Redactor, get_logger
 from bybit_sync.session.dialects import DECODER
 from bybit_sync.threads.counter import Counter
@@ -62,6 +66,13 @@ def test_clients_that_start_and_end_disturb_no_exit() -> None:
             processes.discard(other)
 
 
+def test_a_user_that_is_forgotten_disturbs_no_turn() -> None:
+    """A client that is collected takes its limit along, in whichever thread that happens."""
+    limiter, limit = RateLimiter(lambda: 0.0), ConnectLimit(burst=10**6)
+    come, ask = lambda: limiter.add(Member(), limit, list), lambda: limiter.cancel(Member())
+    at_once(come, come, ask, lambda: limiter.reserve(limiter), times=300)
+
+
 def test_a_new_layout_disturbs_no_other() -> None:
     """A row of a new layout takes the place of the oldest, while other threads do the same."""
     rows = DECODER.reader(OrderUpdate).compiled
@@ -72,3 +83,24 @@ def test_a_new_layout_disturbs_no_other() -> None:
         assert rows["symbol", "side", f"{threading.get_ident()}-{next(new)}"]
 
     at_once(*4 * [read], times=100)
+
+
+def test_of_two_recorders_of_one_file_one_is_refused(tmp_path: Path) -> None:
+    """However close they come; the file is free again when the first is done."""
+    outputs = [output_of(tmp_path / "frames.jsonl", None) for _ in range(2)]
+    both = threading.Barrier(2)
+
+    def try_to_open(output: Output) -> bool:
+        both.wait(10)
+        try:
+            output.open()
+        except RecordingError:
+            return False
+        finally:
+            both.wait(10)
+            output.close()
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(200):
+            assert sorted(pool.map(try_to_open, outputs)) == [False, True]
