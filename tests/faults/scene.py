@@ -113,10 +113,15 @@ class Log(logging.Handler):
         """All messages."""
         return "\n".join(text for _, text in self.messages)
 
-    def news(self) -> list[tuple[str, str]]:
-        """Return what was logged since the last call, DEBUG aside."""
-        new, self._looked_at = self.messages[self._looked_at :], len(self.messages)
-        return [(level, text) for level, text in new if level != "DEBUG"]
+    def news(self, expected: int) -> list[tuple[str, str]]:
+        """Return what was logged since the last call, DEBUG aside; wait until that is as much as *expected*."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._unread()) >= expected, pace.patience())
+            news, self._looked_at = self._unread(), len(self.messages)
+        return news
+
+    def _unread(self) -> list[tuple[str, str]]:
+        return [(level, text) for level, text in self.messages[self._looked_at :] if level != "DEBUG"]
 
     def __enter__(self) -> Log:
         logger = logging.getLogger("bybit_sync")
@@ -268,7 +273,7 @@ class Scene:
 
     def logged(self, levels: Sequence[str]) -> str:
         """Make sure that exactly *levels* were logged since the last call, DEBUG aside; return the text."""
-        news = self.log.news()
+        news = self.log.news(len(levels))
         text = "\n".join(text for _, text in news)
         assert [level for level, _ in news] == list(levels), text
         return text

@@ -177,15 +177,15 @@ def test_a_suspend_is_no_pause_of_the_exchange(play: Play, sleep: Sleep, lasted:
 def test_an_overflow_that_ends_a_subscription_is_told_from_the_last_pong_on(play: Play) -> None:
     """Not from hours ago, when it was subscribed, nor from an outage of the past."""
     scene = play(ping_interval=seconds(1))
-    first = scene.subscribe()
     slow = scene.client.subscribe_orders(maxsize=1, overflow="fail")
+    last = scene.subscribe()  # what it has received, `slow` was given before
     scene.exchange.do(reset)
-    first.gap()
+    last.gap()
     assert slow.get(patience()).gap is not None
     fresh = fresh_as_of(scene)
     for name in ("fits", "does not"):
         scene.exchange.push_order(name)
-        first.update(name)
+        last.update(name)
     slow.get(patience())
     gap = slow.get(patience()).gap
     assert gap is not None

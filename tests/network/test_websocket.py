@@ -671,7 +671,10 @@ def test_release_says_nothing(net: Net) -> None:
 
     def script(line: Line) -> None:
         line.upgrade()
-        got.append(line.sock.recv(100))
+        try:
+            got.append(line.sock.recv(100))
+        except ConnectionResetError:  # a server's session tickets had arrived, and nobody read them
+            got.append(b"")
 
     with net.peer(script) as peer:
         transport = net.open(peer)
