@@ -212,8 +212,8 @@ def _compiled(source: str, scope: dict[str, Any], name: str) -> Any:
 
     Tracebacks and `inspect.getsource` find the source there.
     """
-    # No two functions that live at the same time share a scope, so none loses its source
-    # to another; without the GIL, two threads may take the same number from a counter.
+    # No two functions that live at the same time share a scope, so none loses its
+    # source to another. A counter could give two threads one number without the GIL.
     file = f"<bybit_sync reader {id(scope):#x} of {name}>"
     exec(compile(source, file, "exec"), scope)  # noqa: S102 - nothing that the exchange sent is in it
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)

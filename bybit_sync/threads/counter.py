@@ -16,9 +16,9 @@ class Counter:
 
     def reset_after_fork(self) -> None:
         """Make the lock anew: a thread of the parent process may hold it."""
-        # Without the GIL, an `itertools.count` may give one number to two threads (up to
-        # CPython 3.13). Reentrant: a signal handler may ask while the interrupted code
-        # does.
+        # Without the GIL, an `itertools.count` may give one number to two threads (up
+        # to CPython 3.13). Reentrant: a signal handler may ask while the interrupted
+        # code does.
         self._lock = threading.RLock()
 
     def take(self) -> int:
