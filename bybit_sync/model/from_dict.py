@@ -86,8 +86,9 @@ def _read_one(kind: Any) -> Callable[[Any], Any]:
         return _error
     if attrs.has(kind):
         return from_dict
-    if kind is Decimal or issubclass(kind, Enum):
-        return kind  # type: ignore[no-any-return]
+    # `Any` is no class before Python 3.11.
+    if kind is Decimal or (isinstance(kind, type) and issubclass(kind, Enum)):
+        return kind
     return lambda value: value
 
 
