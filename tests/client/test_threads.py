@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -768,7 +769,7 @@ def test_a_client_that_goes_idle_and_on_keeps_its_connect_limit(
     halt.go.set()
     assert result.get(timeout=5).state == "LIVE"
     exchange.wait_for(lambda: len(threads_of(client)) == 1)
-    assert client._engine._supervisor in rate_limiter("127.0.0.1", time.monotonic)._users
+    assert weakref.ref(client._engine._supervisor) in rate_limiter("127.0.0.1", time.monotonic)._users
 
 
 def test_reconnect_does_not_jump_the_connect_limit(

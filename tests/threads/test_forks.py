@@ -146,7 +146,9 @@ def test_no_lock_that_a_process_shares_is_locked_in_its_child(busy: Client) -> N
         assert in_a_child(locked) == "nothing"
 
 
-@pytest.mark.parametrize(("holder", "name"), [(enums, "enums.planted"), (enums.OpenEnum, "OpenEnum/EnumType")])
+@pytest.mark.parametrize(
+    ("holder", "name"), [(enums, "enums.planted"), (enums.OpenEnum, f"OpenEnum/{type(enums.OpenEnum).__name__}")]
+)
 def test_a_lock_that_is_not_renewed_is_found(holder: Any, name: str, busy: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search would see one that somebody adds."""
     monkeypatch.setattr(holder, "planted", threading.RLock(), raising=False)
