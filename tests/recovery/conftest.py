@@ -1,66 +1,25 @@
-"""What these tests share: a read that is run at once over the simulated REST host, which may mend itself in a pause."""
+"""What these tests share: clients that recover from the simulated exchange, and readers of what they deliver."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from collections.abc import Callable
 from typing import Any
 
-import attrs
 import pytest
 
-from bybit_sync.model.events import Stream
-from bybit_sync.recovery.asking import read
-from bybit_sync.recovery.asking.times import instant
-from bybit_sync.recovery.running import Runner
-from bybit_sync.recovery.wants import Answered, Want
-from bybit_sync.rest.reader import RestReader
+from bybit_sync import Client
+from bybit_sync.recovery.options import Recovery
 from bybit_sync.simulator import Account, Exchange
-from tests.rest.conftest import make_reader, reader  # noqa: F401 - fixtures
 
-BOTH = ("linear", "inverse")
-
-
-@attrs.define
-class Asker:
-    """Runs reads, and keeps the pauses that they make; *on_pause* is called in each."""
-
-    exchange: Exchange
-    reader: RestReader
-    pauses: list[float] = attrs.Factory(list)
-    on_pause: Callable[[], object] = attrs.field(default=lambda: None)
-
-    def now(self) -> datetime:
-        """Return the exchange's time."""
-        return instant(self.exchange.now())
-
-    def ago(self, **span: float) -> datetime:
-        """Return an instant of the past."""
-        return self.now() - timedelta(**span)
-
-    def pause(self, seconds: float) -> None:
-        """Wait for nothing."""
-        self.pauses.append(seconds)
-        self.on_pause()
-
-    def ask(
-        self,
-        stream: Stream,
-        *,
-        categories: Collection[str] | None = BOTH,
-        waits: tuple[float, ...] = (),
-        **wanted: Any,
-    ) -> Answered:
-        """Return the answer to a want."""
-        steps = read(Want(stream, **wanted), None if categories is None else tuple(categories), self.now(), waits)
-        return Runner(self.reader, self.now, self.pause).run(steps)
-
-    def asked(self) -> list[str]:
-        """Return the endpoints that were asked so far, in order."""
-        return [call.name for call in self.exchange.rest.calls]
+Recovering = Callable[..., Client]
 
 
 @pytest.fixture
-def asker(exchange: Exchange, account: Account, reader: RestReader) -> Asker:  # noqa: F811 - the fixture
-    """An asker for the account."""
-    return Asker(exchange, reader)
+def recovering(exchange: Exchange, account: Account, make_client: Callable[..., Client]) -> Recovering:
+    """Make clients of the account that recover, by default without further reads."""
+
+    def make(*, client: dict[str, Any] | None = None, **options: Any) -> Client:
+        given: dict[str, Any] = {"base_url": exchange.rest_url, "rate": 1_000.0, "confirm_after": (), **options}
+        return make_client(recover=Recovery(**given), **(client or {}))
+
+    return make
