@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixtures ``bybit_exchange`` and ``bybit_account``.
+"""The pytest plugin: ``bybit_exchange``, ``bybit_account`` and ``bybit_recovery``.
 
 pytest imports it at every start, with or without the extra ``simulator``: the imports
 of the fixtures happen when a test requests one.
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from bybit_sync.recovery.options import Recovery
     from bybit_sync.simulator import Account, Exchange
 
-__all__ = ["bybit_account", "bybit_exchange"]
+__all__ = ["bybit_account", "bybit_exchange", "bybit_recovery"]
 
 
 @pytest.fixture
@@ -39,3 +40,14 @@ def bybit_account(bybit_exchange: Exchange) -> Account:
     ``.key`` and ``.secret`` log in.
     """
     return bybit_exchange.account("KEY", "SECRET")
+
+
+@pytest.fixture
+def bybit_recovery(bybit_exchange: Exchange) -> Recovery:
+    """The argument ``recover`` of a client of ``bybit_exchange``.
+
+    It knows the exchange's REST host.
+    """
+    from bybit_sync.recovery.options import Recovery  # noqa: PLC0415 - see above
+
+    return Recovery(base_url=bybit_exchange.rest_url)

@@ -160,7 +160,7 @@ EXCUSED: Final[Mapping[str, frozenset[str]]] = {
 # What the simulator may know of the library that it is there to test: what makes a client, and how recordings are written.
 OF_THE_LIBRARY: Final[Mapping[str, frozenset[str]]] = {
     "simulator": frozenset({"errors"}),
-    "simulator.demo": frozenset({"client"}),
+    "simulator.demo": frozenset({"client", "recovery.options"}),
     "simulator.recording": frozenset({"errors", "recording.format"}),
 }
 

@@ -53,6 +53,17 @@ def test_each_test_has_an_exchange_of_its_own(tmp_path: Path) -> None:
     assert "2 passed" in done.stdout, done.stdout
 
 
+def test_the_options_of_recovery_know_the_exchange_s_rest_host(tmp_path: Path) -> None:
+    """Where the account is answered for."""
+    text = (
+        "def test_one(bybit_exchange, bybit_recovery):\n"
+        "    assert bybit_recovery.base_url == bybit_exchange.rest_url\n"
+        "    assert type(bybit_recovery).__name__ == 'Recovery'\n"
+    )
+    done = pytest(cwd=user_s_test(tmp_path, text))
+    assert "1 passed" in done.stdout, done.stdout
+
+
 def test_who_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
     """Nothing but the plugin is imported, not even the package that it lies in: who patches ssl or socket comes first."""
     text = (

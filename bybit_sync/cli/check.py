@@ -13,13 +13,16 @@ from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.inspection import Outcome, inspect
 from bybit_sync.cli.status_line import seconds_text
 from bybit_sync.cli.target import open_target
+from bybit_sync.errors import ConfigurationError
+from bybit_sync.recovery.options import Recovery
 
 __all__ = ["add"]
 
 _DESCRIPTION: Final = """\
-Say in order what works: the name (DNS), TCP, TLS, the upgrade to a WebSocket, the clock, the login, and each topic. The first
-thing that does not work is told with what to do about it, and what depends on it is not tried. Without a key the steps
-before the login are taken. Nothing is traded or changed."""
+Say in order what works: the name (DNS), TCP, TLS, the upgrade to a WebSocket, the clock, the login, each topic, and for
+recovery the REST host with its clock, and what the key may read there. The first thing that does not work is told with what
+to do about it, and what depends on it is not tried. Without a key the steps before the login are taken. Nothing is traded
+or changed."""
 
 _EXAMPLES: Final = """\
   bybit-sync check
@@ -43,7 +46,17 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--json", action="store_true", help="one JSON object")
     options.add_connection(command)
+    command.add_argument(
+        "--rest-url", type=_rest_url, metavar="URL", help="the REST host: https://host[:port] (default: the environment's)"
+    )
     command.set_defaults(run=_run)
+
+
+def _rest_url(text: str) -> str:
+    try:
+        return Recovery(base_url=text).base_url or ""
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _run(arguments: argparse.Namespace) -> int:

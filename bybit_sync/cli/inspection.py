@@ -17,6 +17,7 @@ import attrs
 
 from bybit_sync.cli.exits import DONE, code_of
 from bybit_sync.cli.options import STREAMS
+from bybit_sync.cli.rest_probe import RestProbe
 from bybit_sync.cli.status_line import seconds_text
 from bybit_sync.cli.target import SUBSCRIBE, Target
 from bybit_sync.client import Client
@@ -71,14 +72,18 @@ def inspect(target: Target) -> Iterator[Outcome]:
             steps.append(("tls", probe.tls))
         steps += [("upgrade", probe.upgrade), ("clock", probe.clock), ("login", probe.login)]
         steps += [(stream.value, lambda stream=stream: probe.topics(stream)) for stream in STREAMS]  # type: ignore[misc]
+        rest = RestProbe.find(target)
+        if rest is not None:
+            steps += [("rest", rest.host), ("rest_key", rest.key)]
+            open_things.callback(rest.close)
         broken = False
         for step, take in steps:
             if broken:
                 yield Outcome(step, None, "not tried")
                 continue
             outcome = _taken(step, take)
-            # Topics do not depend on each other; every other step depends on those
-            # before it.
+            # Topics do not depend on each other, nor does REST on them; every other
+            # step depends on those before it.
             broken = outcome.works is False and step not in SUBSCRIBE
             yield outcome
 

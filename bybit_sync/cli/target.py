@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -15,7 +15,11 @@ from bybit_sync.client import Client
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConfigurationError
 from bybit_sync.model.events import Stream
+from bybit_sync.recovery.options import recovery_at
 from bybit_sync.subscription import Subscription
+
+if TYPE_CHECKING:
+    from bybit_sync.simulator import Exchange
 
 __all__ = ["SUBSCRIBE", "Target", "open_target"]
 
@@ -44,6 +48,8 @@ class Target:
     """A function that starts the simulated account; does nothing for a real one."""
     end: Callable[[], bool] = attrs.field(default=lambda: False, repr=False)
     """A function that stops it, and returns whether there was one."""
+    rest_url: str | None = None
+    """The base URL of the REST host; None for the environment's."""
 
     @property
     def title(self) -> str:
@@ -55,6 +61,8 @@ class Target:
         """Return a client of the account. Raises `ConfigurationError`."""
         if self.keyless:
             raise ConfigurationError(self.keyless)
+        if options.get("recover") and self.rest_url is not None:
+            options["recover"] = recovery_at(self.rest_url, options["recover"])
         return Client(
             *self.key,
             environment=self.environment,
@@ -75,10 +83,12 @@ def open_target(arguments: argparse.Namespace, *, without_key: bool = False) -> 
     """
     options = arguments.dialect, arguments.categories, arguments.proxy
     if arguments.simulate:
-        with _simulated(arguments.scenario) as (url, begin, end):
-            yield Target(Environment.find(url), *options, key=_DEMO, begin=begin, end=end)
+        with _simulated(arguments.scenario) as (exchange, begin, end):
+            there = Environment.find(exchange.url)
+            yield Target(there, *options, key=_DEMO, begin=begin, end=end, rest_url=exchange.rest_url)
         return
-    target = Target(Environment.find(arguments.environment), *options, key=_DEMO)
+    rest_url = getattr(arguments, "rest_url", None)
+    target = Target(Environment.find(arguments.environment), *options, key=_DEMO, rest_url=rest_url)
     # Made only for the checks of its arguments.
     target.client()
     try:
@@ -91,8 +101,8 @@ def open_target(arguments: argparse.Namespace, *, without_key: bool = False) -> 
 
 
 @contextlib.contextmanager
-def _simulated(scenario: str) -> Iterator[tuple[str, Callable[[], object], Callable[[], bool]]]:
-    """Yield the URL of an exchange, and functions that start and stop *scenario*."""
+def _simulated(scenario: str) -> Iterator[tuple[Exchange, Callable[[], object], Callable[[], bool]]]:
+    """Yield an exchange, and functions that start and stop *scenario*."""
     from bybit_sync.simulator import Exchange  # noqa: PLC0415 - comes with an extra
     from bybit_sync.simulator.scenarios import SCENARIOS  # noqa: PLC0415
     from bybit_sync.simulator.scheduling import on_time, paused  # noqa: PLC0415
@@ -112,7 +122,7 @@ def _simulated(scenario: str) -> Iterator[tuple[str, Callable[[], object], Calla
     with Exchange() as exchange:
         account = exchange.account(*_DEMO, balances={"USDT": 10_000})
         try:
-            yield exchange.url, player.start, end
+            yield exchange, player.start, end
         finally:
             if player.ident is not None:
                 end()

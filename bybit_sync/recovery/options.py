@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from bybit_sync.config.arguments import not_negative, positive, refuse
 from bybit_sync.config.environments import ENVIRONMENTS, Environment
@@ -15,7 +15,7 @@ from bybit_sync.public import name_public
 from bybit_sync.rest.hosts import rest_host
 from bybit_sync.session.dialects import Dialect
 
-__all__ = ["Recovery", "check_since", "recovery_options"]
+__all__ = ["Recovery", "check_since", "recovery_at", "recovery_options"]
 
 _DELAYS = "give seconds from 0 up, each more than the one before, as (3.0, 30.0); () for no further read"
 
@@ -114,6 +114,14 @@ def check_since(since: object, options: Recovery | None, now: datetime) -> None:
         raise refuse("since", since, "it lies more than a day ahead of this machine's clock; give a time that has passed")
     if since < now - _REACH:
         raise refuse("since", since, "Bybit keeps two years of fills; give a later time")
+
+
+def recovery_at(base_url: str, recover: Any) -> Any:
+    """Return *recover*, with *base_url* where it names no REST host of its own."""
+    options = Recovery() if recover is True else recover
+    if isinstance(options, Recovery) and options.base_url is None:
+        return evolve(options, base_url=base_url)
+    return options
 
 
 name_public(Recovery)

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from bybit_sync.client import Client
+from bybit_sync.recovery.options import recovery_at
 from bybit_sync.simulator.books.account import Account
 from bybit_sync.simulator.demo_trades import demo_trades
 from bybit_sync.simulator.exchange import Exchange
@@ -23,7 +24,8 @@ def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -
 
     Trading begins with the first subscription.
 
-    Everything but the exchange is real: *options* are those of `bybit_sync.Client`.
+    Everything but the exchange is real: *options* are those of `bybit_sync.Client`;
+    with *recover* they know the exchange's REST host.
     After step *drop_at* the connection is cut, which makes a gap. After *steps*, a few
     seconds, the client is closed, which ends iteration and ``client.wait()``.
 
@@ -37,6 +39,9 @@ def demo_client(*, steps: int = 8, drop_at: int | None = None, **options: Any) -
     """
     exchange = Exchange().start()
     account = exchange.account(KEY, SECRET, balances={"USDT": 10_000})
+    if options.get("recover"):
+        # Its REST host listens from here on.
+        options["recover"] = recovery_at(exchange.rest_url, options["recover"])
     client = Client(KEY, SECRET, environment=exchange.url, **options)
     threading.Thread(target=_trade, args=(exchange, account, client, steps, drop_at), name="exchange-demo", daemon=True).start()
     return client

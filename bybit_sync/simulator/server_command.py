@@ -89,6 +89,7 @@ def _plan(exchange: Exchange, scenario: str, rate: float | None) -> tuple[list[A
 def _introduce(exchange: Exchange, accounts: list[Account], scenario: str, authority: str) -> None:
     """Print address and keys, one a line, so that programs can read them."""
     lines = [("url", exchange.url), *(("path", f"{path} ({dialect.name})") for path, dialect in DIALECTS.items())]
+    lines += [("rest", exchange.rest_url)]
     lines += [line for account in accounts for line in (("key", account.key), ("secret", account.secret))]
     lines += [("authority", authority)] if authority else []
     lines += [("scenario", f"{scenario}; Ctrl-C ends")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -54,7 +55,7 @@ def test_a_person_reads_a_line_a_step(exchange: Exchange, capsys: pytest.Capture
     """And the sum of it."""
     assert main(["check", "--simulate"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines[1:-1]] == STEPS
+    assert [line.split()[1] for line in lines[1:-1]] == [*STEPS, "rest", "rest_key"]
     assert {line.split()[0] for line in lines[1:-1]} == {"ok"}
     assert lines[-1] == "everything works"
 
@@ -145,3 +146,74 @@ def test_one_topic_that_is_refused(check: Check, account: Account, exchange: Exc
     assert code == 4
     assert [name for name, step in steps.items() if step["works"] is False] == ["orders"]
     assert "order.inverse" in steps["orders"]["says"]
+
+
+# --- REST ---
+
+
+def checked(check: Check, exchange: Exchange) -> tuple[int, dict[str, Any]]:
+    """Check *exchange* and its REST host."""
+    return check(exchange.url, "--rest-url", exchange.rest_url)
+
+
+def test_rest_works(check: Check, exchange: Exchange, account: Account) -> None:
+    """Its clock is measured, and each listing is read."""
+    code, steps = checked(check, exchange)
+    assert (code, list(steps)) == (0, [*STEPS, "rest", "rest_key"])
+    assert steps["rest"]["says"].startswith("it answers; this machine is ")
+    assert steps["rest_key"]["says"] == (
+        "the key may read positions, open orders, ended orders, executions, balances; a read-only key is enough"
+    )
+
+
+def test_a_clock_that_is_wrong_is_measured(check: Check, exchange: Exchange, account: Account) -> None:
+    """Requests are signed by the host's clock, so that all of it works."""
+    exchange.clock_offset = 60.0
+    code, steps = checked(check, exchange)
+    assert code == 0
+    assert steps["rest"]["says"] == "it answers; this machine is 60.0 s behind its clock: set it (NTP)"
+
+
+def test_a_host_that_is_away_is_told(check: Check, exchange: Exchange, account: Account) -> None:
+    """After everything else has worked."""
+    url = exchange.rest_url
+    exchange.rest.stop_listening()
+    code, steps = check(exchange.url, "--rest-url", url)
+    step, says = failure(steps)
+    assert (code, step) == (3, "rest")
+    assert "Connection refused" in says
+
+
+def test_a_permission_that_is_missing_is_told(check: Check, exchange: Exchange, account: Account) -> None:
+    """By its endpoint, with the remedy."""
+    exchange.rest.refuse(10005, "execution/list")
+    code, steps = checked(check, exchange)
+    step, says = failure(steps)
+    assert (code, step) == (4, "rest_key")
+    assert says.startswith("execution/list: refused with 10005")
+    assert "Give the key read permission" in says
+
+
+def test_a_place_without_a_known_rest_host_is_checked_without(check: Check, exchange: Exchange, account: Account) -> None:
+    """The steps are left out."""
+    assert list(check(exchange.url)[1]) == STEPS
+
+
+def test_without_the_extra_rest_is_left_out(
+    check: Check,
+    exchange: Exchange,
+    account: Account,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The streams need no urllib3."""
+    monkeypatch.delitem(sys.modules, "bybit_sync.rest.reader", raising=False)
+    monkeypatch.delitem(sys.modules, "bybit_sync.rest.connections", raising=False)
+    monkeypatch.setitem(sys.modules, "urllib3.connection", None)
+    assert list(checked(check, exchange)[1]) == STEPS
+
+
+def test_a_url_that_is_none_is_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what it should look like."""
+    with pytest.raises(SystemExit):
+        main(["check", "--rest-url", "api.bybit.com"])
+    assert "https://host[:port]" in capsys.readouterr().err

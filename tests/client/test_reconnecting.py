@@ -93,19 +93,6 @@ def test_a_subscription_made_during_the_outage_is_told_no_gap(
     assert new.get(timeout=5).data[0].order_id == "first"
 
 
-def test_a_subscription_closed_during_the_outage_is_not_asked_for_again(
-    exchange: Exchange, account: Account, client: Client
-) -> None:
-    """Closing while away returns at once, and the wish is forgotten."""
-    orders, balances = client.subscribe_orders(), client.subscribe_balances()
-    exchange.stop_listening()
-    exchange.wait_for(lambda: client.state is State.BACKING_OFF)
-    assert balances.close()
-    exchange.listen()
-    take_gap(orders)
-    assert set(exchange.connections[0].topics) == {"order.linear", "order.inverse"}
-
-
 def test_it_never_stops_trying(exchange: Exchange, account: Account, client: Client) -> None:
     """Attempt after attempt fails, and the connection still comes back."""
     orders = client.subscribe_orders()
@@ -178,32 +165,6 @@ def test_a_silent_exchange_is_found_and_left(exchange: Exchange, account: Accoun
     gap = take_gap(orders).gap
     assert gap is not None
     assert "nothing" in gap.detail
-
-
-def test_a_topic_refused_on_return_gets_a_second_chance(exchange: Exchange, account: Account, client: Client) -> None:
-    """One refusal on the way back is asked about once more; the stream then goes on."""
-    balances = client.subscribe_balances()
-    exchange.refuse_topic("wallet", times=1)
-    exchange.drop()
-    gap = take_gap(balances).gap
-    assert gap is not None
-    assert gap.reason is GapReason.DISCONNECTED
-
-
-def test_a_topic_refused_twice_on_return_ends_its_subscription_only(
-    exchange: Exchange, account: Account, client: Client
-) -> None:
-    """The refused one says so in band and by its error; the others are live."""
-    balances, orders = client.subscribe_balances(), client.subscribe_orders()
-    exchange.refuse_topic("wallet")
-    exchange.drop()
-    take_gap(orders)
-    gap = take_gap(balances).gap
-    assert gap is not None
-    assert gap.reason is GapReason.ENDED
-    account.push("orders", order("goes-on"))
-    assert orders.get(timeout=5).data[0].order_id == "goes-on"
-    assert client.wait_live(timeout=5)
 
 
 def test_the_backoff_is_waited_for_on_an_event(

@@ -133,16 +133,6 @@ def test_an_event_carries_envelope_and_frame(account: Account, client: Client) -
     assert b'"order-7"' in event.raw
 
 
-def test_two_subscriptions_to_one_stream_share_its_topic(exchange: Exchange, account: Account, client: Client) -> None:
-    """Both receive everything; the exchange is asked once."""
-    first, second = client.subscribe_orders(), client.subscribe_orders()
-    account.push("orders", [ROWS["orders"]])
-    a, b = first.get(timeout=5), second.get(timeout=5)
-    assert a.data is b.data
-    subscribes = [r for r in exchange.connections[0].received if r["op"] == "subscribe"]
-    assert len(subscribes) == len(TOPICS["v5"]["orders"])
-
-
 def test_a_second_subscription_starts_with_what_is_read_after_it(account: Account, client: Client) -> None:
     """A later subscription gets nothing of before, and counts its own events from 1."""
     first = client.subscribe_orders()

@@ -12,11 +12,9 @@ import pytest
 from bybit_sync import (
     AuthenticationError,
     Client,
-    ClientClosed,
     ConnectTimeout,
     Event,
     GapReason,
-    HandshakeRejected,
     State,
     StatusChange,
     SubscriptionClosed,
@@ -49,32 +47,6 @@ def test_it_returns_only_once_confirmed(exchange: Exchange, account: Account, cl
         result.get(timeout=0.1)
     exchange.release_acks()
     assert result.get(timeout=5).state == "LIVE"
-
-
-def test_a_push_before_the_answer_is_not_lost(exchange: Exchange, account: Account, client: Client) -> None:
-    """What arrives between subscribe and its answer is delivered, in order."""
-    exchange.hold_acks("subscribe")
-    result = in_background(client.subscribe_orders)
-    exchange.wait_for(lambda: exchange.connections and len(exchange.connections[0].topics) == 2)
-    for n in range(3):
-        account.push("orders", [{"category": "linear", "orderId": f"early-{n}"}])
-    exchange.release_acks()
-    orders = result.get(timeout=5)
-    assert [orders.get(timeout=5).data[0].order_id for _ in range(3)] == ["early-0", "early-1", "early-2"]
-
-
-def test_a_refused_topic_raises_in_the_caller_and_leaves_the_others_running(
-    exchange: Exchange, account: Account, client: Client
-) -> None:
-    """One bad topic costs itself: the error names it, the streams beside it go on."""
-    orders = client.subscribe_orders()
-    exchange.refuse_topic("position.inverse")
-    with pytest.raises(SubscriptionRejected) as caught:
-        client.subscribe_positions()
-    assert caught.value.topic == "position.inverse"
-    assert "handler not found" in caught.value.text
-    account.push("orders", [{"category": "linear", "orderId": "still-here"}])
-    assert orders.get(timeout=5).data[0].order_id == "still-here"
 
 
 def test_a_refused_stream_leaves_no_topic_behind(exchange: Exchange, account: Account, client: Client) -> None:
@@ -151,28 +123,6 @@ def test_a_wrong_secret_raises_in_the_caller_and_leaves_no_thread(
     assert client.state is State.IDLE
 
 
-def test_an_unknown_path_is_told_at_once(make_client: Callable[..., Client], exchange: Exchange) -> None:
-    """A server that knows nothing of us is not asked again and again while the caller waits."""
-    exchange.refuse_upgrade(404)
-    with pytest.raises(HandshakeRejected) as caught:
-        make_client().subscribe_orders()
-    assert caught.value.status == 404
-
-
-def test_an_exchange_that_refuses_connections_is_tried_until_the_timeout(
-    make_client: Callable[..., Client], exchange: Exchange
-) -> None:
-    """A refused connection may heal, so it is retried; the timeout names the last failure."""
-    url = exchange.url
-    exchange.stop_listening()
-    client = make_client(environment=url)
-    with pytest.raises(ConnectTimeout) as caught:
-        client.subscribe_orders(timeout=0.5)
-    assert isinstance(caught.value, TimeoutError)
-    assert "refused" in str(caught.value.__cause__)
-    assert client.state is State.IDLE
-
-
 def test_an_exchange_that_comes_up_in_time_is_reached(
     account: Account, make_client: Callable[..., Client], exchange: Exchange
 ) -> None:
@@ -180,16 +130,6 @@ def test_an_exchange_that_comes_up_in_time_is_reached(
     client = make_client()
     exchange.outage(0.3)
     assert client.subscribe_orders(timeout=10).state == "LIVE"
-
-
-def test_a_lost_answer_is_asked_for_again(exchange: Exchange, account: Account, make_client: Callable[..., Client]) -> None:
-    """An answer that never comes costs one more request, not the subscription."""
-    client = make_client(request_timeout=0.2)
-    exchange.hold_acks("subscribe")
-    result = in_background(client.subscribe_balances)
-    exchange.wait_for(lambda: exchange.connections and exchange.connections[0].topics == ("wallet",))
-    exchange.release_acks(discard=True)
-    assert result.get(timeout=5).state == "LIVE"
 
 
 def test_the_connection_that_drops_between_login_and_subscribe_is_made_again(
@@ -228,13 +168,6 @@ def test_without_waiting_a_callback_is_told_its_end(exchange: Exchange, account:
     assert event.gap.reason is GapReason.ENDED
 
 
-def test_a_closed_client_takes_no_subscription(client: Client) -> None:
-    """What was closed stays closed."""
-    client.close()
-    with pytest.raises(ClientClosed, match="make a new client"):
-        client.subscribe_orders()
-
-
 def test_a_closed_subscription_gives_what_it_has_and_then_ends(account: Account, client: Client) -> None:
     """What was buffered before `close` can still be taken; then `get` and iteration end."""
     orders = client.subscribe_orders()
@@ -245,14 +178,6 @@ def test_a_closed_subscription_gives_what_it_has_and_then_ends(account: Account,
     assert [event.data[0].order_id for event in orders] == ["last"]
     with pytest.raises(SubscriptionClosed):
         orders.get()
-
-
-def test_a_callback_may_subscribe(account: Account, client: Client) -> None:
-    """The answer is read by the connection's thread, so a callback can wait for it."""
-    states: queue.Queue[Any] = queue.Queue()
-    client.subscribe_orders(lambda event: states.put(client.subscribe_balances().state))
-    account.push("orders", [{"category": "linear", "orderId": "one"}])
-    assert states.get(timeout=5) == "LIVE"
 
 
 def test_v3_on_an_environment_of_bybits_says_that_it_was_switched_off() -> None:

@@ -106,7 +106,7 @@ MUTANTS: Final = (
         "engine/supervisor.py",
         "self._registry.release(receiver)\n        if self.conversation",
         "if self.conversation",
-        "tests/client/test_reconnecting.py tests/client/test_closing.py",
+        "tests/client/test_closing.py tests/faults/test_subscriptions.py -k 'closed or closing'",
     ),
     Mutant(
         "shut the parent's connection down in a forked child",
@@ -157,7 +157,7 @@ MUTANTS: Final = (
         "delivery/callback.py",
         "except BaseException as error:  # noqa: BLE001 - an error of a callback",
         "except ValueError as error:  # an error of a callback",
-        "tests/client/test_callbacks.py",
+        "tests/faults/test_consumers.py -k row116",
     ),
     Mutant("forget to number", "delivery/buffer.py", "set_index(event, self.index)", "pass", "tests/delivery/test_buffer.py"),
     Mutant(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bybit_sync import DIALECTS, ConfigurationError, Environment, Recovery
-from bybit_sync.recovery.options import recovery_options
+from bybit_sync.recovery.options import recovery_at, recovery_options
 
 MAINNET = Environment.find("mainnet")
 GATEWAY = Environment.find("wss://gateway.example.com")
@@ -79,3 +79,18 @@ def test_a_dialect_without_rest_cannot_recover() -> None:
     """V3's REST is gone."""
     with pytest.raises(ConfigurationError, match="the REST API of v3 is gone"):
         recovery_options(True, MAINNET, DIALECTS["v3"])
+
+
+@pytest.mark.parametrize(
+    ("recover", "meant"),
+    [
+        (True, Recovery(base_url="http://localhost:1")),
+        (Recovery(hold=1.0), Recovery(hold=1.0, base_url="http://localhost:1")),
+        (Recovery(base_url="http://localhost:2"), Recovery(base_url="http://localhost:2")),
+        (False, False),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_a_simulated_exchange_gives_its_rest_host(recover: object, meant: object) -> None:
+    """To options that name none; what makes no sense is left for the client to refuse."""
+    assert recovery_at("http://localhost:1", recover) == meant
