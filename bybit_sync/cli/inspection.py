@@ -178,7 +178,7 @@ class _Probe:
             pong = self._pong(self._transport, sent.seconds + _PONG_PATIENCE)
         self._transport.close()
         if pong is None or pong.at is None:
-            return "not measured: it tells its time to nobody who has not logged in"
+            return "not measured: it gives its time only after the login"
         clock = ExchangeClock()
         clock.learn(pong.at, sent=sent, received=Moment.now())
         offset = clock.offset or 0.0

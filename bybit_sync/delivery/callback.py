@@ -45,8 +45,7 @@ class Callback(Generic[T]):
 
     def __init__(self, function: Callable[[Event[T]], object], events: Buffer[T]) -> None:
         self.busy_since: float | None = None
-        """The monotonic time at which the running call began; None between two calls.
-        """
+        """The monotonic time at which the running call began; None between calls."""
         self.errors: int = 0
         """The number of calls that raised."""
         self._function = function

@@ -36,7 +36,7 @@ class SlowConsumerWarning:
         if self._callback is not None:
             text, since = "the callback of %s has been running for %.0f s", self._callback.busy_since
         else:
-            text, since = "nobody has taken an event of %s for %.0f s", self._unread_since(now)
+            text, since = "no event of %s has been taken for %.0f s", self._unread_since(now)
         schedule = times.callback_reminders if self._callback is not None else times.reader_reminders
         if since != self._warned_of:
             self._warned_of, self._warnings = since, 0

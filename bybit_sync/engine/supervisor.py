@@ -139,7 +139,7 @@ class Supervisor:
             self._interrupt.waker.wait(self._times.offer_again)
 
     def finish(self) -> None:
-        """Close the connection, or report that the client is IDLE."""
+        """Close the subscriptions when closing, else report that the client is IDLE."""
         self._commands.run()
         if self._commands.is_closing:
             for receiver in tuple(self._registry):

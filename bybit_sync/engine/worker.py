@@ -70,7 +70,7 @@ class Job(Protocol):
         """Wait until no gap is pending any more, unless there are commands."""
 
     def finish(self) -> None:
-        """Close the open connection, or report that there is none."""
+        """Report the end of the work: closed, or nothing left to do."""
 
     def release(self) -> None:
         """Undo `begin`; runs on the starting thread when the start failed."""

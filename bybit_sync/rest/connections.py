@@ -151,8 +151,7 @@ class _Connection(HTTPConnection):
         connection open.
         """
         self.had_ended = False
-        """True when the peer closed a kept connection before this request reached it.
-        """
+        """True when the peer closed a kept connection before it got this request."""
         self._environment = host
         self._options = options
         self._check_open = check_open
@@ -222,8 +221,7 @@ class _WireSocket:
         self._wire = wire
         self._users = 1
         self.failure: BaseException | None = None
-        """The error that reading or writing raised; urllib3 replaces it with its own.
-        """
+        """The error of reading or writing; urllib3 replaces it with its own."""
         self._has_sent = False
         self._is_silent = True
         self._is_spoiled = False

@@ -41,8 +41,7 @@ class StreamRejected:
     stream: Stream
     error: SubscriptionRejected
     uncovered: Moment | None = None
-    """The moment since which pushes may be missing without a gap; None when none are.
-    """
+    """The moment since which pushes may be missing without a gap, or None."""
 
 
 SessionEvent = LoggedIn | StreamConfirmed | AllConfirmed | StreamRejected | Event[Any]

@@ -146,7 +146,7 @@ class Topics:
                 wanted.refuted = wanted.confirmed
             self._contradictions.check_login(answer.topic or "", answer)
             if is_about_any:
-                self._contradictions.record("", f"refuses what nobody asks for: {printable(answer.text)}")
+                self._contradictions.record("", f"refuses without a request: {printable(answer.text)}")
         return ()
 
     def _refuse(self, topic: Topic, answer: Answer, now: Moment) -> list[SessionEvent]:
@@ -203,7 +203,7 @@ class Topics:
         if "already subscribed" not in answer.text.lower() or answer.topic not in (None, topic.name):
             return False
         if topic.asked == 1 and self._left.get(topic.name):
-            # It may still carry out the unsubscribe, and would push nothing then.
+            # The exchange may still unsubscribe, and would push nothing then.
             raise ProtocolError(f"{self._config.environment} still holds the subscription to {topic.name} that it had ended")
         return True
 

@@ -41,7 +41,7 @@ class WantedStream:
 
     stream: Stream
     resubscribing: bool
-    """True if an earlier login had subscribed to it; the first refusal is then retried.
+    """True if an earlier login had subscribed to it: a first refusal is then retried.
     """
     topics: list[Topic] = Factory(list)
     asked: Moment | None = None

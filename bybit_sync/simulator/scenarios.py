@@ -73,7 +73,7 @@ def _lost_answer(exchange: Exchange) -> None:
 
 _FAULTS: Sequence[_Fault] = (
     _Fault("the connection is reset", lambda e: e.drop(reset=True)),
-    _Fault("nobody listens for 4 seconds", lambda e: e.outage(4.0), 5.0),
+    _Fault("no connections for 4 seconds", lambda e: e.outage(4.0), 5.0),
     _Fault("the connection is closed with 1012 (service restart)", lambda e: e.drop(code=1012, reason="service restart")),
     _Fault("silence for 12 seconds, in the middle of a frame", lambda e: e.freeze(mid_frame=True), 12.0),
     _Fault("the connection is half open", lambda e: e.half_open(), 12.0),
@@ -81,7 +81,7 @@ _FAULTS: Sequence[_Fault] = (
     _Fault("the subscription's answer is lost once", _lost_answer, 12.0),
     _Fault("every push comes twice", lambda e: e.duplicate_pushes(), 3.0),
     _Fault("pushes come out of order", lambda e: e.reorder_pushes(), 3.0),
-    _Fault("orders say what nobody knows yet", lambda e: e.rewrite("orders", {"orderStatus": "Melted", "newKey": "1"}), 3.0),
+    _Fault("orders have unknown words", lambda e: e.rewrite("orders", {"orderStatus": "Melted", "newKey": "1"}), 3.0),
     _Fault("a frame is half a JSON text", lambda e: e.send_garbage("half json"), 1.0),
     _Fault("a frame breaks WebSocket's own rules", lambda e: e.send_garbage("reserved bits"), 1.0),
 )

@@ -357,7 +357,7 @@ def test_a_refusal_that_names_nothing_may_be_of_anything() -> None:
     """It ends the session, and on the next login it is only told."""
     talk = Talk(ORDERS)
     talk.go_live()
-    with pytest.raises(ProtocolError, match="refuses what nobody asks for: busy"):
+    with pytest.raises(ProtocolError, match="refuses without a request: busy"):
         talk.hear(op="subscribe", success=False, ret_msg="busy")
     talk = Talk(ORDERS, doubted=talk.session.doubted)
     talk.go_live()
