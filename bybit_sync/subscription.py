@@ -131,17 +131,21 @@ class Subscription(Generic[T]):
             raise StopIteration from None
 
     def refresh(self) -> None:
-        """Read over REST, and deliver in band.
+        """Read REST, and deliver the result in band.
 
-        A snapshot, or for user trades everything that is missing.
-
-        Missing is what came since the earliest gap that is not mended, also what a slow
-        consumer had no room for (OVERFLOW); where nothing is missing, no event comes.
+        The result is a snapshot, or for user trades every missing execution: those
+        since the earliest gap that is not mended, also the ones that a slow consumer
+        had no room for (OVERFLOW). Without a missing execution no event is delivered.
         Returns at once. Does nothing once the subscription has ended.
 
         Example:
-            >>> positions = client.subscribe_positions()
-            >>> positions.refresh()
+            >>> recover = Recovery(base_url=exchange.rest_url)
+            >>> with Client("KEY", "SECRET", environment=exchange.url, recover=recover) as client:
+            ...     positions = client.subscribe_positions()
+            ...     first = positions.get(timeout=5)
+            ...     positions.refresh()
+            ...     positions.get(timeout=5).snapshot
+            True
 
         Raises:
             ConfigurationError: the client has no ``recover``.
