@@ -121,8 +121,8 @@ class Client:
             every frame is written, for `replay`: without key and signature, the
             account's ids replaced. A disk that fails ends the recording, never the
             streams.
-        recover: True, or a `Recovery` with its options: what an outage hid is read over
-            REST and delivered where the gap would have stood; positions, orders and
+        recover: True, or a `Recovery` with its options: the updates that an outage hid
+            are read over REST and delivered in place of the gap; positions, orders and
             balances begin with a snapshot. Needs the extra ``rest``.
 
     Raises:
@@ -354,9 +354,9 @@ class Client:
     ) -> Subscription[UserTradeUpdate]:
         """Subscribe to the account's executions: a row for each.
 
-        They are fills, funding, settlements and liquidations. With ``recover`` none is
-        missed in an outage, and *since* (an aware datetime, inclusive) begins with
-        those since then, the oldest first, in events of at most 1,000.
+        They are fills, funding, settlements and liquidations. With ``recover`` an
+        outage loses none, and the executions from *since* on (an aware datetime,
+        inclusive) come first, the oldest first, in events of at most 1,000.
 
         Arguments, threads and errors: `subscribe_positions`.
 

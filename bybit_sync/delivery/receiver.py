@@ -42,7 +42,10 @@ class Owner(Protocol):
         """Deliver nothing more to *receiver*. Any thread; takes no lock."""
 
     def refresh(self, receiver: Receiver[Any]) -> None:
-        """Have what *receiver* misses read over REST. Any thread; takes no lock."""
+        """Have the missing updates of *receiver* read over REST.
+
+        Any thread; no lock.
+        """
 
     def report_error(self, error: BaseException, event: Event[Any], receiver: Receiver[Any]) -> None:
         """Pass an exception of a callback to the user."""

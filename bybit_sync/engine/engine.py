@@ -95,7 +95,7 @@ class Engine:
         self._worker.leave(lambda: self._supervisor.remove(receiver))
 
     def refresh(self, receiver: Receiver[Any]) -> None:
-        """Have what *receiver* misses read over REST. Takes no lock.
+        """Have the missing updates of *receiver* read over REST. Takes no lock.
 
         Raises `ConfigurationError` without ``recover``.
         """

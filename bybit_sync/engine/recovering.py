@@ -1,6 +1,6 @@
-"""The recovery of one client.
+"""The recovery of one client: its decisions, and the thread that reads REST.
 
-The decisions on the connection thread, and the thread that reads.
+The connection thread makes the decisions.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _REFRESHED: Final = (SubscriptionState.LIVE, SubscriptionState.STALE)
 
 
 class ClientRecovery:
-    """Makes the sinks that mend gaps, and has read what they need.
+    """Makes the sinks that mend gaps, and has their reads done.
 
     *leave* runs a call on the connection thread, if there is one; *session* returns
     the one of the current connection, None without one; *epoch* returns the number of
@@ -99,7 +99,7 @@ class ClientRecovery:
         return RecoveringSink(inner, mender)
 
     def health(self) -> RecoveryHealth:
-        """Return what is pending and what was read at this moment."""
+        """Return the pending gaps and the counts of reads at this moment."""
         worker = self._worker
         return RecoveryHealth(
             pending=self._coordinator.pending(),
@@ -109,14 +109,11 @@ class ClientRecovery:
         )
 
     def close(self) -> None:
-        """Read nothing more. Waits for nothing; safe in a signal handler."""
+        """Read nothing more. Does not wait; safe in a signal handler."""
         self._worker.close()
 
     def wait_ended(self, deadline: float) -> bool:
-        """Wait until nothing is read any more.
-
-        Return False when *deadline* passes first.
-        """
+        """Wait until no read runs; return False when *deadline* passes first."""
         return self._worker.wait_ended(deadline)
 
     def _now(self) -> datetime:
@@ -131,7 +128,7 @@ class ClientRecovery:
 
     @property
     def due(self) -> float:
-        """Return when `tick` has to be called, in monotonic seconds."""
+        """Return when `tick` is due, in monotonic seconds."""
         return self._coordinator.due
 
     def tick(self) -> None:
@@ -139,12 +136,12 @@ class ClientRecovery:
         self._end_all(self._coordinator.tick(Moment.now().seconds))
 
     def refresh(self, receiver: Receiver[Any]) -> None:
-        """Have what *receiver* misses read, if it has begun and not ended."""
+        """Have the missing updates of *receiver* read, if it is open and confirmed."""
         if isinstance(receiver.sink, RecoveringSink) and receiver.state in _REFRESHED:
             receiver.sink.mender.refresh()
 
     def reset(self) -> None:
-        """Forget every subscription: the connection thread begins anew."""
+        """Forget every subscription, because the connection thread starts again."""
         self._coordinator.reset()
 
     def _take(self, want: Want, outcome: Answered | BybitSyncError) -> None:

@@ -84,7 +84,7 @@ class Supervisor:
         self.recovery: ClientRecovery | None = None
         """Mends the gaps of subscriptions; None without ``recover``."""
         self.dispatcher: Dispatcher = Dispatcher(registry, self.progress)
-        """The way of a session's events to subscriptions."""
+        """Passes a session's events to subscriptions."""
         self._signer = LoginSigner(config.credentials, name=config.name, external=config.external_signer)
         # The next session accepts a refusal of these topics at once.
         self._doubted: frozenset[str] = frozenset()
@@ -132,7 +132,7 @@ class Supervisor:
         that do not fit.
         """
         if self._commands.is_closing:
-            # What recovery holds is passed on by `flush`.
+            # `flush` passes on the events that recovery holds.
             for receiver in self._registry:
                 receiver.stop_accepting()
         while not self._registry.flush() and (self._commands.is_closing or not self._commands):

@@ -1,8 +1,7 @@
-"""The recovery of one client.
+"""The coordination of one client's recovery.
 
-Which streams are read when, and who is handed the answers.
-
-Pure: it is told the moment, and returns what to ask.
+It decides which streams are read when, and passes the answers on. Pure: the moment is
+an argument.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from bybit_sync.recovery.wants import Answered, Known, Want
 __all__ = ["Coordinator", "Failed"]
 
 _NEVER: Final = float("inf")
-# Fills first: no later row makes up for one that is missing.
+# Fills first: no later row replaces a missing one.
 _ORDER: Final = (Stream.USER_TRADES, Stream.POSITIONS, Stream.ORDERS, Stream.BALANCES)
 # Seconds after the first, second, ... failure in a row.
 _PAUSES: Final = (1.0, 2.0, 5.0)
-# Starts that lie further apart than this are read one after the other.
+# Starts further apart than this are read one after the other.
 _TOGETHER: Final = timedelta(hours=1)
 
 
@@ -44,12 +43,11 @@ Failed = tuple[Mender, BaseException]
 
 
 class Coordinator:
-    """Asks for what the subscriptions of a client need, stream by stream.
+    """Requests the reads that the subscriptions of a client need, per stream.
 
-    Only the connection thread. A stream has one read at a time.
-
-    *ask* takes a want to the thread that reads, and returns False when there can be
-    none. *chance* returns a number from 0 to 1, which spreads the clients.
+    Only the connection thread. A stream has one read at a time. *ask* passes a want to
+    the thread that reads, and returns False when that cannot start. *chance* returns a
+    random number from 0 to 1, which spreads the clients.
     """
 
     def __init__(self, ask: Callable[[Want], bool], log: ClientLog, *, chance: Callable[[], float]) -> None:
@@ -60,14 +58,14 @@ class Coordinator:
         self._reads: dict[Stream, _Read] = {}
         self._failures = 0
         self._retry_at = -_NEVER
-        # The streams in the order in which they are asked for while reads fail.
+        # The order in which the streams are read while reads fail.
         self._order = list(_ORDER)
         self._warned: set[str] = set()
         self.due: float = _NEVER
-        """When `tick` has to be called, in monotonic seconds; never too late."""
+        """When `tick` is due, in monotonic seconds; never too late."""
 
     def changed(self, mender: Mender) -> None:
-        """Take note that *mender* has something new to read."""
+        """Note that *mender* needs a new read."""
         self._menders[mender] = None
         self.due = -_NEVER
 
@@ -76,12 +74,12 @@ class Coordinator:
         return tuple(gap for gap in (mender.windows.gap for mender in tuple(self._menders)) if gap is not None)
 
     def reset(self) -> None:
-        """Forget every subscription and read: the client begins anew."""
+        """Forget every subscription and read, because the client starts again."""
         self._menders.clear()
         self._reads.clear()
         self.due = _NEVER
 
-    # --- asking ---
+    # --- requests ---
 
     def tick(self, now: float) -> list[Failed]:
         """Do what is due at *now*; return the subscriptions whose sinks raised."""
@@ -95,7 +93,7 @@ class Coordinator:
 
     def _ask_all(self, now: float) -> None:
         for stream in tuple(self._order):
-            # While reads fail, one at a time finds out whether the host is back.
+            # While reads fail, one at a time tries whether the host works again.
             if self._failures and self._reads:
                 return
             if stream not in self._reads:
@@ -127,16 +125,16 @@ class Coordinator:
         idle = [mender for mender in self._menders if mender.stream not in self._reads]
         reads = min((mender.read_due() for mender in idle), default=_NEVER)
         if self._failures and self._reads:
-            # The answer that is under way decides.
+            # The answer of the current read decides.
             reads = _NEVER
         self.due = min(holds, max(reads, self._retry_at))
 
     # --- answers ---
 
     def answered(self, want: Want, outcome: Answered | BybitSyncError, now: Moment, epoch: int) -> list[Failed]:
-        """Hand on the *outcome* of *want*.
+        """Pass on the *outcome* of *want*.
 
-        Return the subscriptions whose sinks raised.
+        Returns the subscriptions whose sinks raised.
         """
         read = self._reads.get(want.stream)
         if read is None or read.want is not want:
@@ -157,7 +155,7 @@ class Coordinator:
         if read.want.confirms:
             settled = [mender for mender in read.menders if mender.windows.read_due() == _NEVER]
             return _tell(settled, lambda mender: mender.confirmed(answered, now, epoch))
-        # What came meanwhile is not in the answer for sure: it is asked for again.
+        # The answer may lack what came meanwhile, so that is read again.
         whole = [mender for mender in read.menders if mender.windows.is_asked]
         return _tell(whole, lambda mender: mender.mended(answered, now, epoch))
 
@@ -191,9 +189,9 @@ class Coordinator:
 
 
 def _group(menders: Sequence[Mender]) -> Sequence[Mender]:
-    """Return those of *menders* that one read serves.
+    """Return those of *menders* that one read can answer.
 
-    A start a year ago does not delay the others.
+    A start a year ago must not delay the others.
     """
     starts = {mender: mender.since(confirms=False) for mender in menders}
     latest = max((since for since in starts.values() if since is not None), default=None)
@@ -203,12 +201,12 @@ def _group(menders: Sequence[Mender]) -> Sequence[Mender]:
 def _tell(menders: Any, verb: Callable[[Mender], None]) -> list[Failed]:
     """Call *verb* with each of *menders*.
 
-    Return those whose sink raised, with the error.
+    Returns those whose sink raised, with the error.
     """
     failed: list[Failed] = []
     for mender in tuple(menders):
         try:
             verb(mender)
-        except BaseException as error:  # noqa: BLE001 - a sink that raises ends its own subscription only
+        except BaseException as error:  # noqa: BLE001 - an error of a sink ends its own subscription only
             failed.append((mender, error))
     return failed

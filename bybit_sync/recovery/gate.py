@@ -24,9 +24,9 @@ _NEVER: Final = float("inf")
 class Gate:
     """Passes events on to *inner*, or holds them, in order.
 
-    The memory leaves out what must not be delivered.
+    The memory removes the rows that must not be delivered.
 
-    Only the connection thread, but where a method says otherwise.
+    Only the connection thread, unless a method says otherwise.
     """
 
     def __init__(self, inner: EventSink[Any], memory: Memory, on_lost: Callable[[Event[Any]], None]) -> None:
@@ -40,9 +40,9 @@ class Gate:
         self.is_holding: bool = False
         """True from before the first event is held until the last one was passed on."""
         self.is_closing: bool = False
-        """True when nothing more is to be accepted. Set by any thread."""
+        """True when no more events are accepted. Set by any thread."""
         self.opens_at: float = _NEVER
-        """When holding has to end, in monotonic seconds."""
+        """The time at which holding must end, in monotonic seconds."""
 
     def hold(self, until: float) -> None:
         """Hold events until `open`, *until* at the latest."""
@@ -56,9 +56,9 @@ class Gate:
         return len(self.events) >= MOST_HELD
 
     def open(self) -> None:
-        """Pass on what is held, and from then on what comes.
+        """Pass on the held events, and from then on every new one.
 
-        Raises what the inner sink raises.
+        Raises the errors of the inner sink.
         """
         events, self.events = self.events, []
         try:
@@ -73,15 +73,15 @@ class Gate:
             self._condition.wake()
 
     def pass_on(self, event: Event[Any]) -> None:
-        """Pass *event* on, without what must not be delivered."""
+        """Pass *event* on, without the rows that must not be delivered."""
         admitted = self._memory.admit(event) if event.gap is None else event
         if admitted is not None:
             self.put(admitted)
 
     def put(self, event: Event[Any]) -> None:
-        """Pass *event* on as it is, before all that is held.
+        """Pass *event* on as it is, before the held events.
 
-        Raises what the inner sink raises.
+        Raises the errors of the inner sink.
         """
         self._inner.put(event)
 
@@ -90,22 +90,22 @@ class Gate:
         self._on_lost(missed_by(event, detail="the consumer was too slow"))
 
     def stop_accepting(self) -> None:
-        """Accept nothing more.
+        """Accept nothing more. The connection thread passes the held events on later.
 
-        What is held is passed on by the connection thread, later. Any thread.
+        Any thread.
         """
         self.is_closing = True
         if not self.is_holding:
             self._inner.stop_accepting()
 
     def discard(self) -> int:
-        """Drop what is held, and return how many events that were. Any thread."""
+        """Drop the held events, and return their number. Any thread."""
         self.is_closing = True
         events, self.events = self.events, []
         return len(events)
 
     def wait_open(self, deadline: float) -> bool:
-        """Wait until nothing is held; return False when *deadline* passes first.
+        """Wait until no event is held. Returns False when *deadline* passes first.
 
         Any thread.
         """

@@ -1,4 +1,4 @@
-"""The events that an answer of REST becomes."""
+"""The events that are made of an answer of REST."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class Maker:
         )
 
     def gap(self, window: Gap | None, detail: str) -> Event[Any]:
-        """Return the event that tells what the answer lacks of *window*."""
+        """Return the gap for the part of *window* that the answer lacks."""
         reason, since, until = GapReason.START, self.answered.asked_at, self.answered.at
         if window is not None:
             reason, since, until = window.reason, window.since, window.until
         return self._told(Gap(reason=reason, since=since, until=until, detail=detail))
 
     def undecodable(self, window: Gap | None, rows: Sequence[Unreadable]) -> Event[Any]:
-        """Return the event that tells *rows* of REST, which cannot be read."""
+        """Return the gap for *rows* of REST that cannot be read."""
         detail = "; ".join(f"{row.path}: {row.detail}" for row in rows[:_FAULTS_TOLD])
         since = self.answered.asked_at if window is None else window.since
         gap = Gap(

@@ -1,7 +1,4 @@
-"""The mending of one subscription's gaps.
-
-What has to be read for it, and what becomes of an answer.
-"""
+"""The mending of one subscription's gaps: its reads and their answers."""
 
 from __future__ import annotations
 
@@ -26,16 +23,15 @@ from bybit_sync.recovery.windows import Windows
 __all__ = ["Mender"]
 
 _MOST_ROWS: Final = 1_000
-# Seconds after an answer, while an order is nowhere to be found or REST lags behind
-# itself.
+# Seconds after an answer, while no listing has an order or the answers contradict each
+# other.
 _EXTRA_READS: Final = (4.0, 8.0, 15.0)
 
 
 class Mender:
-    """Opens a window for each gap, and delivers what is read for it, in its place.
+    """Opens a window for each gap, and delivers the rows read for it in its place.
 
-    *on_change* is called when there is something new to read. Only the connection
-    thread.
+    *on_change* is called when a new read is needed. Only the connection thread.
     """
 
     def __init__(
@@ -50,28 +46,28 @@ class Mender:
     ) -> None:
         self.stream = stream
         self.windows: Windows = Windows()
-        """The gaps that are to be mended."""
+        """The gaps to mend."""
         self.gate: Gate = Gate(inner, memory, self.windows.lost)
-        """Where events pass, or are held."""
+        """The gate that events pass, or that holds them."""
         self._memory = memory
         self._options = options
         self._overlap = timedelta(seconds=options.overlap)
         self._client = client
         self._on_change = on_change
-        # Fills of an answer that comes in parts, and where the next part begins.
+        # The fills of an answer that comes in parts, and the start of the next part.
         self._rows: tuple[Any, ...] = ()
         self._resume_at: datetime | None = None
-        # What was mended last, as its window and as its event told it.
+        # The gap that was mended last: its window, and its event.
         self._mended: Gap | None = None
         self._recovered: Gap | None = None
         self.confirms: list[float] = []
-        """When it is read again, the next one first; monotonic seconds."""
+        """The times of its confirming reads, the next one first; monotonic seconds."""
         self._unreadable: set[Unreadable] = set()
 
     # --- the stream ---
 
     def gap(self, event: Event[Any], gap: Gap) -> None:
-        """Have *gap*, which *event* tells, mended, and hold what follows it."""
+        """Have *gap* of *event* mended, and hold the events after it."""
         if gap.reason is GapReason.UNDECODABLE:
             self._tell_undecodable(with_gap(event, attrs.evolve(gap, recovering=True), raw=event.raw))
             return
@@ -98,18 +94,18 @@ class Mender:
         self._on_change(self)
 
     def hold(self, event: Event[Any]) -> None:
-        """Hold *event*; when there are too many, hold no longer."""
+        """Hold *event*; with too many, stop holding."""
         self.gate.events.append(event)
         if self.gate.is_full:
             self._stop_waiting(recovering=True)
 
     def tick(self, now: float) -> None:
-        """Hold no longer when it is time."""
+        """Stop holding when it is time."""
         if self.gate.is_holding and now >= self.gate.opens_at:
             self._stop_waiting(recovering=True)
 
     def give_up(self) -> None:
-        """Tell the gap as final, and pass on what is held: the subscription ends."""
+        """Report the gap as final, and pass on the held events, at the end."""
         self._stop_waiting(recovering=False)
 
     def _stop_waiting(self, *, recovering: bool, detail: str = "") -> None:
@@ -120,7 +116,7 @@ class Mender:
         finally:
             self.gate.open()
 
-    # --- what the coordinator asks ---
+    # --- questions of the coordinator ---
 
     @property
     def is_over(self) -> bool:
@@ -128,34 +124,31 @@ class Mender:
         return self.gate.is_closing and not self.gate.is_holding
 
     def read_due(self) -> float:
-        """Return when something is to be read, in monotonic seconds.
-
-        Infinity when nothing is.
-        """
+        """Return when a read is due, in monotonic seconds, or infinity."""
         return min([self.windows.read_due(), *self.confirms[:1]])
 
     def since(self, *, confirms: bool) -> datetime | None:
-        """Return since when to read, for the window or once more.
+        """Return the time from which to read, for the window or to confirm.
 
-        None for what is there now.
+        None for the state of now.
         """
         gap = self._mended if confirms else self.windows.gap
         if gap is None:
             return None
         since = self._memory.since(gap, self._overlap)
         if confirms and since is not None and gap.reason is GapReason.START:
-            # What was there long before is not expected to be late.
+            # REST is not expected to list old rows late.
             since = max(since, gap.until - self._overlap)
         return since if self._resume_at is None else self._resume_at
 
     def known(self) -> tuple[Known, ...]:
-        """Return what a read has to account for."""
+        """Return the objects that a read must account for."""
         return self._memory.known()
 
-    # --- what the coordinator tells ---
+    # --- messages of the coordinator ---
 
     def mended(self, answered: Answered, now: Moment, epoch: int) -> None:
-        """Deliver what was *answered* for the window, then what is held."""
+        """Deliver the rows *answered* for the window, then the held events."""
         merged = self._memory.merge(answered, self.gate.events, now.ns)
         maker = Maker(self.stream, self._client, now, epoch, answered, merged)
         if answered.until is not None:
@@ -183,7 +176,7 @@ class Mender:
 
     def _deliver(self, merged: Merged, maker: Maker) -> None:
         gap = self._mended = self.windows.gap
-        # A start that is read in time was never missing.
+        # A start that is read in time leaves no gap.
         recovered = self._recovered = None if self._is_start() and not self.windows.is_told else gap
         rows, self._rows, self._resume_at = self._rows + merged.rows, (), None
         if self._is_start() and not self._memory.is_state:
@@ -217,7 +210,7 @@ class Mender:
         self.skip_confirms(now)
 
     def confirmed(self, answered: Answered, now: Moment, epoch: int) -> None:
-        """Deliver what was *answered* once more, if it is news."""
+        """Deliver the rows *answered* to a confirming read, if they are news."""
         merged = self._memory.merge(answered, (), now.ns)
         maker = Maker(self.stream, self._client, now, epoch, answered, merged)
         if merged.is_news:
@@ -228,7 +221,7 @@ class Mender:
             self.skip_confirms(now.seconds)
 
     def skip_confirms(self, until: float) -> None:
-        """Read no more for what was due *until* then."""
+        """Skip the confirming reads that are due *until* then."""
         self.confirms = [at for at in self.confirms if at > until]
         if not self.confirms:
             self._unreadable.clear()
@@ -236,10 +229,7 @@ class Mender:
                 self._memory.release()
 
     def refused(self, error: RestError) -> None:
-        """Tell the gap as final, because of *error*.
-
-        It is tried again at the next outage.
-        """
+        """Report the gap as final, due to *error*; the next outage retries it."""
         self._stop_waiting(recovering=False, detail=f"it cannot be recovered: {error}")
         self.windows.give_up()
 

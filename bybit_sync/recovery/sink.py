@@ -15,7 +15,7 @@ __all__ = ["RecoveringSink"]
 class RecoveringSink:
     """Passes pushes on through a gate, and gives gaps to a mender.
 
-    Only the connection thread uses it, but where a method says otherwise.
+    Only the connection thread uses it, unless a method says otherwise.
     """
 
     gaps_may_wait: bool = True
@@ -25,12 +25,12 @@ class RecoveringSink:
         self._inner = inner
         self._gate = mender.gate
         self.mender: Mender = mender
-        """Mends the gaps; the coordinator hands it answers."""
+        """Mends the gaps; the coordinator passes it the answers."""
 
     def put(self, event: Event[Any]) -> None:
-        """Pass *event* on, hold it, or have the gap mended that it is.
+        """Pass *event* on, hold it, or have it mended if it is a gap.
 
-        Raises what the inner sink raises.
+        Raises the errors of the inner sink.
         """
         gap, gate = event.gap, self._gate
         if gap is not None:
@@ -41,33 +41,33 @@ class RecoveringSink:
             self.mender.hold(event)
 
     def flush(self) -> bool:
-        """Pass on what is held when it was closed, and retry pending gaps.
+        """Pass on the held events after a close, and retry pending gaps.
 
-        Return True when none are left.
+        Returns True when none are left.
         """
         if self._gate.is_closing and self._gate.is_holding:
             self.mender.give_up()
         return self._inner.flush()
 
     def end(self, last: Event[Any]) -> None:
-        """Pass on what is held, and accept nothing more but *last*."""
+        """Pass on the held events, and accept nothing more but *last*."""
         try:
             if self._gate.is_holding:
                 self.mender.give_up()
-        except BaseException:  # noqa: BLE001, S110 - an inner sink that raises gets its end all the same
+        except BaseException:  # noqa: BLE001, S110 - an inner sink that raises still gets its end
             pass
         self._gate.is_closing = True
         self._inner.end(last)
 
     def stop_accepting(self) -> None:
-        """Accept nothing more; what is held or buffered is still delivered.
+        """Accept nothing more; held and buffered events are still delivered.
 
         Any thread, signal handlers included.
         """
         self._gate.stop_accepting()
 
     def discard(self) -> int:
-        """Drop what is held or buffered, and return how many events that were.
+        """Drop the held and buffered events, and return their number.
 
         Any thread.
         """
@@ -77,12 +77,12 @@ class RecoveringSink:
 
     @property
     def index(self) -> int:
-        """Return the number of the event that was handed over last."""
+        """Return the number of the last event that was handed over."""
         return self._inner.index
 
     @property
     def dropped(self) -> int:
-        """Return how many events found the inner sink full."""
+        """Return the number of events that found the inner sink full."""
         return self._inner.dropped
 
     @property
@@ -92,17 +92,17 @@ class RecoveringSink:
 
     @property
     def size(self) -> int:
-        """Return how many events wait, held ones included."""
+        """Return the number of waiting events, held ones included."""
         return self._inner.size + len(self._gate.events)
 
     @property
     def unflushed(self) -> int:
-        """Return how many gaps wait for room, plus one while events are held."""
+        """Return the number of gaps that wait for room, +1 while events are held."""
         return self._inner.unflushed + (self._gate.is_closing and self._gate.is_holding)
 
     def wait_flushed(self, deadline: float) -> bool:
-        """Wait until nothing is held and no gap waits for room.
+        """Wait until no event is held and no gap waits for room.
 
-        Return False when *deadline* passes first.
+        Returns False when *deadline* passes first.
         """
         return self._gate.wait_open(deadline) and self._inner.wait_flushed(deadline)

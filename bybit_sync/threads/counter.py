@@ -1,4 +1,4 @@
-"""Numbers that are handed out once, whichever threads ask."""
+"""Numbers that are each returned once, to any thread."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ __all__ = ["Counter"]
 
 
 class Counter:
-    """A source of the numbers 1, 2, 3, …, each of which it gives once. Any thread."""
+    """A source of the numbers 1, 2, 3, …, each returned once. Any thread."""
 
     def __init__(self) -> None:
         self._last = 0
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Make the lock anew: a thread of the parent process may hold it."""
+        """Make a new lock: a thread of the parent process may hold the old one."""
         # Without the GIL, an `itertools.count` may give one number to two threads (up
         # to CPython 3.13). Reentrant: a signal handler may ask while the interrupted
         # code does.
