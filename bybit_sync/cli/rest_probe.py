@@ -36,7 +36,7 @@ _SKEW: Final = 1.0
 
 
 class RestProbe:
-    """The steps at one REST host, one method each, as in `bybit_sync.cli.inspection`."""
+    """The steps at one REST host, one method each, as in `cli.inspection`."""
 
     def __init__(self, target: Target, reader: RestReader) -> None:
         self._reader = reader
@@ -44,7 +44,7 @@ class RestProbe:
 
     @classmethod
     def find(cls, target: Target) -> RestProbe | None:
-        """Return the probe of *target*; None without a REST host or the extra ``rest``."""
+        """Return the probe of *target*; None without REST host or extra ``rest``."""
         options = Recovery(base_url=target.rest_url)
         with contextlib.suppress(ConfigurationError):
             recovery_options(options, target.environment, DIALECTS[target.dialect])
