@@ -845,10 +845,10 @@ MUTANTS: Final = (
         f"tests/network/test_websocket.py {_LOSING} -k 'write or row57' --timeout=20",
     ),
     Mutant(
-        "log the login",
+        "print the login",
         "network/websocket.py",
         "frame = framed(TEXT, text)",
-        '_log.debug("sending %s", text)\n        frame = framed(TEXT, text)',
+        "print(text)\n        frame = framed(TEXT, text)",
         "tests/faults/test_login.py -k row61",
     ),
     Mutant(
