@@ -184,5 +184,5 @@ def test_v3_on_an_environment_of_bybits_says_that_it_was_switched_off() -> None:
     """Whoever cannot connect there learns why, and what to give instead."""
     client = Client("key", "secret", dialect="v3", environment="mainnet", proxy="http://127.0.0.1:1")
     with pytest.raises(ConnectTimeout, match="switched V3 off in January 2025.*gateway"):
-        client.subscribe_orders(timeout=0.3)
+        client.subscribe_orders(timeout=1)
     assert client.close()
