@@ -634,17 +634,13 @@ def test_one_slow_call_after_another_is_told_each_time(
     client, going = make_client(ping_interval=0.05), queue.Queue[None]()
 
     def slow(event: Event[Any]) -> None:
-        deadline = time.monotonic() + 5
-        while log.text.count("has been running") < event.index and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: log.text.count("has been running") >= event.index)
         going.put(None)
 
     client.subscribe_orders(slow)
-    started = time.monotonic()
     push(account, "one", "two", "three")
     for _ in range(3):
         going.get(timeout=20)
-    assert time.monotonic() - started < 4
 
 
 # --- what is told of the state ---

@@ -19,7 +19,7 @@ FACTOR = FAST
 """What a second of the catalogue is here."""
 
 # What this machine's scheduler, not the library, may add to a deadline.
-JITTER: Final = 0.35
+JITTER: Final = 1.0
 
 
 def set_pace(factor: float) -> None:

@@ -293,7 +293,7 @@ def test_a_closed_client_says_so(play: Play) -> None:
         True,
         "CLOSED",
     )
-    assert not threads_of(client)
+    until(lambda: not threads_of(client))
 
 
 # --- forks ---
@@ -548,7 +548,8 @@ class Witnesses:
                 call()
             assert is_like(raised.value, bug)
         assert client.close()
-        assert (client.state, threads_of(client)) == (State.FAILED, [])
+        assert client.state is State.FAILED
+        until(lambda: not threads_of(client))
         assert "the client has failed" in "".join(text for level, text in self._scene.log.messages if level == "CRITICAL")
 
 

@@ -550,7 +550,7 @@ def test_a_subscription_closed_while_backing_off_is_not_asked_for(play: Play) ->
     scene.is_found()
     began = time.monotonic()
     assert balances.close()
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began <= pace.within(0.2)
     scene.recovers("without a close frame")
     assert asked(scene.exchange.talks[1], "wallet") == 0
     assert asked(scene.exchange.talks[1], "wallet", "unsubscribe") == 0

@@ -98,7 +98,7 @@ def test_waker_abandons_a_connect(waker: Waker) -> None:
     before = time.monotonic()
     with black_hole() as port, pytest.raises(Abandoned):
         dialled(f"ws://127.0.0.1:{port}", waker, on_wake=abandon)
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 4
 
 
 def test_waker_that_abandons_nothing_is_only_drained(waker: Waker) -> None:

@@ -662,7 +662,7 @@ def test_close_does_not_wait_for_a_peer_that_does_not_read(net: Net) -> None:
         until_stuck(transport)
         before = time.monotonic()
         transport.close()
-        assert time.monotonic() - before < 1
+        assert time.monotonic() - before < 5
 
 
 def test_release_says_nothing(net: Net) -> None:

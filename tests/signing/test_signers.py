@@ -22,6 +22,7 @@ from bybit_sync import AuthenticationError, Client, ConfigurationError, Connecti
 from bybit_sync.signing.credentials import hmac_signer
 from bybit_sync.simulator import Account
 from tests.conftest import KEY, SECRET, threads_of
+from tests.faults.pace import until
 
 PRIVATE = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -150,7 +151,7 @@ def test_a_signer_that_raises_is_told_to_the_caller(account: Account, make_clien
     client = make_client(KEY, None, signer=signer)
     with pytest.raises(AuthenticationError, match="the key store is locked"):
         client.subscribe_orders()
-    assert not threads_of(client)
+    until(lambda: not threads_of(client))
 
 
 def test_a_signer_that_returns_no_text_is_told_to_the_caller(account: Account, make_client: Callable[..., Client]) -> None:
