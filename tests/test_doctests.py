@@ -9,9 +9,7 @@ import os
 import queue
 import re
 import signal
-import sys
 import threading
-import types
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +20,8 @@ import pytest
 
 import bybit_sync
 from bybit_sync import Client
+from bybit_sync.integrations.sqlite_journal import Journal
+from bybit_sync.recovery.options import recovery_at
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import FAST_ARGUMENTS, FastClient
 
@@ -95,18 +95,6 @@ def blocks() -> Iterator[Any]:
             yield pytest.param(found, id=f"{heading} {number}")
 
 
-class Rest:
-    """Stands in for pybit's HTTP: any call is answered with one row, and remembered."""
-
-    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def __init__(self, **_keys: str) -> None: ...
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        self.asked.put(name)
-        return lambda **_: {"result": {"list": [{"orderId": "1", "execId": "1", "updatedTime": "1"}]}}
-
-
 @pytest.fixture
 def readers(exchange: Exchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Client]]:
     """Every client that is made as the README makes it is one of the simulated exchange."""
@@ -118,12 +106,11 @@ def readers(exchange: Exchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
         def __init__(self, api_key: str, api_secret: str, **options: Any) -> None:
             told: dict[str, Any] = {"on_error": lambda error, *_: raised.append(error)}
+            told["recover"] = recovery_at(exchange.rest_url, options.pop("recover", False))
             super().__init__(api_key, api_secret, **{"environment": exchange.url, **FAST_ARGUMENTS, **told, **options})
             made.append(self)
 
     monkeypatch.setattr(bybit_sync, "Client", Reader)
-    monkeypatch.setitem(sys.modules, "pybit", types.ModuleType("pybit"))
-    monkeypatch.setitem(sys.modules, "pybit.unified_trading", types.SimpleNamespace(HTTP=Rest))
     monkeypatch.setenv("BYBIT_API_KEY", "KEY")
     monkeypatch.setenv("BYBIT_API_SECRET", "SECRET")
     monkeypatch.chdir(tmp_path)
@@ -150,11 +137,14 @@ def trade(exchange: Exchange, account: Account, over: threading.Event, made: lis
             client.close(timeout=0)
 
 
-def run(block: str, exchange: Exchange, made: list[Client]) -> dict[str, Any]:
-    """Run *block* from its first line to its last, and return what it made."""
+Helper = Callable[[Exchange, Account, threading.Event, list[Client]], None]
+
+
+def run(block: str, exchange: Exchange, made: list[Client], helps: Helper = trade) -> dict[str, Any]:
+    """Run *block* from its first line to its last, while *helps* trades, and return what it made."""
     account, over = exchange.account("KEY", "SECRET"), threading.Event()
-    given = {**GIVEN, "client": bybit_sync.Client("KEY", "SECRET", name="main"), "callback": print}
-    helper = threading.Thread(target=trade, args=(exchange, account, over, made))
+    given = {**GIVEN, "client": bybit_sync.Client("KEY", "SECRET", name="main"), "callback": print, "on_positions": print}
+    helper = threading.Thread(target=helps, args=(exchange, account, over, made))
     if "with Exchange()" not in block:
         helper.start()
     try:
@@ -172,13 +162,21 @@ def test_what_the_readme_shows_runs(block: str, exchange: Exchange, readers: lis
     run(block, exchange, readers)
 
 
-def test_the_recipe_of_the_readme_reads_rest_after_a_gap(exchange: Exchange, readers: list[Client]) -> None:
-    """Its callbacks ask, for each stream, what pybit offers, and take over what is listed."""
-    (recipe,) = [block.values[0] for block in blocks() if "After a gap" in str(block.id)]
-    given = run(recipe, exchange, readers)
-    client = bybit_sync.Client("KEY", "SECRET")
-    client.subscribe_orders(given["on_orders"])
-    client.subscribe_user_trades(given["on_user_trades"])
-    exchange.drop()
-    assert {Rest.asked.get(timeout=5), Rest.asked.get(timeout=5)} == {"get_open_orders", "get_executions"}
-    exchange.wait_for(lambda: (list(given["orders"]), list(given["trades"])) == (["1"], ["1"]))
+def test_the_readme_recovers_what_an_outage_hid(exchange: Exchange, readers: list[Client], tmp_path: Path) -> None:
+    """Its journal has the fills that were pushed and those that were not, and then it ends."""
+    (block,) = [block.values[0] for block in blocks() if "After a gap" in str(block.id)]
+
+    def booked(number: int) -> bool:
+        with Journal(tmp_path / "fills.db") as journal:
+            return len(list(journal.trades())) == number
+
+    def helps(exchange: Exchange, account: Account, _over: threading.Event, made: list[Client]) -> None:
+        for number in (1, 2):
+            account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+            exchange.wait_for(lambda number=number: booked(number), timeout=30)  # type: ignore[misc]
+            exchange.drop()
+        for client in made:
+            client.close()
+
+    run(block, exchange, readers, helps)
+    assert booked(2)

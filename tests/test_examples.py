@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import gc
-import json
+import contextlib
 import os
-import queue
-import runpy
+import random
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 import pytest
 
-from bybit_sync import Client
+from bybit_sync.integrations.sqlite_journal import Journal
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET
 
@@ -36,22 +31,27 @@ EXAMPLES = {
         "user_trades desk: UserTradeUpdate(",
         "positions desk: read by REST what happened from ",
     ],
-    "resync_with_pybit": [
-        "REST: get_positions {'category': 'linear', 'settleCoin': 'USDT', 'limit': 200, 'cursor': None}",
-        "REST: get_executions {'category': 'inverse', 'startTime': 1",
-        "2 orders, 2 positions, 3 trades",
-    ],
+    "complete_fills": ["REST recovered ", "open gaps: ()", " BTCUSDT Sell 0.375 at 64288.5"],
+    "right_after_outage": ["positions: ", "orders: ", " open (recovered)", " open (pushed)"],
 }
-# Most are read in a minute. Two are of a size that somebody may take over.
-LINES = {"legacy_system": 100, "resync_with_pybit": 150}
 
 
-def run(name: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start an example."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("BYBIT_")}
+def example(name: str) -> Path:
+    """Return the path of an example."""
+    return ROOT / "examples" / f"{name}.py"
+
+
+# Most are read in a minute.
+LINES = {"legacy_system": 100, "right_after_outage": 40, "complete_fills": 32}
+
+
+def run(script: Path, *arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start an example in *folder*, with *environment* besides ours."""
+    ours = {key: value for key, value in os.environ.items() if not key.startswith("BYBIT_")}
     return subprocess.Popen(
-        [sys.executable, "-W", "error", ROOT / "examples" / f"{name}.py", *arguments],
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-W", "error", script, *arguments],
+        cwd=folder,
+        env={**ours, "PYTHONPATH": str(ROOT), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -59,9 +59,10 @@ def run(name: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[dict[str, subprocess.Popen[str]]]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """All of them, at the same time."""
-    processes = {name: run(name, "--simulate") for name in EXAMPLES}
+    folder = tmp_path_factory.mktemp("examples")
+    processes = {name: run(example(name), "--simulate", folder=folder) for name in EXAMPLES}
     yield processes
     for process in processes.values():
         process.kill()
@@ -76,13 +77,13 @@ def test_every_example_is_known() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_short(name: str) -> None:
     """Fewer than thirty lines, so that it is read."""
-    assert len((ROOT / "examples" / f"{name}.py").read_text().splitlines()) < LINES.get(name, 30)
+    assert len(example(name).read_text().splitlines()) < LINES.get(name, 30)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_shows_what_it_promises_and_ends(name: str, running: dict[str, subprocess.Popen[str]]) -> None:
     """It runs to its end without an account, and prints what it is about."""
-    out, err = running[name].communicate(timeout=30)
+    out, err = running[name].communicate(timeout=60)
     assert running[name].returncode == 0, err
     assert "Traceback" not in err
     for text in EXAMPLES[name]:
@@ -90,72 +91,57 @@ def test_an_example_shows_what_it_promises_and_ends(name: str, running: dict[str
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_without_keys_says_which_are_missing(name: str) -> None:
+def test_an_example_without_keys_says_which_are_missing(name: str, tmp_path: Path) -> None:
     """Without --simulate it is the real thing."""
-    process = run(name)
-    _, err = process.communicate(timeout=30)
+    process = run(example(name), folder=tmp_path)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "BYBIT_API_KEY is not set" in err
 
 
-# --- what REST is asked ---
+# --- kill -9 ---
+
+# `from_env` knows the REST host of a named environment only.
+AT_THE_EXCHANGE = """
+import runpy, sys
+from bybit_sync import Client, Recovery
+
+of_a_user = Client.from_env
+Client.from_env = lambda recover: of_a_user(recover=Recovery(base_url=sys.argv[2]))
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
 
 
-class Rest(BaseHTTPRequestHandler):
-    """Bybit's REST, as far as the example asks it: one row each, and a second page of the executions."""
-
-    asked: queue.Queue[str]
-    rows: ClassVar[dict[str, dict[str, object]]] = {
-        "/v5/order/realtime": {"orderId": "rest-order", "updatedTime": "1700000000000"},
-        "/v5/position/list": {"symbol": "BTCUSDT", "positionIdx": 0, "updatedTime": "1700000000000"},
-        "/v5/execution/list": {"execId": "rest-fill"},
-    }
-
-    def do_GET(self) -> None:
-        """Answer with one page."""
-        target = urlsplit(self.path)
-        self.asked.put(self.path)
-        cursor = "page-2" if target.path == "/v5/execution/list" and "cursor" not in target.query else ""
-        page = {"retCode": 0, "retMsg": "OK", "result": {"list": [self.rows[target.path]], "nextPageCursor": cursor}}
-        body = json.dumps(page).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-def test_the_resync_asks_rest_what_pybit_and_bybit_understand(
-    exchange: Exchange, account: Account, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
+def test_fills_are_complete_and_booked_once_after_every_kill(
+    exchange: Exchange, account: Account, tmp_path: Path, kills: int
 ) -> None:
-    """Run with the real pybit, on a REST that answers: at the start, and with the window of the gap."""
-    unified_trading = pytest.importorskip("pybit.unified_trading")
-    Rest.asked = queue.Queue()
-    server = HTTPServer(("127.0.0.1", 0), Rest)
+    """A process is killed at a random moment; the account trades on; the next process books what is missing."""
+    chance, bot = random.Random(kills), tmp_path / "bot.py"
+    bot.write_text(AT_THE_EXCHANGE)
+    keys = {"BYBIT_API_KEY": KEY, "BYBIT_API_SECRET": SECRET, "BYBIT_ENVIRONMENT": exchange.url}
+    ledger: list[str] = []
+    for life in range(kills + 1):
+        with run(bot, str(example("complete_fills")), exchange.rest_url, folder=tmp_path, **keys) as process:
+            ledger += traded(exchange, account, process, chance)
+            if life == kills:
+                exchange.wait_for(partial(is_booked, tmp_path / "fills.db", ledger), timeout=30)
+            process.kill()
+            assert "Traceback" not in process.communicate()[1]
+    assert is_booked(tmp_path / "fills.db", ledger)
 
-    class Http(unified_trading.HTTP):  # type: ignore[misc, name-defined]
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            self.endpoint = f"http://127.0.0.1:{server.server_port}"
 
-    monkeypatch.setattr(unified_trading, "HTTP", Http)
-    monkeypatch.setattr(sys, "argv", ["resync_with_pybit.py"])
-    for name, value in {"API_KEY": KEY, "API_SECRET": SECRET, "ENVIRONMENT": exchange.url}.items():
-        monkeypatch.setenv(f"BYBIT_{name}", value)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    left: queue.Queue[dict[str, Any]] = queue.Queue()
-    script = threading.Thread(target=lambda: left.put(runpy.run_path(str(ROOT / "examples" / "resync_with_pybit.py"))))
-    script.start()
-    first = [Rest.asked.get(timeout=20) for _ in range(6)]
-    exchange.drop()
-    then = [Rest.asked.get(timeout=20) for _ in range(10)]
-    (client,) = [thing for thing in gc.get_objects() if isinstance(thing, Client) and thing.state == "LIVE"]
-    client.close()
-    book = left.get(timeout=20)["book"]
-    server.shutdown()
-    server.server_close()
-    assert first[0].startswith("/v5/order/realtime?category=linear&limit=50&settleCoin=USDT")
-    assert sum("/v5/execution/list?category=linear&" in path and "&startTime=1" in path for path in then) == 2
-    assert (set(book.orders), set(book.positions), set(book.trades)) == ({"rest-order"}, {("BTCUSDT", 0)}, {"rest-fill"})
+def traded(exchange: Exchange, account: Account, process: subprocess.Popen[str], chance: random.Random) -> Iterator[str]:
+    """Fill orders and cut connections while *process* starts and books; yield the ids of the orders, which have a fill each."""
+    for _ in range(chance.randrange(5, 60)):
+        yield account.fill(account.place_order("BTCUSDT", "Buy", qty="0.1", price="20000")).order_id
+        if chance.random() < 1 / 20:
+            exchange.drop()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(chance.random() / 10)
+
+
+def is_booked(path: Path, ledger: list[str]) -> bool:
+    """Return whether the journal has one trade of each order in *ledger*, and no other."""
+    with Journal(path) as journal:
+        return sorted(str(trade.order_id) for trade in journal.trades()) == sorted(ledger)
