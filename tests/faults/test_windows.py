@@ -367,11 +367,14 @@ def test_what_is_read_after_a_put_that_blocks_is_not_dated_before_it(play: Play)
 
 
 def refuse_twice(line: Talk, request: Message) -> None:
-    """Refuse each topic twice, then confirm it."""
-    if [asked["args"] for asked in line.requests if asked["op"] == "subscribe"].count(request["args"]) > 2:
+    """Refuse one topic twice, then confirm it; confirm the others."""
+    topic = request["args"][0]
+    asked = sum(request["args"] == earlier["args"] for earlier in line.requests if earlier["op"] == "subscribe")
+    # A second topic's refusal may be read after the first has ended the subscription, and end the next one.
+    if topic != "order.linear" or asked > 2:
         subscribed(line, request)
     else:
-        answer(line, request, success=False, text=f"error:handler not found,topic:{request['args'][0]}")
+        answer(line, request, success=False, text=f"error:handler not found,topic:{topic}")
 
 
 def numbered(events: Iterable[Event[Any]]) -> list[tuple[object, ...]]:
