@@ -345,7 +345,7 @@ def test_an_answer_of_an_earlier_connection_is_ignored(play: Play, success: bool
     scene.exchange.do(lambda line: answer(line, old, success=success, text="" if success else UNKNOWN))
     # Had it counted, there would be no second request: the topic would be confirmed, or waiting for its second chance.
     scene.exchange.wait_for(lambda: asked(scene.exchange.talks[1], "order.linear") == 2)
-    assert "belongs to no request: subscribe" in scene.log.text
+    scene.log.wait_for("belongs to no request: subscribe")
     orders.gap()
     scene.exchange.push_order("next")
     orders.update("next")

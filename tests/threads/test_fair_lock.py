@@ -83,13 +83,13 @@ def test_the_lock_goes_to_who_waits_longest(lock: FairLock) -> None:
 
 def test_who_waits_is_patient_as_long_as_the_lock_goes_on() -> None:
     """Not with one who keeps it, but with any number who do not."""
-    lock, results = FairLock(patience=0.1), queue.Queue[bool]()
+    lock, results = FairLock(patience=1), queue.Queue[bool]()
     assert lock.acquire()
     thread = threading.Thread(target=lambda: results.put(lock.acquire()))
     thread.start()
     until_waiting(lock, 1)
     # Others speak for longer than anybody's patience.
-    for _ in range(20):
+    for _ in range(120):
         lock._turns += 1
         with pytest.raises(queue.Empty):
             results.get(timeout=0.01)
