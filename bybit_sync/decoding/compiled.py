@@ -18,7 +18,7 @@ import attrs
 from bybit_sync.decoding.parsing import parse
 from bybit_sync.decoding.values import SCOPE, InvalidValue, ValueReader, are_plain
 from bybit_sync.model.lazy_row import ReadOnly
-from bybit_sync.model.record import EMPTY, mutable_twin
+from bybit_sync.model.record import EMPTY, finisher, mutable_twin
 from bybit_sync.redaction import get_logger
 from bybit_sync.text import quoted
 
@@ -56,6 +56,7 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
         super().__init__()
         self._cls = cls
         self._mutable = mutable_twin(cls)
+        self._finished = finisher(cls, self._mutable)
         names = {field.metadata["key"]: field.name for field in attrs.fields(cls) if "key" in field.metadata}
         self.value_readers: Mapping[str, ValueReader] = {names[key]: reader for key, reader in value_readers.items()}
         """The reader of each attribute's value, by the name of the attribute."""
@@ -103,8 +104,7 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
             setattr(update, name, self._if_missing(name) if key is None else self.value_readers[name].read(row[key]))
         update.extra = self.unknown_in(row)
         update.wire = wire
-        update.__class__ = self._cls
-        return update
+        return self._finished(update)
 
     def unknown_in(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the values of *row* under unknown keys, read-only."""
@@ -158,8 +158,7 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
                 update.side = missing_side
                 update.extra = extra_of(ReadOnly(zip(unknown, (unknown_4, ))))
                 update.wire = wire
-                update.__class__ = Update
-                return update
+                return finished(update)
         """
         variables, unknown = self.variables(layout), self._unknown(layout)
         present = [name for name in variables.values() if name in self.value_readers]
@@ -173,8 +172,7 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
             *(f"update.{name} = missing_{name}" for name in missing),
             f"update.extra = {extra}",
             "update.wire = wire",
-            "update.__class__ = Update",
-            "return update",
+            "return finished(update)",
         ]
         scope = self._scope | {"unknown": unknown} | {f"missing_{name}": value for name, value in missing.items()}
         return _compiled("\n    ".join(lines) + "\n", scope, self._cls.__name__)
@@ -194,9 +192,9 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
             "MutableUpdate": self._mutable,
             "EMPTY": EMPTY,
             "ReadOnly": ReadOnly,
-            "Update": self._cls,
             "are_plain": are_plain,
             "extra_of": _extra_of,
+            "finished": self._finished,
             "parse": parse,
             "read_slowly": self.read_slowly,
         }

@@ -16,7 +16,7 @@ from bybit_sync.model.balances import BalanceUpdate
 from bybit_sync.model.enums import TextEnum
 from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.model.positions import PositionUpdate
-from bybit_sync.model.record import Record, mutable_twin
+from bybit_sync.model.record import Record, finisher, mutable_twin
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.public import name_public
 
@@ -201,6 +201,7 @@ class Event(Record, Generic[T_co]):
 
 
 _MutableEvent = mutable_twin(Event)
+_finished = finisher(Event, _MutableEvent)
 
 
 def new_event(
@@ -242,8 +243,7 @@ def new_event(
     event.snapshot = snapshot
     event.recovered = recovered
     event.unresolved = unresolved
-    event.__class__ = Event
-    return event  # type: ignore[no-any-return]
+    return _finished(event)  # type: ignore[no-any-return]
 
 
 def with_index(event: Event[T_co], index: int) -> Event[T_co]:

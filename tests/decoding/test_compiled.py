@@ -9,12 +9,14 @@ import traceback
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pytest
 
 from bybit_sync import BalanceUpdate, PositionUpdate
 from bybit_sync.decoding.compiled import CompiledReaders
 from bybit_sync.decoding.reader import Decoder
 from bybit_sync.decoding.values import InvalidValue
+from bybit_sync.model import record
 from bybit_sync.session.dialects import DECODER, RENAMES, WORDS
 
 ROW = {"symbol": "BTCUSDT", "positionIdx": 0, "size": "1.50"}
@@ -37,6 +39,19 @@ def test_a_layout_is_compiled_once(compiled: CompiledReaders) -> None:
         Decimal(f"{size}.0") for size in range(3)
     ]
     assert len(compiled) == 1
+
+
+def test_without_the_gil_no_object_changes_its_class(compiled: CompiledReaders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That would stop every thread of the process for each row; the update is equal, and frozen, all the same."""
+    swapped = read(compiled, ROW)
+    monkeypatch.setattr(record, "SWAPS", False)
+    draft, finish = (twin := record.mutable_twin(PositionUpdate))(), record.finisher(PositionUpdate, twin)
+    for field in attrs.fields(PositionUpdate):
+        setattr(draft, field.name, getattr(swapped, field.name))
+    update = finish(draft)
+    assert (type(draft), type(update), update) == (twin, PositionUpdate, swapped)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        update.size = Decimal(1)
 
 
 def test_keys_in_another_order_are_another_layout(compiled: CompiledReaders) -> None:

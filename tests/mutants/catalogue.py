@@ -1019,6 +1019,13 @@ MUTANTS: Final = (
         "tests/threads/test_fair_lock.py",
     ),
     Mutant(
+        "swap classes without the GIL",
+        "model/record.py",
+        "return swap if SWAPS else copy",
+        "return swap",
+        "tests/decoding/test_compiled.py -k gil",
+    ),
+    Mutant(
         "remember every shape", "decoding/compiled.py", "if len(self) >= _MOST:", "if False:", "tests/decoding/test_compiled.py"
     ),
     Mutant(
