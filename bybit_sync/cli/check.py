@@ -13,8 +13,6 @@ from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.inspection import Outcome, inspect
 from bybit_sync.cli.status_line import seconds_text
 from bybit_sync.cli.target import open_target
-from bybit_sync.errors import ConfigurationError
-from bybit_sync.recovery.options import Recovery
 
 __all__ = ["add"]
 
@@ -46,17 +44,8 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--json", action="store_true", help="one JSON object")
     options.add_connection(command)
-    command.add_argument(
-        "--rest-url", type=_rest_url, metavar="URL", help="the REST host: https://host[:port] (default: the environment's)"
-    )
+    options.add_rest_host(command)
     command.set_defaults(run=_run)
-
-
-def _rest_url(text: str) -> str:
-    try:
-        return Recovery(base_url=text).base_url or ""
-    except ConfigurationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -43,4 +43,6 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
         categories=("linear", "inverse"),
         proxy=None,
         plain=False,
+        # The streams as they are: nothing beside them.
+        no_recover=True,
     )

@@ -13,7 +13,9 @@ from typing import Final
 
 from bybit_sync.cli.exits import described
 from bybit_sync.config.environments import ENVIRONMENTS
+from bybit_sync.errors import ConfigurationError
 from bybit_sync.model.events import Stream
+from bybit_sync.recovery.options import Recovery
 from bybit_sync.session.dialects import DIALECTS
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "above_zero",
     "add_command",
     "add_connection",
+    "add_rest_host",
     "add_seconds",
     "add_streams",
     "port",
@@ -90,6 +93,13 @@ def add_connection(command: argparse.ArgumentParser) -> None:
     group.add_argument("--scenario", choices=SCENARIOS, default=SCENARIOS[0], help="what happens to it (default: story)")
 
 
+def add_rest_host(command: argparse.ArgumentParser) -> None:
+    """Add --rest-url."""
+    command.add_argument(
+        "--rest-url", type=_rest_url, metavar="URL", help="the REST host: https://host[:port] (default: the environment's)"
+    )
+
+
 def add_streams(command: argparse.ArgumentParser) -> None:
     """Add the argument STREAM."""
     command.add_argument(
@@ -143,6 +153,13 @@ def _categories(text: str) -> Sequence[str] | None:
     if any(name not in _CATEGORIES for name in names):
         raise argparse.ArgumentTypeError(f"{text!r} is no list out of {','.join(_CATEGORIES)}, and not {ALL_IN_ONE}")
     return names
+
+
+def _rest_url(text: str) -> str:
+    try:
+        return Recovery(base_url=text).base_url or ""
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _proxy(text: str) -> str:

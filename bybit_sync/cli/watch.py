@@ -12,20 +12,25 @@ from bybit_sync.cli import options
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.status_line import of_client
-from bybit_sync.cli.target import SUBSCRIBE, open_target
+from bybit_sync.cli.target import SUBSCRIBE, Target, open_target
 from bybit_sync.cli.views import QUEUE, add_views, follow, note, open_view
+from bybit_sync.client import Client
+from bybit_sync.errors import ConfigurationError
 from bybit_sync.model.events import AnyEvent
 
 __all__ = ["add", "watch"]
 
+_NO_SNAPSHOT: Final = "the exchange sends no snapshot: a row appears with its first update"
+_RECOVERING: Final = "what is there, and what an outage hides, is read over REST"
 # Seconds to wait for the last pushes of a simulated account.
 _AFTERGLOW: Final = 0.3
 
 _DESCRIPTION: Final = """\
 Show positions, open orders, the latest trades and balances as they change: as tables on a terminal, else a line per update.
 
-The exchange sends no snapshot: a row appears with its first update. After an outage every row of a stream is marked as stale
-(~) until its next update. q or Ctrl-C ends it."""
+What is there at the start, and what an outage hid, is read over REST (V5, with the extra rest). Otherwise a row appears with
+its first update, and after an outage every row of a stream is marked as stale (~) until its next update. q or Ctrl-C ends
+it."""
 
 _EXAMPLES: Final = """\
   bybit-sync watch                      all four streams of your account
@@ -46,6 +51,8 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     add_views(command)
     options.add_seconds(command)
     options.add_connection(command)
+    options.add_rest_host(command)
+    command.add_argument("--no-recover", action="store_true", help="read nothing over REST")
     command.set_defaults(run=_run)
 
 
@@ -62,11 +69,11 @@ def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[s
     streams = arguments.streams or options.STREAMS
     inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)
     board = Board(streams)
-    with open_target(arguments) as target, target.client() as client:
+    with open_target(arguments) as target, _client(target, say, recover=not arguments.no_recover) as client:
         say(f"connecting to {target.title} ...")
         for stream in streams:
             SUBSCRIBE[stream](client, inbox)
-        say("connected; the exchange sends no snapshot: a row appears with its first update")
+        say(f"connected; {_NO_SNAPSHOT if client.health().recovery is None else _RECOVERING}")
         target.begin()
         deadline = time.monotonic() + arguments.seconds if arguments.seconds else None
         title = f"bybit-sync watch  {target.title}  q or Ctrl-C ends"
@@ -75,3 +82,13 @@ def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[s
             if target.end():
                 follow(inbox, view, enough, go_on=lambda: True, deadline=time.monotonic() + _AFTERGLOW)
     return DONE
+
+
+def _client(target: Target, say: Callable[[str], object], *, recover: bool) -> Client:
+    """Return a client of *target*, which recovers if *recover* says so and it can."""
+    if recover:
+        try:
+            return target.client(recover=True)
+        except ConfigurationError as error:
+            say(f"nothing is read over REST: {error}")
+    return target.client()

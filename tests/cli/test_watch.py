@@ -18,21 +18,25 @@ from tests.commands import ENVIRONMENT, PATIENCE, command, interrupt, start
 from tests.conftest import FAST, KEY, SECRET
 
 WITH_KEY = {**ENVIRONMENT, "BYBIT_API_KEY": KEY, "BYBIT_API_SECRET": SECRET}
+NO_SNAPSHOT = "the exchange sends no snapshot: a row appears with its first update"
+RECOVERING = "what is there, and what an outage hides, is read over REST"
 Watch = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
 def watch(exchange: Exchange, account: Account) -> Iterator[Watch]:
-    """Watch the account in a process of its own, which is connected then."""
+    """Watch the account in a process of its own, which is connected then; it recovers if *arguments* name a REST host."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
-        process = start("watch", "--environment", exchange.url, *arguments, env=WITH_KEY)
+        recovers = "--rest-url" in arguments
+        process = start(
+            "watch", "--environment", exchange.url, *(() if recovers else ("--no-recover",)), *arguments, env=WITH_KEY
+        )
         started.append(process)
         assert process.stderr is not None
         assert process.stderr.readline() == f"bybit-sync: connecting to {exchange.url} v5 ...\n"
-        said = process.stderr.readline()
-        assert said == "bybit-sync: connected; the exchange sends no snapshot: a row appears with its first update\n"
+        assert process.stderr.readline() == f"bybit-sync: connected; {RECOVERING if recovers else NO_SNAPSHOT}\n"
         return process
 
     yield begin
@@ -86,6 +90,28 @@ def test_a_gap_is_an_object_of_its_own(watch: Watch, exchange: Exchange, account
     code, _, err = interrupt(process)
     assert code == 130
     assert "the peer closed the connection" in err
+
+
+def test_it_begins_with_what_is_there_and_mends_an_outage(watch: Watch, exchange: Exchange, account: Account) -> None:
+    """An order that was placed before is shown at once, and what an outage hid after it."""
+    first = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+    process = watch("orders", "--json", "--rest-url", exchange.rest_url)
+    told = next_object(process)
+    assert (told["snapshot"], [row["order_id"] for row in told["data"]]) == (True, [first.order_id])
+    exchange.drop()
+    account.cancel(first)
+    told = next_object(process)
+    assert (told["snapshot"], told["recovered"]["reason"]) == (True, "DISCONNECTED")
+    assert [row["order_status"] for row in told["data"]] == ["Cancelled"]
+
+
+def test_without_a_rest_host_it_says_so_and_goes_on(exchange: Exchange, account: Account) -> None:
+    """Nobody knows the REST host of a URL of one's own."""
+    process = start("watch", "orders", "--environment", exchange.url, env=WITH_KEY)
+    assert process.stderr is not None
+    assert "nothing is read over REST: " in process.stderr.readline()
+    assert [process.stderr.readline(), process.stderr.readline()][1].endswith(f"{NO_SNAPSHOT}\n")
+    assert interrupt(process)[0] == 130
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
