@@ -66,6 +66,7 @@ class RecoveryWorker:
         self._wants: list[Want] = []
         self._thread: threading.Thread | None = None
         self._last_thread: threading.Thread | None = None
+        self._has_told = categories is not None
         self._over = SignalSafeEvent()
         self._right_to_close: list[None] = [None]
         self._ended = SignalSafeEvent()
@@ -115,6 +116,9 @@ class RecoveryWorker:
 
     def _start(self) -> bool:
         # Under the lock.
+        if not self._has_told:
+            self._has_told = True
+            self._log.warning("spread trading is not recovered: after an outage read its orders and fills yourself")
         thread = threading.Thread(target=self._run, name=f"{self._name}-recovery", daemon=True)
         self._thread = self._last_thread = thread
         self._ended.clear()

@@ -50,8 +50,7 @@ def test_an_account_of_few_requests_is_read_to_its_end(asker: Asker, exchange: E
 
 def test_a_limit_that_does_not_end_is_an_error(asker: Asker, exchange: Exchange) -> None:
     """After five tries."""
-    exchange.rest.exhaust("account/wallet-balance")
-    exchange.rest.respond(429, "", "account/wallet-balance", headers={"Retry-After": "0"})
+    exchange.rest.respond(429, "", "account/wallet-balance", headers={"Retry-After": "0"}, times=8)
     with pytest.raises(RestLimited):
         asker.ask(Stream.BALANCES)
     assert len(asker.asked()) == 5

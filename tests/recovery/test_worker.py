@@ -182,6 +182,19 @@ def test_a_confirming_read_waits_for_nothing(make_desk: Callable[..., Desk], exc
     assert counts == [1, 3]
 
 
+@pytest.mark.parametrize(("categories", "count"), [(None, 1), (("linear",), 0)])
+def test_what_is_never_recovered_is_told_once(
+    make_desk: Callable[..., Desk], log: pytest.LogCaptureFixture, categories: tuple[str, ...] | None, count: int
+) -> None:
+    """The all-in-one topics bring spread trading, too."""
+    desk = make_desk(categories=categories)
+    for _ in range(2):
+        desk.worker.ask(BALANCES)
+        desk.outcome()
+        assert desk.ended()
+    assert [record.levelname for record in log.records if "spread trading" in record.getMessage()] == ["WARNING"] * count
+
+
 def test_no_thread_left_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was not taken is asked for again."""
 

@@ -142,6 +142,7 @@ def test_a_history_in_a_circle_is_read_in_smaller_windows(asker: Asker, exchange
     exchange.rest.cursors("self", "order/history")
     exchange.rest.forget_closed_orders(exchange.now() + 1)
     assert len(asker.ask(ORDERS, since=asker.ago(seconds=200)).rows) == 100
+    assert len({call.parameters["startTime"] for call in exchange.rest.calls if call.name == "order/history"}) > 1
 
 
 def test_open_orders_in_a_circle_are_an_error(asker: Asker, exchange: Exchange, account: Account) -> None:
