@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -59,7 +58,6 @@ class RecoveryWorker:
         self._waits = tuple(min(wait, hold * wait / 5) for wait in _WAITS if hold)
         self._runner = Runner(reader, now, self._pause)
         self._log = log
-        self._process = os.getpid()
         # Held to start the thread, and by the thread to end: no want is left to a
         # thread that is ending.
         self._lock = threading.Lock()
@@ -100,7 +98,7 @@ class RecoveryWorker:
         one that interrupts it. In a forked child it does nothing: connections and
         thread are the parent's.
         """
-        if os.getpid() == self._process and take(self._right_to_close):
+        if take(self._right_to_close):
             self._over.set()
             self._reader.close()
 

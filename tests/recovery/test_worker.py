@@ -233,17 +233,25 @@ def test_close_ends_a_read_at_once(
     assert not desk.worker.ask(BALANCES)
 
 
-def test_a_forked_child_closes_nothing_of_its_parent_s(desk: Desk, exchange: Exchange) -> None:
-    """The read goes on in the parent."""
-    exchange.rest.slow(1.0)
-    desk.worker.ask(BALANCES)
-    exchange.wait_for(lambda: exchange.rest.calls)
-    child = os.fork()
-    if child == 0:
-        desk.worker.close()
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert isinstance(desk.outcome(), Answered)
+def test_a_forked_child_closes_nothing_of_its_parent_s(
+    make_desk: Callable[..., Desk], make_reader: Callable[..., RestReader]
+) -> None:
+    """The connection that is kept serves the next read: no close alert went out on it."""
+    with Exchange(tls=True) as exchange:
+        exchange.account(KEY, SECRET)
+        reader = make_reader(exchange.rest_url, ssl_context=exchange.ssl_context)
+        desk = make_desk(reader)
+        desk.worker.ask(BALANCES)
+        assert isinstance(desk.outcome(), Answered)
+        kept = reader._pool._idle[0]._wire
+        child = os.fork()
+        if child == 0:
+            desk.worker.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        desk.worker.ask(BALANCES)
+        assert isinstance(desk.outcome(), Answered)
+        assert reader._pool._idle[0]._wire is kept
 
 
 # --- the reader of a client ---
