@@ -10,6 +10,7 @@ import pytest
 from bybit_sync import Client
 from bybit_sync.recovery.options import Recovery
 from bybit_sync.simulator import Account, Exchange
+from tests.rest.conftest import make_reader, reader  # noqa: F401 - fixtures
 
 Recovering = Callable[..., Client]
 

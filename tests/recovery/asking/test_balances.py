@@ -10,7 +10,7 @@ from bybit_sync.errors import RestRefused
 from bybit_sync.model.events import Stream
 from bybit_sync.recovery.wants import Known
 from bybit_sync.simulator import Account, Exchange
-from tests.recovery.conftest import Asker
+from tests.recovery.asking.conftest import Asker
 
 BALANCES = Stream.BALANCES
 

@@ -12,7 +12,7 @@ from bybit_sync.recovery.asking.times import instant
 from bybit_sync.recovery.wants import Answered, Known
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.simulator.books.orders import Order
-from tests.recovery.conftest import Asker
+from tests.recovery.asking.conftest import Asker
 
 ORDERS = Stream.ORDERS
 DAY = 86_400.0

@@ -8,7 +8,7 @@ import pytest
 
 from bybit_sync.model.events import Stream
 from bybit_sync.simulator import Account, Exchange
-from tests.recovery.conftest import Asker
+from tests.recovery.asking.conftest import Asker
 
 NOTHING = {
     Stream.USER_TRADES: {"execution/list": 2, "position/list": 3},

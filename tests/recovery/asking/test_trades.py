@@ -14,7 +14,7 @@ from bybit_sync.recovery.asking import trade_check, trades
 from bybit_sync.recovery.asking.times import instant
 from bybit_sync.recovery.wants import Answered, Known, Unreadable
 from bybit_sync.simulator import Account, Exchange
-from tests.recovery.conftest import Asker
+from tests.recovery.asking.conftest import Asker
 
 TRADES = Stream.USER_TRADES
 

@@ -9,7 +9,7 @@ import pytest
 from bybit_sync.errors import RestBlocked, RestClockRefused, RestLimited, RestProtocolError, RestRefused, RestUnavailable
 from bybit_sync.model.events import Stream
 from bybit_sync.simulator import Account, Exchange
-from tests.recovery.conftest import Asker
+from tests.recovery.asking.conftest import Asker
 
 TRADES = Stream.USER_TRADES
 
