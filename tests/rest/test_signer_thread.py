@@ -12,6 +12,7 @@ from bybit_sync.rest.endpoints import ACCOUNT_INFO, SERVER_TIME
 from bybit_sync.rest.reader import RestReader
 from bybit_sync.signing.credentials import hmac_signer
 from bybit_sync.simulator import Account, Exchange
+from bybit_sync.threads.waiting import SignalSafeEvent, wait_for
 from tests.conftest import SECRET
 
 NAME = "main-rest-signer"
@@ -73,17 +74,18 @@ def test_a_signer_that_still_hangs_is_not_asked_again(
 
 
 def test_close_ends_the_wait_for_a_signer(
-    exchange: Exchange, account: Account, make_reader: MakeReader, locked: threading.Event
+    exchange: Exchange, account: Account, make_reader: MakeReader, locked: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once."""
-    called = threading.Event()
+    waiting = threading.Event()
 
-    def sign(text: str) -> str:
-        called.set()
-        return hanging(locked)(text)
+    def wait(done: SignalSafeEvent, deadline: float) -> bool:
+        waiting.set()
+        return wait_for(done, deadline)
 
-    reader = make_reader(exchange.rest_url, sign=sign, signer_thread=NAME, timeout=3600.0)
-    closer = threading.Thread(target=lambda: called.wait() and reader.close())
+    monkeypatch.setattr("bybit_sync.rest.signer_thread.wait_for", wait)
+    reader = make_reader(exchange.rest_url, sign=hanging(locked), signer_thread=NAME, timeout=3600.0)
+    closer = threading.Thread(target=lambda: waiting.wait() and reader.close())
     closer.start()
     with pytest.raises(ClientClosed):
         reader.ask(ACCOUNT_INFO)
