@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING
 from bybit_sync._version import __version__
 
 if TYPE_CHECKING:
+    from bybit_sync.account.snapshot import AccountSnapshot
     from bybit_sync.client import Client
     from bybit_sync.config.environments import ENVIRONMENTS, Environment
     from bybit_sync.delivery.queue_sink import EventQueue
@@ -114,6 +115,7 @@ __all__ = [
     "ENVIRONMENTS",
     "V3",
     "V5",
+    "AccountSnapshot",
     "AccountType",
     "AnyEvent",
     "AuthenticationError",
@@ -201,6 +203,7 @@ if not TYPE_CHECKING:
     # every start, for its fixtures, and tools that patch ssl or socket have to run
     # before the first import.
     _HOMES = (
+        "bybit_sync.account.snapshot",
         "bybit_sync.client",
         "bybit_sync.config.environments",
         "bybit_sync.delivery.queue_sink",

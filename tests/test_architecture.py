@@ -40,6 +40,7 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("__init__",),  # the public names
     ("client",),
     ("engine",),
+    ("account",),
     ("recovery",),
     ("recording", "rest", "subscription"),
     ("delivery.dispatcher",),  # it joins sessions to subscriptions, for the live connection and for the replay
@@ -76,6 +77,10 @@ EVENT_LOOPS: Final = {"asyncio", "anyio", "trio", "uvloop"}
 
 # Packages and modules without socket, thread and clock: they are handed the time, and can be tested without waiting.
 PURE: Final = (
+    "account.reducer",
+    "account.rows",
+    "account.snapshot",
+    "account.validity",
     "clock",
     "config",
     "decoding",

@@ -17,7 +17,7 @@ from bybit_sync.model.events import Event, Gap
 from bybit_sync.recovery.memory import FILTERED_NS, Merged
 from bybit_sync.recovery.wants import Answered, Known
 
-__all__ = ["BalanceMemory"]
+__all__ = ["BalanceMemory", "is_zero"]
 
 # The clocks of two hosts of the exchange differ: a push this close to a request may be
 # older or newer than its answer.
@@ -77,7 +77,7 @@ class BalanceMemory:
 
     def known(self) -> tuple[Known, ...]:
         """Return the coins that are not zero."""
-        return tuple(Known("", "", name) for name, coin in self._coins.items() if not _is_zero(coin))
+        return tuple(Known("", "", name) for name, coin in self._coins.items() if not is_zero(coin))
 
     def begin(self, at: datetime) -> datetime:
         """Return *at*, the time of the confirmation: it begins with a snapshot."""
@@ -119,7 +119,8 @@ class BalanceMemory:
         return name in self._pushed and self._pushed[name] >= after
 
 
-def _is_zero(coin: CoinBalance) -> bool:
+def is_zero(coin: CoinBalance) -> bool:
+    """Return whether nothing of *coin* is held or borrowed."""
     return not any(getattr(coin, name) for name in _AMOUNTS)
 
 
