@@ -71,7 +71,8 @@ class Coordinator:
 
     def pending(self) -> tuple[Gap, ...]:
         """Return the gaps that are being mended. Any thread."""
-        return tuple(gap for gap in (mender.windows.gap for mender in tuple(self._menders)) if gap is not None)
+        # A copy: the connection thread may add a mender meanwhile.
+        return tuple(gap for gap in (mender.windows.gap for mender in self._menders.copy()) if gap is not None)
 
     def reset(self) -> None:
         """Forget every subscription and read, because the client starts again."""
