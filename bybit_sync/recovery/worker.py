@@ -95,8 +95,8 @@ class RecoveryWorker:
         """Abort the current read, and have the thread end.
 
         No want is answered any more. Does not wait; safe in a signal handler, also in
-        one that interrupts it. In a forked child it does nothing: connections and
-        thread are the parent's.
+        one that interrupts it. In a forked child the sockets are closed already, so
+        nothing is sent on the parent's connections.
         """
         if take(self._right_to_close):
             self._over.set()
