@@ -76,8 +76,9 @@ class Client:
     included. It is a context manager that closes itself.
 
     Its threads are daemons, named after *name*: one for the connection, one for each
-    callback, one for *on_status*, and throw-away ones for looking names up and for
-    *signer*. Open subscriptions keep it alive, whether or not you keep it.
+    callback, one for *on_status*, one for *record*, one for the reads of *recover*, and
+    throw-away ones for looking names up and for *signer*. Open subscriptions keep it
+    alive, whether or not you keep it.
 
     Example:
         >>> with Client("KEY", "SECRET", environment=exchange.url, name="main") as client:  # a simulated exchange
@@ -300,9 +301,10 @@ class Client:
 
         Every order action on its symbol also pushes the row.
 
-        Returns when the exchange has confirmed it. No snapshot is sent: read REST once
-        afterwards. Until then temporary failures (no name, no connection, 5xx, 429, no
-        answer) are retried. After an error nothing stays subscribed.
+        Returns when the exchange has confirmed it. Until then temporary failures (no
+        name, no connection, 5xx, 429, no answer) are retried. After an error nothing
+        stays subscribed. Without ``recover`` no snapshot is sent: read REST once
+        afterwards.
 
         Example:
             >>> positions = client.subscribe_positions()
