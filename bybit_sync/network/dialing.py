@@ -62,7 +62,7 @@ def dial(
 
     Raises `TLSError` when the server cannot prove its identity, `HandshakeRejected`
     when the proxy refuses, `ConfigurationError` when the proxy cannot serve, and
-    `ConnectionFailed` for all else. Only the connection thread.
+    `ConnectionFailed` for all else. Any thread, with an *interrupt* of its own.
     """
     route = None if proxy is None else proxy.route(environment)
     peer = host_and_port(environment.host, environment.port)

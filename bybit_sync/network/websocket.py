@@ -62,7 +62,7 @@ def open_websocket(
     waits; its function must not send.
 
     Raises the errors of `dial`, and `HandshakeRejected` when the server answers the
-    upgrade with another status than 101. Only the connection thread.
+    upgrade with another status than 101. The transport belongs to the calling thread.
     """
     wire = dial(
         environment,

@@ -1,4 +1,4 @@
-"""A way to wake a connection thread from its wait on the network."""
+"""A way to wake a thread from its wait on the network."""
 
 from __future__ import annotations
 
