@@ -1,1 +1,1 @@
-"""The connection thread: it connects, recovers from failures and ends."""
+"""The connection thread: it connects, connects again after failures, and ends."""

@@ -1,4 +1,4 @@
-"""Signs logins, also with a user's signer, which may block on a key store."""
+"""Writes requests, and signs logins, also with a user's signer, which may block."""
 
 from __future__ import annotations
 

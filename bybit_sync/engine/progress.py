@@ -21,7 +21,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """The history of a client over its logins.
+    """The history of a client over its logins: the `Observer` of its dispatcher.
 
     Only the connection thread changes it; any thread may read it.
     """

@@ -1,4 +1,4 @@
-"""The job of the connection thread: connect, recover from failures, pause, repeat."""
+"""The job of the connection thread: connect, and after a failure pause and repeat."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _limiter(config: ClientConfig) -> RateLimiter | None:
 class Supervisor:
     """The job of the connection thread.
 
-    It connects as long as there is a reason to, and recovers from failures. Only the
+    It connects as long as there is a reason to, and again after a failure. Only the
     connection thread calls it.
     """
 
