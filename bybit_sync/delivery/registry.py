@@ -64,9 +64,9 @@ class SubscriptionRegistry:
         return any(not r.confirm_awaited or r.state is not SubscriptionState.PENDING for r in self)
 
     def is_given(self, stream: Stream) -> bool:
-        """Return whether *stream* has a subscription that no call waits for.
+        """Return whether the user holds a subscription to *stream*.
 
-        The call is that of `subscribe_*`.
+        The user does not yet hold one whose `subscribe_*` waits for the confirmation.
         """
         return any(not receiver.confirm_awaited for receiver in self._streams[stream])
 

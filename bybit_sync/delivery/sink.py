@@ -1,4 +1,4 @@
-"""The protocol of the library's buffer and of a user's queue."""
+"""The protocol of what takes events: buffer, adapter of a user's queue, recovery."""
 
 from __future__ import annotations
 

@@ -41,10 +41,10 @@ class CompleteWindow:
         self._asked, self._coverage = asked, coverage
 
     def uncover(self, asked: Moment, clock: ExchangeClock, *, is_live: bool) -> None:
-        """Count nothing as read that was pushed since *asked*.
+        """Empty the window: pushes since *asked*, the subscribe, are not delivered.
 
-        *asked* is the moment of the subscribe. A stream that was never confirmed begins
-        there. One that is neither new nor LIVE already misses more.
+        A stream that was never confirmed gets an empty window, at *asked*. The window
+        of a STALE stream ended before, and stays.
         """
         if self._coverage is None:
             self._asked = asked
