@@ -26,7 +26,7 @@ _NEVER: Final = float("inf")
 _ORDER: Final = (Stream.USER_TRADES, Stream.POSITIONS, Stream.ORDERS, Stream.BALANCES)
 # Seconds after the first, second, ... failure in a row.
 _PAUSES: Final = (1.0, 2.0, 5.0)
-# Starts further apart than this are read one after the other.
+# Reads that begin at times further apart than this run one after the other.
 _TOGETHER: Final = timedelta(hours=1)
 
 
@@ -94,7 +94,7 @@ class Coordinator:
 
     def _ask_all(self, now: float) -> None:
         for stream in tuple(self._order):
-            # While reads fail, one at a time tries whether the host works again.
+            # While reads fail, only one runs at a time, to see whether the host works.
             if self._failures and self._reads:
                 return
             if stream not in self._reads:
@@ -126,7 +126,7 @@ class Coordinator:
         idle = [mender for mender in self._menders if mender.stream not in self._reads]
         reads = min((mender.read_due() for mender in idle), default=_NEVER)
         if self._failures and self._reads:
-            # The answer of the current read decides.
+            # The answer to the running read calls this method again.
             reads = _NEVER
         self.due = min(holds, max(reads, self._retry_at))
 
@@ -192,7 +192,7 @@ class Coordinator:
 def _group(menders: Sequence[Mender]) -> Sequence[Mender]:
     """Return those of *menders* that one read can answer.
 
-    A start a year ago must not delay the others.
+    A mender that reads from a year ago on must not delay the others.
     """
     starts = {mender: mender.since(confirms=False) for mender in menders}
     latest = max((since for since in starts.values() if since is not None), default=None)
