@@ -76,8 +76,8 @@ class RecoveryHealth:
     Part of `Health`, None there without ``recover``.
 
     *pending* are the gaps that are being mended, *requests* counts the requests to the
-    REST host. *last_error* is why the last read that failed did, *last_success* when
-    the last one succeeded (UTC, our clock); None when none did.
+    REST host. *last_error* is the error of the last read that failed, *last_success*
+    the time of the last read that succeeded (UTC, our clock); None when there was none.
     """
 
     pending: tuple[Gap, ...]

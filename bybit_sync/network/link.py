@@ -1,6 +1,6 @@
 """The adapter of websocket-client: it checks the upgrade and parses rare frames.
 
-The only file that imports the library.
+The only file that imports that library.
 """
 
 from __future__ import annotations

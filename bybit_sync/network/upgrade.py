@@ -14,7 +14,7 @@ __all__ = ["check_answer"]
 def check_answer(wire: Wire, head: Head) -> bytes:
     """Return the part of *head* that websocket-client checks, without cookies.
 
-    Raises for answers that the library accepts and should not.
+    Raises for answers that websocket-client would accept and should not.
     """
     if head.status != 101:  # noqa: PLR2004
         raise _rejected(wire, head)

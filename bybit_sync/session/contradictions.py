@@ -1,4 +1,4 @@
-"""Refusals that contradict the exchange: they end one login, and then count."""
+"""Refusals that contradict earlier answers: the first ends a login, the next counts."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class Heartbeat:
     def __init__(self, times: Timings, now: Moment) -> None:
         self._times = times
         self.rtt: float | None = None
-        """The seconds that the last pong took whose ping is certain."""
+        """The seconds from ping to pong, of the last pong whose ping is known."""
         self._last_data = now.seconds
         self._last_pong = now.seconds
         self._next_ping = now.seconds + times.ping_interval
@@ -43,9 +43,9 @@ class Heartbeat:
             self._unanswered_since = now.seconds
 
     def ponged(self, req_id: str | None, now: Moment) -> Moment | None:
-        """Record a pong; return when a ping was sent that it must have followed.
+        """Record a pong; return the time of a ping that it certainly followed.
 
-        Returns None when no such ping is known.
+        Returns None when there is no such ping.
         """
         self._last_pong = now.seconds
         echo = self._pings.answered(req_id)

@@ -40,8 +40,8 @@ class Pings:
     def answered(self, req_id: str | None) -> Echo | None:
         """Return what a pong with *req_id* proves; None when that is nothing.
 
-        A pong without a req_id may answer any ping, and some may have no pong: it was
-        written after the oldest.
+        A pong without a req_id may answer any ping, and some pings get no pong. So it
+        proves only that it was written after the oldest ping.
         """
         if req_id is not None:
             found = next((ping for ping in self._unanswered if ping[0] == req_id), None)
