@@ -1,4 +1,4 @@
-"""The messages that rows become: one for each topic that carries them."""
+"""The messages that carry rows: one for each topic that the rows belong to."""
 
 from __future__ import annotations
 

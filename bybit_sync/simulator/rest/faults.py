@@ -23,8 +23,9 @@ class RestFaults:
 
     Every method may be called from any thread.
 
-    An endpoint is its path without ``/v5/``: ``order/realtime``, ``execution/list``, …;
-    without one, all are meant. Reached as ``exchange.rest``.
+    An endpoint is its path without ``/v5/``: ``order/realtime``, ``execution/list``, ….
+    A method that is called without endpoints applies to all. The object is
+    ``exchange.rest``.
 
     Example:
         >>> exchange.rest.lag(2.0, "execution/list")  # answers as of two seconds ago
@@ -67,7 +68,7 @@ class RestFaults:
         self._listen(True)
 
     def cut(self, *endpoints: str, after: int = 0, times: int | None = None) -> None:
-        """Cut the connection *after* that many bytes of the body.
+        """Cut the connection when *after* bytes of the body were sent.
 
         This holds for *endpoints*, the next *times* requests, by default until `heal`.
         """
@@ -117,7 +118,7 @@ class RestFaults:
 
         This holds for the next *times* requests, by default until `heal`.
 
-        The *headers* that say when to ask again may be missing.
+        With *headers* the answer says when to ask again.
         """
         order(self._plans.exhausted, endpoints, headers, times)
 
@@ -142,10 +143,11 @@ class RestFaults:
     def cursors(self, kind: str, *endpoints: str) -> None:
         """Set the *kind* of the cursors of *endpoints*.
 
-        ``kept`` (the usual: one even on the last page), ``ends`` (none there), ``self``
-        (the last page's cursor addresses itself), ``cycle`` (the last page's leads
-        back), ``empty page`` (one with a cursor between any two), ``repeat`` (each page
-        begins with the last row of the one before).
+        ``kept`` (the usual: the last page has a cursor too), ``ends`` (the last page
+        has none), ``self`` (the last page's cursor addresses that page), ``cycle`` (it
+        addresses an earlier page), ``empty page`` (an empty page, with a cursor, lies
+        between any two), ``repeat`` (each page begins with the last row of the one
+        before).
         """
         _check(kind, CURSORS)
         self._plans.evolve(endpoints, cursors=kind)
