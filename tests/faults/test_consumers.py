@@ -468,7 +468,7 @@ def test_a_reader_that_is_gone_is_told(play: Play) -> None:
     for n in range(3):
         witness.update(str(n))
     assert next(s.queued for s in scene.client.health().subscriptions if s.queued) == 2
-    scene.log.wait_for("nobody")
+    scene.log.wait_for("no event of orders has been taken")
     scene.logged(["WARNING"])
     push(scene, 3, 4)
     witness.update("3")
