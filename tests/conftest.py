@@ -38,6 +38,9 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not i
 # Every wait of the house, thirty times as fast.
 FAST = Timings().scaled(1 / 30)
 
+# What takes longest begins first, and on one worker: no other is left with it at the end, or starts the examples again.
+LONGEST = ("test_typing.py", "test_walk.py", "test_delivery.py", "test_examples.py")
+
 
 class FastClient(Client):
     """A client whose inner times are scaled; what is an argument of `Client` is given as one."""
@@ -170,3 +173,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         elif is_search(item):
             item.add_marker(pytest.mark.soak)
             item.add_marker(pytest.mark.timeout(7200))
+    items.sort(key=lambda item: item.path.name not in LONGEST)
