@@ -76,8 +76,8 @@ class Progress:
 
     def ended(self, ended: Ended) -> None:
         """Report that a subscription ended by itself."""
-        # A failure of the client is reported once, as its own. `subscribe_*` raises an
-        # error that came before the confirmation.
+        # A failure of the client is reported once, not for each subscription. An error
+        # that `subscribe_*` raises is not reported here.
         if ended.in_band and self._state.state is not State.FAILED:
             if not self._registry.is_established():
                 self._state.set_error(ended.error)

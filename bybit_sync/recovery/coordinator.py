@@ -172,6 +172,7 @@ class Coordinator:
         if not read.want.confirms:
             for mender in read.menders:
                 mender.windows.is_asked = False
+        # Put the stream that failed last; the others stay in their order.
         self._order.sort(key=lambda stream: stream is read.want.stream)
         self._failed_at(now, (error.retry_after if isinstance(error, RestError) else None) or 0.0)
         return []

@@ -165,9 +165,9 @@ class Topics:
         return self._believe(now)
 
     def _believe(self, now: Moment) -> list[SessionEvent]:
-        """Reject the topics that two logins in a row refused for want of a login.
+        """Reject the topics that the exchange refused as if there were no login, twice.
 
-        It does so only when the second login serves another topic.
+        That is in two logins in a row. Only when this login serves another topic.
         """
         if not self.wanted.in_state(TopicState.CONFIRMED):
             return []
