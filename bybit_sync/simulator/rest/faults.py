@@ -144,10 +144,11 @@ class RestFaults:
         """Set the *kind* of the cursors of *endpoints*.
 
         ``kept`` (the usual: the last page has a cursor too), ``ends`` (the last page
-        has none), ``self`` (the last page's cursor addresses that page), ``cycle`` (it
-        addresses an earlier page), ``empty page`` (an empty page, with a cursor, lies
-        between any two), ``repeat`` (each page begins with the last row of the one
-        before).
+        has none), ``self`` (the last page's cursor addresses that page), ``stuck`` (the
+        second page's cursor addresses that page and hides all further ones), ``cycle``
+        (the last page's addresses an earlier page), ``empty page`` (an empty page, with
+        a cursor, lies between any two), ``repeat`` (each page begins with the last row
+        of the one before).
         """
         _check(kind, CURSORS)
         self._plans.evolve(endpoints, cursors=kind)

@@ -19,7 +19,7 @@ __all__ = ["CURSORS", "Page", "PageSize", "cut"]
 
 Row = Mapping[str, Any]
 Key = tuple[str, ...]
-CURSORS: Final = ("kept", "ends", "self", "cycle", "empty page", "repeat")
+CURSORS: Final = ("kept", "ends", "self", "stuck", "cycle", "empty page", "repeat")
 _EMPTY_PAGE: Final = "skip"
 
 
@@ -76,7 +76,7 @@ def cut(rows: Sequence[tuple[Key, Row]], size: int, cursor: str, *, kind: str = 
 
 def _next(rows: Sequence[tuple[Key, Row]], page: Sequence[tuple[Key, Row]], end: int, cursor: str, kind: str) -> str:
     is_last = end >= len(rows)
-    if kind == "self" and is_last and cursor:
+    if cursor and (kind == "stuck" or (kind == "self" and is_last)):
         return cursor
     if kind == "cycle" and is_last and rows:
         return _escaped(rows[0][0])

@@ -35,7 +35,14 @@ def test_every_row_is_on_one_page_and_the_last_cursor_leads_to_an_empty_one(aske
 
 @pytest.mark.parametrize(
     ("kind", "sizes"),
-    [("ends", [2, 2, 1]), ("self", [2, 2, 1, 1]), ("cycle", [2, 2, 1, 2]), ("repeat", [2, 2, 2, 2]), ("empty page", [2])],
+    [
+        ("ends", [2, 2, 1]),
+        ("self", [2, 2, 1, 1]),
+        ("stuck", [2, 2, 2, 2]),
+        ("cycle", [2, 2, 1, 2]),
+        ("repeat", [2, 2, 2, 2]),
+        ("empty page", [2]),
+    ],
 )
 def test_cursors_may_be_odd(exchange: Exchange, asker: Asker, orders: list[str], kind: str, sizes: list[int]) -> None:
     """Each as it was seen somewhere."""
