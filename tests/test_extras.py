@@ -44,6 +44,19 @@ except ConfigurationError as error:
     assert "pip install 'bybit-sync[rsa]'" in without("cryptography", script)
 
 
+def test_without_urllib3_recovery_is_refused_with_the_remedy() -> None:
+    """When the client is made; without recovery it needs none."""
+    script = """
+from bybit_sync import Client, ConfigurationError
+Client("KEY", "SECRET")
+try:
+    Client("KEY", "SECRET", recover=True)
+except ConfigurationError as error:
+    print(error)
+"""
+    assert "pip install 'bybit-sync[rest]'" in without("urllib3", script)
+
+
 @pytest.mark.parametrize("package", ["msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme", "urllib3"])
 def test_the_library_is_imported_without_any_extra(package: str) -> None:
     """None of them is touched by `import bybit_sync`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bybit_sync import Client
+from bybit_sync import Client, Recovery
 from bybit_sync.cli.options import SCENARIOS
 from bybit_sync.simulator import scenarios
 from tests.commands import PATIENCE, interrupt, run, start
@@ -49,8 +49,9 @@ def test_a_simulation_serves_a_client_with_the_keys_that_it_prints(
 ) -> None:
     """Whatever the scenario, the account does something; Ctrl-C ends it with 130."""
     told = introduced(simulation("--scenario", scenario))
-    with Client(told["key"], told["secret"], environment=told["url"]) as client:
-        assert client.subscribe_orders().get(timeout=30)
+    recover = Recovery(base_url=told["rest"])
+    with Client(told["key"], told["secret"], environment=told["url"], recover=recover) as client:
+        assert client.subscribe_orders().get(timeout=30).snapshot
 
 
 def test_a_simulation_speaks_tls_with_an_authority_in_a_file(simulation: Callable[..., subprocess.Popen[str]]) -> None:
