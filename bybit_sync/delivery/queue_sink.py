@@ -50,6 +50,7 @@ class QueueSink(Generic[T]):
         # another thread may discard them while the connection thread retries one.
         self._pending: tuple[Event[T], ...] = ()
         self._open = True
+        self._is_discarded = False
         self._putting = False
         self._condition = SignalSafeCondition()
         self.dropped: int = 0
@@ -117,7 +118,16 @@ class QueueSink(Generic[T]):
         self._add_pending(missed_by(event, detail="the queue was full"))
 
     def _add_pending(self, gap: Event[T]) -> None:
-        self._pending = (merge(self._pending[0], gap) if self._pending else gap,)
+        pending = self._pending
+        self._keep((merge(pending[0], gap) if pending else gap,))
+
+    def _keep(self, pending: tuple[Event[T], ...]) -> None:
+        """Let *pending* wait for room, unless all that waits is to be discarded."""
+        self._pending = pending
+        # Checked after the gaps are set, and set by `discard` before it clears them: no
+        # gap comes back that another thread has discarded meanwhile.
+        if self._is_discarded:
+            self._pending = ()
 
     def _fits(self, event: Event[T]) -> bool:
         try:
@@ -136,7 +146,7 @@ class QueueSink(Generic[T]):
         while pending := self._pending:
             if not self._fits(pending[0]):
                 return False
-            self._pending = pending[1:]
+            self._keep(pending[1:])
             if not self._open:
                 self._condition.wake()
         return True
@@ -145,7 +155,7 @@ class QueueSink(Generic[T]):
         """Accept nothing more but *last*, which is retried until it fits."""
         if self._open:
             self._open = False
-            self._pending += (last,)
+            self._keep((*self._pending, last))
 
     def stop_accepting(self) -> None:
         """Accept nothing more; pending gaps are still retried. Any thread."""
@@ -154,5 +164,6 @@ class QueueSink(Generic[T]):
     def discard(self) -> int:
         """Drop the pending gaps, and return their number. Any thread."""
         self._open = False
+        self._is_discarded = True
         lost, self._pending = len(self._pending), ()
         return lost

@@ -127,6 +127,35 @@ def test_after_the_end_nothing_is_put(end: str) -> None:
     assert inbox.empty()
 
 
+class Discarding(Inbox):
+    """A queue in whose `put_nowait` another thread discards what waits in *sink*."""
+
+    sink: QueueSink[Row] | None = None
+
+    def put_nowait(self, item: Event[Row]) -> None:
+        """Take *item*, meanwhile."""
+        if self.sink is not None:
+            self.sink.discard()
+        super().put_nowait(item)
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_what_is_discarded_while_it_is_put_does_not_come_back(room: bool) -> None:  # noqa: FBT001
+    """Neither the gap after the one that had room, nor one that had none: nothing would ever end its retries."""
+    inbox = Discarding(1)
+    sink = QueueSink(inbox, NEWEST)
+    for number in (1, 2):
+        sink.put(push(number))
+    if room:
+        sink.end(gap(GapReason.ENDED, 3))
+        drained(inbox)
+    inbox.sink = sink
+    assert sink.flush() if room else not sink.flush()
+    sink.put(push(4))
+    sink.end(gap(GapReason.ENDED, 5))
+    assert (sink.flush(), sink.unflushed) == (True, 0)
+
+
 def test_what_was_discarded_is_not_offered() -> None:
     """Whoever withdrew wants to hear nothing more."""
     inbox, sink = pair(1)

@@ -201,8 +201,15 @@ MUTANTS: Final = (
     Mutant(
         "forget a gap that a full queue has no room for",
         "delivery/queue_sink.py",
-        "self._pending = (merge(self._pending[0], gap) if self._pending else gap,)",
-        "self._pending = self._pending or (gap,)",
+        "self._keep((merge(pending[0], gap) if pending else gap,))",
+        "self._keep(pending or (gap,))",
+        "tests/delivery/test_queue_sink.py",
+    ),
+    Mutant(
+        "bring back a gap that was discarded",
+        "delivery/queue_sink.py",
+        "        if self._is_discarded:\n            self._pending = ()\n",
+        "",
         "tests/delivery/test_queue_sink.py",
     ),
     Mutant(
