@@ -1372,6 +1372,13 @@ MUTANTS: Final = (
     ),
     # --- the journal ---
     Mutant(
+        "take what lies behind a gap for complete",
+        "integrations/completeness.py",
+        "min([self.proven or self.created, *(each.gap.since for each in self.gaps)])",
+        "self.proven or self.created",
+        _COMPLETE,
+    ),
+    Mutant(
         "prove an instant by the first rows of a start",
         "integrations/completeness.py",
         "if event.source == Source.STREAM:",
