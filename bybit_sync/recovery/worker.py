@@ -65,6 +65,8 @@ class RecoveryWorker:
         self._thread: threading.Thread | None = None
         self._last_thread: threading.Thread | None = None
         self._has_told = categories is not None
+        # Whether a read of this thread has waited.
+        self._has_waited = False
         self._over = SignalSafeEvent()
         self._right_to_close: list[None] = [None]
         self._ended = SignalSafeEvent()
@@ -117,6 +119,7 @@ class RecoveryWorker:
         if not self._has_told:
             self._has_told = True
             self._log.warning("spread trading is not recovered: after an outage read its orders and fills yourself")
+        self._has_waited = False
         thread = threading.Thread(target=self._run, name=f"{self._name}-recovery", daemon=True)
         self._thread = self._last_thread = thread
         self._ended.clear()
@@ -150,7 +153,8 @@ class RecoveryWorker:
             return want
 
     def _outcome(self, want: Want) -> Answered | BybitSyncError:
-        waits = () if want.confirms else self._waits
+        # The first read that waits gives REST the time that the others need as well.
+        waits = () if want.confirms or self._has_waited else self._waits
         try:
             answer = self._runner.run(read(want, self._categories, self._now(), waits))
         except BybitSyncError as error:
@@ -170,5 +174,6 @@ class RecoveryWorker:
             self._log.critical("a bug in recovery", exc_info=bug)
 
     def _pause(self, seconds: float) -> None:
+        self._has_waited = True
         if self._over.wait(seconds):
             raise ClientClosed("the client was closed while the REST host was asked")

@@ -1753,9 +1753,16 @@ MUTANTS: Final = (
     Mutant(
         "wait for REST in what only confirms",
         "recovery/worker.py",
-        "waits = () if want.confirms else self._waits",
-        "waits = self._waits",
+        "waits = () if want.confirms or self._has_waited else self._waits",
+        "waits = () if self._has_waited else self._waits",
         "tests/recovery/test_worker.py -k waits_for_nothing",
+    ),
+    Mutant(
+        "let every read wait for REST",
+        "recovery/worker.py",
+        "waits = () if want.confirms or self._has_waited else self._waits",
+        "waits = () if want.confirms else self._waits",
+        "tests/recovery/test_worker.py -k all_others",
     ),
     Mutant(
         "close without aborting a request",

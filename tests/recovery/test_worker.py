@@ -182,6 +182,21 @@ def test_a_confirming_read_waits_for_nothing(make_desk: Callable[..., Desk], exc
     assert counts == [1, 3]
 
 
+def test_one_read_waits_for_all_others(make_desk: Callable[..., Desk], exchange: Exchange, account: Account) -> None:
+    """REST had time to catch up meanwhile; what it still lacks is read again later."""
+    account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+    exchange.rest.lag(50.0, "execution/list")
+    exchange.rest.slow(0.2, "account/wallet-balance")
+    desk = make_desk(hold=0.5)
+    desk.worker.ask(BALANCES)
+    for _ in range(2):
+        desk.worker.ask(Want(Stream.USER_TRADES, since=desk.worker._now() - timedelta(minutes=1)))
+    assert isinstance(desk.outcome(), Answered)
+    assert desk.outcome().lags
+    assert desk.outcome().lags
+    assert sum("symbol" in call.parameters for call in exchange.rest.calls) == 3 + 1
+
+
 @pytest.mark.parametrize(("categories", "count"), [(None, 1), (("linear",), 0)])
 def test_what_is_never_recovered_is_told_once(
     make_desk: Callable[..., Desk], log: pytest.LogCaptureFixture, categories: tuple[str, ...] | None, count: int
