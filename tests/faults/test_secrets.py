@@ -433,7 +433,8 @@ def test_nobody_but_the_exchange_gets_the_login(play: Play, *, plain: bool) -> N
         with scene.instead(*listeners, plain=plain):
             relay.reset()
             scene.fails(1 + len(listeners))
-        scene.exchange.wait_for(lambda: len(scene.exchange.talks) == 2 and scene.exchange.talks[1].is_open)
+        # An attempt may run out of its short time after the exchange has taken it.
+        scene.exchange.wait_for(lambda: len(scene.exchange.talks) >= 2 and scene.exchange.talks[-1].is_open)
         assert (target.accepted, elsewhere.heard) == (0, b"")
     for listener in listeners:
         heard = listener.heard.decode("latin-1").lower()
