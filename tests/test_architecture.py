@@ -96,6 +96,7 @@ PURE: Final = (
     "recovery.asking",
     "recovery.options",
     "recovery.balances",
+    "recovery.fill_keys",
     "recovery.makes",
     "recovery.memory",
     "recovery.precedence",

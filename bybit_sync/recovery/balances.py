@@ -87,7 +87,7 @@ class BalanceMemory:
         """Return None: balances are read as they are now."""
         return
 
-    def keep(self, gap: Gap, overlap: timedelta) -> None:
+    def keep(self, gap: Gap, overlap: timedelta, now_ns: int) -> None:
         """Do nothing: all coins are kept."""
 
     def release(self) -> None:

@@ -32,6 +32,11 @@ class Gate:
     def __init__(self, inner: EventSink[Any], memory: Memory, on_lost: Callable[[Event[Any]], None]) -> None:
         self._inner = inner
         self._memory = memory
+        self.admit: Callable[[Event[Any]], Event[Any] | None] = memory.admit
+        """Returns a push without what must not be delivered.
+
+        None when nothing is left.
+        """
         self._on_lost = on_lost
         inner.on_drop = self._dropped
         self._condition = SignalSafeCondition()
@@ -74,7 +79,7 @@ class Gate:
 
     def pass_on(self, event: Event[Any]) -> None:
         """Pass *event* on, without the rows that must not be delivered."""
-        admitted = self._memory.admit(event) if event.gap is None else event
+        admitted = self.admit(event) if event.gap is None else event
         if admitted is not None:
             self.put(admitted)
 

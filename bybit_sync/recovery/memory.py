@@ -65,7 +65,7 @@ class Memory(Protocol):
         Returns None for the state of now.
         """
 
-    def keep(self, gap: Gap, overlap: timedelta) -> None:
+    def keep(self, gap: Gap, overlap: timedelta, now_ns: int) -> None:
         """Keep the memory that mending *gap* needs, until `release`."""
 
     def release(self) -> None:

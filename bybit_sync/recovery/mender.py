@@ -90,7 +90,7 @@ class Mender:
 
     def _keep(self, event: Event[Any]) -> None:
         assert event.gap is not None
-        self._memory.keep(event.gap, self._overlap)
+        self._memory.keep(event.gap, self._overlap, event.received_ns)
         self._on_change(self)
 
     def hold(self, event: Event[Any]) -> None:

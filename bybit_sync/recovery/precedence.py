@@ -40,7 +40,8 @@ class Rules:
     *key* identifies the object, *is_open* says whether it exists, *version* is its age.
     *has_history*: REST lists the objects that have ended; without it, an unlisted
     object is flat. The parts of a version are compared one after the other; a part that
-    is None in either row is skipped.
+    is None in either row is skipped. *stamp* is what is kept of an ended row, and
+    *ended* makes a version of it.
     """
 
     key: Callable[[Any], Any]
@@ -48,6 +49,8 @@ class Rules:
     version: Callable[[Any], Version]
     known: Callable[[Any], Known]
     has_history: bool
+    stamp: Callable[[Any], Any]
+    ended: Callable[[Any], Version]
 
 
 def is_older(version: Version, than: Version) -> bool:
@@ -85,11 +88,30 @@ def _known_order(row: OrderUpdate) -> Known:
     return Known(str(row.category or ""), row.symbol or "", row.order_id)
 
 
+def _same(version: Version) -> Version:
+    return version
+
+
+def _ended_order(updated: datetime | None) -> tuple[bool, None, datetime | None]:
+    # Its status is final, which outweighs what was filled.
+    return True, None, updated
+
+
 POSITIONS: Final = Rules(
     operator.attrgetter("category", "symbol", "position_idx"),
     _position_is_open,
     _position_version,
     _known_position,
     has_history=False,
+    stamp=_position_version,
+    ended=_same,
 )
-ORDERS: Final = Rules(operator.attrgetter("order_id"), _order_is_open, _order_version, _known_order, has_history=True)
+ORDERS: Final = Rules(
+    operator.attrgetter("order_id"),
+    _order_is_open,
+    _order_version,
+    _known_order,
+    has_history=True,
+    stamp=operator.attrgetter("updated_time"),
+    ended=_ended_order,
+)

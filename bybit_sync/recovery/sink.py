@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from bybit_sync.delivery.sink import EventSink
@@ -24,6 +25,9 @@ class RecoveringSink:
     def __init__(self, inner: EventSink[Any], mender: Mender) -> None:
         self._inner = inner
         self._gate = mender.gate
+        # The two calls of nearly every push.
+        self._admit = mender.gate.admit
+        self._put = inner.put
         self.mender: Mender = mender
         """Mends the gaps; the coordinator passes it the answers."""
 
@@ -32,13 +36,13 @@ class RecoveringSink:
 
         Raises the errors of the inner sink.
         """
-        gap, gate = event.gap, self._gate
+        gap = event.gap
         if gap is not None:
             self.mender.gap(event, gap)
-        elif not gate.is_holding:
-            gate.pass_on(event)
-        else:
+        elif self._gate.is_holding:
             self.mender.hold(event)
+        elif (admitted := self._admit(event)) is not None:
+            self._put(admitted)
 
     def flush(self) -> bool:
         """Pass on the held events after a close, and retry pending gaps.
@@ -75,20 +79,10 @@ class RecoveringSink:
 
     # --- any thread ---
 
-    @property
-    def index(self) -> int:
-        """Return the number of the last event that was handed over."""
-        return self._inner.index
-
-    @property
-    def dropped(self) -> int:
-        """Return the number of events that found the inner sink full."""
-        return self._inner.dropped
-
-    @property
-    def overflowing(self) -> bool:
-        """Return True if events were dropped lately."""
-        return self._inner.overflowing
+    # Read with each push: a property of ours would be a call more.
+    index = property(attrgetter("_inner.index"), doc="The number of the event that was handed over last.")
+    dropped = property(attrgetter("_inner.dropped"), doc="How many events found the inner sink full.")
+    overflowing = property(attrgetter("_inner.overflowing"), doc="True if events were dropped lately.")
 
     @property
     def size(self) -> int:

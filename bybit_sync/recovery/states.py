@@ -27,7 +27,7 @@ class StateMemory:
         self._begins: datetime | None = None
         self._open: dict[Any, Any] = {}
         # The latest 10,000, the oldest first.
-        self._ended: dict[Any, Version] = {}
+        self._ended: dict[Any, Any] = {}
         # The rows of REST that were delivered: older pushes are left out until then
         # (ns).
         self._listed: dict[Any, Version] = {}
@@ -61,23 +61,19 @@ class StateMemory:
         return tuple(row for row in event.data if key(row) not in listed or not is_older(version(row), listed[key(row)]))
 
     def _note(self, rows: Iterable[Any]) -> None:
-        rules = self._rules
+        key_of, is_open, ended = self._rules.key, self._rules.is_open, self._ended
         for row in rows:
-            key = rules.key(row)
-            if rules.is_open(row):
+            key = key_of(row)
+            if is_open(row):
                 self._open[key] = row
-                self._ended.pop(key, None)
+                if key in ended:
+                    del ended[key]
             else:
                 self._open.pop(key, None)
-                self._end(key, rules.version(row))
-
-    def _end(self, key: Any, version: Version) -> None:
-        # Remove it first: a dict keeps the place of a key that is set again.
-        self._ended.pop(key, None)
-        self._ended[key] = version
-        if len(self._ended) > 2 * REMEMBERED:
+                ended[key] = self._rules.stamp(row)
+        if len(ended) > 2 * REMEMBERED:
             # Remove half at a time: finding the first key after many deletions is slow.
-            self._ended = dict(list(self._ended.items())[REMEMBERED:])
+            self._ended = dict(list(ended.items())[REMEMBERED:])
 
     def forget(self, event: Event[Any]) -> None:  # noqa: ARG002
         """Note that an event was dropped: the next snapshot is news."""
@@ -105,7 +101,7 @@ class StateMemory:
         since = gap.since - overlap
         return since if self._begins is None else max(since, self._begins)
 
-    def keep(self, gap: Gap, overlap: timedelta) -> None:
+    def keep(self, gap: Gap, overlap: timedelta, now_ns: int) -> None:
         """Do nothing: all open rows are kept."""
 
     def release(self) -> None:
@@ -131,7 +127,9 @@ class StateMemory:
 
     def _last(self, key: Any) -> Version | None:
         row = self._open.get(key)
-        return self._ended.get(key) if row is None else self._rules.version(row)
+        if row is not None:
+            return self._rules.version(row)
+        return self._rules.ended(self._ended[key]) if key in self._ended else None
 
     def _add_unlisted(self, rows: dict[Any, Any], answered: Answered, held: Iterable[Event[Any]]) -> tuple[str, ...]:
         """Add to *rows* the open rows that are not listed.
@@ -158,9 +156,9 @@ class StateMemory:
         """Note that *rows* are the state of now."""
         before = self._open
         self._open, self._unresolved, self._dropped = {}, unresolved, False
-        for key in before:
+        for key, row in before.items():
             if key not in rows:
-                self._end(key, self._rules.version(before[key]))
+                self._ended[key] = self._rules.stamp(row)
         self._note(rows.values())
         self._listed.update((key, self._rules.version(row)) for key, row in rows.items() if before.get(key) is not row)
         self._listed_until = now_ns + FILTERED_NS

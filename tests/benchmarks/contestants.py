@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -71,6 +72,27 @@ def callback(url: str, sinks: Sinks) -> None:
     """Take events by callbacks."""
     for stream, subscribe in subscribers(_client(url)).items():
         subscribe(_handing_to(sinks[stream]))
+
+
+class _NothingThere(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+def recovering(url: str, sinks: Sinks) -> None:
+    """Take events by callbacks of a client that recovers; its REST host refuses, so that it reads nothing meanwhile."""
+    import bybit_sync  # noqa: PLC0415 - a peer's process does without it
+
+    host = HTTPServer(("127.0.0.1", 0), _NothingThere)
+    threading.Thread(target=host.serve_forever, daemon=True).start()
+    options = bybit_sync.Recovery(base_url=f"http://127.0.0.1:{host.server_port}")
+    client = bybit_sync.Client(KEY, SECRET, environment=url, recover=options)
+    for stream, subscribe in subscribers(client).items():
+        hand_over = _handing_to(sinks[stream])
+        subscribe(lambda event, hand_over=hand_over: None if event.gap and event.gap.reason == "START" else hand_over(event))
 
 
 def one_queue(url: str, sinks: Sinks) -> None:
@@ -259,16 +281,18 @@ CONTESTANTS: dict[str, Contestant] = {
     "callback": callback,
     "queue": one_queue,
     "iterator": iterator,
+    "recover": recovering,
     "callback+speed": callback,
     "queue+speed": one_queue,
     "iterator+speed": iterator,
+    "recover+speed": recovering,
     "pybit": pybit,
     "ccxt": ccxt,
     "bare": bare,
     "limit": limit,
     "exact limit": exact_limit,
 }
-OURS = tuple(name for name in CONTESTANTS if name.split("+")[0] in ("callback", "queue", "iterator"))
+OURS = tuple(name for name in CONTESTANTS if name.split("+")[0] in ("callback", "queue", "iterator", "recover"))
 DEFAULT_INSTALL = frozenset(name for name in OURS if not name.endswith("+speed"))
 
 

@@ -25,7 +25,7 @@ def keep(memory: TradeMemory, since: float, until: float) -> None:
     """Have *memory* keep what mends an outage."""
     event = gap(GapReason.DISCONNECTED, since, until)
     assert event.gap is not None
-    memory.keep(event.gap, OVERLAP)
+    memory.keep(event.gap, OVERLAP, event.received_ns)
 
 
 def names(event: Event[Any] | None) -> list[str] | None:
