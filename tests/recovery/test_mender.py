@@ -283,6 +283,13 @@ def test_a_category_that_is_refused_is_told_behind_the_rows_of_the_others() -> N
     assert "Give it" in told.gap.detail
 
 
+def test_a_category_that_was_refused_is_read_again_at_the_next_outage() -> None:
+    """From the first gap on."""
+    bench = trades().drop(10, 20).mend(refused=(REFUSED,)).drop(30, 31)
+    bench.events()
+    assert bench.mend(trade("a", 12)).shown() == [("REST", ["a"], (10, 31))]
+
+
 def test_a_row_that_cannot_be_read_is_told() -> None:
     """Once, with its path; not again by a further read."""
     bad = Unreadable("execution/list", "list[0].execQty: no number")
