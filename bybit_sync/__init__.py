@@ -37,6 +37,7 @@ from bybit_sync._version import __version__
 
 if TYPE_CHECKING:
     from bybit_sync.account.snapshot import AccountSnapshot
+    from bybit_sync.account.view import AccountView
     from bybit_sync.client import Client
     from bybit_sync.config.environments import ENVIRONMENTS, Environment
     from bybit_sync.delivery.queue_sink import EventQueue
@@ -117,6 +118,7 @@ __all__ = [
     "V5",
     "AccountSnapshot",
     "AccountType",
+    "AccountView",
     "AnyEvent",
     "AuthenticationError",
     "Backoff",
@@ -204,6 +206,7 @@ if not TYPE_CHECKING:
     # before the first import.
     _HOMES = (
         "bybit_sync.account.snapshot",
+        "bybit_sync.account.view",
         "bybit_sync.client",
         "bybit_sync.config.environments",
         "bybit_sync.delivery.queue_sink",

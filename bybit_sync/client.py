@@ -1,4 +1,4 @@
-"""The public `Client`: four ``subscribe_*``, `close`, `wait`, `health`."""
+"""The public `Client`: four ``subscribe_*``, `account_view`, `close`, `health`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import ssl
 import sys
 import time
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timezone
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TextIO, TypeGuard, TypeVar
 
 import attrs
 
+from bybit_sync.account.view import AccountView
 from bybit_sync.config.arguments import not_negative, plain_callable, positive, refuse, whole
 from bybit_sync.config.environments import ENVIRONMENTS, Environment
 from bybit_sync.config.timings import Timings
@@ -32,7 +32,7 @@ from bybit_sync.engine.retrying import Backoff
 from bybit_sync.errors import ConfigurationError, ConnectTimeout, fresh_copy
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.balances import BalanceUpdate
-from bybit_sync.model.events import Event, Stream
+from bybit_sync.model.events import AnyEvent, Event, Stream
 from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
@@ -380,45 +380,55 @@ class Client:
 
     def _subscribe(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> Subscription[T]:
         self._engine.check_process()
+        subscription, receiver = self._make(stream, sink, wishes)
+        self._begin([receiver], stream.value, wishes)
+        return subscription
+
+    def _begin(self, receivers: Sequence[Receiver[Any]], called: str, wishes: _Wishes) -> None:
+        """Subscribe *receivers*, all or none; *called* names the callbacks' threads."""
         check_clock()
         deadline = None if wishes.timeout is None else time.monotonic() + wishes.timeout
-        subscription, receiver = self._make(stream, sink, wishes)
         if wishes.wait and self._engine.is_own_thread():
             raise ConfigurationError("wait=True on the client's own thread, which has to read the answer: give wait=False")
-        receiver.confirm_awaited = wishes.wait
+        for receiver in receivers:
+            receiver.confirm_awaited = wishes.wait
         try:
-            receiver.start(f"{self.name}-{stream.value}-{self._thread_numbers.take()}")
-            self._engine.admit(receiver)
+            for receiver in receivers:
+                receiver.start(f"{self.name}-{called}-{self._thread_numbers.take()}")
+                self._engine.admit(receiver)
             if wishes.wait:
-                self._wait_settled(receiver, deadline, wishes)
+                for receiver in receivers:
+                    self._wait_settled(receiver, deadline, wishes)
                 self._engine.stay_connected()
         except BaseException as error:
             # After any exception, Ctrl-C included, nothing stays half-subscribed.
-            receiver.cancel(error)
+            for receiver in receivers:
+                receiver.cancel(error)
             soon = time.monotonic() + _CANCEL_TIMEOUT
             self._engine.wait_cancelled(soon)
-            receiver.remainder.wait_done(soon)
+            for receiver in receivers:
+                receiver.remainder.wait_done(soon)
             raise
-        receiver.confirm_awaited = False
-        return subscription
+        for receiver in receivers:
+            receiver.confirm_awaited = False
 
     def _make(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> tuple[Subscription[T], Receiver[T]]:
-        session_config = self._config.session_config
-        topics = tuple(channel.topic for channel in session_config.dialect.channels(stream, session_config.categories))
-        recovery, made = self._engine.recovery, partial(Receiver, self._engine, stream, topics, keep_alive=self)
-
-        def mending(inner: EventSink[T]) -> EventSink[T]:
-            return inner if recovery is None else recovery.sink(inner, stream, wishes.since)
-
         if _is_queue(sink):
-            queue_sink = _queue_sink(sink, wishes.policy(Overflow.DROP_NEWEST))
-            receiver = made(mending(queue_sink), tells_start=recovery is not None)
+            receiver = self._receiver(stream, _queue_sink(sink, wishes.policy(Overflow.DROP_NEWEST)), wishes)
             return Subscription(receiver, None), receiver
         buffer = Buffer[T](wishes.maxsize, wishes.policy(Overflow.DROP_OLDEST))
         function = plain_callable("sink", sink)
         callback = None if function is None else Callback(function, buffer)
-        receiver = made(mending(buffer), callback=callback, tells_start=recovery is not None)
+        receiver = self._receiver(stream, buffer, wishes, callback=callback)
         return Subscription(receiver, buffer if callback is None else None), receiver
+
+    def _receiver(self, stream: Stream, sink: EventSink[T], wishes: _Wishes, **options: Any) -> Receiver[T]:
+        """Return a receiver that delivers to *sink*, mending if the client recovers."""
+        session_config, recovery = self._config.session_config, self._engine.recovery
+        topics = tuple(channel.topic for channel in session_config.dialect.channels(stream, session_config.categories))
+        if recovery is not None:
+            sink = recovery.sink(sink, stream, wishes.since)
+        return Receiver(self._engine, stream, topics, sink, keep_alive=self, tells_start=recovery is not None, **options)
 
     def _wait_settled(self, receiver: Receiver[Any], deadline: float | None, wishes: _Wishes) -> None:
         if not receiver.wait_settled(deadline):
@@ -436,6 +446,91 @@ class Client:
         error.__cause__ = obstacle
         self._engine.explain(error)
         return error
+
+    # --- the account ---
+
+    def account_view(
+        self,
+        on_change: Callable[[AccountView, AnyEvent], object] | None = None,
+        *,
+        trades: int = 1_000,
+        timeout: float | None = 30.0,
+        wait: bool = True,
+    ) -> AccountView:
+        """Subscribe to all four streams, and keep what they say: the account as it is.
+
+        Returns when the exchange has confirmed them; `AccountView.wait_current` waits
+        for the first snapshots. Errors, *timeout* and *wait*: `subscribe_positions`.
+        Needs ``recover``.
+
+        Example:
+            >>> client = Client("KEY", "SECRET", environment=exchange.url, recover=Recovery(base_url=exchange.rest_url))
+            >>> with client, client.account_view() as view:
+            ...     print(view.wait_current(timeout=10), dict(view.positions), view.coin("USDT").wallet_balance)
+            True {} 10000
+
+        Args:
+            on_change: Called with the view and each event, gaps included, after it was
+                applied, on one thread of its own. While it runs, the view goes on.
+            trades: The number of executions that are kept.
+            timeout: Seconds to wait for the confirmations; None for as long as it
+                takes.
+            wait: False returns at once.
+
+        Raises:
+            ConfigurationError: the client has no ``recover``, or an argument cannot
+                work.
+
+        """
+        self._engine.check_process()
+        if self._engine.recovery is None:
+            raise ConfigurationError("account_view() reads over REST what an outage hid: make the client with recover=True")
+        wishes = _Wishes(1, None, timeout, wait)
+        view = AccountView(self._engine, tuple(Stream), on_change, trades=trades)
+        receivers = view._receiver.connect(lambda feed, **options: self._receiver(feed.stream, feed, wishes, **options))  # noqa: SLF001 - it shows users nothing else
+        self._begin(receivers, "account", wishes)
+        return view
+
+    def wait_for_order(
+        self,
+        order_id: str | None = None,
+        *,
+        order_link_id: str | None = None,
+        view: AccountView,
+        until: Callable[[OrderUpdate], object] | str = "final",
+        timeout: float | None = None,
+    ) -> OrderUpdate:
+        """Wait until an order has ended, and return its last row.
+
+        It counts whichever says so: the stream, or REST after an outage. An order that
+        ended lately, before the call, is found too.
+
+        Example:
+            >>> client = Client("KEY", "SECRET", environment=exchange.url, recover=Recovery(base_url=exchange.rest_url))
+            >>> with client, client.account_view() as view:
+            ...     order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000", order_link_id="mine-7")
+            ...     filled = account.fill(order)
+            ...     client.wait_for_order(order_link_id="mine-7", view=view, timeout=10).order_status
+            OrderStatus('Filled')
+
+        Args:
+            order_id: The exchange's name of it.
+            order_link_id: Your own name of it, instead.
+            view: A view of this client.
+            until: A function that is called with each row of it, on this thread; the
+                first row for which it is true is returned.
+            timeout: Seconds to wait; None for as long as it takes.
+
+        Raises:
+            TimeoutError: *timeout* passed, or the order ended without *until*.
+            ConfigurationError: an argument cannot work.
+            BybitSyncError: as `AccountView.wait_current`.
+
+        """
+        receiver = view._receiver if isinstance(view, AccountView) else None  # noqa: SLF001 - as above
+        if receiver is None or receiver.owner is not self._engine:
+            raise refuse("view", view, "give an account_view() of this client")
+        return receiver.wait_for_order(order_id, order_link_id, until, timeout)
 
     # --- the client as a whole ---
 

@@ -44,6 +44,8 @@ class Reducer:
         # Trades have no beginning that would have to be read.
         self.validity: dict[Stream, Validity] = {stream: Validity(is_listed=stream is Stream.USER_TRADES) for stream in streams}
         """The validity of each stream; each value is replaced as a whole."""
+        self.is_current: bool = False
+        """True when nothing is known to be missing."""
         self.ended_orders: dict[str, OrderUpdate] = {}
         """The last rows of the orders that have ended lately, the oldest first."""
         self._most_trades = trades
@@ -58,22 +60,22 @@ class Reducer:
             Stream.USER_TRADES: self._take_trades,
         }
 
-    @property
-    def is_current(self) -> bool:
-        """Return whether nothing is known to be missing. Any thread."""
-        return all(each.is_current for each in self.validity.values())
-
     def take(self, event: AnyEvent, *, is_live: bool = True) -> None:
         """Apply *event*; *is_live* is False while its stream has no connection."""
         stream = event.stream
         if event.gap is None:
             self._apply[stream](event)
         # Afterwards: the state must not count as current before it is.
-        self.validity[stream] = validity.after(self.validity[stream], event, is_live=is_live)
+        self._judge(stream, validity.after(self.validity[stream], event, is_live=is_live))
 
     def lose(self, stream: Stream, at: datetime | None) -> None:
         """Note that the connection of *stream*, complete until *at*, was lost."""
-        self.validity[stream] = validity.lost(self.validity[stream], at)
+        self._judge(stream, validity.lost(self.validity[stream], at))
+
+    def _judge(self, stream: Stream, known: Validity) -> None:
+        if known is not self.validity[stream]:
+            self.validity[stream] = known
+            self.is_current = all(each.is_current for each in self.validity.values())
 
     # --- the streams ---
 

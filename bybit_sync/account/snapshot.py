@@ -53,10 +53,8 @@ class AccountSnapshot:
     ) -> PositionUpdate | None:
         """Return the open position of *symbol*; None when it is flat.
 
-        *position_idx* and *category* choose one of several.
-
-        Raises `LookupError` when *symbol* alone is ambiguous: the two legs of hedge
-        mode, or contracts of the same name.
+        Raises `LookupError`, which names them, when several are open: give
+        *position_idx* in hedge mode, *category* for contracts of the same name.
         """
         found = self._by_symbol.get(symbol)
         if found is None:

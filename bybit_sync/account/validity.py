@@ -26,7 +26,8 @@ class Validity:
     Attributes:
         is_listed: Whether its beginning is known: for trades there is none.
         is_lost: Whether the connection was lost, and the outage is not mended yet.
-        lost_at: The exchange's time up to which it was complete when that happened.
+        lost_at: The exchange's time up to which it was complete when that happened, or
+            before orders became unresolved.
         gaps: The gaps that were told, and that nothing has mended.
         unresolved: Ids of orders of which REST shows nothing.
     """
@@ -119,19 +120,21 @@ def _resolved(validity: Validity, event: Event[Any]) -> Validity:
     """Return *validity* without the orders that *event* shows."""
     shown = {row.order_id for row in event.data}
     left = tuple(name for name in validity.unresolved if name not in shown)
-    return validity if left == validity.unresolved else attrs.evolve(validity, unresolved=left)
+    return attrs.evolve(validity, unresolved=left, lost_at=validity.lost_at if left or validity.is_lost else None)
 
 
 def _read(validity: Validity, event: Event[Any], *, is_live: bool) -> Validity:
     mends = event.snapshot or event.recovered is not None
     is_lost = validity.is_lost and not (mends and is_live)
+    unresolved = event.unresolved if event.snapshot else validity.unresolved
+    lost_at = validity.lost_at or (event.recovered.since if event.recovered is not None else None)
     return attrs.evolve(
         validity,
         is_listed=validity.is_listed or event.snapshot,
         is_lost=is_lost,
-        lost_at=validity.lost_at if is_lost else None,
+        lost_at=lost_at if is_lost or unresolved else None,
         gaps=_left(validity.gaps, event),
-        unresolved=event.unresolved if event.snapshot else validity.unresolved,
+        unresolved=unresolved,
     )
 
 

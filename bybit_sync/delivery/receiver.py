@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -67,6 +68,7 @@ class Receiver(Generic[T]):
         callback: Callback[T] | None = None,
         keep_alive: object = None,
         tells_start: bool = False,
+        on_stale: Callable[[datetime | None], None] | None = None,
     ) -> None:
         self.owner = owner
         self.stream = stream
@@ -96,6 +98,8 @@ class Receiver(Generic[T]):
         self._callback = callback
         # Whether the sink is told of the first confirmation, as a gap before it.
         self._tells_start = tells_start
+        # Called when it becomes STALE, with the time up to which it was complete.
+        self._on_stale = on_stale
         # Protects the steps of `_state`. Reentrant: `close` may run in a signal handler
         # that interrupts any of these methods.
         self._lock = threading.RLock()
@@ -120,6 +124,14 @@ class Receiver(Generic[T]):
     def is_closed(self) -> bool:
         """Return whether it has ended."""
         return self._state is SubscriptionState.CLOSED
+
+    @property
+    def proven_until(self) -> datetime | None:
+        """Return the exchange's time up to which the last pong proves it complete.
+
+        Returns None before a confirmation.
+        """
+        return self._window.proven_until()
 
     def start(self, name: str) -> None:
         """Start the callback's thread, if there is a callback.
@@ -216,10 +228,13 @@ class Receiver(Generic[T]):
         with self._lock:
             if self._state not in (SubscriptionState.PENDING, SubscriptionState.LIVE):
                 return
-            if self._state is SubscriptionState.LIVE:
+            was_live = self._state is SubscriptionState.LIVE
+            if was_live:
                 self._state = SubscriptionState.STALE
         self._window.freeze()
         self._lost_by = error
+        if was_live and self._on_stale is not None:
+            self._on_stale(self._window.complete_until())
 
     def end(self, error: BaseException, clock: ExchangeClock, now: Moment, epoch: int) -> bool:
         """End with *error*.

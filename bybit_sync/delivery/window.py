@@ -72,6 +72,14 @@ class CompleteWindow:
         began, read = self.began(), self._coverage.complete_until() if self._coverage else None
         return max(began, read) if began is not None and read is not None else began
 
+    def proven_until(self) -> datetime | None:
+        """Return the time of the last pong, else `complete_until`. Any thread.
+
+        It costs little: nothing is computed from the clock.
+        """
+        coverage = self._coverage
+        return (coverage.told if coverage is not None else None) or self.complete_until()
+
     def clip(self, event: Event[Any], gap: Gap) -> Event[Any]:
         """Return *event* with *gap*, cut at the beginning of the window."""
         began = self.began()

@@ -1,0 +1,192 @@
+"""The connection thread's end of an account view, which applies events to it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, Protocol
+
+from bybit_sync.account.feed import Feed
+from bybit_sync.account.reducer import Reducer
+from bybit_sync.account.watch import OrderWatch
+from bybit_sync.config.arguments import not_negative, plain_callable, whole
+from bybit_sync.delivery.buffer import Buffer, Overflow
+from bybit_sync.delivery.callback import Callback
+from bybit_sync.delivery.receiver import Owner, Receiver
+from bybit_sync.errors import ConfigurationError, SubscriptionClosed, fresh_copy
+from bybit_sync.model.events import Event, Stream
+from bybit_sync.model.orders import OrderUpdate
+from bybit_sync.subscription import Subscription
+from bybit_sync.threads.waiting import SignalSafeCondition
+
+__all__ = ["ViewOwner", "ViewReceiver"]
+
+# The most events that wait for `on_change`.
+_CHANGES: Final = 10_000
+# Seconds between two looks at what is mended: the mender notes that only after its
+# event was applied.
+_LOOK: Final = 0.05
+
+
+class ViewOwner(Owner, Protocol):
+    """The client's thread, as far as a view needs it."""
+
+    def is_own_thread(self) -> bool:
+        """Return whether the calling thread is the connection thread."""
+
+
+class ViewReceiver:
+    """Applies the events of *streams* to one state, and knows whether it is current.
+
+    *on_change* is called with each event after that, on a thread of its own.
+    """
+
+    def __init__(
+        self, owner: ViewOwner, streams: Iterable[Stream], *, trades: int, on_change: Callable[[Event[Any]], object] | None
+    ) -> None:
+        whole(self, "trades", trades)
+        self.owner = owner
+        self.reducer: Reducer = Reducer(streams, trades=trades)
+        """The state; any thread may read it."""
+        self._process = os.getpid()
+        self._condition = SignalSafeCondition()
+        self._changes = None if on_change is None else Buffer[Any](_CHANGES, Overflow.DROP_OLDEST)
+        self._callback = None if on_change is None or self._changes is None else Callback(on_change, self._changes)
+        # Threads that wait for orders add and discard; the connection thread copies.
+        self._watches: set[OrderWatch] = set()
+        self._feeds = tuple(
+            # The first one has the callback: one thread for all streams.
+            Feed(stream, self._apply, self._closed, None if number else self._changes)
+            for number, stream in enumerate(self.reducer.validity)
+        )
+
+    def connect(self, receive: Callable[..., Receiver[Any]]) -> Sequence[Receiver[Any]]:
+        """Make the receivers of its streams; *receive* returns that of a feed."""
+        for feed in self._feeds:
+            callback = self._callback if feed.changes is not None else None
+            receiver = receive(feed, callback=callback, on_stale=partial(self.reducer.lose, feed.stream))
+            # Its sink mends gaps, and has this feed inside.
+            feed.receiver, feed.windows = receiver, receiver.sink.mender.windows  # type: ignore[attr-defined]
+            Subscription(receiver, None)
+        return [feed.receiver for feed in self._feeds if feed.receiver is not None]
+
+    # --- the connection thread ---
+
+    def _apply(self, feed: Feed, event: Event[Any]) -> None:
+        self.reducer.take(event, is_live=feed.is_live)
+        if event.stream is Stream.ORDERS:
+            for watch in self._watches.copy():
+                watch.see(event)
+        self._condition.wake()
+        if self._changes is not None:
+            self._changes.put(event)
+
+    def _closed(self) -> None:
+        """Let the thread of `on_change` end when no stream is open. Any thread."""
+        if self._changes is not None and self._is_over:
+            self._changes.stop_accepting()
+        self._condition.wake()
+
+    @property
+    def _is_over(self) -> bool:
+        return not any(feed.is_open for feed in self._feeds)
+
+    # --- any thread ---
+
+    @property
+    def is_current(self) -> bool:
+        """Return whether nothing is known to be missing."""
+        if not self.reducer.is_current:
+            return False
+        for feed in self._feeds:  # a loop: half the time of all()
+            if not feed.is_live or not feed.windows.are_mended:
+                return False
+        # A forked child has no connection, and nothing here would notice.
+        return os.getpid() == self._process
+
+    @property
+    def as_of(self) -> datetime | None:
+        """Return the exchange's time up to which nothing is missing."""
+        times = [feed.complete_until(self.reducer.validity[feed.stream]) for feed in self._feeds]
+        known = [time for time in times if time is not None]
+        return min(known) if len(known) == len(times) else None
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Return what is missing, a text for each stream; () when it is current."""
+        if self._is_over:
+            return ("nothing: it is closed",)
+        return tuple(filter(None, map(self._lack, self._feeds)))
+
+    def _lack(self, feed: Feed) -> str:
+        text = self.reducer.validity[feed.stream].waits_for(feed.stream)
+        if text:
+            return text
+        if not feed.is_live:
+            return f"{feed.stream.value}: the connection"
+        return "" if feed.windows.are_mended else f"{feed.stream.value}: what could not be read over REST yet"
+
+    def wait(self, wanted: Callable[[], object], deadline: float | None) -> bool:
+        """Wait until *wanted* returns what is true; raise when it cannot come."""
+        self.owner.check_process()
+        if self.owner.is_own_thread():
+            raise ConfigurationError("a view cannot wait on the client's own thread, which has to read what it waits for")
+        while not wanted():
+            self._check_open()
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                return False
+            soon = now + _LOOK
+            self._condition.wait(lambda: bool(wanted()), soon if deadline is None else min(soon, deadline))
+        return True
+
+    def _check_open(self) -> None:
+        errors = [feed.receiver.error for feed in self._feeds if feed.receiver is not None]
+        for error in errors:
+            if error is not None:
+                raise fresh_copy(error)
+        if self._is_over:
+            raise SubscriptionClosed("the account view is closed: it keeps its last state")
+
+    # --- orders that are waited for ---
+
+    def wait_for_order(
+        self,
+        order_id: str | None,
+        order_link_id: str | None,
+        until: Callable[[OrderUpdate], object] | str,
+        timeout: float | None,
+    ) -> OrderUpdate:
+        """Wait for an order, as `Client.wait_for_order` describes it."""
+        if (order_id is None) == (order_link_id is None):
+            raise ConfigurationError("give either order_id or order_link_id=")
+        if timeout is not None:
+            not_negative(self, "timeout", timeout)
+        decide = None if until == "final" else plain_callable("until", until)
+        watch = OrderWatch(order_id, order_link_id, decide)
+        # Added before the look at what is there: no row is missed.
+        self._watches.add(watch)
+        try:
+            watch.begin(self.reducer.state.orders, self.reducer.ended_orders.copy())
+            self.wait(watch.check, None if timeout is None else time.monotonic() + timeout)
+        finally:
+            self._watches.discard(watch)
+        if watch.found is None:
+            raise TimeoutError(str(watch))
+        return watch.found
+
+    def close(self, deadline: float) -> bool:
+        """End its subscriptions; wait until `on_change` has had every event.
+
+        Return False when *deadline* passes first.
+        """
+        self.owner.check_process()
+        receivers = [feed.receiver for feed in self._feeds if feed.receiver is not None]
+        for receiver in receivers:
+            # All of them first: the thread of `on_change` ends after the last one.
+            receiver.stop_accepting()
+        done = [receiver.close(deadline) for receiver in receivers]
+        return all(done)

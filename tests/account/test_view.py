@@ -1,0 +1,381 @@
+"""The account view of a whole client, against the simulated exchange, whose books say what is right."""
+
+from __future__ import annotations
+
+import copy
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bybit_sync import (
+    AccountView,
+    AuthenticationError,
+    Client,
+    ConfigurationError,
+    State,
+    SubscriptionClosed,
+    SubscriptionRejected,
+)
+from bybit_sync.simulator import Account, Exchange
+from tests.account.conftest import CONFIRMED, TIMEOUT, Stage, booked, shown, until
+from tests.conftest import threads_of
+from tests.recovery.conftest import Recovering
+from tests.recovery.reading import buy, sell
+
+# --- the account ---
+
+
+def test_it_begins_with_what_is_open_now(stage: Stage) -> None:
+    """Which was there before the client."""
+    buy(stage.account)
+    stage.account.place_order("BTCUSDT", "Buy", qty="0.1", price="10000")
+    assert shown(stage.view()) == booked(stage.account, skip=1)
+
+
+def test_it_follows_the_account(stage: Stage) -> None:
+    """A position that is flat, an order that ended and a coin that is zero are gone."""
+    view, account = stage.view(), stage.account
+    buy(account)
+    first = account.place_order("BTCUSD", "Buy", qty="100", price="20000")
+    buy(account, "ETHUSDT", price="2000")
+    account.cancel(first)
+    sell(account)
+    until(lambda: shown(view) == booked(account))
+    assert (view.position("BTCUSDT"), first.order_id in view.orders) == (None, False)
+    assert [str(row.symbol) for row in view.positions.values()] == ["ETHUSDT"]
+
+
+def test_both_legs_of_hedge_mode_are_there(stage: Stage) -> None:
+    """The symbol alone is ambiguous."""
+    view, account = stage.view(), stage.account
+    account.fill(account.place_order("BTCUSDT", "Buy", qty="0.2", price="20000", position_idx=1))
+    account.fill(account.place_order("BTCUSDT", "Sell", qty="0.1", price="20000", position_idx=2))
+    until(lambda: len(view.positions) == 2)
+    assert view.position("BTCUSDT", position_idx=2).size == account.position("BTCUSDT", 2).size  # type: ignore[union-attr]
+    with pytest.raises(LookupError, match="position_idx=1"):
+        view.position("BTCUSDT")
+
+
+def test_several_views_do_not_share_anything(stage: Stage) -> None:
+    """Closing one leaves the other."""
+    first, second = stage.view(), stage.view()
+    assert first.close()
+    buy(stage.account)
+    until(lambda: shown(second) == booked(stage.account))
+    assert (first.positions, first.is_current, second.is_current) == ({}, False, True)
+
+
+# --- outages ---
+
+
+def test_an_outage_makes_it_uncertain_until_it_is_mended(stage: Stage) -> None:
+    """Then it has what happened meanwhile."""
+    view, account = stage.view(), stage.account
+    buy(account, qty="0.3")
+    order = account.place_order("BTCUSDT", "Buy", qty="0.1", price="10000")
+    until(lambda: shown(view) == booked(account))
+    stage.exchange.stop_listening()
+    until(lambda: not view.is_current)
+    assert "an outage being mended" in repr(view)
+    before = view.as_of
+    sell(account, qty="0.1")
+    account.cancel(order)
+    assert view.as_of == before
+    stage.exchange.listen()
+    assert view.wait_current(TIMEOUT)
+    until(lambda: shown(view) == booked(account))
+
+
+def test_it_is_uncertain_as_long_as_rest_is_down(exchange: Exchange, account: Account, recovering: Recovering) -> None:
+    """Though the stream flows again; it does not count as current until its event is there."""
+    stage = Stage(exchange, account, recovering(hold=0.1, confirm_after=CONFIRMED))
+    view = stage.view()
+    exchange.rest.stop_listening()
+    stage.miss(lambda: buy(account))
+    until(lambda: stage.client.state == State.LIVE and "a gap being mended" in repr(view))
+    buy(account)
+    assert not view.wait_current(0.2)
+    exchange.rest.listen()
+    assert view.wait_current(TIMEOUT)
+    until(lambda: shown(view) == booked(account))
+
+
+def test_a_refused_stream_makes_it_uncertain_and_says_why(stage: Stage) -> None:
+    """It is mended with the next outage."""
+    view = stage.view()
+    stage.exchange.rest.refuse(10005, "execution/list")
+    stage.miss(lambda: buy(stage.account))
+    until(lambda: view.waits_for and view.waits_for[0].startswith("user_trades: a gap not mended"))
+    assert "execution/list" in view.waits_for[0]
+    stage.exchange.rest.heal()
+    stage.miss()
+    assert view.wait_current(TIMEOUT)
+    until(lambda: shown(view) == booked(stage.account))
+
+
+def test_what_cannot_be_decoded_is_mended(stage: Stage) -> None:
+    """It is uncertain meanwhile."""
+    states: queue.Queue[tuple[bool, bool]] = queue.Queue()
+    view = stage.view(lambda view, event: states.put((event.gap is not None, view.is_current)))
+    stage.exchange.rewrite("positions", {"size": "1_000"})
+    buy(stage.account)
+    stage.exchange.leave_pushes_alone()
+    until(lambda: (True, False) in states.queue)
+    assert view.wait_current(TIMEOUT)
+    until(lambda: shown(view) == booked(stage.account))
+
+
+def test_an_order_that_is_nowhere_makes_it_uncertain(stage: Stage) -> None:
+    """REST lags: it is told later that it was cancelled."""
+    view = stage.view()
+    order = stage.account.place_order("BTCUSDT", "Buy", qty="0.1", price="10000")
+    until(lambda: order.order_id in view.orders)
+    stage.exchange.rest.lag(3_600.0)
+    stage.miss(lambda: stage.account.cancel(order))
+    until(lambda: "1 unresolved" in repr(view))
+    assert (order.order_id in view.orders, view.is_current) == (True, False)
+    stage.exchange.rest.heal()
+    assert view.wait_current(TIMEOUT)
+    assert dict(view.orders) == {}
+
+
+# --- the time up to which it holds ---
+
+
+def test_as_of_advances_with_each_pong(stage: Stage) -> None:
+    """And stands still once it is closed."""
+    view = stage.view()
+    first = view.as_of
+    assert first is not None
+    until(lambda: view.as_of is not None and view.as_of > first)
+    view.close()
+    last, buys = view.as_of, stage.client.subscribe_orders()
+    buy(stage.account)
+    buys.get(timeout=TIMEOUT)
+    assert view.as_of == last
+
+
+def test_before_the_first_snapshots_it_has_no_time(stage: Stage) -> None:
+    """And is not current."""
+    stage.exchange.rest.stop_listening()
+    view = stage.client.account_view()
+    assert (view.as_of, view.is_current) == (None, False)
+    assert "positions: the first snapshot" in view.waits_for
+    assert "not begun" in repr(view)
+
+
+# --- threads ---
+
+
+def test_it_can_be_read_from_many_threads_while_it_changes(stage: Stage) -> None:
+    """No part of it is ever between two states: each buy of one contract makes one order, fill and position."""
+    view, stop, wrong = stage.view(), threading.Event(), list[Any]()
+
+    def read() -> None:
+        last = -1
+        while not stop.is_set():
+            state = view.snapshot()
+            sizes = [row.size for row in state.positions.values()]
+            if len(sizes) > 1 or len(state.trades) < last or len({row.exec_id for row in state.trades}) != len(state.trades):
+                wrong.append(state)
+            last = len(state.trades)
+
+    readers = [threading.Thread(target=read) for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    for number in range(60):
+        buy(stage.account, qty="0.01")
+        if number % 20 == 10:
+            stage.exchange.drop()
+    until(lambda: view.is_current and shown(view) == booked(stage.account))
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+
+
+def test_on_change_sees_each_event_applied(stage: Stage) -> None:
+    """In order, on one thread, with the view as it is then or later."""
+    seen: queue.Queue[tuple[int, str, int]] = queue.Queue()
+    view = stage.view(lambda view, event: seen.put((event.index, threading.current_thread().name, len(view.trades))))
+    buy(stage.account)
+    until(lambda: view.trades and seen.queue[-1][2] == 1)
+    assert [index for index, _, _ in seen.queue] == list(range(1, len(seen.queue) + 1))
+    assert {name.rpartition("-")[0] for _, name, _ in seen.queue} == {f"{stage.client.name}-account"}
+
+
+def test_a_slow_on_change_delays_neither_the_view_nor_the_client(stage: Stage) -> None:
+    """It may wait for anything."""
+    blocked, go_on = threading.Event(), threading.Event()
+    view = stage.view(lambda *_: (blocked.set(), go_on.wait(TIMEOUT)))
+    assert blocked.wait(TIMEOUT)
+    buy(stage.account)
+    until(lambda: shown(view) == booked(stage.account))
+    assert view.is_current
+    go_on.set()
+
+
+def test_what_on_change_raises_is_reported_and_ends_nothing(
+    exchange: Exchange, account: Account, recovering: Recovering
+) -> None:
+    """As for any callback."""
+    errors: queue.Queue[str] = queue.Queue()
+    client = recovering(client={"on_error": lambda error, event, _: errors.put(f"{error} {event.index}")})
+    calls: queue.Queue[int] = queue.Queue()
+
+    def change(_view: AccountView, event: Any) -> None:
+        calls.put(event.index)
+        raise ValueError("mine")
+
+    view = client.account_view(change)
+    assert view.wait_current(TIMEOUT)
+    buy(account)
+    until(lambda: view.trades and len(errors.queue) >= 6)
+    assert list(errors.queue)[:2] == ["mine 1", "mine 2"]
+
+
+def test_it_can_be_closed_and_waited_for_inside_on_change(stage: Stage) -> None:
+    """Neither waits for itself."""
+    done: queue.Queue[object] = queue.Queue()
+
+    def change(view: AccountView, _event: object) -> None:
+        if done.empty():
+            done.put(view.wait_current(TIMEOUT))
+            done.put(view.close())
+
+    view = stage.client.account_view(change)
+    assert done.get(timeout=TIMEOUT) is True
+    assert isinstance(done.get(timeout=TIMEOUT), bool)
+    assert not view.is_current
+
+
+def test_nobody_waits_on_the_client_s_own_thread(stage: Stage) -> None:
+    """It would have to read what it waits for."""
+    view, said = stage.view(), queue.Queue[str]()
+
+    class Sink:
+        def put_nowait(self, _event: object) -> None:
+            try:
+                view.wait_current()
+            except ConfigurationError as error:
+                said.put(str(error))
+
+    stage.client.subscribe_orders(Sink())
+    assert "own thread" in said.get(timeout=TIMEOUT)
+
+
+# --- the end ---
+
+
+def test_a_closed_view_keeps_its_last_state(stage: Stage) -> None:
+    """It is not current, takes no more, and cannot be waited for."""
+    buy(stage.account)
+    with stage.view() as view:
+        size = view.position("BTCUSDT").size  # type: ignore[union-attr]
+    buy(stage.account)
+    assert (view.position("BTCUSDT").size, view.is_current) == (size, False)  # type: ignore[union-attr]
+    assert view.waits_for == ("nothing: it is closed",)
+    with pytest.raises(SubscriptionClosed, match="keeps its last state"):
+        view.wait_current()
+    until(lambda: stage.client.health().subscriptions == ())
+
+
+def test_the_client_s_close_ends_it(stage: Stage) -> None:
+    """With every event handed to on_change, and no thread left."""
+    seen: queue.Queue[Any] = queue.Queue()
+    view = stage.view(lambda _, event: seen.put(event))
+    buy(stage.account)
+    until(lambda: view.trades)
+    assert stage.client.close()
+    assert not view.is_current
+    assert threads_of(stage.client) == []
+    assert [row.exec_id for event in seen.queue if event.stream == "user_trades" for row in event] == booked(stage.account)[3]
+
+
+def test_a_close_that_comes_while_it_is_waited_for_ends_the_wait(stage: Stage) -> None:
+    """At once, with an error."""
+    stage.exchange.rest.stop_listening()
+    view = stage.client.account_view()
+    threading.Timer(0.2, view.close).start()
+    with pytest.raises(SubscriptionClosed):
+        view.wait_current()
+
+
+def test_a_stream_that_ends_makes_it_uncertain_and_is_raised(stage: Stage) -> None:
+    """The rest goes on; its last state stays."""
+    view = stage.view()
+    stage.exchange.refuse_topic("order.linear")
+    stage.exchange.drop()
+    until(lambda: not view.is_current)
+    with pytest.raises(SubscriptionRejected):
+        view.wait_current(TIMEOUT)
+    assert [text for text in view.waits_for if text.startswith("orders: ended")]
+    buy(stage.account)
+    until(lambda: view.trades)
+    assert not view.is_current
+
+
+def test_a_client_that_fails_is_raised(stage: Stage) -> None:
+    """For good."""
+    view = stage.view()
+    stage.exchange.refuse_login()
+    stage.exchange.drop()
+    until(lambda: not view.is_current)
+    with pytest.raises(AuthenticationError):
+        view.wait_current(TIMEOUT)
+    assert not view.is_current
+
+
+# --- making one ---
+
+
+def test_without_recover_there_is_none(make_client: Callable[..., Client]) -> None:
+    """It could not be right after an outage."""
+    with pytest.raises(ConfigurationError, match="recover=True"):
+        make_client().account_view()
+
+
+def test_a_refused_topic_is_raised_and_nothing_stays(stage: Stage) -> None:
+    """Of all four streams."""
+    stage.exchange.refuse_topic("wallet")
+    with pytest.raises(SubscriptionRejected):
+        stage.client.account_view(print)
+    assert (stage.client.health().subscriptions, threads_of(stage.client)) == ((), [])
+
+
+def test_made_without_waiting_it_is_confirmed_later(stage: Stage) -> None:
+    """Also by a client that finds no exchange yet."""
+    stage.exchange.stop_listening()
+    view = stage.client.account_view(wait=False)
+    assert (view.is_current, view.as_of) == (False, None)
+    stage.exchange.listen()
+    assert view.wait_current(TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [({"trades": 0}, "trades=0"), ({"timeout": -1}, "timeout=-1"), ({"on_change": 3}, "on_change=3")],
+)
+def test_arguments_that_cannot_work_are_refused(stage: Stage, arguments: dict[str, Any], says: str) -> None:
+    """Before anything is subscribed."""
+    with pytest.raises(ConfigurationError, match=says):
+        stage.client.account_view(**arguments)
+
+
+def test_only_so_many_trades_are_kept(stage: Stage) -> None:
+    """The latest."""
+    view = stage.view(trades=2)
+    for _ in range(3):
+        buy(stage.account)
+    until(lambda: [row.exec_id for row in view.trades] == booked(stage.account, skip=1)[3])
+
+
+def test_it_cannot_be_copied(stage: Stage) -> None:
+    """Its snapshot can."""
+    view = stage.view()
+    with pytest.raises(TypeError, match="snapshot"):
+        copy.copy(view)
+    assert view.snapshot().is_current
