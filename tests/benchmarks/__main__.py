@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import latency, rest, results, scale, throughput
+from tests.benchmarks import latency, recovery, rest, results, scale, throughput
 from tests.benchmarks.contestants import CONTESTANTS
 from tests.benchmarks.machine import machine, versions
 from tests.benchmarks.payloads import STREAMS
@@ -49,11 +49,19 @@ def _rest(asked: argparse.Namespace) -> Result:
     return rest.report(plan, found), rest.as_json(plan, found)
 
 
+def _recovery(asked: argparse.Namespace) -> Result:
+    rounds = asked.rounds or (1 if asked.quick else 5)
+    plan = recovery.Plan(rounds, asked.messages or (1_000 if asked.quick else 5_000))
+    found = recovery.measure(plan)
+    return recovery.report(plan, found), recovery.as_json(plan, found)
+
+
 MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "throughput": _throughput,
     "latency": _latency,
     "scale": _scale,
     "rest": _rest,
+    "recovery": _recovery,
 }
 NEEDED = ("pybit", "ccxt", "msgspec", "psutil")
 _HELP = {
@@ -61,6 +69,7 @@ _HELP = {
     "latency": "time from the exchange's send to the callback, at several paces",
     "scale": "1, 10, 100 and 500 clients in one process",
     "rest": "imports, events that wait, messages of 100 rows",
+    "recovery": "a push with recover, an outage of 1,000 fills, and how many fills others end with",
     "all": "all of these, about ten minutes; writes tests/benchmarks/RESULTS.md",
 }
 

@@ -40,6 +40,12 @@ NOTES = {
         "The exchange is away for half a second; all are back when the last stream of the last client has told its gap."
     ),
     "rest": "Imports, events that wait because their callback does, and messages of 100 rows.",
+    "recovery": (
+        "Fills and orders of an outage are read over REST; the simulated exchange runs in the process of its client and takes "
+        "a part of the time. A client remembers the fills of ten to twenty minutes, and at least 10,000. "
+        "The comparison: a connection that carries nothing for a moment and is then reset, while fills go on, five times: with "
+        "nothing, 30 and 250 fills, with some on another category, and with a REST that lags by 2 seconds."
+    ),
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 import websocket
 
 from bybit_sync import V5, Stream
-from tests.benchmarks import latency, throughput
+from tests.benchmarks import latency, recovery, throughput
 from tests.benchmarks.contestants import CONTESTANTS, DEFAULT_INSTALL, OURS, marks
 from tests.benchmarks.payloads import KINDS, STAMP, STREAMS, mark_of, pushes, renamed
 from tests.benchmarks.peer import frame, reply
@@ -223,6 +223,17 @@ def test_the_report_of_latency_has_percentiles_and_ratios() -> None:
     all_of_it, to_pybit = latency.report(plan, [{plan.paces[0]: {"callback": ours, "pybit": theirs}}])
     assert "60.0" in all_of_it
     assert to_pybit.count("0.50") == 3
+
+
+def test_the_report_of_recovery_has_costs_and_who_misses_fills() -> None:
+    """The ratio of a push within its round, the times of the outage, and each contestant's fills."""
+    costs = {"callback": Cost(20, 25), "recover": Cost(21, 25)}
+    pushes = [dict.fromkeys(("position", "order", "execution", "wallet"), costs)]
+    found = recovery.Found(pushes, [recovery.Mended(1.5, 2.5, 33)], 217.0, 380, 430, {"recover=True": 430, "pybit": 50})
+    pushed, outage, ends_with = recovery.report(recovery.Plan(), found)
+    assert (pushed.count("1.05"), "1.50" in outage, "33.0" in outage) == (5, True, True)
+    assert "hid 380 of 430" in ends_with
+    assert ends_with.splitlines()[-1].split("|")[2].strip() == "50"
 
 
 def test_a_spread_shows_its_range() -> None:
