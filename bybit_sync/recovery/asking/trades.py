@@ -6,21 +6,26 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from attrs import frozen
+
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.recovery.asking.found_trades import FoundTrades
 from bybit_sync.recovery.asking.gathering import Gathering
+from bybit_sync.recovery.asking.pace import Pace
 from bybit_sync.recovery.asking.scopes import scopes
 from bybit_sync.recovery.asking.steps import Ask, Asking
-from bybit_sync.recovery.asking.times import instant, window
+from bybit_sync.recovery.asking.times import instant, ms, window
 from bybit_sync.recovery.asking.trade_check import TradeCheck
 from bybit_sync.recovery.wants import Answered, Want
 from bybit_sync.rest.endpoints import EXECUTIONS
-from bybit_sync.rest.windows import SPAN, Window
+from bybit_sync.rest.windows import Window
 
-__all__ = ["MOST_ROWS", "read"]
+__all__ = ["MOST_ANSWERED", "MOST_ROWS", "read"]
 
 MOST_ROWS: Final = 2_000
-"""The executions after which an answer ends, and the most of one listing."""
+"""The most executions of one listing that are held."""
+MOST_ANSWERED: Final = 5_000
+"""The executions after which an answer ends."""
 
 
 def read(want: Want, categories: Sequence[str], now: datetime, waits: tuple[float, ...]) -> Asking[Answered]:
@@ -39,33 +44,31 @@ def read(want: Want, categories: Sequence[str], now: datetime, waits: tuple[floa
 def _read_windows(
     gathering: Gathering, found: FoundTrades, whole: Window, categories: Sequence[str]
 ) -> Asking[datetime | None]:
-    """Add executions to *found*; return the time up to which, None for all.
-
-    The rows of a window come newest first, so it must be read to its end: a window with
-    too many is halved, and after one with few the windows grow.
-    """
-    start, span = whole.start, SPAN
+    """Add executions to *found*; return the time up to which, None for all."""
+    pace = Pace(whole, MOST_ROWS)
     while True:
-        part = Window(start, min(whole.end, start + span))
+        part = pace.window()
         rows = yield from _read_window(gathering, part, gathering.open_categories(categories))
-        if rows is None:
-            span = (part.end - part.start) // 2
+        if isinstance(rows, _TooMany):
+            pace.shorten(part, rows.read)
             continue
         found.add(rows)
-        if part.end == whole.end:
+        pace.advance(part, len(rows))
+        if pace.is_done:
             return None
-        start = part.end
-        if len(found) >= MOST_ROWS:
-            return instant(start)
-        if len(rows) < MOST_ROWS // 4:
-            span = min(2 * span, SPAN)
+        if len(found) >= MOST_ANSWERED:
+            return instant(pace.at)
 
 
-def _read_window(gathering: Gathering, part: Window, categories: Sequence[str]) -> Asking[list[UserTradeUpdate] | None]:
-    """Return the executions within *part*; None when it must be halved.
+@frozen
+class _TooMany:
+    """The rows of a window are too many, or incomplete; those in *read* were read."""
 
-    They are too many, or incomplete.
-    """
+    read: Window | None
+
+
+def _read_window(gathering: Gathering, part: Window, categories: Sequence[str]) -> Asking[list[UserTradeUpdate] | _TooMany]:
+    """Return the executions within *part*, unless it has to be shortened."""
     rows: list[UserTradeUpdate] = []
     for scope in scopes(EXECUTIONS, categories):
         parameters: dict[str, str | int] = {**scope, **part.parameters}
@@ -74,6 +77,7 @@ def _read_window(gathering: Gathering, part: Window, categories: Sequence[str]) 
             continue
         reply = yield from gathering.ask(Ask(EXECUTIONS, parameters, lambda rows: len(rows) > MOST_ROWS))
         if not reply.is_complete:
-            return None
+            times = [ms(row.exec_time) for row in reply.rows if row.exec_time is not None]
+            return _TooMany(Window(min(times), max(times)) if times else None)
         rows += gathering.rows(reply)
     return rows

@@ -105,6 +105,7 @@ def test_weeks_are_read_in_windows_of_less_than_seven_days(asker: Asker, exchang
 def test_very_many_come_in_parts(asker: Asker, exchange: Exchange, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows are halved until they fit; a part says where the next begins."""
     monkeypatch.setattr(trades, "MOST_ROWS", 30)
+    monkeypatch.setattr(trades, "MOST_ANSWERED", 60)
     done = []
     for seconds in range(200, 0, -1):
         exchange.set_clock(-float(seconds * 60))
@@ -117,7 +118,23 @@ def test_very_many_come_in_parts(asker: Asker, exchange: Exchange, account: Acco
         sizes.append(len(part.rows))
         since = part.until
     assert list(found) == done
-    assert max(sizes) <= 60
+    assert len(sizes) > 2
+    assert max(sizes) <= 90
+
+
+def test_a_burst_after_a_quiet_week_costs_few_requests(
+    asker: Asker, exchange: Exchange, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long the latest ones took tells how short a window has to be."""
+    monkeypatch.setattr(trades, "MOST_ROWS", 100)
+    exchange.set_clock(-6 * 86_400.0)
+    done = [fill(account)]
+    for seconds in range(250, 0, -1):
+        exchange.set_clock(-float(seconds))
+        done.append(fill(account))
+    exchange.set_clock(0.0)
+    assert ids(asker.ask(TRADES, since=asker.ago(days=7))) == done
+    assert asker.asked().count("execution/list") < 60
 
 
 def test_very_many_at_one_instant_come_all_the_same(
@@ -125,6 +142,7 @@ def test_very_many_at_one_instant_come_all_the_same(
 ) -> None:
     """A window of a millisecond cannot be halved."""
     monkeypatch.setattr(trades, "MOST_ROWS", 10)
+    monkeypatch.setattr(trades, "MOST_ANSWERED", 10)
     order = account.place_order("BTCUSDT", "Buy", qty="150", price="20000")
     account.sweep(order, [("1", "20000")] * 150)
     since, found = asker.ago(seconds=60), set[str]()
