@@ -6,7 +6,7 @@ The connection thread makes the decisions.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -94,7 +94,7 @@ class ClientRecovery:
     def sink(self, inner: EventSink[Any], stream: Stream, since: datetime | None) -> EventSink[Any]:
         """Return a sink of *stream* in front of *inner*; fills begin at *since*."""
         mender = Mender(
-            inner, stream, _memory(stream, since), self._options, client=self._client, on_change=self._coordinator.changed
+            inner, stream, _MEMORIES[stream](since), self._options, client=self._client, on_change=self._coordinator.changed
         )
         return RecoveringSink(inner, mender)
 
@@ -154,9 +154,9 @@ class ClientRecovery:
                     self._dispatcher.end(receiver, error, self._session(), Moment.now(), self._epoch())
 
 
-def _memory(stream: Stream, since: datetime | None) -> Memory:
-    if stream is Stream.USER_TRADES:
-        return TradeMemory(since)
-    if stream is Stream.BALANCES:
-        return BalanceMemory()
-    return StateMemory(ORDERS if stream is Stream.ORDERS else POSITIONS)
+_MEMORIES: Final[Mapping[Stream, Callable[[datetime | None], Memory]]] = {
+    Stream.USER_TRADES: TradeMemory,
+    Stream.POSITIONS: lambda _since: StateMemory(POSITIONS),
+    Stream.ORDERS: lambda _since: StateMemory(ORDERS),
+    Stream.BALANCES: lambda _since: BalanceMemory(),
+}

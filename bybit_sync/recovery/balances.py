@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from bybit_sync.model.balances import BalanceUpdate, CoinBalance
-from bybit_sync.model.events import Event, Gap
+from bybit_sync.model.events import Event, Gap, GapReason
 from bybit_sync.recovery.memory import FILTERED_NS, Merged
 from bybit_sync.recovery.wants import Answered, Known
 
@@ -87,8 +87,10 @@ class BalanceMemory:
         """Return None: balances are read as they are now."""
         return
 
-    def keep(self, gap: Gap, overlap: timedelta, now_ns: int) -> None:
-        """Do nothing: all coins are kept."""
+    def keep(self, gap: Gap, overlap: timedelta, now_ns: int) -> None:  # noqa: ARG002
+        """Note an outage: no push from before it is newer than a read after it."""
+        if gap.reason is GapReason.DISCONNECTED:
+            self._pushed.clear()
 
     def release(self) -> None:
         """Do nothing."""

@@ -28,6 +28,7 @@ class Maker:
     epoch: int
     answered: Answered
     merged: Merged
+    lacks: tuple[Unreadable, ...]
 
     def event(self, rows: tuple[Any, ...], recovered: Gap | None, *, snapshot: bool) -> Event[Any]:
         """Return the event with *rows*, which mends *recovered*."""

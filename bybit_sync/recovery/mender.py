@@ -54,9 +54,11 @@ class Mender:
         self._overlap = timedelta(seconds=options.overlap)
         self._client = client
         self._on_change = on_change
-        # The fills of an answer that comes in parts, and the start of the next part.
-        self._rows: tuple[Any, ...] = ()
+        # Where the next part of an answer begins, for the window and for confirming
+        # reads; the rows of its first parts that cannot be read.
         self._resume_at: datetime | None = None
+        self._confirm_at: datetime | None = None
+        self._lacks: tuple[Unreadable, ...] = ()
         # The gap that was mended last: its window, and its event.
         self._mended: Gap | None = None
         self._recovered: Gap | None = None
@@ -139,7 +141,8 @@ class Mender:
         if confirms and since is not None and gap.reason is GapReason.START:
             # REST is not expected to list old rows late.
             since = max(since, gap.until - self._overlap)
-        return since if self._resume_at is None else self._resume_at
+        resume_at = self._confirm_at if confirms else self._resume_at
+        return since if resume_at is None else resume_at
 
     def known(self) -> tuple[Known, ...]:
         """Return the objects that a read must account for."""
@@ -149,40 +152,31 @@ class Mender:
 
     def mended(self, answered: Answered, now: Moment, epoch: int) -> None:
         """Deliver the rows *answered* for the window, then the held events."""
+        # A row that still cannot be read is told again: this mends the gap before.
+        self._unreadable.clear()
         merged = self._memory.merge(answered, self.gate.events, now.ns)
-        maker = Maker(self.stream, self._client, now, epoch, answered, merged)
+        lacks = (*self._lacks, *answered.unreadable)
+        maker = Maker(self.stream, self._client, now, epoch, answered, merged, lacks)
         if answered.until is not None:
             self.windows.is_asked = False
-            self._resume_at = answered.until
-            self._deliver_part(merged, maker)
+            self._resume_at, self._lacks = answered.until, maker.lacks
+            self._put_parts(merged.rows, maker, recovered=None)
             return
+        self._resume_at, self._lacks = None, ()
         self._deliver(merged, maker)
         self.windows.close()
         self._schedule(answered, merged, now.seconds)
         self.gate.open()
 
-    def _deliver_part(self, merged: Merged, maker: Maker) -> None:
-        """Deliver the fills of a start at once.
-
-        Those of an outage come in one event.
-        """
-        if self._is_start():
-            self._put_parts(merged.rows, maker, recovered=None)
-        else:
-            self._rows += merged.rows
-
-    def _is_start(self) -> bool:
-        return self.windows.gap is not None and self.windows.gap.reason is GapReason.START
-
     def _deliver(self, merged: Merged, maker: Maker) -> None:
         gap = self._mended = self.windows.gap
+        is_start = gap is not None and gap.reason is GapReason.START
         # A start that is read in time leaves no gap.
-        recovered = self._recovered = None if self._is_start() and not self.windows.is_told else gap
-        rows, self._rows, self._resume_at = self._rows + merged.rows, (), None
-        if self._is_start() and not self._memory.is_state:
-            self._put_parts(rows, maker, recovered=recovered)
+        recovered = self._recovered = None if is_start and not self.windows.is_told else gap
+        if is_start and not self._memory.is_state:
+            self._put_parts(merged.rows, maker, recovered=recovered)
         else:
-            self.gate.put(maker.event(rows, recovered, snapshot=self._memory.is_state))
+            self.gate.put(maker.event(merged.rows, recovered, snapshot=self._memory.is_state))
         for error in maker.answered.refused:
             event = maker.gap(gap, f"it cannot be recovered: {error}")
             self.windows.fail(event)
@@ -199,7 +193,7 @@ class Mender:
             self.gate.put(maker.event(last, recovered, snapshot=False))
 
     def _tell_unreadable(self, maker: Maker) -> None:
-        new = [row for row in maker.answered.unreadable if row not in self._unreadable]
+        new = [row for row in maker.lacks if row not in self._unreadable]
         if new:
             self._unreadable.update(new)
             self.gate.put(maker.undecodable(self._mended, new))
@@ -212,11 +206,11 @@ class Mender:
     def confirmed(self, answered: Answered, now: Moment, epoch: int) -> None:
         """Deliver the rows *answered* to a confirming read, if they are news."""
         merged = self._memory.merge(answered, (), now.ns)
-        maker = Maker(self.stream, self._client, now, epoch, answered, merged)
+        maker = Maker(self.stream, self._client, now, epoch, answered, merged, answered.unreadable)
         if merged.is_news:
             self.gate.put(maker.event(merged.rows, self._recovered, snapshot=self._memory.is_state))
         self._tell_unreadable(maker)
-        self._resume_at = answered.until
+        self._confirm_at = answered.until
         if answered.until is None:
             self.skip_confirms(now.seconds)
 
@@ -232,6 +226,7 @@ class Mender:
         """Report the gap as final, due to *error*; the next outage retries it."""
         self._stop_waiting(recovering=False, detail=f"it cannot be recovered: {error}")
         self.windows.give_up()
+        self._resume_at, self._lacks = None, ()
 
     def refresh(self) -> None:
         """Read a snapshot, or every fill since the earliest gap that is not mended."""

@@ -85,7 +85,7 @@ def _known_position(row: PositionUpdate) -> Known:
 
 
 def _known_order(row: OrderUpdate) -> Known:
-    return Known(str(row.category or ""), row.symbol or "", row.order_id)
+    return Known(str(row.category or ""), row.symbol or "", row.order_id, row.created_time)
 
 
 def _same(version: Version) -> Version:

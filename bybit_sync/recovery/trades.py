@@ -83,9 +83,11 @@ class TradeMemory:
         """Note that the fills of *event* were dropped: a read may return them again."""
         for row in event.data:
             self._keys[row.category].forget(row.exec_id)
-            # At the limit the oldest gaps are mended with the keys that are left.
             if len(self._dropped) < _MOST_DROPPED:
                 self._dropped.add(_key(row))
+            elif row.exec_time is not None:
+                # Too many to know each: what was delivered around it may come twice.
+                self._cover(row.exec_time, row.exec_time)
 
     # --- reads ---
 
@@ -114,8 +116,16 @@ class TradeMemory:
         for keys in self._keys.values():
             keys.pin()
         self._pin_until_ns = now_ns + _nanoseconds(overlap)
-        if self._spans and self._spans[-1][0] <= since <= self._spans[-1][1]:
-            since, until = self._spans[-1][0], max(self._spans.pop()[1], until)
+        self._cover(since, until)
+
+    def _cover(self, since: datetime, until: datetime) -> None:
+        """Take fills of that time from reads.
+
+        A time that overlaps the last one widens it.
+        """
+        if self._spans and self._spans[-1][0] <= until and since <= self._spans[-1][1]:
+            first, last = self._spans.pop()
+            since, until = min(first, since), max(last, until)
         self._spans.append((since, until))
 
     def release(self) -> None:

@@ -2108,4 +2108,32 @@ MUTANTS: Final = (
         "if True:",
         _COORDINATOR,
     ),
+    Mutant(
+        "read the next window from where a confirming read stopped",
+        "recovery/mender.py",
+        "resume_at = self._confirm_at if confirms else self._resume_at",
+        "resume_at = self._confirm_at or self._resume_at",
+        _MENDER,
+    ),
+    Mutant(
+        "say nothing of a row that could not be read in an earlier part",
+        "recovery/mender.py",
+        "self._resume_at, self._lacks = answered.until, maker.lacks",
+        "self._resume_at, self._lacks = answered.until, ()",
+        _MENDER,
+    ),
+    Mutant(
+        "let a push from before an outage outweigh the read after it",
+        "recovery/balances.py",
+        "            self._pushed.clear()\n",
+        "            pass\n",
+        _BALANCES,
+    ),
+    Mutant(
+        "tell an unreadable row once and for all",
+        "recovery/mender.py",
+        "        self._unreadable.clear()\n        merged",
+        "        merged",
+        _MENDER,
+    ),
 )

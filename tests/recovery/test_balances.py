@@ -42,6 +42,14 @@ def test_a_coin_that_was_pushed_since_the_question_is_newer() -> None:
     assert amounts(read(memory, coin("USDT", "7"), coin("BTC", "1"))) == {"USDT": "5", "BTC": "1"}
 
 
+def test_a_coin_that_was_pushed_before_an_outage_is_older() -> None:
+    """However short the outage was: nothing was pushed since."""
+    memory, event = given(coin("USDT", "5"), seconds=-0.3), gap(GapReason.DISCONNECTED, -0.2, -0.1, stream=Stream.BALANCES)
+    assert event.gap is not None
+    memory.keep(event.gap, timedelta(0), ns(0))
+    assert amounts(read(memory, coin("USDT", "7"))) == {"USDT": "7"}
+
+
 def test_a_coin_that_appeared_since_the_question_is_there() -> None:
     """The answer may not know of it yet."""
     assert amounts(read(given(coin("ETH", "5"), seconds=0.5), coin("USDT", "7"))) == {"USDT": "7", "ETH": "5"}

@@ -239,10 +239,34 @@ def test_an_outage_that_was_told_is_mended_with_the_next() -> None:
     assert bench.mend(trade("a", 12)).shown() == [("DISCONNECTED", 10, 20, True), ("REST", ["a"], (10, 31))]
 
 
-def test_an_outage_of_a_day_comes_in_one_event() -> None:
-    """Though it is read in parts."""
+def test_an_outage_that_is_read_in_parts_comes_in_parts() -> None:
+    """As they are read: memory is bounded. Only the last one mends."""
     bench = trades().drop(10, 20).mend(trade("a", 11), until=at(11)).mend(trade("b", 12))
-    assert bench.shown() == [("REST", ["a", "b"], (10, 20))]
+    assert bench.shown() == [("REST", ["a"], None), ("REST", ["b"], (10, 20))]
+
+
+def test_a_refusal_loses_no_part_that_was_read() -> None:
+    """And the next outage reads from the beginning."""
+    bench = trades().drop(10, 20).mend(trade("a", 11), until=at(11))
+    bench.mender.refused(REFUSED)
+    assert bench.shown() == [("REST", ["a"], None), ("DISCONNECTED", 10, 20, False)]
+    bench.drop(100, 110)
+    assert bench.mender.since(confirms=False) == at(0)
+
+
+def test_a_row_of_an_earlier_part_that_cannot_be_read_is_told_at_the_end() -> None:
+    """Behind what mends: it would count as mended otherwise."""
+    bad = Unreadable("execution/list", "list[0].execQty: no number")
+    bench = trades().drop(10, 20).mend(trade("a", 11), until=at(11), unreadable=(bad,)).mend(trade("b", 12))
+    assert [outline(event)[0] for event in bench.events()] == ["REST", "REST", "UNDECODABLE"]
+
+
+def test_a_confirming_read_in_parts_does_not_shorten_the_next_window() -> None:
+    """Each goes on where it was itself."""
+    bench = trades().drop(100, 110).mend(seconds=111.0).confirm(trade("a", 105), until=at(105), seconds=115.0)
+    assert bench.mender.since(confirms=True) == at(105)
+    bench.drop(116, 117)
+    assert bench.mender.since(confirms=False) == at(56)
 
 
 def test_a_refusal_is_told_for_good() -> None:
@@ -298,6 +322,13 @@ def test_a_row_that_cannot_be_read_is_told() -> None:
     assert told.gap is not None
     assert (told.gap.reason, told.gap.missed, told.gap.recovering) == (UNDECODABLE, 1, False)
     assert "execution/list: list[0].execQty" in told.gap.detail
+
+
+def test_a_row_that_still_cannot_be_read_after_another_outage_is_told_again() -> None:
+    """The event before counts as mending the first gap."""
+    bad = Unreadable("execution/list", "list[0].execQty: no number")
+    bench = trades().drop(10, 20).mend(unreadable=(bad,)).drop(30, 31).mend(unreadable=(bad,))
+    assert [outline(event)[0] for event in bench.events()] == ["REST", "UNDECODABLE", "REST", "UNDECODABLE"]
 
 
 # --- states ---

@@ -7,6 +7,7 @@ import pytest
 
 from bybit_sync.model.enums import Category
 from bybit_sync.model.events import Event, GapReason
+from bybit_sync.recovery import trades
 from bybit_sync.recovery.memory import REMEMBERED
 from bybit_sync.recovery.trades import TradeMemory
 from tests.recovery.rows import answer, at, gap, ns, push, trade
@@ -175,6 +176,17 @@ def test_a_fill_that_was_dropped_can_be_brought_again() -> None:
     memory.forget(event)
     assert merged(memory, trade("a", 5), trade("b", 6)) == ["a"]
     assert merged(memory, trade("a", 5)) == []
+
+
+def test_more_fills_than_can_be_remembered_may_come_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than not at all: their time is read as a whole."""
+    monkeypatch.setattr(trades, "_MOST_DROPPED", 1)
+    memory = begun()
+    for second in (5, 6, 7):
+        event = push(trade(str(second), second))
+        memory.admit(event)
+        memory.forget(event)
+    assert merged(memory, trade("5", 5), trade("6", 6), trade("7", 7)) == ["5", "6", "7"]
 
 
 def test_two_gaps_hide_no_more_than_their_own_times() -> None:
