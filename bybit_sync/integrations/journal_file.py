@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -77,12 +77,14 @@ class JournalFile:
         if self._writer is not None:
             return
         remedy = "close the other Journal that books into it, in this process or another: one file serves one client"
-        with self._translated("locked", remedy):
-            lock = self._lock = sqlite3.connect(f"{self.path}-lock", timeout=0, isolation_level=None, check_same_thread=False)
+        with self._translated("locked", remedy), ExitStack() as unless_owned:
+            lock = sqlite3.connect(f"{self.path}-lock", timeout=0, isolation_level=None, check_same_thread=False)
+            unless_owned.callback(lock.close)
             lock.execute("PRAGMA journal_mode = OFF")
             # The system releases this lock when the process is killed.
             lock.execute("BEGIN EXCLUSIVE")
-            self._writer = self._connect()
+            self._lock, self._writer = lock, self._connect()
+            unless_owned.pop_all()
 
     def write(self, trades: tuple[UserTradeUpdate, ...], progress: Progress, *, gaps: bool) -> None:
         """Book those of *trades* that are not in the file, and *progress*.

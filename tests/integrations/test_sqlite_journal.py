@@ -300,6 +300,12 @@ def test_a_file_of_another_version_is_refused(path: Path) -> None:
         Journal(path)
 
 
+def test_a_folder_that_is_missing_is_told(path: Path) -> None:
+    """With what the system says, and what to do."""
+    with pytest.raises(JournalError, match="cannot be made: No such file or directory; give a path in a folder that exists"):
+        Journal(path / "deeper.db")
+
+
 def test_an_empty_file_becomes_a_journal(path: Path) -> None:
     """It is what a kill leaves at the wrong moment."""
     path.touch()
@@ -361,6 +367,15 @@ def test_an_event_is_booked_whole_or_not_at_all(journal: Journal, path: Path) ->
     with pytest.raises(AttributeError):
         journal(event(data=(execution(200), attrs.evolve(execution(201), symbol=["no text"])), index=2))
     assert (booked(Journal(path)), seconds(journal)) == (["e-100"], 40)
+
+
+def test_a_first_event_that_cannot_be_written_is_not_the_last(journal: Journal) -> None:
+    """The journal keeps the file, and books the next event behind a gap."""
+    with pytest.raises(AttributeError):
+        journal(event(data=(attrs.evolve(execution(1), symbol=["no text"]),), index=1))
+    journal(event(2, index=2))
+    assert booked(journal) == ["e-2"]
+    assert [gap.reason for gap in journal.gaps()] == ["OVERFLOW"]
 
 
 def test_a_file_that_is_gone_is_told(journal: Journal, path: Path) -> None:
