@@ -35,6 +35,8 @@ _TRADES: Final = "tests/recovery/test_trades.py"
 _STATES: Final = "tests/recovery/test_states.py"
 _PRECEDENCE: Final = "tests/recovery/test_precedence.py"
 _BALANCES: Final = "tests/recovery/test_balances.py"
+_VALIDITY: Final = "tests/account/test_validity.py"
+_REDUCER: Final = "tests/account/test_reducer.py"
 
 MUTANTS: Final = (
     # --- the connection's thread ---
@@ -2135,5 +2137,174 @@ MUTANTS: Final = (
         "        self._unreadable.clear()\n        merged",
         "        merged",
         _MENDER,
+    ),
+    # --- the account view ---
+    Mutant(
+        "take a lost connection for nothing",
+        "account/validity.py",
+        "is_lost=True, lost_at=earliest",
+        "is_lost=False, lost_at=earliest",
+        _VALIDITY,
+    ),
+    Mutant(
+        "mend an outage that goes on",
+        "account/validity.py",
+        "not (mends and is_live)",
+        "not mends",
+        _VALIDITY,
+    ),
+    Mutant(
+        "mend an outage by any rows of REST",
+        "account/validity.py",
+        "mends = event.snapshot or event.recovered is not None",
+        "mends = True",
+        _VALIDITY,
+    ),
+    Mutant(
+        "mend a gap by another window",
+        "account/validity.py",
+        "is_inside = window is not None and window.since <= gap.since and gap.until <= window.until",
+        "is_inside = window is not None",
+        _VALIDITY,
+    ),
+    Mutant(
+        "mend dropped trades by an outage",
+        "account/validity.py",
+        "is_inside and (gap.reason is not GapReason.OVERFLOW or window.reason is GapReason.OVERFLOW)",
+        "is_inside",
+        _VALIDITY,
+    ),
+    Mutant(
+        "mend a younger push by a snapshot",
+        "account/validity.py",
+        "if event.snapshot and not gap.recovering:",
+        "if event.snapshot:",
+        _VALIDITY,
+    ),
+    Mutant(
+        "let a stream go on after its end",
+        "account/validity.py",
+        "gap.reason is GapReason.ENDED or not _mends(event, gap)",
+        "not _mends(event, gap)",
+        _VALIDITY,
+    ),
+    Mutant(
+        "take an unresolved order for known",
+        "account/validity.py",
+        "unresolved = event.unresolved if event.snapshot else validity.unresolved",
+        "unresolved = ()",
+        _VALIDITY,
+    ),
+    Mutant(
+        "keep an order unresolved",
+        "account/validity.py",
+        "if name not in shown)",
+        "if True)",
+        _VALIDITY,
+    ),
+    Mutant(
+        "count as current before the first snapshot",
+        "account/validity.py",
+        "return self.is_listed and not (",
+        "return not (",
+        _VALIDITY,
+    ),
+    Mutant(
+        "keep what a snapshot does not list",
+        "account/reducer.py",
+        "state = AccountSnapshot() if event.snapshot else self.state",
+        "state = self.state",
+        _REDUCER,
+    ),
+    Mutant(
+        "open again what a snapshot closed",
+        "account/reducer.py",
+        "self._ended.update(self._open)",
+        "pass",
+        _REDUCER,
+    ),
+    Mutant(
+        "apply older rows",
+        "account/reducer.py",
+        "if known is not None and not event.snapshot and is_older(version, known):",
+        "if False:",
+        _REDUCER,
+    ),
+    Mutant(
+        "take a debt for nothing",
+        "account/reducer.py",
+        "if not is_zero(coin):",
+        "if coin.wallet_balance:",
+        _REDUCER,
+    ),
+    Mutant(
+        "count a trade twice",
+        "account/reducer.py",
+        "if key not in self._traded}",
+        "}",
+        _REDUCER,
+    ),
+    Mutant(
+        "append late trades",
+        "account/reducer.py",
+        "rows = tuple(sorted(rows, key=_exec_time))",
+        "pass",
+        _REDUCER,
+    ),
+    Mutant(
+        "forget ended orders at once",
+        "account/reducer.py",
+        "self.ended_orders[row.order_id] = row",
+        "pass",
+        _REDUCER,
+    ),
+    Mutant(
+        "take the first of two positions",
+        "account/snapshot.py",
+        "if len(found) > 1:",
+        "if False:",
+        _REDUCER,
+    ),
+    Mutant(
+        "tell no view that the connection is lost",
+        "delivery/receiver.py",
+        "if was_live and self._on_stale is not None:",
+        "if False:",
+        "tests/account/test_view.py -k outage_makes",
+    ),
+    Mutant(
+        "let a closed view go on with its time",
+        "account/feed.py",
+        "if self.receiver is None or not self.is_open:\n            return self._closed_at",
+        "if self.receiver is None:\n            return self._closed_at",
+        "tests/account/test_view.py -k as_of",
+    ),
+    Mutant(
+        "look for an order only in what comes",
+        "account/receiver.py",
+        "watch.begin(self.reducer.state.orders, self.reducer.ended_orders.copy())",
+        "pass",
+        "tests/account/test_waiting.py -k found_at_once",
+    ),
+    Mutant(
+        "try only the last row of an order",
+        "account/watch.py",
+        "self._rows.extend(filter(self._matches, event.data))",
+        "self._rows.clear()\n        self._rows.extend(filter(self._matches, event.data))",
+        "tests/account/test_waiting.py -k every_row",
+    ),
+    Mutant(
+        "wait for an order that has ended",
+        "account/watch.py",
+        "return self.found is not None or (self.last is not None and not ORDERS.is_open(self.last))",
+        "return self.found is not None",
+        "tests/account/test_waiting.py -k otherwise --timeout 20",
+    ),
+    Mutant(
+        "keep the thread of on_change",
+        "account/receiver.py",
+        "if self._changes is not None and self._is_over:",
+        "if False:",
+        "tests/account/test_view.py -k 'client_s_close'",
     ),
 )
