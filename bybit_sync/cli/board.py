@@ -1,37 +1,27 @@
-"""The rows of an account as events change them, stale ones and gaps.
+"""The rows of an account as a screen shows them, with counters.
 
 Pure: events in, rows out; no clock, no terminal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, Final
 
 import attrs
 
+from bybit_sync.account.reducer import Reducer
+from bybit_sync.account.snapshot import AccountSnapshot
 from bybit_sync.model.balances import BalanceUpdate
-from bybit_sync.model.enums import OrderStatus
 from bybit_sync.model.events import AnyEvent, Gap, GapReason, Stream
 
-__all__ = ["Board", "Row", "Total"]
+__all__ = ["Board", "Row", "Total", "ordered"]
 
-# The number of finished orders that are remembered, so that a late or repeated update
-# does not show one as open; and the number of trades that are shown.
-FINISHED_KEPT: Final = 1_000
+# The number of trades that are shown.
 TRADES_KEPT: Final = 200
-
-_FINAL: Final = frozenset(
-    {
-        OrderStatus.FILLED,
-        OrderStatus.CANCELLED,
-        OrderStatus.REJECTED,
-        OrderStatus.DEACTIVATED,
-        OrderStatus.PARTIALLY_FILLED_CANCELED,
-    }
-)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=timezone.utc)
 
 
 @attrs.frozen
@@ -75,7 +65,10 @@ class Board:
     """The rows of some streams, and counters. One thread."""
 
     def __init__(self, streams: Iterable[Stream]) -> None:
-        self._tables: Mapping[Stream, _Table] = {stream: _TABLES[stream]() for stream in streams}
+        self._reducer = Reducer(streams, trades=TRADES_KEPT)
+        # The rows that were there at a gap which nothing has mended. One that was
+        # updated since is another object.
+        self._stale: dict[Stream, dict[Hashable, Any]] = {stream: {} for stream in self._reducer.validity}
         self.events: int = 0
         """The number of pushes, without gaps."""
         self.updates: int = 0
@@ -91,178 +84,90 @@ class Board:
     @property
     def streams(self) -> Sequence[Stream]:
         """The streams that are shown, in order."""
-        return tuple(self._tables)
+        return tuple(self._stale)
 
     @property
     def has_stale(self) -> bool:
         """True while any row is stale."""
-        return any(row.stale for table in self._tables.values() for row in table.rows())
+        return any(row.stale for stream in self._stale for row in self.rows(stream))
 
     def rows(self, stream: Stream) -> Sequence[Row]:
         """Return the rows of *stream*, the most interesting first."""
-        return self._tables[stream].rows()
+        rows = ordered(self._reducer.state, stream)
+        if stream is Stream.USER_TRADES:
+            return self._with_gaps(rows)
+        stale, unresolved = self._stale[stream], self._reducer.validity[stream].unresolved
+        return [Row(_shown(row), stale.get(key) is row or key in unresolved) for key, row in rows]
+
+    def _with_gaps(self, trades: Iterable[tuple[Hashable, Any]]) -> Sequence[Row]:
+        """Return *trades*, which are never stale, and the gaps between them."""
+        gaps = self._reducer.validity[Stream.USER_TRADES].gaps
+        rows = [(trade.exec_time or _LONG_AGO, trade) for _, trade in trades] + [(gap.until, gap) for gap in gaps]
+        return [Row(row) for _, row in sorted(rows, key=lambda timed: timed[0], reverse=True)][:TRADES_KEPT]
 
     def take(self, event: AnyEvent) -> None:
         """Apply *event* to the rows and counters."""
-        table = self._tables.get(event.stream)
-        if table is None:
+        stream = event.stream
+        if stream not in self._stale:
             return
+        self._reducer.take(event)
         if event.gap is not None:
-            self._lose(event.stream, event.gap, table)
+            self._lose(stream, event.gap)
             return
         self.events += 1
         self.updates += len(event.data)
+        self.recovered += event.recovered is not None
         if event.snapshot:
-            self.listed.add(event.stream)
-            table.clear()
-        for update in event.data:
-            table.put(update)
-        table.doubt_orders(event.unresolved)
-        if event.recovered is not None:
-            self.recovered += 1
-            table.mend(event.recovered)
+            self.listed.add(stream)
+        if not self._reducer.validity[stream].gaps:
+            self._stale[stream] = {}
 
-    def _lose(self, stream: Stream, gap: Gap, table: _Table) -> None:
+    def _lose(self, stream: Stream, gap: Gap) -> None:
         self.gaps += 1
+        self._stale[stream] = dict(ordered(self._reducer.state, stream))
         if gap.reason is GapReason.ENDED:
             self.ended[stream] = gap
-        table.doubt(gap)
 
 
-# --- a table per stream ---
+# --- the order of the rows ---
 
 
-class _Table:
-    """Rows by key: an update replaces the row before."""
+def ordered(account: AccountSnapshot, stream: Stream) -> Iterator[tuple[Hashable, Any]]:
+    """Yield the rows of *stream* by key, the most interesting first.
 
-    def __init__(self) -> None:
-        self._rows: dict[Hashable, Row] = {}
-
-    def put(self, update: Any) -> None:
-        """Add *update*."""
-        self._replace(update.key, update)
-
-    def clear(self) -> None:
-        """Remove every row: a snapshot has all that there are."""
-        self._rows = {}
-
-    def doubt_orders(self, ids: Iterable[str]) -> None:
-        """Mark the orders *ids* as stale: their present state is unknown."""
-
-    def mend(self, window: Gap) -> None:
-        """Forget the gaps inside *window*."""
-
-    def doubt(self, _gap: Gap) -> None:
-        """Mark every row as stale."""
-        self._rows = {key: attrs.evolve(row, stale=True) for key, row in self._rows.items()}
-
-    def rows(self) -> Sequence[Row]:
-        """Return the rows in the order in which they are shown."""
-        return list(self._rows.values())
-
-    def _replace(self, key: Hashable, update: Any) -> None:
-        self._rows[key] = Row(update)
+    The totals of the account come before its coins, as a `BalanceUpdate`.
+    """
+    return _ORDERS[stream](account)
 
 
-class _Positions(_Table):
-    """Positions, the open ones first; a closed one stays as flat."""
-
-    def put(self, update: Any) -> None:
-        known = self._rows.get(update.key)
-        if known is None or not _is_older(update.updated_time, known.update.updated_time):
-            self._replace(update.key, update)
-
-    def rows(self) -> Sequence[Row]:
-        return sorted(self._rows.values(), key=lambda row: (not row.update.size, row.update.symbol, row.update.position_idx))
+def _positions(account: AccountSnapshot) -> Iterator[tuple[Hashable, Any]]:
+    yield from sorted(account.positions.items(), key=lambda item: (item[1].symbol, item[1].position_idx))
 
 
-class _Orders(_Table):
-    """Open orders, the latest change first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._finished: dict[Hashable, None] = {}
-
-    def put(self, update: Any) -> None:
-        known = self._rows.get(update.key)
-        if update.key in self._finished or (known and _is_older(update.updated_time, known.update.updated_time)):
-            return
-        # The latest change is the last key.
-        self._rows.pop(update.key, None)
-        if update.order_status in _FINAL:
-            _remember(self._finished, update.key, FINISHED_KEPT)
-        else:
-            self._replace(update.key, update)
-
-    def doubt_orders(self, ids: Iterable[str]) -> None:
-        known = [(order_id,) for order_id in ids if (order_id,) in self._rows]
-        self._rows.update({key: attrs.evolve(self._rows[key], stale=True) for key in known})
-
-    def rows(self) -> Sequence[Row]:
-        return list(self._rows.values())[::-1]
+def _orders(account: AccountSnapshot) -> Iterator[tuple[Hashable, Any]]:
+    """Yield the open orders, the latest change first."""
+    latest = sorted(account.orders.values(), key=lambda row: (row.updated_time or _LONG_AGO, row.order_id), reverse=True)
+    return ((row.order_id, row) for row in latest)
 
 
-class _Trades(_Table):
-    """Trades, the latest first, each once; a gap is a row between them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._gaps = 0
-
-    def put(self, update: Any) -> None:
-        if update.key not in self._rows:
-            self._append(update.key, update)
-
-    def doubt(self, gap: Gap) -> None:
-        self._gaps += 1
-        self._append(self._gaps, gap)
-
-    def mend(self, window: Gap) -> None:
-        gaps = [key for key, row in self._rows.items() if isinstance(row.update, Gap) and _mends(window, row.update)]
-        for key in gaps:
-            del self._rows[key]
-
-    def rows(self) -> Sequence[Row]:
-        return list(self._rows.values())[::-1]
-
-    def _append(self, key: Hashable, update: Any) -> None:
-        self._replace(key, update)
-        while len(self._rows) > TRADES_KEPT:
-            del self._rows[next(iter(self._rows))]
+def _trades(account: AccountSnapshot) -> Iterator[tuple[Hashable, Any]]:
+    return ((row.exec_id, row) for row in reversed(account.trades))
 
 
-class _Balances(_Table):
-    """The account and its coins; coins that were not sent stay."""
-
-    def put(self, update: Any) -> None:
-        if update.total_equity is not None or update.total_wallet_balance is not None:
-            self._replace((update.account_type, ""), Total.of(update))
-        for coin in update.coins:
-            self._replace((update.account_type, coin.coin), coin)
-
-    def rows(self) -> Sequence[Row]:
-        return [row for _, row in sorted(self._rows.items(), key=lambda item: tuple(map(str, item[0])))]  # type: ignore[call-overload]
+def _balances(account: AccountSnapshot) -> Iterator[tuple[Hashable, Any]]:
+    if account.balance is not None:
+        if account.balance.total_equity is not None or account.balance.total_wallet_balance is not None:
+            yield "", account.balance
+        yield from ((coin.coin, coin) for coin in sorted(account.balance.coins, key=lambda coin: coin.coin))
 
 
-_TABLES: Final[Mapping[Stream, Callable[[], _Table]]] = {
-    Stream.POSITIONS: _Positions,
-    Stream.ORDERS: _Orders,
-    Stream.USER_TRADES: _Trades,
-    Stream.BALANCES: _Balances,
+_ORDERS: Final[Mapping[Stream, Callable[[AccountSnapshot], Iterator[tuple[Hashable, Any]]]]] = {
+    Stream.POSITIONS: _positions,
+    Stream.ORDERS: _orders,
+    Stream.USER_TRADES: _trades,
+    Stream.BALANCES: _balances,
 }
 
 
-def _mends(window: Gap, gap: Gap) -> bool:
-    """Return whether an event that recovers *window* closes *gap*."""
-    dropped = gap.reason is GapReason.OVERFLOW and window.reason is not GapReason.OVERFLOW
-    return not dropped and window.since <= gap.since and gap.until <= window.until
-
-
-def _is_older(new: datetime | None, known: datetime | None) -> bool:
-    return new is not None and known is not None and new < known
-
-
-def _remember(keys: dict[Hashable, None], key: Hashable, most: int) -> None:
-    keys[key] = None
-    while len(keys) > most:
-        del keys[next(iter(keys))]
+def _shown(row: Any) -> Any:
+    return Total.of(row) if isinstance(row, BalanceUpdate) else row
