@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bybit_sync._version import __version__
-from bybit_sync.cli import check, demo, record, replay, simulate, stats, watch
+from bybit_sync.cli import account, check, demo, record, replay, simulate, stats, watch
 from bybit_sync.cli.exits import DONE, MISSING, code_of, described
 from bybit_sync.cli.stopping import Stopped, stoppable
 from bybit_sync.text import printable
@@ -26,13 +26,14 @@ EXTRAS: Final[Mapping[str, str]] = {
     "matplotlib": "'bybit-sync[plot]'",
     "trustme": "trustme",
 }
-_COMMANDS: Final = (watch, record, replay, stats, check, demo, simulate)
+_COMMANDS: Final = (watch, account, record, replay, stats, check, demo, simulate)
 
 _EXAMPLES: Final = """\
 examples:
   bybit-sync demo --seconds 10    see it work: no account, no network
   bybit-sync check                what works between here and your account
   bybit-sync watch                positions, orders, trades, balances, live
+  bybit-sync account              an account as it is now
   bybit-sync record today.jsonl   keep every frame
   bybit-sync COMMAND --help       more examples
 """

@@ -6,9 +6,9 @@ from typing import Final
 
 from bybit_sync.errors import BybitSyncError, ConfigurationError, ConnectTimeout, RecordingError, Refused
 
-__all__ = ["DAMAGED", "DONE", "EXITS", "MISSING", "REFUSED", "UNREACHABLE", "WRONG", "code_of", "described"]
+__all__ = ["DAMAGED", "DONE", "EXITS", "MISSING", "REFUSED", "UNCERTAIN", "UNREACHABLE", "WRONG", "code_of", "described"]
 
-DONE, MISSING, WRONG, UNREACHABLE, REFUSED, DAMAGED = range(6)
+DONE, MISSING, WRONG, UNREACHABLE, REFUSED, DAMAGED, UNCERTAIN = range(7)
 
 EXITS: Final = {
     DONE: "done; of check: everything works",
@@ -17,6 +17,7 @@ EXITS: Final = {
     UNREACHABLE: "the exchange cannot be reached",
     REFUSED: "the exchange refuses the login or a topic",
     DAMAGED: "a file cannot be read or written, or a recording is damaged",
+    UNCERTAIN: "of account: printed, but something could not be read in time",
     129: "the terminal was closed (SIGHUP)",
     130: "Ctrl-C (SIGINT)",
     143: "asked to end (SIGTERM)",
