@@ -20,7 +20,7 @@ class Pace:
     """
 
     def __init__(self, whole: Window, most: int) -> None:
-        self.at = whole.start
+        self.at: int = whole.start
         """The time up to which everything was read, in ms."""
         self._end = whole.end
         self._most = most
