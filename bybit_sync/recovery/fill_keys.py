@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from bybit_sync.recovery.memory import REMEMBERED
-
 __all__ = ["FillKeys"]
 
 _REMEMBERED_NS: Final = 600 * 10**9
@@ -20,22 +18,22 @@ class FillKeys:
     could not be mended for that long may bring fills twice.
     """
 
-    __slots__ = ("_born_ns", "_pinned", "old", "young")
+    __slots__ = ("_pinned", "ages_at_ns", "old", "young")
 
     def __init__(self) -> None:
         self.young: set[str] = set()
         """The latest names; add to it what is new."""
         self.old: set[str] = set()
         self._pinned: list[set[str]] = []
-        self._born_ns = 0
+        self.ages_at_ns: int = 0
+        """When the younger generation is old enough."""
 
     def __contains__(self, name: str) -> bool:
         return name in self.young or name in self.old or any(name in names for names in self._pinned)
 
     def age(self, now_ns: int) -> None:
-        """Begin a generation, if the younger one is old and large enough."""
-        if len(self.young) >= REMEMBERED and now_ns - self._born_ns >= _REMEMBERED_NS:
-            self.old, self.young, self._born_ns = self.young, set(), now_ns
+        """Begin a generation: the younger one is old and large enough."""
+        self.old, self.young, self.ages_at_ns = self.young, set(), now_ns + _REMEMBERED_NS
 
     def pin(self) -> None:
         """Forget neither generation until `unpin`."""

@@ -45,7 +45,7 @@ class Rules:
     """
 
     key: Callable[[Any], Any]
-    is_open: Callable[[Any], bool]
+    is_open: Callable[[Any], Any]
     version: Callable[[Any], Version]
     known: Callable[[Any], Known]
     has_history: bool
@@ -62,10 +62,6 @@ def is_older(version: Version, than: Version) -> bool:
         if mine is not None and other is not None and mine != other:
             return bool(mine < other)
     return False
-
-
-def _position_is_open(row: PositionUpdate) -> bool:
-    return bool(row.size)
 
 
 def _position_version(row: PositionUpdate) -> tuple[int | None, datetime | None]:
@@ -99,7 +95,7 @@ def _ended_order(updated: datetime | None) -> tuple[bool, None, datetime | None]
 
 POSITIONS: Final = Rules(
     operator.attrgetter("category", "symbol", "position_idx"),
-    _position_is_open,
+    operator.attrgetter("size"),
     _position_version,
     _known_position,
     has_history=False,

@@ -58,7 +58,7 @@ class TradeMemory:
             keys.young.add(name)
             if name in keys.old or len(keys.young) == before:
                 return self._without_known(event, at)
-            if before >= REMEMBERED:
+            if before >= REMEMBERED and event.received_ns >= keys.ages_at_ns:
                 self._age(keys, event.received_ns)
         return event
 

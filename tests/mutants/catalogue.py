@@ -1993,8 +1993,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "forget a generation of fills too early",
-        "recovery/fill_keys.py",
-        " and now_ns - self._born_ns >= _REMEMBERED_NS",
+        "recovery/trades.py",
+        " and event.received_ns >= keys.ages_at_ns",
         "",
         _TRADES,
     ),
@@ -2015,8 +2015,8 @@ MUTANTS: Final = (
     Mutant(
         "let REST win a tie",
         "recovery/precedence.py",
-        "    return False\n\n\ndef _position_is_open",
-        "    return True\n\n\ndef _position_is_open",
+        "    return False\n\n\ndef _position_version",
+        "    return True\n\n\ndef _position_version",
         _STATES,
     ),
     Mutant(

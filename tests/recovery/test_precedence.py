@@ -48,7 +48,7 @@ def test_an_order_ends_in_five_states() -> None:
 
 def test_a_position_without_size_is_not_open() -> None:
     """In both spellings."""
-    assert [POSITIONS.is_open(position(size)) for size in ("0", "0.00", "0.1")] == [False, False, True]
+    assert [bool(POSITIONS.is_open(position(size))) for size in ("0", "0.00", "0.1")] == [False, False, True]
 
 
 def test_what_was_known_can_be_asked_for_alone() -> None:
