@@ -348,7 +348,7 @@ def test_who_is_dropped_as_soon_as_it_is_live_comes_back_ever_later(play: Play) 
     scene = play(partial(drops, 7))
     orders = scene.subscribe()
     scene.fails(7)
-    scene.exchange.wait_for(lambda: len(scene.exchange.talks) == 8 and scene.exchange.talks[-1].is_open)
+    scene.status.wait_for(State.LIVE)
     assert pauses(scene)[6] >= seconds(2.5)
     scene.exchange.push_order("kept")
     while (event := orders.next()).gap:
