@@ -101,8 +101,9 @@ class Feed:
 
         Returns None before the beginning is known.
         """
-        if validity.complete_until is not None or not validity.is_listed:
-            return validity.complete_until
+        missing_since = validity.complete_until
+        if missing_since is not None or not validity.is_listed:
+            return missing_since
         if self.receiver is None or not self.is_open:
             return self._closed_at
         return self.receiver.proven_until

@@ -19,6 +19,8 @@ from bybit_sync.delivery.receiver import Owner, Receiver
 from bybit_sync.errors import ConfigurationError, SubscriptionClosed, fresh_copy
 from bybit_sync.model.events import Event, Stream
 from bybit_sync.model.orders import OrderUpdate
+from bybit_sync.recovery.windows import Windows
+from bybit_sync.status import SubscriptionState
 from bybit_sync.subscription import Subscription
 from bybit_sync.threads.waiting import SignalSafeCondition
 
@@ -57,6 +59,8 @@ class ViewReceiver:
         self._callback = None if on_change is None or self._changes is None else Callback(on_change, self._changes)
         # Threads that wait for orders add and discard; the connection thread copies.
         self._watches: set[OrderWatch] = set()
+        # The subscriptions, with their gaps that wait to be read over REST.
+        self._ends: tuple[tuple[Receiver[Any], Windows], ...] = ()
         self._feeds = tuple(
             # The first one has the callback: one thread for all streams.
             Feed(stream, self._apply, self._closed, None if number else self._changes)
@@ -71,7 +75,8 @@ class ViewReceiver:
             # Its sink mends gaps, and has this feed inside.
             feed.receiver, feed.windows = receiver, receiver.sink.mender.windows  # type: ignore[attr-defined]
             Subscription(receiver, None)
-        return [feed.receiver for feed in self._feeds if feed.receiver is not None]
+            self._ends += ((receiver, feed.windows),)
+        return [receiver for receiver, _ in self._ends]
 
     # --- the connection thread ---
 
@@ -101,8 +106,8 @@ class ViewReceiver:
         """Return whether nothing is known to be missing."""
         if not self.reducer.is_current:
             return False
-        for feed in self._feeds:  # a loop: half the time of all()
-            if not feed.is_live or not feed.windows.are_mended:
+        for receiver, windows in self._ends:  # a loop: half the time of all()
+            if receiver.state is not SubscriptionState.LIVE or not windows.are_mended:
                 return False
         # A forked child has no connection, and nothing here would notice.
         return os.getpid() == self._process
@@ -110,9 +115,9 @@ class ViewReceiver:
     @property
     def as_of(self) -> datetime | None:
         """Return the exchange's time up to which nothing is missing."""
-        times = [feed.complete_until(self.reducer.validity[feed.stream]) for feed in self._feeds]
-        known = [time for time in times if time is not None]
-        return min(known) if len(known) == len(times) else None
+        # The validities have the order of the feeds.
+        times = list(map(Feed.complete_until, self._feeds, self.reducer.validity.values()))
+        return None if None in times else min(times)  # type: ignore[type-var]
 
     @property
     def waits_for(self) -> tuple[str, ...]:
@@ -144,10 +149,9 @@ class ViewReceiver:
         return True
 
     def _check_open(self) -> None:
-        errors = [feed.receiver.error for feed in self._feeds if feed.receiver is not None]
-        for error in errors:
-            if error is not None:
-                raise fresh_copy(error)
+        for receiver, _ in self._ends:
+            if receiver.error is not None:
+                raise fresh_copy(receiver.error)
         if self._is_over:
             raise SubscriptionClosed("the account view is closed: it keeps its last state")
 
@@ -184,9 +188,8 @@ class ViewReceiver:
         Return False when *deadline* passes first.
         """
         self.owner.check_process()
-        receivers = [feed.receiver for feed in self._feeds if feed.receiver is not None]
-        for receiver in receivers:
+        for receiver, _ in self._ends:
             # All of them first: the thread of `on_change` ends after the last one.
             receiver.stop_accepting()
-        done = [receiver.close(deadline) for receiver in receivers]
+        done = [receiver.close(deadline) for receiver, _ in self._ends]
         return all(done)

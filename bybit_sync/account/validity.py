@@ -49,8 +49,10 @@ class Validity:
 
         Returns None when that is not known, or when nothing is missing at all.
         """
-        times = [gap.since for gap in self.gaps]
-        return min([*times, self.lost_at] if self.lost_at is not None else times, default=None)
+        if not self.gaps:
+            return self.lost_at
+        earliest = min(gap.since for gap in self.gaps)
+        return earliest if self.lost_at is None else min(earliest, self.lost_at)
 
     @property
     def ended(self) -> Gap | None:

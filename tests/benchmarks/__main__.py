@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import latency, recovery, rest, results, scale, throughput
+from tests.benchmarks import account, latency, recovery, rest, results, scale, throughput
 from tests.benchmarks.contestants import CONTESTANTS
 from tests.benchmarks.machine import machine, versions
 from tests.benchmarks.payloads import STREAMS
@@ -56,12 +56,18 @@ def _recovery(asked: argparse.Namespace) -> Result:
     return recovery.report(plan, found), recovery.as_json(plan, found)
 
 
+def _account(asked: argparse.Namespace) -> Result:
+    found = account.measure(account.Plan(2, 1_000, 500, (10, 1_000)) if asked.quick else account.Plan(asked.rounds or 5))
+    return account.report(found), account.as_json(found)
+
+
 MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "throughput": _throughput,
     "latency": _latency,
     "scale": _scale,
     "rest": _rest,
     "recovery": _recovery,
+    "account": _account,
 }
 NEEDED = ("pybit", "ccxt", "msgspec", "psutil")
 _HELP = {
@@ -70,6 +76,7 @@ _HELP = {
     "scale": "1, 10, 100 and 500 clients in one process",
     "rest": "imports, events that wait, messages of 100 rows",
     "recovery": "a push with recover, an outage of 1,000 fills, and how many fills others end with",
+    "account": "a read of the account view, and a change of one of many orders",
     "all": "all of these, about ten minutes; writes tests/benchmarks/RESULTS.md",
 }
 

@@ -46,6 +46,10 @@ NOTES = {
         "The comparison: a connection that carries nothing for a moment and is then reset, while fills go on, five times: with "
         "nothing, 30 and 250 fills, with some on another category, and with a REST that lags by 2 seconds."
     ),
+    "account": (
+        "Reads without contention, a `snapshot()` being all of them at once; and what the connection thread takes to apply a "
+        "push of one order, with more and more of them open."
+    ),
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 import websocket
 
 from bybit_sync import V5, Stream
-from tests.benchmarks import latency, recovery, throughput
+from tests.benchmarks import account, latency, recovery, throughput
 from tests.benchmarks.contestants import CONTESTANTS, DEFAULT_INSTALL, OURS, marks
 from tests.benchmarks.payloads import KINDS, STAMP, STREAMS, mark_of, pushes, renamed
 from tests.benchmarks.peer import frame, reply
@@ -234,6 +234,14 @@ def test_the_report_of_recovery_has_costs_and_who_misses_fills() -> None:
     assert (pushed.count("1.05"), "1.50" in outage, "33.0" in outage) == (5, True, True)
     assert "hid 380 of 430" in ends_with
     assert ends_with.splitlines()[-1].split("|")[2].strip() == "50"
+
+
+def test_the_report_of_the_account_has_reads_and_changes() -> None:
+    """The median of the changes, and what nearly all of them stay below."""
+    found = account.measure(account.Plan(rounds=1, reads=10, changes=20, orders=(10, 1_000)))
+    reads, changes = account.report(found)
+    assert "is_current" in reads
+    assert [line.split("|")[1].strip() for line in changes.splitlines()[2:]] == ["10", "1,000"]
 
 
 def test_a_spread_shows_its_range() -> None:
