@@ -10,8 +10,9 @@ import queue
 import signal
 import sys
 import threading
+import time
 
-from bybit_sync import AnyEvent, Client, StatusChange
+from bybit_sync import AccountView, AnyEvent, Client, StatusChange
 
 log = logging.getLogger("legacy")
 Inbox = queue.Queue[tuple[str, object]]
@@ -56,13 +57,14 @@ class BybitFeed:
     def __init__(self, system: LegacySystem) -> None:
         self.system = system
 
-    def take(self, event: AnyEvent) -> None:
-        """Pass an event on. The stream's own thread.
+    def take(self, _account: AccountView, event: AnyEvent) -> None:
+        """Pass an event on. A thread of its own.
 
-        While the inbox is full this thread waits, and the connection does not.
+        While the inbox is full this thread waits; the account and the connection do
+        not.
         """
-        if event.gap:
-            self.system.inbox.put((event.stream, f"read by REST what happened from {event.gap.since} to {event.gap.until}"))
+        if event.recovered:
+            self.system.inbox.put((event.stream, f"outage from {event.recovered.since} to {event.recovered.until} mended"))
         for row in event:
             self.system.inbox.put((event.stream, row))
 
@@ -70,6 +72,14 @@ class BybitFeed:
         """Stop the system when the client has ended."""
         if change.state in ("CLOSED", "FAILED"):
             self.system.stop()
+
+    def mind_risk(self, account: AccountView) -> None:
+        """Ask again and again what the position is. Any number of threads."""
+        while self.system.running:
+            position = account.position("BTCUSDT")
+            held = f"{position.side} {position.size}" if position else "flat"
+            log.info("BTCUSDT is %s%s", held, "" if account.is_current else ", or was: an outage is not mended yet")
+            time.sleep(0.2)
 
 
 logging.basicConfig(level=logging.INFO, format="%(threadName)s: %(message)s", stream=sys.stdout)
@@ -79,15 +89,10 @@ signal.signal(signal.SIGTERM, system.stop)
 if "--simulate" in sys.argv:
     from bybit_sync.simulator import demo_client
 
-    client = demo_client(drop_at=2, on_status=feed.tell)
+    client = demo_client(drop_at=2, recover=True, on_status=feed.tell)
 else:
-    client = Client.from_env(on_status=feed.tell)
-with client:
-    for subscribe in (
-        client.subscribe_orders,
-        client.subscribe_positions,
-        client.subscribe_user_trades,
-        client.subscribe_balances,
-    ):
-        subscribe(feed.take)
+    client = Client.from_env(recover=True, on_status=feed.tell)
+with client, client.account_view(feed.take) as account:
+    for desk in ("risk desk", "other risk desk"):
+        threading.Thread(target=feed.mind_risk, args=(account,), name=desk, daemon=True).start()
     system.run()

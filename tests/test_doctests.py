@@ -137,6 +137,12 @@ def trade(exchange: Exchange, account: Account, over: threading.Event, made: lis
             client.close(timeout=0)
 
 
+def stay(_exchange: Exchange, account: Account, over: threading.Event, _made: list[Client]) -> None:
+    """Let something be there, and end nothing."""
+    account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+    over.wait(60)
+
+
 Helper = Callable[[Exchange, Account, threading.Event, list[Client]], None]
 
 
@@ -159,7 +165,7 @@ def run(block: str, exchange: Exchange, made: list[Client], helps: Helper = trad
 @pytest.mark.parametrize("block", list(blocks()))
 def test_what_the_readme_shows_runs(block: str, exchange: Exchange, readers: list[Client]) -> None:
     """As it stands; what would run for ever ends when its client is closed."""
-    run(block, exchange, readers)
+    run(block, exchange, readers, stay if "wait_current" in block else trade)
 
 
 def test_the_readme_recovers_what_an_outage_hid(exchange: Exchange, readers: list[Client], tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ EXAMPLES = {
     "legacy_system": [
         "orders desk: OrderUpdate(category='linear', symbol='BTCUSDT'",
         "user_trades desk: UserTradeUpdate(",
-        "positions desk: read by REST what happened from ",
+        "positions desk: outage from ",
+        "risk desk: BTCUSDT is Buy ",
+        "other risk desk: BTCUSDT is ",
     ],
     "complete_fills": ["REST recovered ", "open gaps: ()", " BTCUSDT Sell 0.375 at 64288.5"],
     "right_after_outage": ["positions: ", "orders: ", " open (recovered)", " open (pushed)"],

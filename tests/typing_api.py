@@ -19,6 +19,8 @@ from typing_extensions import assert_type
 
 import bybit_sync
 from bybit_sync import (
+    AccountSnapshot,
+    AccountView,
     AnyEvent,
     BalanceUpdate,
     Category,
@@ -49,6 +51,32 @@ client = Client("KEY", "SECRET")
 
 
 # --- what comes out ---
+
+
+def an_account_is_typed_throughout(view: AccountView) -> None:
+    assert_type(view.position("BTCUSDT", category=Category.LINEAR), PositionUpdate | None)
+    assert_type(view.orders["id"], OrderUpdate)
+    assert_type(view.positions[Category.LINEAR, "BTCUSDT", 0], PositionUpdate)
+    assert_type(view.coin("USDT"), CoinBalance | None)
+    assert_type(view.balance, BalanceUpdate | None)
+    assert_type(view.trades, tuple[UserTradeUpdate, ...])
+    assert_type(view.as_of, datetime | None)
+    assert_type(view.wait_current(timeout=1.0), bool)
+    assert_type(view.snapshot(), AccountSnapshot)
+
+
+def a_change_brings_the_view_and_any_event() -> None:
+    def change(account: AccountView, event: AnyEvent) -> None:
+        assert_type(account.is_current, bool)
+        assert_type(event.stream, Stream)
+
+    assert_type(client.account_view(change), AccountView)
+    client.account_view(lambda: None)  # type: ignore[arg-type, misc]  # pyright: ignore[reportArgumentType]
+
+
+def an_order_is_waited_for(view: AccountView) -> None:
+    assert_type(client.wait_for_order("id", view=view), OrderUpdate)
+    client.wait_for_order(order_link_id="mine", view=view, until=lambda order: order.cum_exec_qty)
 
 
 def a_price_is_a_decimal_or_none_without_a_cast(sub: Subscription[PositionUpdate]) -> None:
