@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,7 @@ import pytest
 from bybit_sync.errors import ClientClosed, RestUnavailable
 from bybit_sync.rest.endpoints import ACCOUNT_INFO, SERVER_TIME
 from bybit_sync.rest.reader import RestReader
+from bybit_sync.rest.signer_thread import SignerThread
 from bybit_sync.signing.credentials import hmac_signer
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.threads.waiting import SignalSafeEvent, wait_for
@@ -90,6 +92,14 @@ def test_close_ends_the_wait_for_a_signer(
     with pytest.raises(ClientClosed):
         reader.ask(ACCOUNT_INFO)
     closer.join()
+
+
+def test_a_signer_is_not_waited_for_after_close(locked: threading.Event) -> None:
+    """Also when it was just called."""
+    thread = SignerThread(NAME)
+    thread.close()
+    with pytest.raises(ClientClosed):
+        thread.run(lambda: {"signed": str(locked.wait())}, deadline=math.inf)
 
 
 @pytest.mark.parametrize("error", [OSError("away"), SystemExit("away"), KeyboardInterrupt("away")])

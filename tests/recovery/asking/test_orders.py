@@ -237,6 +237,14 @@ def test_a_row_that_says_less_than_the_executions_is_asked_for_again(
     assert (str(answer.rows[0].cum_exec_qty), answer.lags, asker.pauses) == ("0.2", False, [1.0])
 
 
+def test_an_older_row_replaces_no_newer_one(asker: Asker, exchange: Exchange, account: Account) -> None:
+    """The list of the latest lags behind the history."""
+    account.fill(place(account))
+    exchange.rest.rewrite({"cumExecQty": "0.1"}, "order/realtime")
+    (row,) = asker.ask(ORDERS, since=asker.ago(seconds=60)).rows
+    assert str(row.cum_exec_qty) == "0.5"
+
+
 def test_funding_is_no_order(asker: Asker, account: Account) -> None:
     """Its id is the exchange's own."""
     account.fill(place(account))

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from bybit_sync.errors import RestProtocolError
 from bybit_sync.model.events import Stream
 from bybit_sync.recovery.asking import read
 from bybit_sync.recovery.asking.steps import Ask, Reply
 from bybit_sync.recovery.asking.times import instant, ms, window
 from bybit_sync.recovery.wants import Answered, Known, Want
-from bybit_sync.rest.endpoints import EXECUTIONS
+from bybit_sync.rest.endpoints import EXECUTIONS, ORDER_HISTORY, POSITIONS
 from bybit_sync.rest.spellings import decode_rows
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
@@ -32,7 +33,8 @@ def play(
             step = steps.send(reply)
             assert isinstance(step, Ask)
             asked.append(step)
-            reply = Reply(rows=tuple(rows(step)), asked_at=NOW, at=NOW)
+            listed = rows(step)
+            reply = listed if isinstance(listed, Reply) else Reply(rows=tuple(listed), asked_at=NOW, at=NOW)
     except StopIteration as end:
         return end.value, asked
 
@@ -174,6 +176,33 @@ def test_two_categories_may_use_one_id() -> None:
 
     answer, _ = play(Want(Stream.USER_TRADES, since=SINCE), ("linear", "inverse"), rows)
     assert [trade.exec_id for trade in answer.rows] == ["e1", "e1"]
+
+
+# --- odd answers ---
+
+
+def test_a_history_that_never_comes_whole_is_an_error() -> None:
+    """Its windows are divided down to a millisecond."""
+
+    def rows(ask: Ask) -> Any:
+        return Reply(asked_at=NOW, at=NOW, is_complete=ask.endpoint is not ORDER_HISTORY)
+
+    with pytest.raises(RestProtocolError, match="order/history: its pages lead in a circle"):
+        play(Want(Stream.ORDERS, since=SINCE), ("linear",), rows)
+
+
+def test_an_older_row_of_a_symbol_replaces_no_newer_one() -> None:
+    """The answers may come from hosts of which one lags."""
+
+    def rows(ask: Ask) -> Any:
+        seq = 4 if "symbol" in ask.parameters else 5
+        row = {"symbol": "BTCUSDT", "positionIdx": 1, "side": "Buy", "size": "1", "seq": seq}
+        return decode_rows(POSITIONS, [row], "linear")[0] if ask.endpoint is POSITIONS else ()
+
+    known = (Known("linear", "BTCUSDT", "2"),)
+    answer, _ = play(Want(Stream.POSITIONS, known=known), ("linear",), rows)
+    assert [row.seq for row in answer.rows] == [5]
+    assert answer.unresolved == known
 
 
 # --- times ---
