@@ -30,7 +30,7 @@ def ns(seconds: float) -> int:
 
 def trade(name: str, seconds: float = 0.0, **fields: Any) -> UserTradeUpdate:
     """Return a fill."""
-    return UserTradeUpdate(exec_id=name, exec_time=at(seconds), **{"category": LINEAR, "symbol": "BTCUSDT", **fields})
+    return UserTradeUpdate(exec_id=name, **{"category": LINEAR, "symbol": "BTCUSDT", "exec_time": at(seconds), **fields})
 
 
 def position(

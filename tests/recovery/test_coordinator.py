@@ -210,6 +210,16 @@ def test_a_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert [event.gap is not None and event.gap.recovering for event in bench.events()] == [False]
 
 
+def test_a_category_that_is_refused_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The others are read."""
+    desk = Desk()
+    bench = desk.trades().drop(100, 110)
+    desk.tick(110)
+    desk.answer(answer(refused=(REFUSED,)), 111)
+    assert len(caplog.records) == 1
+    assert len(bench.events()) == 2
+
+
 def test_what_may_pass_is_logged_once_for_each_time_that_it_lasts(caplog: pytest.LogCaptureFixture) -> None:
     """Not at every attempt."""
     desk = Desk()

@@ -434,6 +434,24 @@ def test_a_refresh_of_a_state_brings_a_snapshot() -> None:
     assert bench.mend(order("a")).shown() == [("REST", ["a"], None), ("REST", ["a"], None)]
 
 
+def test_a_refresh_that_lacks_a_category_says_so() -> None:
+    """There is no gap that it could name: that of the question is told."""
+    bench = orders().mend(order("a"))
+    bench.mender.refresh()
+    *_, rest, told = bench.mend(order("a"), seconds=9.0, refused=(REFUSED,)).events()
+    assert told.gap is not None
+    assert (outline(rest), told.gap.reason, told.gap.recovering) == (("REST", ["a"], None), START, False)
+
+
+def test_a_refresh_that_is_refused_opens_no_gap() -> None:
+    """Nothing is missing because of it; the log tells why."""
+    bench = orders().mend(order("a"))
+    bench.events()
+    bench.mender.refresh()
+    bench.mender.refused(REFUSED)
+    assert (bench.events(), bench.mender.windows.read_due()) == ([], float("inf"))
+
+
 def test_a_recovered_event_that_finds_no_room_turns_back_into_its_gap() -> None:
     """What it had counts as not delivered: the next outage brings it."""
     bench = trades(maxsize=1).drop(10, 20).put(push(trade("b", 21))).mend(trade("a", 12))

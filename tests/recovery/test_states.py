@@ -147,6 +147,11 @@ def test_a_position_that_was_closed_is_told_with_the_exchanges_own_flat_row() ->
     assert read(positions(position("1", 5, 1)), flat) == Merged((flat,), is_news=True)
 
 
+def test_a_position_that_was_told_to_be_flat_stays_so() -> None:
+    """REST lags, and lists it as open."""
+    assert read(positions(position("0", 6, 2)), position("1", 5, 1)) == Merged((), is_news=False)
+
+
 def test_a_leg_that_was_flat_before_is_not_told() -> None:
     """REST lists both legs of a hedged position."""
     held, flat = position("1", 5, 1, position_idx=1), position("0", 5, 1, position_idx=2)

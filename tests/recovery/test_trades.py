@@ -168,6 +168,18 @@ def test_keys_are_known_for_ten_minutes() -> None:
     assert memory.admit(push(trade("x0"), seconds=599)) is None
 
 
+def test_keys_of_a_new_generation_are_kept_for_a_gap_that_just_ended() -> None:
+    """The read may bring fills from after it."""
+    memory = begun()
+    flood(memory, 0, "w")
+    keep(memory, 690, 700)
+    flood(memory, 701, "x")
+    memory.admit(push(trade("after", 702), seconds=702))
+    flood(memory, 1_400, "y")
+    flood(memory, 2_100, "z")
+    assert merged(memory, trade("after", 702)) == []
+
+
 def test_a_fill_that_was_dropped_can_be_brought_again() -> None:
     """Outside of every gap, too: the consumer was too slow."""
     memory = begun()
@@ -182,8 +194,8 @@ def test_more_fills_than_can_be_remembered_may_come_twice(monkeypatch: pytest.Mo
     """Rather than not at all: their time is read as a whole."""
     monkeypatch.setattr(trades, "_MOST_DROPPED", 1)
     memory = begun()
-    for second in (5, 6, 7):
-        event = push(trade(str(second), second))
+    for row in (trade("5", 5), trade("6", 6), trade("7", 7), trade("timeless", exec_time=None)):
+        event = push(row)
         memory.admit(event)
         memory.forget(event)
     assert merged(memory, trade("5", 5), trade("6", 6), trade("7", 7)) == ["5", "6", "7"]

@@ -188,6 +188,17 @@ def test_a_refresh_of_a_state_is_a_snapshot(recovering: Recovering, account: Acc
     assert held_positions([event]) == {("BTCUSDT", 0): account.position("BTCUSDT").size}
 
 
+def test_a_refresh_of_what_was_closed_does_nothing(recovering: Recovering) -> None:
+    """It has nobody to deliver to; the others go on."""
+    client = recovering()
+    closed = client.subscribe_positions()
+    closed.close()
+    closed.refresh()
+    reader = Reader(client.subscribe_orders())
+    reader.until(snapshot)
+    assert [event.snapshot for event in closed] in ([], [True], [False])
+
+
 def test_a_refresh_needs_recovery(client: Client) -> None:
     """It says so."""
     with pytest.raises(ValueError, match="recover=True"):
