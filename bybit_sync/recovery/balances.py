@@ -21,6 +21,7 @@ __all__ = ["BalanceMemory", "is_zero"]
 
 # The clocks of two hosts of the exchange differ: a push this close to a request may be
 # older or newer than its answer.
+_MOST_COINS: Final = 10_000
 _MARGIN: Final = timedelta(seconds=1)
 # The amounts that change with a mark price, without an event of the account.
 _MOVING: Final = frozenset(
@@ -64,6 +65,9 @@ class BalanceMemory:
                 self._coins[coin.coin] = coin
                 if event.created_at is not None:
                     self._pushed[coin.coin] = event.created_at
+        if len(self._coins) > _MOST_COINS:
+            self._coins = dict(list(self._coins.items())[_MOST_COINS // 2 :])
+            self._pushed = {name: at for name, at in self._pushed.items() if name in self._coins}
         return event
 
     def _is_before_read(self, event: Event[BalanceUpdate]) -> bool:

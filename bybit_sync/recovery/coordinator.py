@@ -22,6 +22,7 @@ from bybit_sync.recovery.wants import Answered, Known, Want
 __all__ = ["Coordinator", "Failed"]
 
 _NEVER: Final = float("inf")
+_MOST_WARNINGS: Final = 100
 # Fills first: no later row replaces a missing one.
 _ORDER: Final = (Stream.USER_TRADES, Stream.POSITIONS, Stream.ORDERS, Stream.BALANCES)
 # Seconds after the first, second, ... failure in a row.
@@ -185,7 +186,7 @@ class Coordinator:
     def _warn(self, error: RestRefused) -> None:
         """Log *error*, once for each text."""
         text = str(error)
-        if text not in self._warned:
+        if text not in self._warned and len(self._warned) < _MOST_WARNINGS:
             self._warned.add(text)
             self._log.warning("recovery: %s", text)
 

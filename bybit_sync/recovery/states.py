@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from bybit_sync.model.events import Event, Gap, GapReason
 from bybit_sync.recovery.memory import FILTERED_NS, REMEMBERED, Merged, with_rows
 from bybit_sync.recovery.precedence import Rules, Version, is_older
 from bybit_sync.recovery.wants import Answered, Known
 
-__all__ = ["StateMemory"]
+__all__ = ["MOST_OPEN", "StateMemory"]
+
+MOST_OPEN: Final = 100_000
+"""The most open rows that are remembered: Bybit allows 500 orders for a symbol."""
 
 
 class StateMemory:
@@ -71,9 +74,11 @@ class StateMemory:
             else:
                 self._open.pop(key, None)
                 ended[key] = self._rules.stamp(row)
+        # Remove half at a time: finding the first key after many deletions is slow.
         if len(ended) > 2 * REMEMBERED:
-            # Remove half at a time: finding the first key after many deletions is slow.
             self._ended = dict(list(ended.items())[REMEMBERED:])
+        if len(self._open) > MOST_OPEN:
+            self._open = dict(list(self._open.items())[MOST_OPEN // 2 :])
 
     def forget(self, event: Event[Any]) -> None:  # noqa: ARG002
         """Note that an event was dropped: the next snapshot is news."""

@@ -2106,7 +2106,7 @@ MUTANTS: Final = (
     Mutant(
         "log a refusal at every outage",
         "recovery/coordinator.py",
-        "if text not in self._warned:",
+        "if text not in self._warned and len(self._warned) < _MOST_WARNINGS:",
         "if True:",
         _COORDINATOR,
     ),

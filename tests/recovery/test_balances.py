@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bybit_sync.model.events import GapReason, Stream
+from bybit_sync.recovery import balances
 from bybit_sync.recovery.balances import BalanceMemory
 from bybit_sync.recovery.memory import Merged
 from tests.recovery.rows import answer, at, balance, coin, gap, ns, push
@@ -107,6 +108,16 @@ def test_a_push_without_a_time_is_delivered() -> None:
     event = push(balance(coin("USDT", "5")), seconds=-50)
     object.__setattr__(event, "created_at", None)
     assert memory.admit(event) is event
+
+
+def test_coins_are_remembered_in_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exchange that invents coins costs no memory."""
+    monkeypatch.setattr(balances, "_MOST_COINS", 10)
+    memory = BalanceMemory()
+    for number in range(100):
+        memory.admit(push(balance(coin(str(number), "1"))))
+    names = [known.id for known in memory.known()]
+    assert (len(names) <= 10, names[-1]) == (True, "99")
 
 
 def test_coins_that_are_not_zero_have_to_be_accounted_for() -> None:

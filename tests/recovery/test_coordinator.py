@@ -210,6 +210,17 @@ def test_a_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert [event.gap is not None and event.gap.recovering for event in bench.events()] == [False]
 
 
+def test_refusals_without_end_are_logged_in_a_bounded_number(caplog: pytest.LogCaptureFixture) -> None:
+    """Each with another text of the exchange."""
+    desk = Desk()
+    bench = desk.trades()
+    for number in range(150):
+        bench.drop(100 + number, 100.5 + number)
+        desk.tick(100.5 + number)
+        desk.answer(RestRefused(f"{number}"), 100.5 + number)
+    assert len(caplog.records) == 100
+
+
 def test_a_category_that_is_refused_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """The others are read."""
     desk = Desk()

@@ -7,6 +7,7 @@ import pytest
 
 from bybit_sync.errors import RestRefused
 from bybit_sync.model.events import Event, GapReason, Stream
+from bybit_sync.recovery import states
 from bybit_sync.recovery.memory import REMEMBERED, Merged
 from bybit_sync.recovery.precedence import ORDERS, POSITIONS
 from bybit_sync.recovery.states import StateMemory
@@ -228,6 +229,16 @@ def test_ended_orders_are_remembered_in_a_bounded_number() -> None:
     memory.known()
     assert REMEMBERED <= len(memory._ended) <= 2 * REMEMBERED
     assert str(5 * REMEMBERED - 1) in memory._ended
+
+
+def test_open_rows_are_remembered_in_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exchange that invents orders costs no memory."""
+    monkeypatch.setattr(states, "MOST_OPEN", 10)
+    memory = orders()
+    for number in range(100):
+        memory.admit(push(order(str(number))))
+    names = [known.id for known in memory.known()]
+    assert (len(names) <= 10, names[-1]) == (True, "99")
 
 
 # --- what is asked ---
