@@ -11,6 +11,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from subprocess import PIPE
 from typing import IO, Any
 
 import pytest
@@ -38,7 +39,7 @@ def run(exchange: Exchange, account: Account) -> Callable[[str], Any]:
     def running(script: str) -> Iterator[subprocess.Popen[str]]:
         text = PREAMBLE.format(key=account.key, secret=account.secret, url=exchange.url) + textwrap.dedent(script)
         command = [sys.executable, "-W", "error", "-c", text]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
             try:
                 yield process
             finally:
@@ -94,6 +95,7 @@ def test_ctrl_c_interrupts_a_blocking_call(call: str, run: Callable[[str], Any],
     script = f"""
     orders = client.subscribe_orders()
     say("ready")
+    sys.stdin.readline()
     try:
         {call}
     except KeyboardInterrupt:
@@ -103,6 +105,7 @@ def test_ctrl_c_interrupts_a_blocking_call(call: str, run: Callable[[str], Any],
     with run(script) as process:
         assert line(process.stdout) == "ready"
         exchange.hold_acks("subscribe")
+        print(file=process.stdin, flush=True)
         if "balances" in call:
             exchange.wait_for(lambda: "wallet" in exchange.connections[0].topics)
         else:
