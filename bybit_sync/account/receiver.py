@@ -26,7 +26,8 @@ from bybit_sync.threads.waiting import SignalSafeCondition
 
 __all__ = ["ViewOwner", "ViewReceiver"]
 
-# The most events that wait for `on_change`.
+# The most events that wait for `on_change`. Newer ones are dropped, as one gap for each
+# stream: the view itself has them all.
 _CHANGES: Final = 10_000
 # Seconds between two looks at what is mended: the mender notes that only after its
 # event was applied.
@@ -55,7 +56,7 @@ class ViewReceiver:
         """The state; any thread may read it."""
         self._process = os.getpid()
         self._condition = SignalSafeCondition()
-        self._changes = None if on_change is None else Buffer[Any](_CHANGES, Overflow.DROP_OLDEST)
+        self._changes = None if on_change is None else Buffer[Any](_CHANGES, Overflow.DROP_NEWEST)
         self._callback = None if on_change is None or self._changes is None else Callback(on_change, self._changes)
         # Threads that wait for orders add and discard; the connection thread copies.
         self._watches: set[OrderWatch] = set()

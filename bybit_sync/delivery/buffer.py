@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from bybit_sync.delivery.gaps import merge, missed_by
 from bybit_sync.errors import QueueOverflow
-from bybit_sync.model.events import Event, set_index
+from bybit_sync.model.events import Event, GapReason, set_index
 from bybit_sync.threads.waiting import SignalSafeCondition
 
 __all__ = ["Buffer", "Overflow"]
@@ -82,9 +82,18 @@ class Buffer(Generic[T]):
         self._condition.wake()
 
     def _add_gap(self, event: Event[T]) -> None:
-        if self._items and self._items[-1].gap is not None:
-            event = merge(self._items.pop(), event)
-        self._items.append(event)
+        """Add *event*, merged with the gap of its stream among the last ones.
+
+        An account view's buffer has events of several streams. Nothing follows the end
+        of a stream, which no gap can be merged with.
+        """
+        items, at = self._items, len(self._items) - 1
+        while at >= 0 and items[at].gap is not None and not _is_end(event):
+            if items[at].stream is event.stream:
+                items[at] = merge(items[at], event)
+                return
+            at -= 1
+        items.append(event)
 
     def _add_to_full(self, event: Event[T]) -> None:
         if self._overflow is Overflow.FAIL:
@@ -197,3 +206,7 @@ class Buffer(Generic[T]):
     def is_spent(self) -> bool:
         """Return whether nothing is left and nothing more can come."""
         return not self._open and not self._items
+
+
+def _is_end(event: Event[Any]) -> bool:
+    return event.gap is not None and event.gap.reason is GapReason.ENDED

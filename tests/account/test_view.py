@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from bybit_sync import (
     AccountView,
     AuthenticationError,
     Client,
+    ClientClosed,
     ConfigurationError,
     State,
     SubscriptionClosed,
@@ -219,6 +221,49 @@ def test_a_slow_on_change_delays_neither_the_view_nor_the_client(stage: Stage) -
     go_on.set()
 
 
+def test_a_slow_on_change_is_told_the_end_of_every_stream(stage: Stage) -> None:
+    """With the outage before it: no gap of one stream hides that of another."""
+    blocked, go_on, told = threading.Event(), threading.Event(), queue.Queue[tuple[str, str]]()
+
+    def change(_view: AccountView, event: Any) -> None:
+        blocked.set()
+        go_on.wait(TIMEOUT)
+        if event.gap is not None:
+            told.put((str(event.stream), str(event.gap.reason)))
+
+    view = stage.client.account_view(change)
+    assert view.wait_current(TIMEOUT)
+    assert blocked.wait(TIMEOUT)
+    stage.exchange.refuse_login()
+    stage.exchange.drop()
+    until(lambda: stage.client.state == State.FAILED)
+    go_on.set()
+    until(lambda: len(told.queue) >= 4)
+    assert sorted(told.queue) == [(name, "ENDED") for name in ("balances", "orders", "positions", "user_trades")]
+
+
+def test_an_on_change_that_is_far_too_slow_gets_a_gap_for_each_stream(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The view itself misses nothing."""
+    monkeypatch.setattr("bybit_sync.account.receiver._CHANGES", 3)
+    blocked, go_on, told = threading.Event(), threading.Event(), queue.Queue[tuple[str, str]]()
+
+    def change(_view: AccountView, event: Any) -> None:
+        blocked.set()
+        go_on.wait(TIMEOUT)
+        if event.gap is not None:
+            told.put((str(event.stream), str(event.gap.reason)))
+
+    view = stage.view(change)
+    assert blocked.wait(TIMEOUT)
+    for _ in range(5):
+        buy(stage.account)
+    until(lambda: shown(view) == booked(stage.account))
+    assert view.is_current
+    go_on.set()
+    until(lambda: len(told.queue) >= 4)
+    assert sorted(told.queue) == [(name, "OVERFLOW") for name in ("balances", "orders", "positions", "user_trades")]
+
+
 def test_what_on_change_raises_is_reported_and_ends_nothing(
     exchange: Exchange, account: Account, recovering: Recovering
 ) -> None:
@@ -344,7 +389,8 @@ def test_a_refused_topic_is_raised_and_nothing_stays(stage: Stage) -> None:
     stage.exchange.refuse_topic("wallet")
     with pytest.raises(SubscriptionRejected):
         stage.client.account_view(print)
-    assert (stage.client.health().subscriptions, threads_of(stage.client)) == ((), [])
+    # The thread that reads over REST may be in the middle of an answer.
+    until(lambda: (stage.client.health().subscriptions, threads_of(stage.client)) == ((), []))
 
 
 def test_made_without_waiting_it_is_confirmed_later(stage: Stage) -> None:
@@ -372,6 +418,23 @@ def test_only_so_many_trades_are_kept(stage: Stage) -> None:
     for _ in range(3):
         buy(stage.account)
     until(lambda: [row.exec_id for row in view.trades] == booked(stage.account, skip=1)[3])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_knows_that_it_is_not_current(stage: Stage) -> None:
+    """It has no connection; the last state can be read."""
+    buy(stage.account)
+    view = stage.view()
+    if not (child := os.fork()):
+        try:
+            with pytest.raises(ClientClosed):
+                view.wait_current(1)
+            right = not view.is_current and view.position("BTCUSDT") is not None
+        except BaseException:  # noqa: BLE001 - nothing of pytest may go on in the child
+            right = False
+        os._exit(0 if right else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert view.is_current
 
 
 def test_it_cannot_be_copied(stage: Stage) -> None:

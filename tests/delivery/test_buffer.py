@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bybit_sync.delivery.buffer import Buffer, Overflow
 from bybit_sync.delivery.gaps import merge, missed_by, with_gap
 from bybit_sync.errors import QueueOverflow
-from bybit_sync.model.events import Event, GapReason, Source
+from bybit_sync.model.events import Event, GapReason, Source, Stream
 from tests.alarms import alarm, on_main_thread_only
 from tests.events import Row, check, gap, lost, outline, push
 from tests.recovery.rows import at, trade
@@ -98,6 +98,20 @@ def test_gaps_find_room_in_a_full_buffer() -> None:
     for overflow in Overflow:
         buffer = filled(1, overflow, push(1), gap(DISCONNECTED, 2), gap(DISCONNECTED, 3))
         assert drained(buffer) == [1, ("DISCONNECTED", None, 2, 3)]
+
+
+def test_gaps_of_several_streams_are_joined_each_with_its_own() -> None:
+    """As an account view's buffer has them."""
+    orders = [attrs.evolve(gap(DISCONNECTED, number), stream=Stream.ORDERS) for number in (2, 4)]
+    trades = [attrs.evolve(gap(DISCONNECTED, number), stream=Stream.USER_TRADES) for number in (3, 5)]
+    buffer = filled(1, NEWEST, push(1), orders[0], trades[0], orders[1], trades[1])
+    assert drained(buffer) == [1, ("DISCONNECTED", None, 2, 4), ("DISCONNECTED", None, 3, 5)]
+
+
+def test_the_end_of_a_stream_is_joined_with_no_gap() -> None:
+    """It is the last word."""
+    buffer = filled(1, NEWEST, gap(DISCONNECTED, 2), gap(GapReason.ENDED, 3))
+    assert [outline(event)[0] for event in iter(lambda: buffer.take(0), None)] == ["DISCONNECTED", "ENDED"]  # type: ignore[index]
 
 
 def test_a_gap_among_the_dropped_is_told_at_the_head() -> None:

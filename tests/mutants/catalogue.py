@@ -2307,4 +2307,18 @@ MUTANTS: Final = (
         "if False:",
         "tests/account/test_view.py -k 'client_s_close'",
     ),
+    Mutant(
+        "join the gaps of different streams",
+        "delivery/buffer.py",
+        "if items[at].stream is event.stream:",
+        "if True:",
+        "tests/delivery/test_buffer.py -k several",
+    ),
+    Mutant(
+        "join the end of a stream with a gap",
+        "delivery/buffer.py",
+        " and not _is_end(event):",
+        ":",
+        "tests/delivery/test_buffer.py -k joined_with_no_gap",
+    ),
 )
