@@ -80,9 +80,9 @@ class RecoveringSink:
     # --- any thread ---
 
     # Read with each push: a property of ours would be a call more.
-    index = property(attrgetter("_inner.index"), doc="The number of the event that was handed over last.")
-    dropped = property(attrgetter("_inner.dropped"), doc="How many events found the inner sink full.")
-    overflowing = property(attrgetter("_inner.overflowing"), doc="True if events were dropped lately.")
+    index: property = property(attrgetter("_inner.index"), doc="The number of the event that was handed over last.")
+    dropped: property = property(attrgetter("_inner.dropped"), doc="How many events found the inner sink full.")
+    overflowing: property = property(attrgetter("_inner.overflowing"), doc="True if events were dropped lately.")
 
     @property
     def size(self) -> int:
