@@ -73,7 +73,8 @@ class Coordinator:
     def pending(self) -> tuple[Gap, ...]:
         """Return the gaps that are being mended. Any thread."""
         # A copy: the connection thread may add a mender meanwhile.
-        return tuple(gap for gap in (mender.windows.gap for mender in self._menders.copy()) if gap is not None)
+        menders = [mender for mender in self._menders.copy() if not mender.is_over]
+        return tuple(gap for gap in (mender.windows.gap for mender in menders) if gap is not None)
 
     def reset(self) -> None:
         """Forget every subscription and read, because the client starts again."""
@@ -106,7 +107,7 @@ class Coordinator:
         if due:
             self._send(_group(due), stream, now, confirms=False)
             return
-        again = [m for m in menders if m.confirms and m.confirms[0] <= now and m.windows.read_due() == _NEVER]
+        again = [m for m in menders if m.confirms and m.confirms[0] <= now < m.windows.read_due()]
         if again:
             self._send(again, stream, now, confirms=True)
 
@@ -155,7 +156,7 @@ class Coordinator:
         for error in answered.refused:
             self._warn(error)
         if read.want.confirms:
-            settled = [mender for mender in read.menders if mender.windows.read_due() == _NEVER]
+            settled = [mender for mender in read.menders if mender.windows.read_due() > now.seconds]
             return _tell(settled, lambda mender: mender.confirmed(answered, now, epoch))
         # The answer may lack what came meanwhile, so that is read again.
         whole = [mender for mender in read.menders if mender.windows.is_asked]

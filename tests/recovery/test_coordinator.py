@@ -337,6 +337,21 @@ def test_what_cannot_be_decoded_is_read_once_a_minute() -> None:
     bench.put(gap(UNDECODABLE, 105, 106))
     desk.answer(answer(), 106, desk.wants[-1])
     desk.tick(107)
+    desk.answer(answer(), 108)
     assert len([want for want in desk.wants if not want.confirms]) == 1
     desk.tick(161.1)
     assert len([want for want in desk.wants if not want.confirms]) == 2
+
+
+def test_what_waits_for_its_minute_does_not_stop_further_reads() -> None:
+    """Nor keep the thread awake."""
+    desk = Desk()
+    bench = desk.trades().put(gap(UNDECODABLE, 100, 101))
+    desk.tick(101)
+    desk.answer(answer(), 102)
+    bench.put(gap(UNDECODABLE, 103, 104))
+    desk.tick(105.5)
+    assert desk.wants[-1].confirms
+    desk.answer(answer(trade("late", 100.5)), 106)
+    assert bench.shown()[-1] == ("REST", ["late"], (100, 101))
+    assert desk.coordinator.due == moment(132).seconds
