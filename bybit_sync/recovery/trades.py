@@ -94,10 +94,11 @@ class TradeMemory:
     def begin(self, at: datetime) -> datetime | None:
         """Deliver nothing from before the given time, or without one from before *at*.
 
-        Without one, nothing is read.
+        Without one, nothing is read. One that is still to come counts as *at*: the
+        fills until then are pushed, so they are not left out of an outage either.
         """
-        self._begins = self._given or at
-        return self._given
+        self._begins = min(self._given or at, at)
+        return self._begins if self._given else None
 
     def known(self) -> tuple[Known, ...]:
         """Return nothing: the answer for a window is complete."""

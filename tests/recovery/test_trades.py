@@ -107,6 +107,14 @@ def test_without_a_given_time_nothing_is_read_at_the_start() -> None:
     assert TradeMemory().begin(at(0)) is None
 
 
+def test_a_given_time_that_is_still_to_come_hides_no_fill_of_an_outage() -> None:
+    """Those until then are pushed as well."""
+    memory = TradeMemory(at(600))
+    assert memory.begin(at(0)) == at(0)
+    keep(memory, 100, 110)
+    assert memory.merge(answer(trade("a", 105)), (), ns(111)).rows == (trade("a", 105),)
+
+
 @pytest.mark.parametrize(("since", "read_from"), [(100.0, 40.0), (30.0, 0.0)])
 def test_a_read_begins_before_the_gap(since: float, read_from: float) -> None:
     """By the overlap, but not before the confirmation."""
