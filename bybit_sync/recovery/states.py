@@ -117,8 +117,7 @@ class StateMemory:
         rules, rows, is_news = self._rules, {}, self._dropped
         for row in answered.rows:
             key, last = rules.key(row), self._last(rules.key(row))
-            if not rules.is_open(row) and not rules.has_history and key not in self._open:
-                # It was flat before, such as the other leg of a position.
+            if not rules.is_open(row) and key not in self._open and self._ended_before(row):
                 continue
             if last is None or is_older(last, rules.version(row)):
                 rows[key], is_news = row, True
@@ -129,6 +128,15 @@ class StateMemory:
         is_news = is_news or unresolved != self._unresolved or any(key not in rows for key in self._open)
         self._delivered(rows, unresolved, now_ns)
         return Merged(tuple(rows.values()), is_news, unresolved)
+
+    def _ended_before(self, row: Any) -> bool:
+        """Return whether *row*, which was not open, is no news.
+
+        Such as the other leg of a position, and an order that ended before the
+        beginning: a subscription that began earlier had it read.
+        """
+        is_early = self._begins is not None and row.updated_time is not None and row.updated_time < self._begins
+        return not self._rules.has_history or is_early
 
     def _last(self, key: Any) -> Version | None:
         row = self._open.get(key)

@@ -50,6 +50,11 @@ def test_a_snapshot_is_what_rest_lists() -> None:
     assert read(orders(), a, b) == Merged((a, b), is_news=True)
 
 
+def test_an_order_that_ended_before_the_beginning_is_left_out() -> None:
+    """It was read for another subscription, which began earlier."""
+    assert read(orders(), order("a", "Filled", "1", -1), order("b", "Filled", "1", 1)).rows == (order("b", "Filled", "1", 1),)
+
+
 def test_a_newer_row_of_rest_replaces_what_was_pushed() -> None:
     """It is what the outage hid."""
     filled = order("a", "Filled", "1", 5)
