@@ -6,6 +6,7 @@ It holds events while a gap is being mended.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 from bybit_sync.delivery.gaps import missed_by
@@ -46,6 +47,8 @@ class Gate:
         """True from before the first event is held until the last one was passed on."""
         self.is_closing: bool = False
         """True when no more events are accepted. Set by any thread."""
+        self.lost_since: datetime | None = None
+        """The time of the first event that the inner sink refused, and did not get."""
         self.opens_at: float = _NEVER
         """The time at which holding must end, in monotonic seconds."""
 
@@ -88,7 +91,16 @@ class Gate:
 
         Raises the errors of the inner sink.
         """
-        self._inner.put(event)
+        try:
+            self._inner.put(event)
+        except BaseException:
+            self._refused(event)
+            raise
+
+    def _refused(self, event: Event[Any]) -> None:
+        gap = event.gap or missed_by(event, detail="").gap
+        assert gap is not None
+        self.lost_since = gap.since if self.lost_since is None else min(self.lost_since, gap.since)
 
     def _dropped(self, event: Event[Any]) -> None:
         self._memory.forget(event)

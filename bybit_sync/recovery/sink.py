@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
+import attrs
+
+from bybit_sync.delivery.gaps import with_gap
 from bybit_sync.delivery.sink import EventSink
 from bybit_sync.model.events import Event
 from bybit_sync.recovery.mender import Mender
@@ -61,7 +65,7 @@ class RecoveringSink:
         except BaseException:  # noqa: BLE001, S110 - an inner sink that raises still gets its end
             pass
         self._gate.is_closing = True
-        self._inner.end(last)
+        self._inner.end(_from(self._gate.lost_since, last))
 
     def stop_accepting(self) -> None:
         """Accept nothing more; held and buffered events are still delivered.
@@ -100,3 +104,11 @@ class RecoveringSink:
         Returns False when *deadline* passes first.
         """
         return self._gate.wait_open(deadline) and self._inner.wait_flushed(deadline)
+
+
+def _from(lost_since: datetime | None, last: Event[Any]) -> Event[Any]:
+    """Return *last* with a gap that begins at *lost_since*, if that is earlier."""
+    gap = last.gap
+    if gap is None or lost_since is None or lost_since >= gap.since:
+        return last
+    return with_gap(last, attrs.evolve(gap, since=lost_since), raw=last.raw)

@@ -466,6 +466,16 @@ def test_a_sink_that_fails_ends_the_release() -> None:
         bench.mend(trade("a", 12))
 
 
+def test_an_end_begins_where_the_sink_failed() -> None:
+    """What was held behind that is lost, however long ago it was pushed."""
+    bench = trades(maxsize=1, overflow=Overflow.FAIL).drop(10, 20)
+    bench.put(push(trade("b"), seconds=21), push(trade("c"), seconds=22))
+    with pytest.raises(QueueOverflow):
+        bench.mender.tick(1_025.0)
+    bench.sink.end(gap(ENDED, 40, 50))
+    assert bench.shown()[-1] == ("ENDED", 22, 50, False)
+
+
 # --- the end ---
 
 
