@@ -107,8 +107,7 @@ class BalanceMemory:
     ) -> Merged:
         """Return the row of *answered*, with the coins pushed since its request."""
         if not answered.rows:
-            # The balances could not be read.
-            return Merged((), is_news=False)
+            return Merged((), is_news=False, is_unread=True)
         after = answered.asked_at - _MARGIN
         rows: list[BalanceUpdate] = []
         coins: dict[str, CoinBalance] = {}

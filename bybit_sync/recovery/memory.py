@@ -24,12 +24,14 @@ class Merged:
     """The rows to deliver.
 
     *is_news* is True when they differ from the rows delivered before. *unresolved* are
-    the ids of orders that were open and that no answer of REST contains.
+    the ids of orders that were open and that no answer of REST contains. *is_unread*
+    is True when the state could not be read: no rows do not mean that nothing is there.
     """
 
     rows: tuple[Any, ...]
     is_news: bool
     unresolved: tuple[str, ...] = ()
+    is_unread: bool = False
 
 
 class Memory(Protocol):

@@ -176,12 +176,17 @@ class Mender:
         if is_start and not self._memory.is_state:
             self._put_parts(merged.rows, maker, recovered=recovered)
         else:
-            self.gate.put(maker.event(merged.rows, recovered, snapshot=self._memory.is_state))
+            self._put_whole(merged, maker, recovered)
         for error in maker.answered.refused:
             event = maker.gap(gap, f"it cannot be recovered: {error}")
             self.windows.fail(event)
             self.gate.put(event)
         self._tell_unreadable(maker)
+
+    def _put_whole(self, merged: Merged, maker: Maker, recovered: Gap | None) -> None:
+        is_snapshot = self._memory.is_state and not merged.is_unread
+        if is_snapshot or merged.rows or recovered is not None:
+            self.gate.put(maker.event(merged.rows, recovered, snapshot=is_snapshot))
 
     def _put_parts(self, rows: tuple[Any, ...], maker: Maker, *, recovered: Gap | None) -> None:
         """Deliver *rows* in events of at most 1,000, of which the last one mends."""
@@ -208,7 +213,7 @@ class Mender:
         merged = self._memory.merge(answered, (), now.ns)
         maker = Maker(self.stream, self._client, now, epoch, answered, merged, answered.unreadable)
         if merged.is_news:
-            self.gate.put(maker.event(merged.rows, self._recovered, snapshot=self._memory.is_state))
+            self._put_whole(merged, maker, self._recovered)
         self._tell_unreadable(maker)
         self._confirm_at = answered.until
         if answered.until is None:

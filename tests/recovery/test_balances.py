@@ -81,7 +81,7 @@ def test_a_snapshot_that_was_dropped_is_news_again() -> None:
 def test_an_answer_without_a_row_tells_nothing() -> None:
     """It could not be read: nothing is zero because of that."""
     memory = given(coin("USDT", "5"))
-    assert memory.merge(answer(), (), ns(0)) == Merged((), is_news=False)
+    assert memory.merge(answer(), (), ns(0)) == Merged((), is_news=False, is_unread=True)
     assert [known.id for known in memory.known()] == ["USDT"]
 
 

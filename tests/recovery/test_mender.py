@@ -357,6 +357,15 @@ def test_balances_from_before_the_question_are_left_out() -> None:
     assert [str(event.data[0].coins[0].wallet_balance) for event in bench.events()] == ["5", "7", "8"]
 
 
+def test_balances_that_cannot_be_read_are_not_zero() -> None:
+    """What is told is no snapshot."""
+    bad = Unreadable("account/wallet-balance", "totalEquity: no number")
+    bench = Bench(BalanceMemory(), Stream.BALANCES).start().mend(unreadable=(bad,))
+    assert [event.snapshot for event in bench.events() if event.gap is None] == []
+    mended, told = bench.drop(10, 20).mend(unreadable=(bad,)).events()
+    assert (mended.snapshot, outline(mended), outline(told)[0]) == (False, ("REST", [], (10, 20)), "UNDECODABLE")
+
+
 # --- further reads ---
 
 
