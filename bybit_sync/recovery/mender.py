@@ -86,8 +86,9 @@ class Mender:
             self.give_up()
 
     def _tell_undecodable(self, event: Event[Any]) -> None:
-        self.hold(event) if self.gate.is_holding else self.gate.put(event)
-        self.windows.join(event)
+        # In front of what is held, because the answer that mends it is as well.
+        self.gate.put(event)
+        self.windows.join(event, is_holding=self.gate.is_holding)
         self._keep(event)
 
     def _keep(self, event: Event[Any]) -> None:

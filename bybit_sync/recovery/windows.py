@@ -32,7 +32,7 @@ class Windows:
         # The consumer was too slow; they wait for `refresh`.
         self._overflown: Event[Any] | None = None
         self.is_told: bool = False
-        """True when the consumer knows the current gap."""
+        """True when the consumer knows the current gap, or a part of it."""
         self.wants_snapshot: bool = False
         """True when `refresh` was called."""
         self.is_asked: bool = False
@@ -54,12 +54,15 @@ class Windows:
         self.is_told = False
         self._add(event)
 
-    def join(self, event: Event[Any]) -> None:
-        """Add *event*, which the consumer knows: now, or after the current read."""
-        if self.is_asked:
+    def join(self, event: Event[Any], *, is_holding: bool) -> None:
+        """Add *event*, which the consumer knows: now, or after the current read.
+
+        With *is_holding* now, so that one answer mends both.
+        """
+        if self.is_asked and not is_holding:
             self._later = _merged(self._later, event)
         else:
-            self.is_told = self.is_told or self._current is None
+            self.is_told = True
             self._add(event)
 
     def _add(self, event: Event[Any]) -> None:
@@ -83,8 +86,10 @@ class Windows:
         waiting = [event for event in (self._unmended, self._overflown) if event is not None]
         self._unmended = self._overflown = None
         for event in waiting:
-            self.is_told = self.is_told or self._current is None
+            self.is_told = True
             self._add(event)
+        # Whatever waits for its minute is read now.
+        self._undecodable_at = _NOW
         if is_state:
             self.wants_snapshot, self.is_asked = True, False
 

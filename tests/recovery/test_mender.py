@@ -407,15 +407,20 @@ def test_what_cannot_be_decoded_is_told_at_once() -> None:
     assert bench.mend(trade("a", 15), trade("b", 21)).shown() == [("REST", ["a"], (10, 20))]
 
 
-def test_what_cannot_be_decoded_while_pushes_are_held_keeps_its_place() -> None:
-    """Behind what mends the outage, which does not mend it."""
+def test_what_cannot_be_decoded_is_told_at_once_while_pushes_are_held() -> None:
+    """An answer that is under way is too old for it; the next one mends both."""
     bench = trades().drop(10, 20)
     bench.mender.windows.asked(20.0)
     bench.put(push(trade("b", 21)), gap(UNDECODABLE, 21, 22, missed=1))
-    bench.mender.mended(answer(), moment(23.0), 3)
-    assert bench.shown() == [("REST", [], (10, 20)), ["b"], ("UNDECODABLE", 21, 22, True)]
-    assert bench.mender.windows.gap is not None
-    assert bench.mend(trade("c", 21.5)).shown() == [("REST", ["c"], (21, 22))]
+    assert not bench.mender.windows.is_asked
+    bench.mend(trade("a", 15), trade("c", 21.5))
+    assert bench.shown() == [("UNDECODABLE", 21, 22, True), ("REST", ["a", "c"], (10, 22)), ["b"]]
+
+
+def test_a_start_mends_what_could_not_be_decoded_before_it() -> None:
+    """Its event says so, though the start itself was in time."""
+    bench = trades(-100).put(gap(UNDECODABLE, 1, 2, missed=1)).mend(trade("a", 1))
+    assert bench.shown() == [("UNDECODABLE", 1, 2, True), ("REST", ["a"], (-100, 2))]
 
 
 # --- consumers that are too slow ---

@@ -84,28 +84,28 @@ def test_a_gap_that_was_given_up_is_tried_again_at_the_next_outage() -> None:
 def test_what_cannot_be_decoded_is_told_already() -> None:
     """The read follows."""
     windows = Windows()
-    windows.join(gap(UNDECODABLE, 1, 2))
+    windows.join(gap(UNDECODABLE, 1, 2), is_holding=False)
     assert (windows.is_told, windows.read_due()) == (True, NOW)
 
 
 def test_what_cannot_be_decoded_is_read_once_a_minute() -> None:
     """Later ones join."""
     windows = Windows()
-    windows.join(gap(UNDECODABLE, 1, 2))
+    windows.join(gap(UNDECODABLE, 1, 2), is_holding=False)
     windows.asked(5.0)
     windows.close()
-    windows.join(gap(UNDECODABLE, 3, 4))
-    windows.join(gap(UNDECODABLE, 5, 6))
+    windows.join(gap(UNDECODABLE, 3, 4), is_holding=False)
+    windows.join(gap(UNDECODABLE, 5, 6), is_holding=False)
     assert (span(windows), windows.read_due()) == (("UNDECODABLE", 3, 6), 5.0 + UNDECODABLE_EVERY)
 
 
 def test_an_outage_does_not_wait_for_that_minute() -> None:
     """What could not be decoded is mended with it."""
     windows = Windows()
-    windows.join(gap(UNDECODABLE, 1, 2))
+    windows.join(gap(UNDECODABLE, 1, 2), is_holding=False)
     windows.asked(5.0)
     windows.close()
-    windows.join(gap(UNDECODABLE, 3, 4))
+    windows.join(gap(UNDECODABLE, 3, 4), is_holding=False)
     windows.open(gap(DISCONNECTED, 5, 6))
     assert (span(windows), windows.read_due(), windows.is_told) == (("DISCONNECTED", 3, 6), NOW, False)
 
@@ -114,17 +114,28 @@ def test_what_cannot_be_decoded_during_a_read_waits_for_the_next() -> None:
     """Its answer may not tell of it; it is not asked again because of that."""
     windows = opened(gap(DISCONNECTED, 1, 2))
     windows.asked(5.0)
-    windows.join(gap(UNDECODABLE, 3, 4))
+    windows.join(gap(UNDECODABLE, 3, 4), is_holding=False)
     assert (span(windows), windows.is_asked) == (("DISCONNECTED", 1, 2), True)
     windows.close()
     assert (span(windows), windows.is_told, windows.read_due()) == (("UNDECODABLE", 3, 4), True, NOW)
 
 
 def test_what_cannot_be_decoded_joins_an_outage_that_is_not_read_yet() -> None:
-    """Which its consumer does not know of yet."""
+    """Of which its consumer knows a part then."""
     windows = opened(gap(DISCONNECTED, 1, 2))
-    windows.join(gap(UNDECODABLE, 3, 4))
-    assert (span(windows), windows.is_told) == (("DISCONNECTED", 1, 4), False)
+    windows.join(gap(UNDECODABLE, 3, 4), is_holding=True)
+    assert (span(windows), windows.is_told) == (("DISCONNECTED", 1, 4), True)
+
+
+def test_a_refresh_does_not_wait_for_the_minute_of_what_cannot_be_decoded() -> None:
+    """Who asks for it knows why."""
+    windows = Windows()
+    windows.join(gap(UNDECODABLE, 1, 2), is_holding=False)
+    windows.asked(5.0)
+    windows.close()
+    windows.join(gap(UNDECODABLE, 3, 4), is_holding=False)
+    windows.refresh(is_state=False)
+    assert windows.read_due() == NOW
 
 
 def test_an_overflow_is_not_mended_by_itself() -> None:
