@@ -21,6 +21,8 @@ from bybit_sync.simulator import Account, Exchange
 from bybit_sync.threads.waker import Waker
 from tests.searching import is_search, set_at_length, wants
 
+pytest_plugins = ("tests.faults.marks",)
+
 KEY, SECRET = "test-key-c4n4ry", "test-secret-c4n4ry"
 
 # Whoever starts the tests in the background, or with nohup, has these ignored, by every process that they start, too.

@@ -16,6 +16,7 @@ import pytest
 from bybit_sync.integrations.sqlite_journal import Journal
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET
+from tests.faults.rows import row
 
 ROOT = Path(__file__).parent.parent
 # What the output of each has to hold.
@@ -114,6 +115,7 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
 
+@row(188, kills="a process begins with the time of its start")
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 def test_fills_are_complete_and_booked_once_after_every_kill(
     exchange: Exchange, account: Account, tmp_path: Path, kills: int

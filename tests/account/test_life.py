@@ -16,6 +16,7 @@ from bybit_sync.recovery.options import Recovery
 from bybit_sync.simulator import Exchange
 from tests.account.conftest import CONFIRMED, Stage, booked, shown, until
 from tests.conftest import FAST_ARGUMENTS, KEY, SECRET, FastClient
+from tests.faults.rows import row
 from tests.searching import examples
 
 PRICES = {"BTCUSDT": "20000", "ETHUSDT": "2000", "BTCUSD": "20000"}
@@ -120,6 +121,7 @@ STEPS = st.one_of(
 )
 
 
+@row(193, kills="the view is current before the recovered event was applied")
 @examples(3)
 @given(st.lists(STEPS, min_size=5, max_size=30))
 def test_whenever_it_is_current_it_is_right(steps: list[tuple[Any, ...]]) -> None:

@@ -24,6 +24,7 @@ from bybit_sync import (
 from bybit_sync.simulator import Account, Exchange
 from tests.account.conftest import CONFIRMED, TIMEOUT, Stage, booked, shown, until
 from tests.conftest import threads_of
+from tests.faults.rows import row
 from tests.recovery.conftest import Recovering
 from tests.recovery.reading import buy, sell
 
@@ -130,6 +131,7 @@ def test_what_cannot_be_decoded_is_mended(stage: Stage) -> None:
     until(lambda: shown(view) == booked(stage.account))
 
 
+@row(180, kills="an order that REST shows nowhere counts as cancelled")
 def test_an_order_that_is_nowhere_makes_it_uncertain(stage: Stage) -> None:
     """REST lags: it is told later that it was cancelled."""
     view = stage.view()
@@ -173,6 +175,7 @@ def test_before_the_first_snapshots_it_has_no_time(stage: Stage) -> None:
 # --- threads ---
 
 
+@row(193, kills="a state is changed in place, row by row")
 def test_it_can_be_read_from_many_threads_while_it_changes(stage: Stage) -> None:
     """No part of it is ever between two states: each buy of one contract makes one order, fill and position."""
     view, stop, wrong = stage.view(), threading.Event(), list[Any]()

@@ -34,6 +34,13 @@ OUTPUT: Final = Path(__file__).with_name("RELIABILITY.md")
 TESTS: Final = (
     "tests/faults",
     *(elsewhere.test for elsewhere in NOT_HERE.values()),
+    # The rows of recovery, beside what they test.
+    "tests/recovery",
+    "tests/account",
+    "tests/rest/test_connections.py",
+    "tests/rest/test_secrets.py",
+    "tests/integrations/test_killed.py",
+    "tests/test_examples.py::test_fills_are_complete_and_booked_once_after_every_kill",
     "tests/delivery",
     "tests/client/test_leaks.py",
     "tests/fuzzing/test_mutations.py",

@@ -1,4 +1,4 @@
-"""What the faults share: their pace, the wire they run over, the harness, and the tally of the rows."""
+"""What the faults share: their pace, the wire they run over, and the harness."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import ssl
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,10 +19,11 @@ from tests.faults import pace
 from tests.faults.canaries import canaries_in
 from tests.faults.exchange import Act
 from tests.faults.partition import Partition
-from tests.faults.rows import COUNT, FIGURE, NET, QUICK, ROW, Tally
+from tests.faults.rows import COUNT, FIGURE, NET, ROW
 from tests.faults.scene import Net, Scene
 from tests.searching import wants
 
+HERE = Path(__file__).parent
 Play = Callable[..., Scene]
 
 
@@ -29,44 +31,17 @@ Play = Callable[..., Scene]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker of the rows, and set the pace."""
-    config.addinivalue_line("markers", "row(number, kills): the row of the catalogue, and the mutant that the test kills")
-    config.addinivalue_line("markers", "quick: a test of one of the twenty rows that take least time")
+    """Set the pace."""
     pace.set_pace(pace.REAL if wants(config, "realtime") else pace.FAST)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let ``-m realtime`` mean every row; leave out what runs for minutes unless ``-m soak`` asks for it."""
+    """Let ``-m realtime`` mean every row that has a pace: those of this folder."""
     for item in items:
-        row = item.get_closest_marker(ROW)
-        if row and wants(config, "realtime"):
+        if item.get_closest_marker(ROW) and item.path.parent == HERE and wants(config, "realtime"):
             item.add_marker(pytest.mark.realtime)
             item.add_marker(pytest.mark.timeout(600))
-        if row and row.args[0] in QUICK:
-            item.add_marker(pytest.mark.quick)
-    if not wants(config, "soak"):
-        long = [item for item in items if item.get_closest_marker(ROW) and item.get_closest_marker("soak")]
-        items[:] = [item for item in items if item not in long]
-        config.hook.pytest_deselected(items=long)
-
-
-# --- the rows ---
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Put the row's number into the test's id, in front of what else it is parametrised with."""
-    mark = metafunc.definition.get_closest_marker(ROW)
-    if mark is not None:
-        metafunc.parametrize("_row", mark.args, indirect=True, ids=[f"row{mark.args[0]}"])
-
-
-@pytest.fixture(autouse=True)
-def _row(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
-    """Put the row's number into the test's report."""
-    if hasattr(request, "param"):
-        record_property(ROW, request.param)
 
 
 # --- the secrets ---
@@ -94,17 +69,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     if found and report.passed:
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: what was captured tells {', '.join(found)}"
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Tell which rows were survived, and what was measured."""
-    tally = Tally()
-    tally.add(terminalreporter.stats.get("passed", ()), passed=True)
-    tally.add([r for kind in ("failed", "error") for r in terminalreporter.stats.get(kind, ())], passed=False)
-    if tally.survived or tally.failed:
-        terminalreporter.section(f"faults (a second takes {pace.FACTOR:g} s)")
-        for line in tally.lines():
-            terminalreporter.line(line)
 
 
 # --- the harness ---

@@ -17,6 +17,7 @@ import pytest
 
 from bybit_sync.integrations.sqlite_journal import Journal
 from bybit_sync.simulator import Account, Exchange
+from tests.faults.rows import row
 from tests.integrations.killed_bot import MARGIN
 
 ROOT = Path(__file__).parent.parent.parent
@@ -59,6 +60,7 @@ def check(path: Path, ledger: list[tuple[str, float]]) -> None:
     assert [order for order, at in ledger if datetime.fromtimestamp(at, timezone.utc) < complete and order not in found] == []
 
 
+@row(188, kills="`complete_until` moves over a gap that is not mended")
 @pytest.mark.parametrize("kills", [3, pytest.param(40, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 def test_nothing_is_missing_up_to_complete_until_whenever_it_is_killed(
     exchange: Exchange, account: Account, tmp_path: Path, kills: int

@@ -12,6 +12,7 @@ import pytest
 
 from bybit_sync import Event, Gap, GapReason
 from bybit_sync.simulator import Account, Exchange
+from tests.faults.rows import row
 from tests.recovery.conftest import Recovering
 from tests.recovery.reading import booked, buy, fills, indices
 from tests.recovery.test_law import settled
@@ -59,6 +60,7 @@ def play(exchange: Exchange, account: Account, seed: int) -> list[str]:
     return written
 
 
+@row(192, kills="a snapshot or recovered event that finds no room counts as delivered")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("maxsize", [2, 10_000])
 @pytest.mark.parametrize("seed", SEEDS)

@@ -12,6 +12,7 @@ import pytest
 
 from bybit_sync import Client, Event, Source
 from bybit_sync.simulator import Account, Exchange
+from tests.faults.rows import row
 from tests.recovery.conftest import Recovering
 from tests.recovery.reading import OPEN, booked, coins, fills, held_orders, held_positions, indices
 
@@ -102,6 +103,7 @@ def settled(client: Client, exchange: Exchange) -> bool:
     return not health.recovery.pending and (not calls or time.monotonic() - calls[-1].at > 2.5)
 
 
+@row(192, kills="a held push that is older than what was read follows it")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_consumer_knows_what_the_books_say(recovering: Recovering, exchange: Exchange, account: Account, seed: int) -> None:
@@ -133,7 +135,7 @@ def assert_never_back(events: list[Event[Any]]) -> None:
     """Check that no position goes back in its sequence."""
     latest: dict[str, int] = {}
     for event in events:
-        for row in event.data:
-            if row.seq is not None:
-                assert row.seq >= latest.get(row.symbol, 0), (event, event.source == Source.REST)
-                latest[row.symbol] = row.seq
+        for position in event.data:
+            if position.seq is not None:
+                assert position.seq >= latest.get(position.symbol, 0), (event, event.source == Source.REST)
+                latest[position.symbol] = position.seq

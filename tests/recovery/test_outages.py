@@ -6,6 +6,7 @@ import pytest
 
 from bybit_sync import Client, GapReason, Source, State
 from bybit_sync.simulator import Account, Exchange
+from tests.faults.rows import row
 from tests.recovery.conftest import Recovering
 from tests.recovery.reading import (
     Reader,
@@ -26,6 +27,7 @@ from tests.recovery.reading import (
 PATIENT = {"ping_interval": 20.0, "pong_timeout": 20.0}
 
 
+@row(165, kills="a fill of the overlap, delivered before, comes again")
 @pytest.mark.parametrize("missed", [0, 1, 30])
 def test_every_fill_of_an_outage_is_delivered_once(
     recovering: Recovering, exchange: Exchange, account: Account, missed: int
@@ -47,6 +49,7 @@ def test_every_fill_of_an_outage_is_delivered_once(
     assert indices(reader.events)
 
 
+@row(165, kills="only the first page is read")
 def test_500_fills_of_an_outage_come_in_one_event(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """Over several pages."""
     reader = Reader(recovering(hold=60.0).subscribe_user_trades())
@@ -58,6 +61,7 @@ def test_500_fills_of_an_outage_come_in_one_event(recovering: Recovering, exchan
     assert fills([event]) == booked(account)
 
 
+@row(165, kills="a closed position is left out of the snapshot")
 def test_positions_are_right_after_an_outage(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """One was opened, one closed, one flipped; the closed one with the exchange's own flat row."""
     buy(account, "BTCUSDT")
@@ -78,6 +82,7 @@ def test_positions_are_right_after_an_outage(recovering: Recovering, exchange: E
     }
 
 
+@row(165, kills="an order that was placed and ended in the outage is left out")
 def test_orders_are_right_after_an_outage(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """One was filled, one cancelled, one amended, one placed, one placed and cancelled; one did not change."""
     waiting, filled, cancelled, amended = (account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000") for _ in range(4))
@@ -102,6 +107,7 @@ def test_orders_are_right_after_an_outage(recovering: Recovering, exchange: Exch
     assert (event.snapshot, event.unresolved) == (True, ())
 
 
+@row(182, kills="a coin that is not listed any more is not asked for")
 def test_balances_are_right_after_an_outage(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """A coin that is gone comes with the exchange's own zero."""
     account.transfer("SOL", "2")
@@ -116,6 +122,7 @@ def test_balances_are_right_after_an_outage(recovering: Recovering, exchange: Ex
     assert coins([event]) == {name: account.balance(name).wallet for name in ("BTC", "ETH", "USDT")}
 
 
+@row(171, kills="the window begins anew with each outage")
 def test_a_second_outage_widens_the_window(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """One event mends both; what was held in between follows."""
     reader = Reader(recovering(hold=60.0).subscribe_user_trades())
@@ -133,6 +140,7 @@ def test_a_second_outage_widens_the_window(recovering: Recovering, exchange: Exc
     assert indices(reader.events)
 
 
+@row(165, kills="the gap of a stream whose read has succeeded is told all the same")
 def test_all_four_streams_are_mended_together(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """Each by one event."""
     client = recovering()
@@ -184,6 +192,7 @@ def test_a_subscription_to_a_live_stream_begins_with_its_own_snapshot(recovering
     assert [e.source for e in first.until(lambda e: e.data)] == [Source.STREAM]
 
 
+@row(181, kills="only executions of the type Trade are delivered")
 def test_funding_and_liquidations_are_recovered(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """With their own kinds."""
     buy(account)
@@ -196,6 +205,7 @@ def test_funding_and_liquidations_are_recovered(recovering: Recovering, exchange
     assert [str(row.exec_type) for row in event.data] == ["Funding", "BustTrade"]
 
 
+@row(166, kills="pushes are delivered while REST is read")
 def test_pushes_that_arrive_during_the_read_follow_it(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """In order, and once."""
     reader = Reader(recovering(hold=60.0).subscribe_user_trades())
@@ -212,6 +222,7 @@ def test_pushes_that_arrive_during_the_read_follow_it(recovering: Recovering, ex
     assert reader.until_fills(6) == booked(account)
 
 
+@row(170, kills="the seq of what was read is not kept for later pushes")
 def test_an_answer_ahead_of_the_stream_leaves_out_what_is_older(
     recovering: Recovering, exchange: Exchange, account: Account
 ) -> None:

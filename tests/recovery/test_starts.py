@@ -11,6 +11,7 @@ import pytest
 from bybit_sync import Client, ConfigurationError, Event, GapReason, Source
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET, FastClient
+from tests.faults.rows import row
 from tests.recovery.conftest import Recovering
 from tests.recovery.reading import Reader, booked, buy, coins, held_positions, indices, recovered, snapshot, told
 
@@ -54,6 +55,7 @@ def test_a_queue_of_the_users_is_served_likewise(recovering: Recovering, account
     assert [inbox.get(timeout=10).source for _ in range(2)] == [Source.REST, Source.STREAM]
 
 
+@row(172, kills="a subscription waits for REST")
 def test_subscribing_does_not_wait_for_the_snapshot(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """It returns when the stream is confirmed; pushes wait."""
     exchange.rest.slow(1.0)
@@ -63,6 +65,7 @@ def test_subscribing_does_not_wait_for_the_snapshot(recovering: Recovering, exch
     assert [event.source for event in reader.until(lambda event: event.source == Source.STREAM)] == [Source.REST, Source.STREAM]
 
 
+@row(172, kills="a start that takes longer than `hold` is not told")
 def test_a_start_that_is_not_read_in_time_is_told(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """Pushes flow; the snapshot that mends it follows."""
     exchange.rest.slow(1.0)
@@ -75,6 +78,7 @@ def test_a_start_that_is_not_read_in_time_is_told(recovering: Recovering, exchan
     assert (last.snapshot, last.recovered.since, len(last.data)) == (True, first.gap.since, 1)
 
 
+@row(172, kills="a start that is refused is not told")
 def test_a_start_that_is_refused_is_told(recovering: Recovering, exchange: Exchange) -> None:
     """For good, with endpoint and remedy."""
     exchange.rest.refuse(10005, "order/realtime", "order/history")
@@ -102,6 +106,7 @@ def test_a_start_that_was_refused_is_mended_by_the_next_outage(recovering: Recov
 # --- since= ---
 
 
+@row(187, kills="the overlap brings fills from before `since`")
 def test_fills_begin_at_a_given_time(recovering: Recovering, account: Account) -> None:
     """With every one since then, the oldest first, and nothing older."""
     for _ in range(3):
@@ -113,6 +118,7 @@ def test_fills_begin_at_a_given_time(recovering: Recovering, account: Account) -
     assert {event.source for event in reader.events} == {Source.REST}
 
 
+@row(187, kills="a start is one event of any size")
 @pytest.mark.parametrize("count", [0, 250, 1_100])
 def test_a_start_comes_in_events_of_at_most_a_thousand(recovering: Recovering, account: Account, count: int) -> None:
     """And what is pushed meanwhile comes last, once."""
@@ -155,6 +161,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 }
 
 
+@row(187, kills="`since` is not checked")
 @pytest.mark.parametrize("case", WRONG)
 def test_a_time_that_cannot_work_is_refused(recovering: Recovering, case: str) -> None:
     """At once, with the remedy."""

@@ -14,6 +14,7 @@ from bybit_sync import Client, Event, GapReason, Source, SubscriptionClosed
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import threads_of
+from tests.faults.rows import row
 from tests.recovery.conftest import Recovering
 from tests.recovery.reading import Reader, booked, buy, fills, held_positions, indices, recovered, rest, snapshot, told
 
@@ -31,6 +32,7 @@ def miss(exchange: Exchange, account: Account, count: int = 1) -> None:
 # --- REST is slow or down ---
 
 
+@row(167, kills="pushes wait until REST has answered, however long")
 def test_an_outage_that_is_not_mended_in_time_is_told(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """Pushes flow then, and the missed fills follow, once."""
     reader = Reader(recovering(hold=0.2).subscribe_user_trades())
@@ -45,6 +47,7 @@ def test_an_outage_that_is_not_mended_in_time_is_told(recovering: Recovering, ex
     assert indices(reader.events)
 
 
+@row(168, kills="a read that failed is not tried again")
 def test_rest_that_is_down_is_asked_again_until_it_is_back(
     recovering: Recovering, exchange: Exchange, account: Account
 ) -> None:
@@ -60,6 +63,7 @@ def test_rest_that_is_down_is_asked_again_until_it_is_back(
     assert sorted(fills(reader.events)) == sorted(booked(account))
 
 
+@row(168, kills="an answer that fails is taken for an empty one")
 @pytest.mark.parametrize("trouble", ["5xx", "busy", "cut", "no JSON"])
 def test_an_answer_that_fails_is_asked_for_again(
     recovering: Recovering, exchange: Exchange, account: Account, trouble: str
@@ -77,6 +81,7 @@ def test_an_answer_that_fails_is_asked_for_again(
     assert fills([event]) == booked(account)
 
 
+@row(169, kills="there is no confirming read")
 def test_rest_that_lags_is_read_again(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """What the first read lacks comes with the next, and with the same gap."""
     reader = Reader(recovering(hold=0.5, confirm_after=(3.0,)).subscribe_user_trades())
@@ -102,6 +107,7 @@ def test_a_state_is_confirmed_in_silence(recovering: Recovering, exchange: Excha
 # --- REST refuses ---
 
 
+@row(173, kills="one refusal ends the recovery of every stream")
 def test_a_refusal_of_one_endpoint_concerns_its_stream(
     recovering: Recovering, exchange: Exchange, account: Account, log: pytest.LogCaptureFixture
 ) -> None:
@@ -120,6 +126,7 @@ def test_a_refusal_of_one_endpoint_concerns_its_stream(
     assert len(warnings) == 1
 
 
+@row(173, kills="what was refused is not in the next window")
 def test_what_was_refused_comes_with_the_next_outage(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """From the first gap on."""
     reader = Reader(recovering().subscribe_user_trades())
@@ -137,6 +144,7 @@ def test_what_was_refused_comes_with_the_next_outage(recovering: Recovering, exc
 # --- what cannot be decoded ---
 
 
+@row(186, kills="an UNDECODABLE gap is not recovered")
 def test_what_cannot_be_decoded_is_read(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """Told at once, and mended."""
     reader = Reader(recovering().subscribe_user_trades())
@@ -150,6 +158,7 @@ def test_what_cannot_be_decoded_is_read(recovering: Recovering, exchange: Exchan
     assert fills(reader.events) == booked(account)
 
 
+@row(184, kills="a row of REST that cannot be read is skipped without a word")
 def test_a_row_of_rest_that_cannot_be_read_is_told(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """With its path, behind the event that has the others."""
     reader = Reader(recovering().subscribe_user_trades())
@@ -165,6 +174,7 @@ def test_a_row_of_rest_that_cannot_be_read_is_told(recovering: Recovering, excha
 # --- slow consumers ---
 
 
+@row(190, kills="what was dropped counts as delivered")
 def test_an_overflow_is_mended_by_a_refresh(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """What was dropped comes, once; it is not mended by itself."""
     trades = recovering().subscribe_user_trades(maxsize=2)
@@ -205,6 +215,7 @@ def test_a_refresh_needs_recovery(client: Client) -> None:
         client.subscribe_orders().refresh()
 
 
+@row(190, kills="a sink that raises ends the recovery of the others")
 def test_a_queue_that_fails_ends_its_subscription_only(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """What is held finds no room: ENDED, with the reason; the other one is mended."""
     client, inbox = recovering(), queue.Queue[Event[Any]](maxsize=1)
@@ -225,6 +236,7 @@ def test_a_queue_that_fails_ends_its_subscription_only(recovering: Recovering, e
 # --- ends ---
 
 
+@row(172, kills="close discards what is held")
 def test_closing_while_rest_hangs_tells_the_gap_and_what_was_held(
     recovering: Recovering, exchange: Exchange, account: Account
 ) -> None:
@@ -245,6 +257,7 @@ def test_closing_while_rest_hangs_tells_the_gap_and_what_was_held(
     assert (gap.gap.recovering, fills([push]), push.source) == (False, booked(account)[1:], Source.STREAM)
 
 
+@row(172, kills="a closed subscription forgets what it holds")
 def test_closing_one_subscription_while_it_holds(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """Its gap and what was held can still be taken; the other one is mended."""
     client = recovering(hold=60.0)
@@ -264,6 +277,7 @@ def test_closing_one_subscription_while_it_holds(recovering: Recovering, exchang
     assert rest(kept.events)
 
 
+@row(172, kills="the end of a stream discards what is held")
 def test_an_end_tells_the_gap_what_was_held_and_the_reason(
     recovering: Recovering, exchange: Exchange, account: Account
 ) -> None:
@@ -287,6 +301,7 @@ def test_an_end_tells_the_gap_what_was_held_and_the_reason(
     assert not events[0].gap.recovering
 
 
+@row(172, kills="close waits for the answer of REST")
 def test_a_close_is_quick_in_every_phase(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """Also while REST hangs and the connection is down."""
     client = recovering(hold=60.0)

@@ -28,6 +28,7 @@ from bybit_sync.rest.answers import Response
 from bybit_sync.rest.connections import MOST_BYTES, ConnectionPool, _AnswerFile, _WireFile
 from bybit_sync.rest.endpoints import OPEN_ORDERS
 from tests.conftest import open_descriptors
+from tests.faults.rows import row
 from tests.network.test_proxy import HttpProxy, SocksProxy
 from tests.peers import Line, Peer, closed_port, plays
 
@@ -258,6 +259,7 @@ def test_an_answer_that_is_cut_or_broken_is_worth_another_try(make_pool: Any, re
         assert type(failed(make_pool(peer))) is RestUnavailable
 
 
+@row(184, kills="an answer is read whatever its length")
 @pytest.mark.parametrize("is_told", [True, False], ids=["told", "untold"])
 def test_an_answer_of_a_hundred_megabytes_is_left_at_four(make_pool: Any, is_told: bool) -> None:  # noqa: FBT001 - both
     """Memory is bounded, whatever the peer says of its length."""
@@ -385,6 +387,7 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, client
 
 
+@row(185, kills="the host's name is not compared with the certificate")
 def test_tls_is_verified_and_nothing_sent_before(make_pool: Any, heads: list[str], contexts: Any) -> None:
     """By the client's context, with the websocket's words."""
     server, client = contexts
@@ -397,6 +400,7 @@ def test_tls_is_verified_and_nothing_sent_before(make_pool: Any, heads: list[str
     assert (unknown.retry_after, len(heads)) == (30.0, 1)
 
 
+@row(185, kills="the request goes to the proxy itself")
 def test_a_proxy_is_asked_for_a_tunnel(make_pool: Any, heads: list[str], contexts: Any) -> None:
     """And sees neither key nor signature."""
     server, client = contexts
@@ -409,6 +413,7 @@ def test_a_proxy_is_asked_for_a_tunnel(make_pool: Any, heads: list[str], context
     assert "s1gn4ture" in heads[0]
 
 
+@row(185, kills="a SOCKS proxy is passed by")
 def test_a_socks_proxy_serves_too(make_pool: Any, contexts: Any) -> None:
     """With the same package as the websocket."""
     pytest.importorskip("python_socks")

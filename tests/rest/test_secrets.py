@@ -15,6 +15,7 @@ from bybit_sync.rest.reader import RestReader
 from bybit_sync.signing.credentials import hmac_signer
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET
+from tests.faults.rows import row
 
 FAULTS: dict[str, Callable[[Exchange], Any]] = {
     "signature": lambda exchange: exchange.rest.refuse(10004, text=f"error sign! origin_string[1{KEY}5000]"),
@@ -54,6 +55,7 @@ def test_an_error_and_its_frames_hold_no_secret(
         assert not [text for text in told if secret in text]
 
 
+@row(185, kills="redirects are followed")
 def test_no_redirect_gets_the_key(exchange: Exchange, account: Account, make_reader: Callable[..., RestReader]) -> None:
     """Not even to the same host."""
     reader = make_reader(exchange.rest_url)

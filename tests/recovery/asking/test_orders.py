@@ -12,6 +12,7 @@ from bybit_sync.recovery.asking.times import instant
 from bybit_sync.recovery.wants import Answered, Known
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.simulator.books.orders import Order
+from tests.faults.rows import row
 from tests.recovery.asking.conftest import Asker
 
 ORDERS = Stream.ORDERS
@@ -53,6 +54,7 @@ def test_open_orders_of_every_scope_are_listed(asker: Asker, exchange: Exchange,
     assert set(asker.asked()) == {"order/realtime"}
 
 
+@row(180, kills="orders are listed without orderFilter=StopOrder only")
 def test_conditional_orders_are_asked_for(asker: Asker, exchange: Exchange, account: Account) -> None:
     """A list without a filter may lack them."""
     order = place(account, trigger_price="19000")
@@ -178,6 +180,7 @@ def test_an_old_order_is_looked_for_where_it_was_created(asker: Asker, exchange:
     assert (states(answer), answer.unresolved) == ([(order.order_id, "Filled")], ())
 
 
+@row(180, kills="an order that is nowhere is not told as unresolved")
 def test_an_order_that_is_nowhere_is_not_taken_for_cancelled(asker: Asker, exchange: Exchange, account: Account) -> None:
     """It was cancelled without a fill, over a day ago."""
     exchange.set_clock(-3 * DAY)
@@ -189,6 +192,7 @@ def test_an_order_that_is_nowhere_is_not_taken_for_cancelled(asker: Asker, excha
     assert len(asked_by_id(exchange)) == 3 * 4
 
 
+@row(169, kills="an order that no list has is not asked for by its id")
 def test_an_order_in_neither_list_is_waited_for(asker: Asker, exchange: Exchange, account: Account) -> None:
     """REST lags: it appears in a pause."""
     order = account.cancel(place(account))

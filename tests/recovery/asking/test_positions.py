@@ -11,6 +11,7 @@ from bybit_sync.errors import RestRefused
 from bybit_sync.model.events import Stream
 from bybit_sync.recovery.wants import Answered, Known
 from bybit_sync.simulator import Account, Exchange
+from tests.faults.rows import row
 from tests.recovery.asking.conftest import Asker
 
 POSITIONS = Stream.POSITIONS
@@ -48,6 +49,7 @@ def test_more_positions_than_the_usual_page_has_are_listed(asker: Asker, account
     assert len(asker.ask(POSITIONS).rows) == 25
 
 
+@row(179, kills="a known position that is not listed is not asked for")
 def test_a_closed_position_is_asked_for_by_its_symbol(asker: Asker, account: Account) -> None:
     """The exchange's own flat row comes, behind the open ones."""
     trade(account)
@@ -67,6 +69,7 @@ def test_without_a_known_one_nothing_is_asked_by_symbol(asker: Asker, exchange: 
     assert all("symbol" not in call.parameters for call in exchange.rest.calls)
 
 
+@row(179, kills="the legs of hedge mode are taken by their places in the list")
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_both_legs_are_told_apart_in_any_order(
     asker: Asker,
@@ -84,6 +87,7 @@ def test_both_legs_are_told_apart_in_any_order(
     assert sizes(answer) == {("BTCUSDT", 1): Decimal("0.5"), ("BTCUSDT", 2): Decimal(0)}
 
 
+@row(179, kills="a leg that the exchange has no row of is not told")
 def test_a_leg_that_is_gone_with_its_mode_is_told(asker: Asker, account: Account) -> None:
     """The symbol is in another mode now: the exchange has no row of the old leg."""
     trade(account)

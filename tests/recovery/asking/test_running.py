@@ -9,6 +9,7 @@ import pytest
 from bybit_sync.errors import RestBlocked, RestClockRefused, RestLimited, RestProtocolError, RestRefused, RestUnavailable
 from bybit_sync.model.events import Stream
 from bybit_sync.simulator import Account, Exchange
+from tests.faults.rows import row
 from tests.recovery.asking.conftest import Asker
 
 TRADES = Stream.USER_TRADES
@@ -25,6 +26,7 @@ def since(asker: Asker) -> datetime:
     return asker.ago(seconds=60)
 
 
+@row(175, kills="an exceeded limit ends the read")
 @pytest.mark.parametrize("headers", [True, False])
 def test_an_exceeded_limit_is_waited_for_in_place(
     asker: Asker,
@@ -56,6 +58,7 @@ def test_a_limit_that_does_not_end_is_an_error(asker: Asker, exchange: Exchange)
     assert len(asker.asked()) == 5
 
 
+@row(177, kills="an empty page or a repeated cursor ends a listing too early, or never")
 @pytest.mark.parametrize("kind", ["kept", "ends", "self", "cycle", "empty page", "repeat"])
 def test_odd_cursors_hide_nothing(asker: Asker, exchange: Exchange, account: Account, kind: str) -> None:
     """Each execution comes once."""
@@ -99,6 +102,7 @@ def test_a_banned_address_ends_the_read(asker: Asker, exchange: Exchange) -> Non
     assert blocked.value.retry_after == 600.0
 
 
+@row(184, kills="an answer that is no listing is taken for an empty one")
 @pytest.mark.parametrize("body", ["<html>", "[]", "[" * 100_000, '{"retCode": 0, "result": {}}', '{"retCode": "zero"}'])
 def test_an_answer_that_makes_no_sense_ends_the_read(asker: Asker, exchange: Exchange, body: str) -> None:
     """It may make sense the next time."""
@@ -114,6 +118,7 @@ def test_a_host_that_is_cut_off_in_an_answer_ends_the_read(asker: Asker, exchang
         asker.ask(Stream.BALANCES)
 
 
+@row(174, kills="the clock is measured for each request, or never")
 def test_a_clock_that_is_off_is_measured(asker: Asker, exchange: Exchange, account: Account) -> None:
     """Once for all requests of a read."""
     trade(account, 1)

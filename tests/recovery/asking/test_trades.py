@@ -14,6 +14,7 @@ from bybit_sync.recovery.asking import trade_check, trades
 from bybit_sync.recovery.asking.times import instant
 from bybit_sync.recovery.wants import Answered, Known, Unreadable
 from bybit_sync.simulator import Account, Exchange
+from tests.faults.rows import row
 from tests.recovery.asking.conftest import Asker
 
 TRADES = Stream.USER_TRADES
@@ -85,6 +86,7 @@ def test_parts_of_one_match_come_in_their_order(asker: Asker, account: Account) 
     assert [trade.leaves_qty for trade in answer.rows] == [Decimal("0.8"), Decimal("0.5"), Decimal("0.0")]
 
 
+@row(178, kills="an empty window ends the read")
 def test_weeks_are_read_in_windows_of_less_than_seven_days(asker: Asker, exchange: Exchange, account: Account) -> None:
     """The oldest first; empty ones in between end nothing."""
     done = []
@@ -102,6 +104,7 @@ def test_weeks_are_read_in_windows_of_less_than_seven_days(asker: Asker, exchang
 # --- very many ---
 
 
+@row(187, kills="a window of any number of rows is read at once")
 def test_very_many_come_in_parts(asker: Asker, exchange: Exchange, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows are halved until they fit; a part says where the next begins."""
     monkeypatch.setattr(trades, "MOST_ROWS", 30)
