@@ -27,8 +27,9 @@ def test_an_order_is_waited_for_until_it_ends(stage: Stage) -> None:
 def test_an_order_that_has_ended_is_found_at_once(stage: Stage) -> None:
     """Its last row came before the call."""
     view, order = stage.view(), place(stage, order_link_id="mine")
+    until(lambda: order.order_id in view.orders)
     stage.account.cancel(order)
-    until(lambda: view.is_current and order.order_id not in view.orders)
+    until(lambda: order.order_id not in view.orders)
     found = stage.client.wait_for_order(order_link_id="mine", view=view, timeout=0)
     assert found.order_status == "Cancelled"
 
