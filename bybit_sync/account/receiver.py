@@ -108,7 +108,7 @@ class ViewReceiver:
         if not self.reducer.is_current:
             return False
         for receiver, windows in self._ends:  # a loop: half the time of all()
-            if receiver.state is not SubscriptionState.LIVE or not windows.are_mended:
+            if receiver.state is not SubscriptionState.LIVE or not windows.are_known:
                 return False
         # A forked child has no connection, and nothing here would notice.
         return os.getpid() == self._process
@@ -133,7 +133,7 @@ class ViewReceiver:
             return text
         if not feed.is_live:
             return f"{feed.stream.value}: the connection"
-        return "" if feed.windows.are_mended else f"{feed.stream.value}: what could not be read over REST yet"
+        return "" if feed.windows.are_known else f"{feed.stream.value}: what REST has not shown yet"
 
     def wait(self, wanted: Callable[[], object], deadline: float | None) -> bool:
         """Wait until *wanted* returns what is true; raise when it cannot come."""

@@ -164,6 +164,8 @@ class Mender:
             self._put_parts(merged.rows, maker, recovered=None)
             return
         self._resume_at, self._lacks = None, ()
+        # Before the event: who takes it must not count it as complete.
+        self.windows.lags = answered.lags
         self._deliver(merged, maker)
         self.windows.close()
         self._schedule(answered, merged, now.seconds)
@@ -217,6 +219,7 @@ class Mender:
             self._put_whole(merged, maker, self._recovered)
         self._tell_unreadable(maker)
         self._confirm_at = answered.until
+        self.windows.lags = answered.lags
         if answered.until is None:
             self.skip_confirms(now.seconds)
 
@@ -224,6 +227,8 @@ class Mender:
         """Skip the confirming reads that are due *until* then."""
         self.confirms = [at for at in self.confirms if at > until]
         if not self.confirms:
+            # Nothing more is read: what still contradicts itself stays as it is.
+            self.windows.lags = False
             self._unreadable.clear()
             if self.windows.are_mended:
                 self._memory.release()

@@ -37,6 +37,8 @@ class Windows:
         """True when `refresh` was called."""
         self.is_asked: bool = False
         """True while a read for all of it runs."""
+        self.lags: bool = False
+        """True while REST contradicts itself, and will be read again."""
         self._undecodable_at = _NOW
 
     @property
@@ -127,6 +129,11 @@ class Windows:
     def are_mended(self) -> bool:
         """Return whether no gap waits."""
         return not (self._current or self._later or self._unmended or self._overflown)
+
+    @property
+    def are_known(self) -> bool:
+        """Return whether nothing is missing of what was read. Any thread."""
+        return not (self.lags or self._current or self._later or self._unmended or self._overflown)
 
     # --- reads ---
 

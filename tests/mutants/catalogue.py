@@ -2391,4 +2391,11 @@ MUTANTS: Final = (
         ":",
         "tests/delivery/test_buffer.py -k joined_with_no_gap",
     ),
+    Mutant(
+        "take what contradicts itself for known",
+        "recovery/mender.py",
+        "self.windows.lags = answered.lags\n        self._deliver",
+        "self._deliver",
+        _MENDER,
+    ),
 )

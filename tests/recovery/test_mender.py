@@ -391,6 +391,17 @@ def test_a_state_is_told_again_only_when_it_differs() -> None:
     assert (event.snapshot, event.data[0].size, event.recovered) == (True, Decimal(2), None)
 
 
+def test_what_contradicts_itself_is_not_known_until_it_is_read_again() -> None:
+    """Or until nothing more is read."""
+    bench = trades().drop(10, 20).mend(lags=True, seconds=21.0)
+    assert (bench.mender.windows.are_mended, bench.mender.windows.are_known) == (True, False)
+    assert bench.confirm(lags=True, seconds=25.0).mender.windows.are_known is False
+    assert bench.confirm(seconds=29.0).mender.windows.are_known
+    bench.confirm(lags=True, seconds=30.0)
+    bench.mender.skip_confirms(moment(60.0).seconds)
+    assert bench.mender.windows.are_known
+
+
 def test_a_start_is_confirmed_only_near_its_end() -> None:
     """Fills of a year ago are not expected to be late."""
     bench = trades(-1_000).mend()
