@@ -11,7 +11,7 @@ import attrs
 from bybit_sync.clock import Moment
 from bybit_sync.delivery.gaps import with_gap
 from bybit_sync.delivery.sink import EventSink
-from bybit_sync.errors import RestError
+from bybit_sync.errors import RestError, RestRefused
 from bybit_sync.model.events import Event, Gap, GapReason, Stream
 from bybit_sync.recovery.gate import Gate
 from bybit_sync.recovery.makes import Maker
@@ -59,6 +59,7 @@ class Mender:
         self._resume_at: datetime | None = None
         self._confirm_at: datetime | None = None
         self._lacks: tuple[Unreadable, ...] = ()
+        self._refusals: tuple[RestRefused, ...] = ()
         # The gap that was mended last: its window, and its event.
         self._mended: Gap | None = None
         self._recovered: Gap | None = None
@@ -78,6 +79,7 @@ class Mender:
             if since is None:
                 return
             event = with_gap(event, attrs.evolve(gap, since=since, until=max(since, gap.until)), raw=b"")
+        self._start_over()
         self.windows.open(event)
         self._keep(event)
         self.gate.hold(event.received_ns * 1e-9 + self._options.hold)
@@ -161,6 +163,7 @@ class Mender:
         if answered.until is not None:
             self.windows.is_asked = False
             self._resume_at, self._lacks = answered.until, maker.lacks
+            self._refusals += answered.refused
             self._put_parts(merged.rows, maker, recovered=None)
             return
         self._resume_at, self._lacks = None, ()
@@ -180,7 +183,8 @@ class Mender:
             self._put_parts(merged.rows, maker, recovered=recovered)
         else:
             self._put_whole(merged, maker, recovered)
-        for error in maker.answered.refused:
+        refused, self._refusals = (*self._refusals, *maker.answered.refused), ()
+        for error in {str(error): error for error in refused}.values():
             event = maker.gap(gap, f"it cannot be recovered: {error}")
             self.windows.fail(event)
             self.gate.put(event)
@@ -237,9 +241,15 @@ class Mender:
         """Report the gap as final, due to *error*; the next outage retries it."""
         self._stop_waiting(recovering=False, detail=f"it cannot be recovered: {error}")
         self.windows.give_up()
-        self._resume_at, self._lacks = None, ()
+        self._resume_at, self._lacks, self._refusals = None, (), ()
 
     def refresh(self) -> None:
         """Read a snapshot, or every fill since the earliest gap that is not mended."""
+        self._start_over()
         self.windows.refresh(is_state=self._memory.is_state)
         self._on_change(self)
+
+    def _start_over(self) -> None:
+        """Resume no read if rows are missing that it has passed: a part was dropped."""
+        if self.windows.has_waiting:
+            self._resume_at = None

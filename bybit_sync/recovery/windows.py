@@ -126,6 +126,11 @@ class Windows:
         self.close()
 
     @property
+    def has_waiting(self) -> bool:
+        """Return whether gaps wait that are to be read from their own beginning."""
+        return self._unmended is not None or self._overflown is not None
+
+    @property
     def are_mended(self) -> bool:
         """Return whether no gap waits."""
         return not (self._current or self._later or self._unmended or self._overflown)

@@ -1950,6 +1950,20 @@ MUTANTS: Final = (
         _STATES,
     ),
     Mutant(
+        "go on behind a part that was dropped",
+        "recovery/mender.py",
+        "        if self.windows.has_waiting:\n            self._resume_at = None",
+        "        pass",
+        _MENDER,
+    ),
+    Mutant(
+        "forget a refusal of an earlier part",
+        "recovery/mender.py",
+        "            self._refusals += answered.refused",
+        "            pass",
+        _MENDER,
+    ),
+    Mutant(
         "forget the held pushes",
         "recovery/gate.py",
         "            for event in events:\n                self.pass_on(event)",

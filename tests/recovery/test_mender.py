@@ -261,6 +261,29 @@ def test_a_row_of_an_earlier_part_that_cannot_be_read_is_told_at_the_end() -> No
     assert [outline(event)[0] for event in bench.events()] == ["REST", "REST", "UNDECODABLE"]
 
 
+def test_a_category_that_is_refused_for_an_earlier_part_is_told_at_the_end() -> None:
+    """Once, though the later parts have it."""
+    parts = [answer(trade("a", 11), until=at(11), refused=(REFUSED,)), answer(trade("b", 12), until=at(12), refused=(REFUSED,))]
+    bench = trades().drop(10, 20)
+    for part in parts:
+        bench.mender.mended(part, moment(21), 3)
+    bench.mend(trade("c", 13))
+    assert [outline(event)[0] for event in bench.events()] == ["REST", "REST", "REST", "DISCONNECTED"]
+
+
+@pytest.mark.parametrize("what", ["an outage", "a refresh"])
+def test_a_part_that_was_dropped_is_read_again_with_what_takes_it_in(what: str) -> None:
+    """The window begins before it, so the read does as well."""
+    bench = trades(-100, maxsize=1).mend(trade("a", -90), until=at(-80)).mend(trade("b", -70), until=at(-60))
+    if what == "an outage":
+        bench.drop(10, 20)
+    else:
+        bench.mender.refresh()
+    assert bench.mender.since(confirms=False) == at(-100)
+    bench.events()
+    assert bench.mend(trade("a", -90), trade("b", -70), trade("c", 15)).events()[-1].data[0].exec_id == "a"
+
+
 def test_a_confirming_read_in_parts_does_not_shorten_the_next_window() -> None:
     """Each goes on where it was itself."""
     bench = trades().drop(100, 110).mend(seconds=111.0).confirm(trade("a", 105), until=at(105), seconds=115.0)
