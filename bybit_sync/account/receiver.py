@@ -183,6 +183,12 @@ class ViewReceiver:
             raise TimeoutError(str(watch))
         return watch.found
 
+    def refresh(self) -> None:
+        """Have each stream read over REST."""
+        self.owner.check_process()
+        for receiver, _ in self._ends:
+            self.owner.refresh(receiver)
+
     def close(self, deadline: float) -> bool:
         """End its subscriptions; wait until `on_change` has had every event.
 

@@ -139,6 +139,18 @@ class AccountView:
             not_negative(self, "timeout", timeout)
         return self._receiver.wait(lambda: self.is_current, None if timeout is None else time.monotonic() + timeout)
 
+    def refresh(self) -> None:
+        """Read over REST what is missing, and the state of now.
+
+        An outage is mended without it. It is for what was refused, once the reason is
+        gone: a permission that the key has got since. Returns at once.
+
+        Raises:
+            ClientClosed: this process was forked from the client's.
+
+        """
+        self._receiver.refresh()
+
     # --- the end ---
 
     def close(self, timeout: float = 5.0) -> bool:

@@ -35,7 +35,10 @@ def test_it_begins_with_what_is_open_now(stage: Stage) -> None:
     """Which was there before the client."""
     buy(stage.account)
     stage.account.place_order("BTCUSDT", "Buy", qty="0.1", price="10000")
-    assert shown(stage.view()) == booked(stage.account, skip=1)
+    view = stage.view()
+    assert shown(view) == booked(stage.account, skip=1)
+    assert view.balance is not None
+    assert view.coin("ETH") == view.balance.coin("ETH")
 
 
 def test_it_follows_the_account(stage: Stage) -> None:
@@ -115,6 +118,18 @@ def test_a_refused_stream_makes_it_uncertain_and_says_why(stage: Stage) -> None:
     assert "execution/list" in view.waits_for[0]
     stage.exchange.rest.heal()
     stage.miss()
+    assert view.wait_current(TIMEOUT)
+    until(lambda: shown(view) == booked(stage.account))
+
+
+def test_what_was_refused_is_read_again_when_it_is_asked_for(stage: Stage) -> None:
+    """Once the key may read it."""
+    view = stage.view()
+    stage.exchange.rest.refuse(10005, "execution/list", "position/list")
+    stage.miss(lambda: buy(stage.account))
+    until(lambda: len([text for text in view.waits_for if "not mended" in text]) == 2)
+    stage.exchange.rest.heal()
+    view.refresh()
     assert view.wait_current(TIMEOUT)
     until(lambda: shown(view) == booked(stage.account))
 

@@ -2412,4 +2412,11 @@ MUTANTS: Final = (
         "self._deliver",
         _MENDER,
     ),
+    Mutant(
+        "read nothing again for a view",
+        "account/receiver.py",
+        "self.owner.refresh(receiver)",
+        "pass",
+        "tests/account/test_view.py -k asked_for",
+    ),
 )
