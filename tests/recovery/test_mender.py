@@ -337,6 +337,13 @@ def test_a_category_that_was_refused_is_read_again_at_the_next_outage() -> None:
     assert bench.mend(trade("a", 12)).shown() == [("REST", ["a"], (10, 31))]
 
 
+def test_a_category_that_was_refused_is_not_forgotten_when_all_was_confirmed() -> None:
+    """What it hid is still taken from the next read."""
+    bench = trades().drop(10, 20).mend(refused=(REFUSED,)).confirm(seconds=60.0).drop(1_000, 1_001)
+    bench.events()
+    assert bench.mend(trade("a", 12)).shown() == [("REST", ["a"], (10, 1_001))]
+
+
 def test_a_row_that_cannot_be_read_is_told() -> None:
     """Once, with its path; not again by a further read."""
     bad = Unreadable("execution/list", "list[0].execQty: no number")

@@ -236,6 +236,12 @@ def test_ended_orders_are_remembered_in_a_bounded_number() -> None:
     assert str(5 * REMEMBERED - 1) in memory._ended
 
 
+def test_a_position_that_is_opened_again_is_open() -> None:
+    """It has to be accounted for."""
+    memory = positions(position("1", 5, 1), position("0", 6, 2), position("2", 7, 3))
+    assert [known.symbol for known in memory.known()] == ["BTCUSDT"]
+
+
 def test_open_rows_are_remembered_in_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exchange that invents orders costs no memory."""
     monkeypatch.setattr(states, "MOST_OPEN", 10)
