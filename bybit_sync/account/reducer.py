@@ -5,7 +5,7 @@ Pure: events in, state out; no clock, no thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timezone
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from bybit_sync.account import validity
 from bybit_sync.account.rows import Rows
 from bybit_sync.account.snapshot import AccountSnapshot
 from bybit_sync.account.validity import Validity
+from bybit_sync.errors import ProtocolError
 from bybit_sync.model.balances import CoinBalance
 from bybit_sync.model.events import AnyEvent, Event, Stream
 from bybit_sync.model.orders import OrderUpdate
@@ -28,6 +29,8 @@ __all__ = ["Reducer"]
 # The ended orders, and the flat positions, whose versions are remembered at least: an
 # older row that comes late does not open them again.
 _REMEMBERED: Final = 1_000
+# The most open rows of a stream. An account has a hundredth of them at most.
+_MOST_OPEN: Final = 100_000
 _LONG_AGO: Final = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -61,7 +64,10 @@ class Reducer:
         }
 
     def take(self, event: AnyEvent, *, is_live: bool = True) -> None:
-        """Apply *event*; *is_live* is False while its stream has no connection."""
+        """Apply *event*; *is_live* is False while its stream has no connection.
+
+        Raises `ProtocolError` when more is open than any account has.
+        """
         stream = event.stream
         if event.gap is None:
             self._apply[stream](event)
@@ -116,6 +122,7 @@ class Reducer:
                 coins.pop(coin.coin, None)
                 if not is_zero(coin):
                     coins[coin.coin] = coin
+        _check_count(coins)
         if event.data:
             balance = attrs.evolve(event.data[-1], coins=tuple(coins.values()))
             self.state = attrs.evolve(self.state, balance=balance, coins=read_only(coins))
@@ -163,6 +170,7 @@ class _Versions:
             self._open.pop(key, None)
             self._ended.pop(key, None)
             (self._open if rules.is_open(row) else self._ended)[key] = version
+        _check_count(self._open)
         self._ended = _latest(self._ended)
         return rows
 
@@ -173,6 +181,11 @@ def _latest(rows: dict[Any, Any]) -> dict[Any, Any]:
     One at a time would be slow: a dict finds its first key slowly after many deletions.
     """
     return rows if len(rows) < 2 * _REMEMBERED else dict(list(rows.items())[_REMEMBERED:])
+
+
+def _check_count(rows: Collection[Any]) -> None:
+    if len(rows) > _MOST_OPEN:
+        raise ProtocolError(f"the exchange names more than {_MOST_OPEN:,} open orders, positions or coins of one account")
 
 
 def _exec_time(row: UserTradeUpdate) -> datetime:

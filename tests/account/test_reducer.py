@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from bybit_sync.errors import ProtocolError
 from bybit_sync.model.enums import Category
 from bybit_sync.model.events import GapReason, Stream
 from tests.account.events import make, mended, snapshot, window
@@ -149,6 +150,23 @@ def test_late_trades_take_their_place() -> None:
 def test_no_trades_are_kept_when_none_are_wanted() -> None:
     """Nothing is counted as traded either."""
     assert make(push(trade("a")), trades=0).state.trades == ()
+
+
+# --- bounds ---
+
+
+@pytest.mark.parametrize("kind", ["orders", "positions", "coins"])
+def test_more_than_any_account_has_ends_the_stream(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an error, so that the view is not taken for current; as many as may be are kept."""
+    monkeypatch.setattr("bybit_sync.account.reducer._MOST_OPEN", 3)
+    rows = {
+        "orders": [order(name) for name in "abcd"],
+        "positions": [position("1", symbol=name) for name in "abcd"],
+        "coins": [balance(coin(name, "1")) for name in "abcd"],
+    }[kind]
+    reducer = make(*map(push, rows[:3]))
+    with pytest.raises(ProtocolError, match="more than 3 open"):
+        reducer.take(push(rows[3]))
 
 
 # --- as a whole ---
