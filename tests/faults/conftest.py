@@ -21,6 +21,7 @@ from tests.faults.exchange import Act
 from tests.faults.partition import Partition
 from tests.faults.rows import COUNT, FIGURE, NET, ROW
 from tests.faults.scene import Net, Scene
+from tests.recovery.conftest import recovering  # noqa: F401 - a fixture
 from tests.searching import wants
 
 HERE = Path(__file__).parent
