@@ -99,7 +99,7 @@ LIMITS: Final[Mapping[str, Callable[[Exchange], object]]] = {
 }
 
 
-@row(175, kills="an exceeded limit is told as a gap, or not waited for")
+@row(175, kills="after 10006 or 429 the endpoint is asked again at once")
 @pytest.mark.parametrize("limit", LIMITS)
 def test_an_exceeded_limit_delays_what_was_missed(
     recovering: Recovering, exchange: Exchange, account: Account, limit: str
@@ -140,7 +140,7 @@ def test_an_address_that_was_refused_asks_nothing_for_a_time(
     assert len([text for text in warned if "other" not in text]) == 1
 
 
-@row(181, kills="only executions of the types of the examples are delivered")
+@row(181, kills="only executions of the type Trade are delivered")
 @pytest.mark.parametrize("kind", ["AdlTrade", "Settle", "Delivery"])
 def test_executions_that_the_exchange_makes_are_recovered(
     recovering: Recovering, exchange: Exchange, account: Account, kind: str
@@ -179,7 +179,7 @@ ANSWERS: Final = {
 }
 
 
-@row(184, kills="an answer that cannot be read ends the thread of recovery")
+@row(184, kills="an answer that is none counts as a refusal")
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_an_answer_that_cannot_be_read_is_asked_for_again(
     recovering: Recovering, exchange: Exchange, account: Account, kind: str
@@ -213,7 +213,7 @@ def test_twenty_clients_that_recover_at_once_keep_the_limits_together(
     assert asked[-1].at - asked[0].at >= len(asked) / rate - 2.0 > 2.0
 
 
-@row(190, kills="a callback that raises on a recovered event ends recovery")
+@row(190, kills="what a callback raises ends its subscription")
 def test_a_consumer_that_raises_gets_every_event_all_the_same(
     recovering: Recovering, exchange: Exchange, account: Account
 ) -> None:
@@ -264,7 +264,7 @@ REPEATING: Final[Mapping[str, Callable[[Exchange], object]]] = {
 }
 
 
-@row(191, kills="an error of REST repeats what the host has said")
+@row(191, kills="what the host repeats of the key is passed on")
 @pytest.mark.parametrize("fault", REPEATING)
 def test_nothing_of_a_failed_recovery_tells_a_secret(
     recovering: Recovering,

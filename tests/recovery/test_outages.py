@@ -125,7 +125,7 @@ def test_balances_are_right_after_an_outage(recovering: Recovering, exchange: Ex
 @row(171, kills="the window begins anew with each outage")
 def test_a_second_outage_widens_the_window(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """One event mends both; what was held in between follows."""
-    reader = Reader(recovering(hold=60.0).subscribe_user_trades())
+    reader = Reader(recovering(hold=60.0, overlap=0.0).subscribe_user_trades())
     exchange.rest.slow(1.0, "execution/list")
     for _ in range(2):
         exchange.stop_listening()

@@ -129,7 +129,7 @@ def test_a_refusal_of_one_endpoint_concerns_its_stream(
 @row(173, kills="what was refused is not in the next window")
 def test_what_was_refused_comes_with_the_next_outage(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """From the first gap on."""
-    reader = Reader(recovering().subscribe_user_trades())
+    reader = Reader(recovering(overlap=0.0).subscribe_user_trades())
     exchange.rest.refuse(10005, FILLS)
     miss(exchange, account)
     reader.until(told)

@@ -8,6 +8,7 @@ import pytest
 
 from bybit_sync.model.events import Stream
 from bybit_sync.simulator import Account, Exchange
+from tests.faults.rows import row
 from tests.recovery.asking.conftest import Asker
 
 NOTHING = {
@@ -18,6 +19,7 @@ NOTHING = {
 }
 
 
+@row(165, kills="a category is asked for twice")
 @pytest.mark.parametrize("stream", list(Stream))
 def test_a_recovery_of_nothing_costs_so_many_requests(asker: Asker, stream: Stream) -> None:
     """For linear and inverse; 26 for all four streams."""
