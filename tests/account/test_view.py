@@ -190,7 +190,6 @@ def test_before_the_first_snapshots_it_has_no_time(stage: Stage) -> None:
 # --- threads ---
 
 
-@row(193, kills="a recovered trade comes twice")
 def test_it_can_be_read_from_many_threads_while_it_changes(stage: Stage) -> None:
     """No part of it is ever between two states: each buy of one contract makes one order, fill and position."""
     view, stop, wrong = stage.view(), threading.Event(), list[Any]()

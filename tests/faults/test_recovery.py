@@ -233,8 +233,8 @@ def test_a_consumer_that_raises_gets_every_event_all_the_same(
     assert (fills(seen), [error.args for error in errors]) == (booked(account), [(1,), (2,)])
 
 
-@row(190, kills="a recovered event that finds no room counts as delivered")
-def test_a_recovered_event_that_finds_no_room_becomes_its_gap(
+@row(190, kills="fills that found no room count as delivered")
+def test_what_finds_no_room_in_an_outage_is_told_and_can_be_asked_for(
     recovering: Recovering, exchange: Exchange, account: Account
 ) -> None:
     """What it had comes when it is asked for."""

@@ -60,7 +60,7 @@ def play(exchange: Exchange, account: Account, seed: int) -> list[str]:
     return written
 
 
-@row(192, kills="a snapshot or recovered event that finds no room counts as delivered")
+@row(192, kills="a fill of the overlap, delivered before, comes again")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("maxsize", [2, 10_000])
 @pytest.mark.parametrize("seed", SEEDS)

@@ -103,7 +103,7 @@ def settled(client: Client, exchange: Exchange) -> bool:
     return not health.recovery.pending and (not calls or time.monotonic() - calls[-1].at > 2.5)
 
 
-@row(192, kills="a held push that is older than what was read follows it")
+@row(192, kills="a fill of the overlap, delivered before, comes again")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_consumer_knows_what_the_books_say(recovering: Recovering, exchange: Exchange, account: Account, seed: int) -> None:
