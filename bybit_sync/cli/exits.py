@@ -36,6 +36,8 @@ _ERRORS: Final = (
 def code_of(error: BaseException) -> int | None:
     """Return the exit code for *error*; None for a bug, which needs its traceback."""
     cause = error.__cause__
+    if isinstance(error, ConfigurationError) and isinstance(cause, ModuleNotFoundError):
+        return MISSING
     if isinstance(error, ConnectTimeout) and isinstance(cause, Refused):
         return REFUSED
     return next((code for kind, code in _ERRORS if isinstance(error, kind)), None)

@@ -123,6 +123,14 @@ def test_an_extra_that_is_missing_is_told_in_one_line(missing: str, extra: str, 
     assert process.stderr == f"bybit-sync: {missing} is not installed: pip install 'bybit-sync[{extra}]'\n"
 
 
+def test_an_account_without_the_extra_rest_tells_it() -> None:
+    """With 1, as for the other extras: it is no wrong argument."""
+    program = "import sys; sys.modules['urllib3'] = None; from bybit_sync.cli import main; raise SystemExit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "account", "--simulate"]
+    process = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert (process.returncode, "pip install 'bybit-sync[rest]'" in process.stderr) == (1, True)
+
+
 def test_without_any_extra_there_is_text() -> None:
     """What people look at needs rich, a simulation websockets, a plot matplotlib; all else nothing."""
     code, err = run_without(["rich", "websockets", "matplotlib", "trustme"], ["stats", "/dev/null"])
