@@ -158,8 +158,10 @@ def _categories(text: str) -> Sequence[str] | None:
 def _rest_url(text: str) -> str:
     try:
         return Recovery(base_url=text).base_url or ""
-    except ConfigurationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    except ConfigurationError:
+        # The error's own text is for Python: it names Recovery.
+        remedy = "give https://host[:port] (http:// for loopback addresses), without a path"
+        raise argparse.ArgumentTypeError(f"{text!r} is no URL of a REST host: {remedy}") from None
 
 
 def _proxy(text: str) -> str:

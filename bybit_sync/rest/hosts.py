@@ -31,7 +31,9 @@ REST_HOSTS: Final[Mapping[str, str]] = MappingProxyType(
 """The base URL of the REST API, by the name of the environment."""
 
 _NAMES_BY_URL: Final = {environment.url: name for name, environment in ENVIRONMENTS.items()}
-_REMEDY: Final = "give Recovery(base_url=...): https://host[:port] (http:// for loopback addresses), without a path"
+_REMEDY: Final = (
+    'give Recovery(base_url="https://host[:port]"), or --rest-url to the command (http:// for loopback addresses; no path)'
+)
 
 
 def rest_host(environment: Environment, base_url: str | None = None) -> Environment:

@@ -216,4 +216,5 @@ def test_a_url_that_is_none_is_refused_at_once(capsys: pytest.CaptureFixture[str
     """With what it should look like."""
     with pytest.raises(SystemExit):
         main(["check", "--rest-url", "api.bybit.com"])
-    assert "https://host[:port]" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert ("'api.bybit.com' is no URL" in told, "https://host[:port]" in told, "Recovery" in told) == (True, True, False)
