@@ -89,14 +89,13 @@ def _lines(account: AccountSnapshot) -> Iterator[str]:
     yield f"{'current' if account.is_current else 'NOT CURRENT'}, {when}"
     for stream in _SHOWN:
         yield ""
-        yield from _table(stream, [Total.of(r) if isinstance(r, BalanceUpdate) else r for _, r in ordered(account, stream)])
+        rows = [Total.of(row) if isinstance(row, BalanceUpdate) else row for _, row in ordered(account, stream)]
+        # "none" would say that a position which could not be read is flat.
+        yield from _table(stream, rows) if rows else [f"{stream.value}: {'none' if account.is_current else 'none known'}"]
 
 
 def _table(stream: Stream, rows: Sequence[Any]) -> Iterator[str]:
     """Yield *rows* as lines below their headers, each column as wide as its cells."""
-    if not rows:
-        yield f"{stream.value}: none"
-        return
     columns = COLUMNS[stream]
     cells = [[stream.value, *(column.header for column in columns[1:])], *([c.cell(row) for c in columns] for row in rows)]
     widths = [max(map(len, texts)) for texts in zip(*cells, strict=True)]

@@ -61,6 +61,7 @@ def test_what_cannot_be_read_is_named(exchange: Exchange) -> None:
     assert (code, out.startswith("NOT CURRENT, as of ")) == (6, True)
     assert "bybit-sync: not current: positions: a gap not mended" in err
     assert "position/list" in err
+    assert "positions: none known" in out
 
 
 def test_a_simulated_account_is_shown() -> None:
@@ -72,4 +73,4 @@ def test_a_simulated_account_is_shown() -> None:
 def test_without_a_rest_host_it_cannot_be_shown(exchange: Exchange) -> None:
     """It would not know what is there."""
     code, _, err = run("account", "--environment", exchange.url, env=WITH_KEY)
-    assert (code, "base_url" in err) == (2, True)
+    assert (code, "--rest-url" in err) == (2, True)
