@@ -61,5 +61,5 @@ class OrderWatch:
     def __str__(self) -> str:
         name = self._order_id if self._order_id is not None else self._order_link_id
         if self.last is None:
-            return f"nothing was heard of order {name}"
+            return f"nothing was heard of order {name}: it is not open and did not end lately; check the id and the account"
         return f"order {name} is {self.last.order_status}, and not what was waited for"

@@ -91,7 +91,7 @@ def recovery_options(recover: object, environment: Environment, dialect: Dialect
         raise refuse("recover", recover, "give True, False or a Recovery")
     if not dialect.has_rest:
         raise ConfigurationError(
-            f"recover: the REST API of {dialect.name} is gone; leave recover out, or use the default dialect"
+            f"recover: Bybit has no REST API of {dialect.name} any more; leave recover out, or use the dialect v5"
         )
     rest_host(environment, options.base_url)
     return options

@@ -77,7 +77,7 @@ def test_a_named_environment_is_known_by_its_url_too() -> None:
 
 def test_a_dialect_without_rest_cannot_recover() -> None:
     """V3's REST is gone."""
-    with pytest.raises(ConfigurationError, match="the REST API of v3 is gone"):
+    with pytest.raises(ConfigurationError, match="no REST API of v3 any more"):
         recovery_options(True, MAINNET, DIALECTS["v3"])
 
 
