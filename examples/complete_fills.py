@@ -1,6 +1,7 @@
 """Book every fill of an account into fills.db, once: kill this, and start it again.
 
-Keys: BYBIT_API_KEY and BYBIT_API_SECRET, or --simulate.
+Keys: BYBIT_API_KEY and BYBIT_API_SECRET, or --simulate: an account that makes the same
+fills at each start, so that those of an earlier start are not booked again.
 """
 
 import sys

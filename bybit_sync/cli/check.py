@@ -18,9 +18,9 @@ __all__ = ["add"]
 
 _DESCRIPTION: Final = """\
 Say in order what works: the name (DNS), TCP, TLS, the upgrade to a WebSocket, the clock, the login, each topic, and for
-recovery the REST host with its clock, and what the key may read there. The first thing that does not work is told with what
-to do about it, and what depends on it is not tried. Without a key the steps before the login are taken. Nothing is traded
-or changed."""
+recovery (V5, with the extra rest, where the REST host is known) that host with its clock, and what the key may read there.
+The first thing that does not work is told with what to do about it, and what depends on it is not tried. Without a key the
+steps before the login are taken. Nothing is traded or changed."""
 
 _EXAMPLES: Final = """\
   bybit-sync check
