@@ -38,7 +38,7 @@ def of_client(health: Health, board: Board) -> StatusLine:
     facts = [
         f"ping {seconds_text(health.ping_rtt)}",
         f"push {seconds_text(lag)}",
-        f"last frame {seconds_text(health.last_frame_age)} ago",
+        f"silent {seconds_text(health.last_frame_age)}",
         counted(health.reconnects, "reconnect"),
         counted(board.gaps, "gap"),
         *([f"{board.recovered:,} recovered"] if board.recovered else []),
