@@ -53,7 +53,7 @@ MOST_BYTES: Final = 4 * 1024 * 1024
 _CHUNK: Final = 65536
 _MOST_IDLE: Final = 4
 _AGENT: Final = f"bybit-sync/{__version__}"
-_BUSY: Final = "Nothing to do: it is asked again after a pause."
+_BUSY: Final = "A client asks again after a pause; if it stays so, check the network, the proxy and the URL."
 _DISTRUST_SECONDS: Final = 30.0
 
 _log = get_logger(__name__)
