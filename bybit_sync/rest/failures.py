@@ -90,7 +90,7 @@ def of_code(endpoint: str, refusal: Refusal, wait: float | None) -> RestError:
     """
     line = _CODES.get(refusal.code, _ANY_CODE)
     text = printable(refusal.text)
-    message = f"{endpoint}: refused with {refusal.code}: {text}. {line.remedy}"
+    message = f"{endpoint}: refused with {refusal.code}: {text.removesuffix('.')}. {line.remedy}"
     return _made(line, message, endpoint, wait, code=refusal.code, text=text)
 
 

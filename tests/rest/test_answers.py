@@ -114,6 +114,11 @@ def test_a_code_decides_class_and_remedy(code: int, kind: type[RestError], is_ge
         assert (error.code, error.text) == (code, "no, because")
 
 
+def test_a_refusal_that_ends_with_a_full_stop_has_one() -> None:
+    """Bybit's texts end with one or without."""
+    assert str(told(retCode=10005, retMsg="No.", result={})).startswith("execution/list: refused with 10005: No. Give")
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "remedy"),
     [
