@@ -31,7 +31,7 @@ _SHORTEST, _LONGEST = 0.12, 1.0
 _SMALLEST: Final = ConsoleDimensions(20, 6)
 _USUAL: Final = os.terminal_size((80, 24))
 _SPACIOUS: Final = 20
-_NO_ROWS: Final = "no row yet: the exchange sends no snapshot, a row appears with its first update"
+_NO_ROWS: Final = "none known: the exchange sends no snapshot, a row appears with its first update"
 _LEGEND: Final = "~ stale until its next update"
 
 

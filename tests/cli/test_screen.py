@@ -27,7 +27,7 @@ ENDS: dict[str, tuple[End, int]] = {
 def test_there_are_four_tables_and_a_status_line() -> None:
     """On 80 by 24, each line fitting; a stream without rows says when they come."""
     with Terminal("watch", "--simulate") as terminal:
-        first = terminal.picture("no row yet: the exchange sends no snapshot")
+        first = terminal.picture("none known: the exchange sends no snapshot")
         assert first[0].startswith("bybit-sync watch  ws://127.0.0.1:")
         assert first[1].startswith("LIVE  ping ")
         whole = terminal.picture("PartiallyFilled")
@@ -70,7 +70,7 @@ def test_a_terminal_that_is_closed_ends_it() -> None:
 def test_it_follows_the_terminals_size(exchange: Exchange, account: Account) -> None:
     """More columns and rows when there is room, fewer when there is not; every table stays in sight."""
     with Terminal("watch", "--environment", exchange.url, env=WITH_KEY) as terminal:
-        terminal.picture("no row yet")
+        terminal.picture("none known")
         for number in range(60):
             account.place_order("BTCUSDT", "Buy", qty="0.5", price=20000 + number)
         assert names(terminal.picture("... 60 in all")) == NAMES
@@ -111,7 +111,7 @@ def test_what_is_typed_does_not_spoil_the_picture() -> None:
 def test_after_an_outage_rows_are_marked_as_stale(exchange: Exchange, account: Account) -> None:
     """Until their next update; the last line says why, and the status line how often."""
     with Terminal("watch", "--environment", exchange.url, env=WITH_KEY) as terminal:
-        terminal.picture("no row yet")
+        terminal.picture("none known")
         order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
         terminal.picture("20000")
         exchange.drop()
