@@ -53,6 +53,9 @@ class AccountSnapshot:
     ) -> PositionUpdate | None:
         """Return the open position of *symbol*; None when it is flat.
 
+        Until the view is current, None may also mean that it was not read. A symbol
+        that does not exist, such as btcusdt, is flat for ever.
+
         Raises `LookupError`, which names them, when several are open: give
         *position_idx* in hedge mode, *category* for contracts of the same name.
         """
