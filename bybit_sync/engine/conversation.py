@@ -159,7 +159,7 @@ class Conversation:
         if not self.registry.flush():
             due_at = min(due_at, time.monotonic() + self.config.timings.offer_again)
         if self.recovery is not None:
-            due_at = min(due_at, self.recovery.due)
+            due_at = min(due_at, self.recovery.due())
         return due_at
 
     def _check_time(self) -> None:
@@ -169,8 +169,6 @@ class Conversation:
         self._check_frame(now)
         self._check_suspension(now)
         self.dispatcher.dispatch(self.session.tick(now), self.session, now)
-        if self.recovery is not None:
-            self.recovery.tick()
         for subscription in self.registry:
             subscription.warn_if_slow(now.seconds, times)
 

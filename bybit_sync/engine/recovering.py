@@ -6,6 +6,7 @@ The connection thread makes the decisions.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -126,14 +127,15 @@ class ClientRecovery:
 
     # --- the connection thread ---
 
-    @property
     def due(self) -> float:
         """Return when `tick` is due, in monotonic seconds."""
         return self._coordinator.due
 
     def tick(self) -> None:
         """Do what is due."""
-        self._end_all(self._coordinator.tick(Moment.now().seconds))
+        now = time.monotonic()
+        if now >= self._coordinator.due:
+            self._end_all(self._coordinator.tick(now))
 
     def refresh(self, receiver: Receiver[Any]) -> None:
         """Have the missing updates of *receiver* read, if it is open and confirmed."""

@@ -97,6 +97,7 @@ class Supervisor:
         self._interrupt = Interrupt(waker, self._stop_unless_needed)
         if self.recovery is not None:
             self.recovery.reset()
+            self._interrupt = Interrupt(waker, self._stop_unless_needed, self.recovery.due)
         limiter = _limiter(self._config)
         if limiter is not None:
             limiter.add(self, self._config.connect_limit or ConnectLimit(), waker.wake)
@@ -206,6 +207,9 @@ class Supervisor:
         self._commands.run()
         if self._commands.is_closing or self._state.state is State.FAILED:
             return False
+        if self.recovery is not None:
+            # Also while it dials: pushes are held no longer than they may be.
+            self.recovery.tick()
         return self.progress.stays_connected or bool(self._registry)
 
     def _stop_unless_needed(self) -> None:
@@ -353,8 +357,7 @@ class Supervisor:
             progress.outage.remind(now, progress.last_error)
             left = min(left, progress.outage.next_reminder() - now)
             if self.recovery is not None:
-                self.recovery.tick()
-                left = min(left, self.recovery.due - now)
+                left = min(left, self.recovery.due() - now)
             self._interrupt.waker.wait(left if self._registry.flush() else min(left, self._times.offer_again))
 
     def _fail_waiting(self, error: BaseException) -> None:

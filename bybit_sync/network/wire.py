@@ -89,11 +89,11 @@ class Deadline:
         """Wait until one of *wanted* is ready, and return those that are.
 
         *wanted* maps sockets to selector events. Returns early, with none, when the
-        waker was woken or *until* came. Raises the error of `failed` at the deadline,
-        and the errors of the interrupt.
+        waker was woken, the interrupt is due or *until* came. Raises the error of
+        `failed` at the deadline, and the errors of the interrupt.
         """
-        moment = self.at if until is None else min(self.at, until)
-        waker = self.interrupt.waker
+        due, waker = self.interrupt.due(), self.interrupt.waker
+        moment = min(self.at, due) if until is None else min(self.at, due, until)
         with _Selector() as selector:
             selector.register(waker, selectors.EVENT_READ)
             for sock, events in wanted.items():
@@ -101,6 +101,7 @@ class Deadline:
             ready = {key.fileobj for key, _ in selector.select(max(0.0, moment - time.monotonic()))}
         if waker in ready:
             waker.drain()
+        if waker in ready or time.monotonic() >= due:
             self.interrupt.on_wake()
         # Check this even when a socket is ready: neither a peer that sends slowly nor a
         # waker that is always woken may extend the deadline.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
+import time
 from collections.abc import Callable
 
 from attrs import frozen
@@ -63,11 +65,13 @@ class Interrupt:
     waker: Waker
     on_wake: Callable[[], None] = lambda: None
     """Called on the waiting thread; an error that it raises ends the wait."""
+    due: Callable[[], float] = lambda: math.inf
+    """Returns when *on_wake* has to be called unwoken, in monotonic seconds."""
 
     def wait(self, timeout: float) -> None:
         """Wait until the waker is woken, at most *timeout* seconds.
 
         Then call *on_wake*.
         """
-        self.waker.wait(timeout)
+        self.waker.wait(min(timeout, self.due() - time.monotonic()))
         self.on_wake()

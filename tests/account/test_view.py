@@ -17,6 +17,7 @@ from bybit_sync import (
     Client,
     ClientClosed,
     ConfigurationError,
+    GapReason,
     State,
     SubscriptionClosed,
     SubscriptionRejected,
@@ -135,13 +136,15 @@ def test_what_was_refused_is_read_again_when_it_is_asked_for(stage: Stage) -> No
 
 
 def test_what_cannot_be_decoded_is_mended(stage: Stage) -> None:
-    """It is uncertain meanwhile."""
-    states: queue.Queue[tuple[bool, bool]] = queue.Queue()
-    view = stage.view(lambda view, event: states.put((event.gap is not None, view.is_current)))
+    """One row that cannot be read is read from REST at once."""
+    gaps: queue.Queue[Any] = queue.Queue()
+    view = stage.view(lambda _view, event: event.gap and gaps.put(event.gap))
+    order = stage.account.place_order("BTCUSDT", "Buy", qty="0.2", price="20000")
+    until(lambda: shown(view) == booked(stage.account))
     stage.exchange.rewrite("positions", {"size": "1_000"})
-    buy(stage.account)
+    stage.account.fill(order)
     stage.exchange.leave_pushes_alone()
-    until(lambda: (True, False) in states.queue)
+    assert gaps.get(timeout=TIMEOUT).reason is GapReason.UNDECODABLE
     assert view.wait_current(TIMEOUT)
     until(lambda: shown(view) == booked(stage.account))
 

@@ -49,6 +49,15 @@ def test_what_a_full_queue_missed_is_told_before_anything_newer() -> None:
     assert sink.dropped == 3
 
 
+def test_what_is_dropped_is_reported() -> None:
+    """Each event, once."""
+    (_, sink), seen = pair(1), list[object]()
+    sink.on_drop = lambda event: seen.append(outline(event))
+    for number in (1, 2, 3):
+        sink.put(push(number))
+    assert seen == [2, 3]
+
+
 def test_what_is_owed_is_offered_without_a_new_event() -> None:
     """Nobody has to wait for the next push to hear of what is missing."""
     inbox, sink = pair(1)

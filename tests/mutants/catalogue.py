@@ -2160,6 +2160,13 @@ MUTANTS: Final = (
         _COORDINATOR,
     ),
     Mutant(
+        "hold pushes for as long as a dial hangs",
+        "network/wire.py",
+        "due, waker = self.interrupt.due(), self.interrupt.waker",
+        "due, waker = float('inf'), self.interrupt.waker",
+        "tests/recovery/test_troubles.py -k pushes_are_held_no_longer",
+    ),
+    Mutant(
         "hammer a host that is down",
         "recovery/coordinator.py",
         "now + max(least, pause * (1 + self._chance()) / 2)",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import queue
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,6 +23,7 @@ from tests.recovery.conftest import Recovering
 from tests.recovery.reading import Reader, booked, buy, fills, held_positions, indices, recovered, rest, snapshot, told
 
 FILLS = "execution/list"
+HANGS = {"connect_timeout": 600.0, "request_timeout": 600.0}
 
 
 def miss(exchange: Exchange, account: Account, count: int = 1) -> None:
@@ -27,6 +32,15 @@ def miss(exchange: Exchange, account: Account, count: int = 1) -> None:
     for _ in range(count):
         buy(account)
     exchange.listen()
+
+
+@contextmanager
+def hanging(exchange: Exchange) -> Iterator[None]:
+    """End every connection, and let the port take new ones and never answer."""
+    exchange.stop_listening()
+    address = urlsplit(exchange.url)
+    with socket.create_server((str(address.hostname), int(str(address.port)))):
+        yield
 
 
 # --- REST is slow or down ---
@@ -45,6 +59,17 @@ def test_an_outage_that_is_not_mended_in_time_is_told(recovering: Recovering, ex
     reader.until(recovered)
     assert sorted(fills(reader.events)) == sorted(booked(account))
     assert indices(reader.events)
+
+
+@row(167, kills="pushes are held for as long as a dial hangs")
+def test_pushes_are_held_no_longer_while_a_dial_hangs(recovering: Recovering, exchange: Exchange, account: Account) -> None:
+    """The gap is told while the client waits for the answer to its upgrade."""
+    reader = Reader(recovering(hold=1.0, client=HANGS).subscribe_user_trades())
+    exchange.rest.slow(600.0, FILLS)
+    miss(exchange, account)
+    exchange.wait_for(lambda: exchange.rest.calls)
+    with hanging(exchange):
+        reader.until(told)
 
 
 @row(168, kills="a read that failed is not tried again")
@@ -231,6 +256,39 @@ def test_a_queue_that_fails_ends_its_subscription_only(recovering: Recovering, e
     assert sorted(reader.until_fills(2)) == sorted(booked(account))
     assert inbox.get(timeout=10).recovered
     assert inbox.get(timeout=10).gap.reason == GapReason.ENDED  # type: ignore[union-attr]
+
+
+class Refusing(queue.Queue[Event[Any]]):
+    """A queue that takes no gap."""
+
+    def put_nowait(self, item: Event[Any]) -> None:
+        """Raise for a gap."""
+        if item.gap is not None:
+            raise OSError("the disk is gone")
+        super().put_nowait(item)
+
+
+def test_a_queue_that_refuses_the_gap_of_the_start_ends_its_subscription(recovering: Recovering, exchange: Exchange) -> None:
+    """The other subscription of the stream goes on."""
+    client = recovering(hold=0.0)
+    goes_on = client.subscribe_positions()
+    exchange.rest.slow(600.0)
+    failing = client.subscribe_positions(Refusing(), wait=False)
+    exchange.wait_for(lambda: failing.error)
+    assert (repr(failing.error), goes_on.error) == ("OSError('the disk is gone')", None)
+
+
+def test_a_queue_that_refuses_a_gap_while_a_dial_hangs_ends_its_subscription(
+    recovering: Recovering, exchange: Exchange, account: Account
+) -> None:
+    """Though there is no session to unsubscribe from."""
+    failing = recovering(hold=1.0, client=HANGS).subscribe_user_trades(Refusing())
+    exchange.rest.slow(600.0, FILLS)
+    miss(exchange, account)
+    exchange.wait_for(lambda: exchange.rest.calls)
+    with hanging(exchange):
+        exchange.wait_for(lambda: failing.error)
+    assert repr(failing.error) == "OSError('the disk is gone')"
 
 
 # --- ends ---

@@ -240,7 +240,7 @@ def test_close_ends_a_read_at_once(
     reader = make_reader(exchange.rest_url, rate=0.01 if where == "a turn" else 100.0, timeout=3600.0)
     desk = make_desk(reader, hold=3600.0)
     desk.worker.ask(Want(Stream.USER_TRADES, since=desk.worker._now() - timedelta(minutes=1)))
-    exchange.wait_for(lambda: len(exchange.rest.calls) >= (1 if where != "a wait for REST" else 6))
+    exchange.wait_for(lambda: desk.worker._has_waited if where == "a wait for REST" else exchange.rest.calls)
     desk.worker.close()
     desk.worker.close()
     assert desk.ended()
