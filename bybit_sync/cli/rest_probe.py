@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Final
 
 from bybit_sync.cli.status_line import seconds_text
 from bybit_sync.cli.target import Target
+from bybit_sync.cli.views import note
 from bybit_sync.clock import Moment
 from bybit_sync.config.timings import Timings
 from bybit_sync.errors import ConfigurationError
@@ -44,12 +44,17 @@ class RestProbe:
 
     @classmethod
     def find(cls, target: Target) -> RestProbe | None:
-        """Return the probe of *target*; None without REST host or extra ``rest``."""
+        """Return the probe of *target*.
+
+        None without REST host or extra ``rest``, which is told on the standard error.
+        """
         options = Recovery(base_url=target.rest_url)
-        with contextlib.suppress(ConfigurationError):
+        try:
             recovery_options(options, target.environment, DIALECTS[target.dialect])
             return cls(target, _reader(target, options))
-        return None
+        except ConfigurationError as error:
+            note(f"the REST host is not checked: {error}")
+            return None
 
     def close(self) -> None:
         """Close the connections."""

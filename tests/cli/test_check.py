@@ -212,6 +212,12 @@ def test_without_the_extra_rest_is_left_out(
     assert list(checked(check, exchange)[1]) == STEPS
 
 
+def test_a_rest_host_that_is_not_checked_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the reason: else "everything works" would promise recovery, too."""
+    assert main(["check", "--simulate", "--dialect", "v3"]) == 0
+    assert capsys.readouterr().err.startswith("bybit-sync: the REST host is not checked: ")
+
+
 def test_a_url_that_is_none_is_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     """With what it should look like."""
     with pytest.raises(SystemExit):
