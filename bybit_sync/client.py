@@ -517,8 +517,8 @@ class Client:
             order_id: The exchange's name of it.
             order_link_id: Your own name of it, instead.
             view: A view of this client.
-            until: A function that is called with each row of it, on this thread; the
-                first row for which it is true is returned.
+            until: "final" for its end, or a function that is called with each row of
+                it, on this thread; the first row for which it is true is returned.
             timeout: Seconds to wait; None for as long as it takes.
 
         Raises:
