@@ -20,7 +20,7 @@ CONFIRMED = (1.5,)
 
 
 @attrs.define
-class Stage:
+class Harness:
     """An exchange, its account, a client that recovers, and how to make views of it."""
 
     exchange: Exchange
@@ -42,9 +42,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(exchange: Exchange, account: Account, recovering: Recovering) -> Stage:  # noqa: F811 - the fixture
+def harness(exchange: Exchange, account: Account, recovering: Recovering) -> Harness:  # noqa: F811 - the fixture
     """All of one test."""
-    return Stage(exchange, account, recovering(confirm_after=CONFIRMED))
+    return Harness(exchange, account, recovering(confirm_after=CONFIRMED))
 
 
 def until(wanted: Callable[[], object]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bybit_sync import AccountView
 from bybit_sync.recovery.options import Recovery
 from bybit_sync.simulator import Exchange
-from tests.account.conftest import CONFIRMED, Stage, booked, shown, until
+from tests.account.conftest import CONFIRMED, Harness, booked, shown, until
 from tests.conftest import FAST_ARGUMENTS, KEY, SECRET, FastClient
 from tests.faults.rows import row
 from tests.searching import examples
@@ -25,9 +25,9 @@ FILLS = "execution/list"
 
 @attrs.define
 class Life:
-    """The account of a stage, all the states that it had, and all those that readers saw."""
+    """The account of a harness, all the states that it had, and all those that readers saw."""
 
-    stage: Stage
+    harness: Harness
     view: AccountView
     had: set[Any] = attrs.Factory(set)
     seen: set[Any] = attrs.Factory(set)
@@ -35,32 +35,32 @@ class Life:
     def act(self, action: Callable[[], Any]) -> Any:
         """Do *action*, and note what the books say then."""
         done = action()
-        self.had |= _facts(booked(self.stage.account))
+        self.had |= _facts(booked(self.harness.account))
         return done
 
     def trade(self, symbol: str, side: str, qty: int) -> None:
         """Place an order, and fill it."""
-        account, size = self.stage.account, f"0.0{qty}" if symbol != "BTCUSD" else str(qty * 100)
+        account, size = self.harness.account, f"0.0{qty}" if symbol != "BTCUSD" else str(qty * 100)
         order = self.act(lambda: account.place_order(symbol, side, qty=size, price=PRICES[symbol]))
         self.act(lambda: account.fill(order))
 
     def place(self, symbol: str) -> None:
         """Place an order that stays open."""
         qty = "100" if symbol == "BTCUSD" else "0.01"
-        self.act(lambda: self.stage.account.place_order(symbol, "Buy", qty=qty, price=PRICES[symbol]))
+        self.act(lambda: self.harness.account.place_order(symbol, "Buy", qty=qty, price=PRICES[symbol]))
 
     def cancel(self, choice: int) -> None:
         """Cancel one of the open orders, if there is any."""
-        if orders := self.stage.account.orders():
-            self.act(lambda: self.stage.account.cancel(orders[choice % len(orders)]))
+        if orders := self.harness.account.orders():
+            self.act(lambda: self.harness.account.cancel(orders[choice % len(orders)]))
 
     def transfer(self, amount: int) -> None:
         """Bring some of a coin."""
-        self.act(lambda: self.stage.account.transfer("ETH", amount))
+        self.act(lambda: self.harness.account.transfer("ETH", amount))
 
     def trouble(self, kind: str) -> None:
         """Cut the connection, stay away or come back, or make REST slow, busy or ill for a while."""
-        exchange = self.stage.exchange
+        exchange = self.harness.exchange
         {
             "drop": exchange.drop,
             "away": exchange.stop_listening,
@@ -72,12 +72,12 @@ class Life:
 
     def rest(self) -> None:
         """Have nothing happen until the view says that it is right, and see that it is."""
-        self.stage.exchange.listen()
-        self.stage.exchange.rest.heal()
-        now = self.stage.exchange.now() / 1_000
+        self.harness.exchange.listen()
+        self.harness.exchange.rest.heal()
+        now = self.harness.exchange.now() / 1_000
         until(lambda: self.view.is_current and self.view.as_of and self.view.as_of.timestamp() >= now)
         positions, orders, _, trades = shown(self.view)
-        right = booked(self.stage.account)
+        right = booked(self.harness.account)
         assert (positions, orders) == right[:2]
         # A late trade takes its place by its time, and some have the same.
         assert sorted(trades) == sorted(right[3])
@@ -130,7 +130,7 @@ def test_whenever_it_is_current_it_is_right(steps: list[tuple[Any, ...]]) -> Non
         account = exchange.account(KEY, SECRET)
         recover = Recovery(base_url=exchange.rest_url, rate=1_000.0, confirm_after=CONFIRMED)
         with FastClient(KEY, SECRET, environment=exchange.url, recover=recover, **FAST_ARGUMENTS) as client:
-            life = Life(Stage(exchange, account, client), client.account_view(trades=10_000))
+            life = Life(Harness(exchange, account, client), client.account_view(trades=10_000))
             life.act(lambda: None)
             with life.readers():
                 for step, *arguments in steps:

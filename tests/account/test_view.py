@@ -23,7 +23,7 @@ from bybit_sync import (
     SubscriptionRejected,
 )
 from bybit_sync.simulator import Account, Exchange
-from tests.account.conftest import CONFIRMED, TIMEOUT, Stage, booked, shown, until
+from tests.account.conftest import CONFIRMED, TIMEOUT, Harness, booked, shown, until
 from tests.conftest import threads_of
 from tests.faults.rows import row
 from tests.recovery.conftest import Recovering
@@ -32,19 +32,19 @@ from tests.recovery.reading import buy, sell
 # --- the account ---
 
 
-def test_it_begins_with_what_is_open_now(stage: Stage) -> None:
+def test_it_begins_with_what_is_open_now(harness: Harness) -> None:
     """Which was there before the client."""
-    buy(stage.account)
-    stage.account.place_order("BTCUSDT", "Buy", qty="0.1", price="10000")
-    view = stage.view()
-    assert shown(view) == booked(stage.account, skip=1)
+    buy(harness.account)
+    harness.account.place_order("BTCUSDT", "Buy", qty="0.1", price="10000")
+    view = harness.view()
+    assert shown(view) == booked(harness.account, skip=1)
     assert view.balance is not None
     assert view.coin("ETH") == view.balance.coin("ETH")
 
 
-def test_it_follows_the_account(stage: Stage) -> None:
+def test_it_follows_the_account(harness: Harness) -> None:
     """A position that is flat, an order that ended and a coin that is zero are gone."""
-    view, account = stage.view(), stage.account
+    view, account = harness.view(), harness.account
     buy(account)
     first = account.place_order("BTCUSD", "Buy", qty="100", price="20000")
     buy(account, "ETHUSDT", price="2000")
@@ -55,9 +55,9 @@ def test_it_follows_the_account(stage: Stage) -> None:
     assert [str(row.symbol) for row in view.positions.values()] == ["ETHUSDT"]
 
 
-def test_both_legs_of_hedge_mode_are_there(stage: Stage) -> None:
+def test_both_legs_of_hedge_mode_are_there(harness: Harness) -> None:
     """The symbol alone is ambiguous."""
-    view, account = stage.view(), stage.account
+    view, account = harness.view(), harness.account
     account.fill(account.place_order("BTCUSDT", "Buy", qty="0.2", price="20000", position_idx=1))
     account.fill(account.place_order("BTCUSDT", "Sell", qty="0.1", price="20000", position_idx=2))
     until(lambda: len(view.positions) == 2)
@@ -66,43 +66,43 @@ def test_both_legs_of_hedge_mode_are_there(stage: Stage) -> None:
         view.position("BTCUSDT")
 
 
-def test_several_views_do_not_share_anything(stage: Stage) -> None:
+def test_several_views_do_not_share_anything(harness: Harness) -> None:
     """Closing one leaves the other."""
-    first, second = stage.view(), stage.view()
+    first, second = harness.view(), harness.view()
     assert first.close()
-    buy(stage.account)
-    until(lambda: shown(second) == booked(stage.account))
+    buy(harness.account)
+    until(lambda: shown(second) == booked(harness.account))
     assert (first.positions, first.is_current, second.is_current) == ({}, False, True)
 
 
 # --- outages ---
 
 
-def test_an_outage_makes_it_uncertain_until_it_is_mended(stage: Stage) -> None:
+def test_an_outage_makes_it_uncertain_until_it_is_mended(harness: Harness) -> None:
     """Then it has what happened meanwhile."""
-    view, account = stage.view(), stage.account
+    view, account = harness.view(), harness.account
     buy(account, qty="0.3")
     order = account.place_order("BTCUSDT", "Buy", qty="0.1", price="10000")
     until(lambda: shown(view) == booked(account))
-    stage.exchange.stop_listening()
+    harness.exchange.stop_listening()
     until(lambda: not view.is_current)
     assert "an outage being mended" in repr(view)
     before = view.as_of
     sell(account, qty="0.1")
     account.cancel(order)
     assert view.as_of == before
-    stage.exchange.listen()
+    harness.exchange.listen()
     assert view.wait_current(TIMEOUT)
     until(lambda: shown(view) == booked(account))
 
 
 def test_it_is_uncertain_as_long_as_rest_is_down(exchange: Exchange, account: Account, recovering: Recovering) -> None:
     """Though the stream flows again; it does not count as current until its event is there."""
-    stage = Stage(exchange, account, recovering(hold=0.1, confirm_after=CONFIRMED))
-    view = stage.view()
+    harness = Harness(exchange, account, recovering(hold=0.1, confirm_after=CONFIRMED))
+    view = harness.view()
     exchange.rest.stop_listening()
-    stage.miss(lambda: buy(account))
-    until(lambda: stage.client.state == State.LIVE and "a gap being mended" in repr(view))
+    harness.miss(lambda: buy(account))
+    until(lambda: harness.client.state == State.LIVE and "a gap being mended" in repr(view))
     buy(account)
     assert not view.wait_current(0.2)
     exchange.rest.listen()
@@ -110,56 +110,56 @@ def test_it_is_uncertain_as_long_as_rest_is_down(exchange: Exchange, account: Ac
     until(lambda: shown(view) == booked(account))
 
 
-def test_a_refused_stream_makes_it_uncertain_and_says_why(stage: Stage) -> None:
+def test_a_refused_stream_makes_it_uncertain_and_says_why(harness: Harness) -> None:
     """It is mended with the next outage."""
-    view = stage.view()
-    stage.exchange.rest.refuse(10005, "execution/list")
-    stage.miss(lambda: buy(stage.account))
+    view = harness.view()
+    harness.exchange.rest.refuse(10005, "execution/list")
+    harness.miss(lambda: buy(harness.account))
     until(lambda: view.waits_for and view.waits_for[0].startswith("user_trades: a gap not mended"))
     assert "execution/list" in view.waits_for[0]
-    stage.exchange.rest.heal()
-    stage.miss()
+    harness.exchange.rest.heal()
+    harness.miss()
     assert view.wait_current(TIMEOUT)
-    until(lambda: shown(view) == booked(stage.account))
+    until(lambda: shown(view) == booked(harness.account))
 
 
-def test_what_was_refused_is_read_again_when_it_is_asked_for(stage: Stage) -> None:
+def test_what_was_refused_is_read_again_when_it_is_asked_for(harness: Harness) -> None:
     """Once the key may read it."""
-    view = stage.view()
-    stage.exchange.rest.refuse(10005, "execution/list", "position/list")
-    stage.miss(lambda: buy(stage.account))
+    view = harness.view()
+    harness.exchange.rest.refuse(10005, "execution/list", "position/list")
+    harness.miss(lambda: buy(harness.account))
     until(lambda: len([text for text in view.waits_for if "not mended" in text]) == 2)
-    stage.exchange.rest.heal()
+    harness.exchange.rest.heal()
     view.refresh()
     assert view.wait_current(TIMEOUT)
-    until(lambda: shown(view) == booked(stage.account))
+    until(lambda: shown(view) == booked(harness.account))
 
 
-def test_what_cannot_be_decoded_is_mended(stage: Stage) -> None:
+def test_what_cannot_be_decoded_is_mended(harness: Harness) -> None:
     """One row that cannot be read is read from REST at once."""
     gaps: queue.Queue[Any] = queue.Queue()
-    view = stage.view(lambda _view, event: event.gap and gaps.put(event.gap))
-    order = stage.account.place_order("BTCUSDT", "Buy", qty="0.2", price="20000")
-    until(lambda: shown(view) == booked(stage.account))
-    stage.exchange.rewrite("positions", {"size": "1_000"})
-    stage.account.fill(order)
-    stage.exchange.leave_pushes_alone()
+    view = harness.view(lambda _view, event: event.gap and gaps.put(event.gap))
+    order = harness.account.place_order("BTCUSDT", "Buy", qty="0.2", price="20000")
+    until(lambda: shown(view) == booked(harness.account))
+    harness.exchange.rewrite("positions", {"size": "1_000"})
+    harness.account.fill(order)
+    harness.exchange.leave_pushes_alone()
     assert gaps.get(timeout=TIMEOUT).reason is GapReason.UNDECODABLE
     assert view.wait_current(TIMEOUT)
-    until(lambda: shown(view) == booked(stage.account))
+    until(lambda: shown(view) == booked(harness.account))
 
 
 @row(180, kills="an order that REST shows nowhere counts as cancelled")
-def test_an_order_that_is_nowhere_makes_it_uncertain(stage: Stage) -> None:
+def test_an_order_that_is_nowhere_makes_it_uncertain(harness: Harness) -> None:
     """REST lags: it is told later that it was cancelled."""
-    view = stage.view()
-    order = stage.account.place_order("BTCUSDT", "Buy", qty="0.1", price="10000")
+    view = harness.view()
+    order = harness.account.place_order("BTCUSDT", "Buy", qty="0.1", price="10000")
     until(lambda: order.order_id in view.orders)
-    stage.exchange.rest.lag(3_600.0)
-    stage.miss(lambda: stage.account.cancel(order))
+    harness.exchange.rest.lag(3_600.0)
+    harness.miss(lambda: harness.account.cancel(order))
     until(lambda: "1 unresolved" in repr(view))
     assert (order.order_id in view.orders, view.is_current) == (True, False)
-    stage.exchange.rest.heal()
+    harness.exchange.rest.heal()
     assert view.wait_current(TIMEOUT)
     assert dict(view.orders) == {}
 
@@ -167,24 +167,24 @@ def test_an_order_that_is_nowhere_makes_it_uncertain(stage: Stage) -> None:
 # --- the time up to which it holds ---
 
 
-def test_as_of_advances_with_each_pong(stage: Stage) -> None:
+def test_as_of_advances_with_each_pong(harness: Harness) -> None:
     """And stands still once it is closed."""
-    view = stage.view()
+    view = harness.view()
     first = view.as_of
     assert first is not None
     until(lambda: view.as_of is not None and view.as_of > first)
-    stage.client.subscribe_orders()
+    harness.client.subscribe_orders()
     view.close()
     last = view.as_of
     assert last is not None
-    until(lambda: (stage.client.health().fresh_as_of or last) > last)
+    until(lambda: (harness.client.health().fresh_as_of or last) > last)
     assert view.as_of == last
 
 
-def test_before_the_first_snapshots_it_has_no_time(stage: Stage) -> None:
+def test_before_the_first_snapshots_it_has_no_time(harness: Harness) -> None:
     """And is not current."""
-    stage.exchange.rest.stop_listening()
-    view = stage.client.account_view()
+    harness.exchange.rest.stop_listening()
+    view = harness.client.account_view()
     assert (view.as_of, view.is_current) == (None, False)
     assert "positions: the first snapshot" in view.waits_for
     assert "not begun" in repr(view)
@@ -193,9 +193,9 @@ def test_before_the_first_snapshots_it_has_no_time(stage: Stage) -> None:
 # --- threads ---
 
 
-def test_it_can_be_read_from_many_threads_while_it_changes(stage: Stage) -> None:
+def test_it_can_be_read_from_many_threads_while_it_changes(harness: Harness) -> None:
     """No part of it is ever between two states: each buy of one contract makes one order, fill and position."""
-    view, stop, wrong = stage.view(), threading.Event(), list[Any]()
+    view, stop, wrong = harness.view(), threading.Event(), list[Any]()
 
     def read() -> None:
         last = -1
@@ -210,38 +210,38 @@ def test_it_can_be_read_from_many_threads_while_it_changes(stage: Stage) -> None
     for reader in readers:
         reader.start()
     for number in range(60):
-        buy(stage.account, qty="0.01")
+        buy(harness.account, qty="0.01")
         if number % 20 == 10:
-            stage.exchange.drop()
-    until(lambda: view.is_current and shown(view) == booked(stage.account))
+            harness.exchange.drop()
+    until(lambda: view.is_current and shown(view) == booked(harness.account))
     stop.set()
     for reader in readers:
         reader.join()
     assert wrong == []
 
 
-def test_on_change_sees_each_event_applied(stage: Stage) -> None:
+def test_on_change_sees_each_event_applied(harness: Harness) -> None:
     """In order, on one thread, with the view as it is then or later."""
     seen: queue.Queue[tuple[int, str, int]] = queue.Queue()
-    view = stage.view(lambda view, event: seen.put((event.index, threading.current_thread().name, len(view.trades))))
-    buy(stage.account)
+    view = harness.view(lambda view, event: seen.put((event.index, threading.current_thread().name, len(view.trades))))
+    buy(harness.account)
     until(lambda: view.trades and seen.queue[-1][2] == 1)
     assert [index for index, _, _ in seen.queue] == list(range(1, len(seen.queue) + 1))
-    assert {name.rpartition("-")[0] for _, name, _ in seen.queue} == {f"{stage.client.name}-account"}
+    assert {name.rpartition("-")[0] for _, name, _ in seen.queue} == {f"{harness.client.name}-account"}
 
 
-def test_a_slow_on_change_delays_neither_the_view_nor_the_client(stage: Stage) -> None:
+def test_a_slow_on_change_delays_neither_the_view_nor_the_client(harness: Harness) -> None:
     """It may wait for anything."""
     blocked, go_on = threading.Event(), threading.Event()
-    view = stage.view(lambda *_: (blocked.set(), go_on.wait(TIMEOUT)))
+    view = harness.view(lambda *_: (blocked.set(), go_on.wait(TIMEOUT)))
     assert blocked.wait(TIMEOUT)
-    buy(stage.account)
-    until(lambda: shown(view) == booked(stage.account))
+    buy(harness.account)
+    until(lambda: shown(view) == booked(harness.account))
     assert view.is_current
     go_on.set()
 
 
-def test_a_slow_on_change_is_told_the_end_of_every_stream(stage: Stage) -> None:
+def test_a_slow_on_change_is_told_the_end_of_every_stream(harness: Harness) -> None:
     """With the outage before it: no gap of one stream hides that of another."""
     blocked, go_on, told = threading.Event(), threading.Event(), queue.Queue[tuple[str, str]]()
 
@@ -251,18 +251,20 @@ def test_a_slow_on_change_is_told_the_end_of_every_stream(stage: Stage) -> None:
         if event.gap is not None:
             told.put((str(event.stream), str(event.gap.reason)))
 
-    view = stage.client.account_view(change)
+    view = harness.client.account_view(change)
     assert view.wait_current(TIMEOUT)
     assert blocked.wait(TIMEOUT)
-    stage.exchange.refuse_login()
-    stage.exchange.drop()
-    until(lambda: stage.client.state == State.FAILED)
+    harness.exchange.refuse_login()
+    harness.exchange.drop()
+    until(lambda: harness.client.state == State.FAILED)
     go_on.set()
     until(lambda: len(told.queue) >= 4)
     assert sorted(told.queue) == [(name, "ENDED") for name in ("balances", "orders", "positions", "user_trades")]
 
 
-def test_an_on_change_that_is_far_too_slow_gets_a_gap_for_each_stream(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_on_change_that_is_far_too_slow_gets_a_gap_for_each_stream(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The view itself misses nothing."""
     monkeypatch.setattr("bybit_sync.account.receiver._CHANGES", 3)
     blocked, go_on, told = threading.Event(), threading.Event(), queue.Queue[tuple[str, str]]()
@@ -273,11 +275,11 @@ def test_an_on_change_that_is_far_too_slow_gets_a_gap_for_each_stream(stage: Sta
         if event.gap is not None:
             told.put((str(event.stream), str(event.gap.reason)))
 
-    view = stage.view(change)
+    view = harness.view(change)
     assert blocked.wait(TIMEOUT)
     for _ in range(5):
-        buy(stage.account)
-    until(lambda: shown(view) == booked(stage.account))
+        buy(harness.account)
+    until(lambda: shown(view) == booked(harness.account))
     assert view.is_current
     go_on.set()
     until(lambda: len(told.queue) >= 4)
@@ -303,7 +305,7 @@ def test_what_on_change_raises_is_reported_and_ends_nothing(
     assert list(errors.queue)[:2] == ["mine 1", "mine 2"]
 
 
-def test_it_can_be_closed_and_waited_for_inside_on_change(stage: Stage) -> None:
+def test_it_can_be_closed_and_waited_for_inside_on_change(harness: Harness) -> None:
     """Neither waits for itself."""
     done: queue.Queue[object] = queue.Queue()
 
@@ -312,15 +314,15 @@ def test_it_can_be_closed_and_waited_for_inside_on_change(stage: Stage) -> None:
             done.put(view.wait_current(TIMEOUT))
             done.put(view.close())
 
-    view = stage.client.account_view(change)
+    view = harness.client.account_view(change)
     assert done.get(timeout=TIMEOUT) is True
     assert isinstance(done.get(timeout=TIMEOUT), bool)
     assert not view.is_current
 
 
-def test_nobody_waits_on_the_client_s_own_thread(stage: Stage) -> None:
+def test_nobody_waits_on_the_client_s_own_thread(harness: Harness) -> None:
     """It would have to read what it waits for."""
-    view, said = stage.view(), queue.Queue[str]()
+    view, said = harness.view(), queue.Queue[str]()
 
     class Sink:
         def put_nowait(self, _event: object) -> None:
@@ -329,66 +331,66 @@ def test_nobody_waits_on_the_client_s_own_thread(stage: Stage) -> None:
             except ConfigurationError as error:
                 said.put(str(error))
 
-    stage.client.subscribe_orders(Sink())
+    harness.client.subscribe_orders(Sink())
     assert "own thread" in said.get(timeout=TIMEOUT)
 
 
 # --- the end ---
 
 
-def test_a_closed_view_keeps_its_last_state(stage: Stage) -> None:
+def test_a_closed_view_keeps_its_last_state(harness: Harness) -> None:
     """It is not current, takes no more, and cannot be waited for."""
-    buy(stage.account)
-    with stage.view() as view:
+    buy(harness.account)
+    with harness.view() as view:
         size = view.position("BTCUSDT").size  # type: ignore[union-attr]
-    buy(stage.account)
+    buy(harness.account)
     assert (view.position("BTCUSDT").size, view.is_current) == (size, False)  # type: ignore[union-attr]
     assert view.waits_for == ("nothing: it is closed",)
     with pytest.raises(SubscriptionClosed, match="keeps its last state"):
         view.wait_current()
-    until(lambda: stage.client.health().subscriptions == ())
+    until(lambda: harness.client.health().subscriptions == ())
 
 
-def test_the_client_s_close_ends_it(stage: Stage) -> None:
+def test_the_client_s_close_ends_it(harness: Harness) -> None:
     """With every event handed to on_change, and no thread left."""
     seen: queue.Queue[Any] = queue.Queue()
-    view = stage.view(lambda _, event: seen.put(event))
-    buy(stage.account)
+    view = harness.view(lambda _, event: seen.put(event))
+    buy(harness.account)
     until(lambda: view.trades)
-    assert stage.client.close()
+    assert harness.client.close()
     assert not view.is_current
-    assert threads_of(stage.client) == []
-    assert [row.exec_id for event in seen.queue if event.stream == "user_trades" for row in event] == booked(stage.account)[3]
+    assert threads_of(harness.client) == []
+    assert [row.exec_id for event in seen.queue if event.stream == "user_trades" for row in event] == booked(harness.account)[3]
 
 
-def test_a_close_that_comes_while_it_is_waited_for_ends_the_wait(stage: Stage) -> None:
+def test_a_close_that_comes_while_it_is_waited_for_ends_the_wait(harness: Harness) -> None:
     """At once, with an error."""
-    stage.exchange.rest.stop_listening()
-    view = stage.client.account_view()
+    harness.exchange.rest.stop_listening()
+    view = harness.client.account_view()
     threading.Timer(0.2, view.close).start()
     with pytest.raises(SubscriptionClosed):
         view.wait_current()
 
 
-def test_a_stream_that_ends_makes_it_uncertain_and_is_raised(stage: Stage) -> None:
+def test_a_stream_that_ends_makes_it_uncertain_and_is_raised(harness: Harness) -> None:
     """The rest goes on; its last state stays."""
-    view = stage.view()
-    stage.exchange.refuse_topic("order.linear")
-    stage.exchange.drop()
+    view = harness.view()
+    harness.exchange.refuse_topic("order.linear")
+    harness.exchange.drop()
     until(lambda: not view.is_current)
     with pytest.raises(SubscriptionRejected):
         view.wait_current(TIMEOUT)
     assert [text for text in view.waits_for if text.startswith("orders: ended")]
-    buy(stage.account)
+    buy(harness.account)
     until(lambda: view.trades)
     assert not view.is_current
 
 
-def test_a_client_that_fails_is_raised(stage: Stage) -> None:
+def test_a_client_that_fails_is_raised(harness: Harness) -> None:
     """For good."""
-    view = stage.view()
-    stage.exchange.refuse_login()
-    stage.exchange.drop()
+    view = harness.view()
+    harness.exchange.refuse_login()
+    harness.exchange.drop()
     until(lambda: not view.is_current)
     with pytest.raises(AuthenticationError):
         view.wait_current(TIMEOUT)
@@ -404,21 +406,21 @@ def test_without_recover_there_is_none(make_client: Callable[..., Client]) -> No
         make_client().account_view()
 
 
-def test_a_refused_topic_is_raised_and_nothing_stays(stage: Stage) -> None:
+def test_a_refused_topic_is_raised_and_nothing_stays(harness: Harness) -> None:
     """Of all four streams."""
-    stage.exchange.refuse_topic("wallet")
+    harness.exchange.refuse_topic("wallet")
     with pytest.raises(SubscriptionRejected):
-        stage.client.account_view(print)
+        harness.client.account_view(print)
     # The thread that reads over REST may be in the middle of an answer.
-    until(lambda: (stage.client.health().subscriptions, threads_of(stage.client)) == ((), []))
+    until(lambda: (harness.client.health().subscriptions, threads_of(harness.client)) == ((), []))
 
 
-def test_made_without_waiting_it_is_confirmed_later(stage: Stage) -> None:
+def test_made_without_waiting_it_is_confirmed_later(harness: Harness) -> None:
     """Also by a client that finds no exchange yet."""
-    stage.exchange.stop_listening()
-    view = stage.client.account_view(wait=False)
+    harness.exchange.stop_listening()
+    view = harness.client.account_view(wait=False)
     assert (view.is_current, view.as_of) == (False, None)
-    stage.exchange.listen()
+    harness.exchange.listen()
     assert view.wait_current(TIMEOUT)
 
 
@@ -426,25 +428,25 @@ def test_made_without_waiting_it_is_confirmed_later(stage: Stage) -> None:
     ("arguments", "says"),
     [({"trades": 0}, "trades=0"), ({"timeout": -1}, "timeout=-1"), ({"on_change": 3}, "on_change=3")],
 )
-def test_arguments_that_cannot_work_are_refused(stage: Stage, arguments: dict[str, Any], says: str) -> None:
+def test_arguments_that_cannot_work_are_refused(harness: Harness, arguments: dict[str, Any], says: str) -> None:
     """Before anything is subscribed."""
     with pytest.raises(ConfigurationError, match=says):
-        stage.client.account_view(**arguments)
+        harness.client.account_view(**arguments)
 
 
-def test_only_so_many_trades_are_kept(stage: Stage) -> None:
+def test_only_so_many_trades_are_kept(harness: Harness) -> None:
     """The latest."""
-    view = stage.view(trades=2)
+    view = harness.view(trades=2)
     for _ in range(3):
-        buy(stage.account)
-    until(lambda: [row.exec_id for row in view.trades] == booked(stage.account, skip=1)[3])
+        buy(harness.account)
+    until(lambda: [row.exec_id for row in view.trades] == booked(harness.account, skip=1)[3])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_process_knows_that_it_is_not_current(stage: Stage) -> None:
+def test_a_forked_process_knows_that_it_is_not_current(harness: Harness) -> None:
     """It has no connection; the last state can be read."""
-    buy(stage.account)
-    view = stage.view()
+    buy(harness.account)
+    view = harness.view()
     if not (child := os.fork()):
         try:
             with pytest.raises(ClientClosed):
@@ -457,9 +459,9 @@ def test_a_forked_process_knows_that_it_is_not_current(stage: Stage) -> None:
     assert view.is_current
 
 
-def test_it_cannot_be_copied(stage: Stage) -> None:
+def test_it_cannot_be_copied(harness: Harness) -> None:
     """Its snapshot can."""
-    view = stage.view()
+    view = harness.view()
     with pytest.raises(TypeError, match="snapshot"):
         copy.copy(view)
     assert view.snapshot().is_current

@@ -8,80 +8,80 @@ from typing import Any
 import pytest
 
 from bybit_sync import ConfigurationError, SubscriptionClosed
-from tests.account.conftest import TIMEOUT, Stage, until
+from tests.account.conftest import TIMEOUT, Harness, until
 
 
-def place(stage: Stage, **options: Any) -> Any:
+def place(harness: Harness, **options: Any) -> Any:
     """Place an order."""
-    return stage.account.place_order("BTCUSDT", "Buy", **{"qty": "0.4", "price": "20000", **options})
+    return harness.account.place_order("BTCUSDT", "Buy", **{"qty": "0.4", "price": "20000", **options})
 
 
-def test_an_order_is_waited_for_until_it_ends(stage: Stage) -> None:
+def test_an_order_is_waited_for_until_it_ends(harness: Harness) -> None:
     """By the stream."""
-    view, order = stage.view(), place(stage)
-    threading.Timer(0.1, lambda: stage.account.fill(order)).start()
-    row = stage.client.wait_for_order(order.order_id, view=view, timeout=TIMEOUT)
+    view, order = harness.view(), place(harness)
+    threading.Timer(0.1, lambda: harness.account.fill(order)).start()
+    row = harness.client.wait_for_order(order.order_id, view=view, timeout=TIMEOUT)
     assert (row.order_id, row.order_status) == (order.order_id, "Filled")
 
 
-def test_an_order_that_has_ended_is_found_at_once(stage: Stage) -> None:
+def test_an_order_that_has_ended_is_found_at_once(harness: Harness) -> None:
     """Its last row came before the call."""
-    view, order = stage.view(), place(stage, order_link_id="mine")
+    view, order = harness.view(), place(harness, order_link_id="mine")
     until(lambda: order.order_id in view.orders)
-    stage.account.cancel(order)
+    harness.account.cancel(order)
     until(lambda: order.order_id not in view.orders)
-    found = stage.client.wait_for_order(order_link_id="mine", view=view, timeout=0)
+    found = harness.client.wait_for_order(order_link_id="mine", view=view, timeout=0)
     assert found.order_status == "Cancelled"
 
 
-def test_an_order_that_ends_in_an_outage_is_told_by_rest(stage: Stage) -> None:
+def test_an_order_that_ends_in_an_outage_is_told_by_rest(harness: Harness) -> None:
     """With its final row."""
-    view, order = stage.view(), place(stage)
+    view, order = harness.view(), place(harness)
     until(lambda: order.order_id in view.orders)
-    stage.miss(lambda: stage.account.fill(order))
-    assert stage.client.wait_for_order(order.order_id, view=view, timeout=TIMEOUT).order_status == "Filled"
+    harness.miss(lambda: harness.account.fill(order))
+    assert harness.client.wait_for_order(order.order_id, view=view, timeout=TIMEOUT).order_status == "Filled"
 
 
-def test_every_row_is_tried(stage: Stage) -> None:
+def test_every_row_is_tried(harness: Harness) -> None:
     """On the thread that waits, also one that is followed by another at once."""
-    view, order, threads = stage.view(), place(stage), set()
+    view, order, threads = harness.view(), place(harness), set()
 
     def half(row: Any) -> bool:
         threads.add(threading.current_thread())
         return bool(row.cum_exec_qty) and row.order_status == "PartiallyFilled"
 
     def fill() -> None:
-        stage.account.fill(order, qty="0.1")
-        stage.account.fill(order, qty="0.3")
+        harness.account.fill(order, qty="0.1")
+        harness.account.fill(order, qty="0.3")
 
     threading.Timer(0.1, fill).start()
-    row = stage.client.wait_for_order(order.order_id, view=view, until=half, timeout=TIMEOUT)
+    row = harness.client.wait_for_order(order.order_id, view=view, until=half, timeout=TIMEOUT)
     assert (str(row.cum_exec_qty), threads) == ("0.1", {threading.current_thread()})
 
 
-def test_an_order_that_ends_otherwise_is_not_waited_for_any_longer(stage: Stage) -> None:
+def test_an_order_that_ends_otherwise_is_not_waited_for_any_longer(harness: Harness) -> None:
     """Though no time is set."""
-    view, order = stage.view(), place(stage)
-    stage.account.cancel(order)
+    view, order = harness.view(), place(harness)
+    harness.account.cancel(order)
     with pytest.raises(TimeoutError, match="is Cancelled"):
-        stage.client.wait_for_order(order.order_id, view=view, until=lambda row: row.order_status == "Filled")
+        harness.client.wait_for_order(order.order_id, view=view, until=lambda row: row.order_status == "Filled")
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_an_order_that_stays_open_times_out(stage: Stage, known: bool) -> None:  # noqa: FBT001 - a table
+def test_an_order_that_stays_open_times_out(harness: Harness, known: bool) -> None:  # noqa: FBT001 - a table
     """The error says what is known of it."""
-    view, name = stage.view(), place(stage).order_id if known else "nothing"
+    view, name = harness.view(), place(harness).order_id if known else "nothing"
     until(lambda: view.orders or not known)
     with pytest.raises(TimeoutError, match="is New" if known else "nothing was heard of order nothing"):
-        stage.client.wait_for_order(name, view=view, timeout=0.1)
+        harness.client.wait_for_order(name, view=view, timeout=0.1)
 
 
-def test_a_close_ends_the_wait(stage: Stage) -> None:
+def test_a_close_ends_the_wait(harness: Harness) -> None:
     """At once."""
-    view = stage.view()
+    view = harness.view()
     threading.Timer(0.1, view.close).start()
     with pytest.raises(SubscriptionClosed):
-        stage.client.wait_for_order("x", view=view)
+        harness.client.wait_for_order("x", view=view)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_a_close_ends_the_wait(stage: Stage) -> None:
         ({"order_id": "a", "view": None}, "view=None"),
     ],
 )
-def test_arguments_that_cannot_work_are_refused(stage: Stage, arguments: dict[str, Any], says: str) -> None:
+def test_arguments_that_cannot_work_are_refused(harness: Harness, arguments: dict[str, Any], says: str) -> None:
     """Before it waits."""
     with pytest.raises(ConfigurationError, match=says):
-        stage.client.wait_for_order(**{"view": stage.view(), **arguments})
+        harness.client.wait_for_order(**{"view": harness.view(), **arguments})
 
 
-def test_a_view_of_another_client_is_refused(stage: Stage, recovering: Any) -> None:
+def test_a_view_of_another_client_is_refused(harness: Harness, recovering: Any) -> None:
     """Its orders are of another account."""
     with pytest.raises(ConfigurationError, match="of this client"):
-        recovering().wait_for_order("a", view=stage.view())
+        recovering().wait_for_order("a", view=harness.view())
