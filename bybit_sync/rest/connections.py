@@ -40,8 +40,8 @@ from bybit_sync.threads.waker import Interrupt, Waker
 
 try:
     from urllib3.connection import HTTPConnection
-except ModuleNotFoundError as error:
-    raise ConfigurationError("recover needs the package urllib3: pip install 'bybit-sync[rest]'") from error
+except ModuleNotFoundError as _error:
+    raise ConfigurationError("recover needs the package urllib3: pip install 'bybit-sync[rest]'") from _error
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
