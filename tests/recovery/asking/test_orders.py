@@ -136,14 +136,14 @@ def test_a_window_of_weeks_is_read_in_parts(asker: Asker, exchange: Exchange, ac
 
 
 def test_a_history_in_a_circle_is_read_in_smaller_windows(asker: Asker, exchange: Exchange, account: Account) -> None:
-    """Until they come whole."""
-    for seconds in range(120, 0, -1):
+    """Until they come whole: more than two pages, and those that are asked for by their ids."""
+    for seconds in range(130, 0, -1):
         exchange.set_clock(-float(seconds))
         account.fill(place(account))
     exchange.set_clock(0.0)
     exchange.rest.cursors("stuck", "order/history")
     exchange.rest.forget_closed_orders(exchange.now() + 1)
-    assert len(asker.ask(ORDERS, since=asker.ago(seconds=200)).rows) == 120
+    assert len(asker.ask(ORDERS, since=asker.ago(seconds=200)).rows) == 130
 
 
 def test_open_orders_in_a_circle_are_an_error(asker: Asker, exchange: Exchange, account: Account) -> None:
