@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from bybit_sync import ConfigurationError, SubscriptionClosed
+from bybit_sync.account.watch import OrderWatch
 from tests.account.conftest import TIMEOUT, Harness, until
+from tests.recovery import rows
 
 
 def place(harness: Harness, **options: Any) -> Any:
@@ -42,8 +44,16 @@ def test_an_order_that_ends_in_an_outage_is_told_by_rest(harness: Harness) -> No
     assert harness.client.wait_for_order(order.order_id, view=view, timeout=TIMEOUT).order_status == "Filled"
 
 
-def test_every_row_is_tried(harness: Harness) -> None:
-    """On the thread that waits, also one that is followed by another at once."""
+def test_every_row_is_tried() -> None:
+    """Also one that is followed by another before the waiting thread looks."""
+    watch = OrderWatch("a", None, lambda row: row.order_status == "PartiallyFilled")
+    watch.see(rows.push(rows.order("a", "PartiallyFilled")))
+    watch.see(rows.push(rows.order("a", "Filled")))
+    assert (watch.check(), watch.found) == (True, rows.order("a", "PartiallyFilled"))
+
+
+def test_rows_are_tried_on_the_thread_that_waits(harness: Harness) -> None:
+    """So that what `until` does delays nobody else."""
     view, order, threads = harness.view(), place(harness), set()
 
     def half(row: Any) -> bool:
