@@ -61,8 +61,10 @@ class JournalFile:
         self._lock: sqlite3.Connection | None = None
         self._make()
         with self._translated("opened"), closing(self._connect()) as connection:
-            # Check it before changing it: it may be a database of another program.
-            self._is_empty(connection)
+            # Check it before changing it: it may be a database of another program. In
+            # one transaction, because another journal may be making the tables.
+            with _transaction(connection, "DEFERRED"):
+                self._is_empty(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             with _transaction(connection):
                 self._fill(connection)
