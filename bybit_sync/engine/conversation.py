@@ -13,7 +13,6 @@ from bybit_sync.delivery.registry import SubscriptionRegistry
 from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.error_texts import redact_error
 from bybit_sync.engine.login_signer import LoginSigner
-from bybit_sync.engine.recovering import ClientRecovery
 from bybit_sync.engine.status_reporter import StatusReporter
 from bybit_sync.errors import ConfigurationError, ConnectionFailed, ConnectionLost, ProtocolError, Refused
 from bybit_sync.logs import ClientLog
@@ -53,7 +52,6 @@ class Conversation:
     dispatcher: Dispatcher
     status: StatusReporter
     signer: LoginSigner
-    recovery: ClientRecovery | None
     interrupt: Interrupt
     """Runs the commands of other threads; raises when there is no reason to go on."""
     drop_wanted: bool = field(default=False, init=False)
@@ -158,9 +156,7 @@ class Conversation:
             due_at = min(due_at, self.transport.frame_since + self.config.timings.frame)
         if not self.registry.flush():
             due_at = min(due_at, time.monotonic() + self.config.timings.offer_again)
-        if self.recovery is not None:
-            due_at = min(due_at, self.recovery.due())
-        return due_at
+        return min(due_at, self.interrupt.due())
 
     def _check_time(self) -> None:
         now, times = Moment.now(), self.config.timings

@@ -94,8 +94,9 @@ class Supervisor:
 
     def begin(self, waker: Waker) -> None:
         """Use *waker* from now on, and apply the connect limit of this client."""
-        self._interrupt = Interrupt(waker, self._stop_unless_needed)
-        if self.recovery is not None:
+        if self.recovery is None:
+            self._interrupt = Interrupt(waker, self._stop_unless_needed)
+        else:
             self.recovery.reset()
             self._interrupt = Interrupt(waker, self._stop_unless_needed, self.recovery.due)
         limiter = _limiter(self._config)
@@ -310,7 +311,6 @@ class Supervisor:
             dispatcher=self.dispatcher,
             status=self._status,
             signer=self._signer,
-            recovery=self.recovery,
             interrupt=self._interrupt,
         )
 
