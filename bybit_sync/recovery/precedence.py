@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -15,7 +15,7 @@ from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.recovery.wants import Known
 
-__all__ = ["FINAL", "ORDERS", "POSITIONS", "Rules", "is_older"]
+__all__ = ["FINAL", "ORDERS", "POSITIONS", "Newest", "Rules", "is_older"]
 
 Version = tuple[Any, ...]
 
@@ -51,6 +51,23 @@ class Rules:
     has_history: bool
     stamp: Callable[[Any], Any]
     ended: Callable[[Any], Version]
+
+
+class Newest:
+    """The newest row of each object that was found."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rows: dict[Any, Any] = {}
+        """The rows by their key."""
+        self._rules = rules
+
+    def add(self, rows: Iterable[Any]) -> None:
+        """Keep the newer row of each object; of equally new ones the later."""
+        key, version = self._rules.key, self._rules.version
+        for row in rows:
+            earlier = self.rows.get(key(row))
+            if earlier is None or not is_older(version(row), version(earlier)):
+                self.rows[key(row)] = row
 
 
 def is_older(version: Version, than: Version) -> bool:

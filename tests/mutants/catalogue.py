@@ -1662,11 +1662,11 @@ MUTANTS: Final = (
         "tests/recovery/asking/test_positions.py -k lag",
     ),
     Mutant(
-        "keep the older row of a position",
-        "recovery/asking/positions.py",
-        "not is_older(RULES.version(row), RULES.version(earlier))",
-        "is_older(RULES.version(row), RULES.version(earlier))",
-        "tests/recovery/asking/test_positions.py -k older_row",
+        "keep the older row of an order or a position",
+        "recovery/precedence.py",
+        "not is_older(version(row), version(earlier))",
+        "is_older(version(row), version(earlier))",
+        "tests/recovery/asking -k 'older_row or less'",
     ),
     Mutant(
         "leave out coins that became zero",
@@ -1674,13 +1674,6 @@ MUTANTS: Final = (
         "if accounts and accounts[0].coin(known.id) is None]\n    if",
         "if not accounts]\n    if",
         "tests/recovery/asking/test_balances.py -k zero",
-    ),
-    Mutant(
-        "keep the older row of an order",
-        "recovery/asking/orders.py",
-        "not is_older(RULES.version(row), RULES.version(earlier))",
-        "is_older(RULES.version(row), RULES.version(earlier))",
-        "tests/recovery/asking/test_orders.py -k less",
     ),
     Mutant(
         "leave out that an order is nowhere",

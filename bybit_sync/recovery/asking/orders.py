@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
@@ -18,7 +18,7 @@ from bybit_sync.recovery.asking.gathering import Gathering, rounds
 from bybit_sync.recovery.asking.scopes import FILTERS, scopes
 from bybit_sync.recovery.asking.steps import Ask, Asking
 from bybit_sync.recovery.asking.times import ms, window
-from bybit_sync.recovery.precedence import FINAL, is_older
+from bybit_sync.recovery.precedence import FINAL, Newest
 from bybit_sync.recovery.precedence import ORDERS as RULES
 from bybit_sync.recovery.wants import Answered, Known, Want
 from bybit_sync.rest.endpoints import EXECUTIONS, OPEN_ORDERS, ORDER_HISTORY
@@ -68,17 +68,12 @@ class _Reading:
         self._want = want
         self._categories = categories
         self._now = now
-        self._rows: dict[str, OrderUpdate] = {}
+        newest = Newest(RULES)
+        self._add = newest.add
+        self._rows: Mapping[str, OrderUpdate] = newest.rows
         self._traded: Traded = {}
         # True when the executions could not be compared.
         self._is_unsure = False
-
-    def _add(self, rows: Iterable[OrderUpdate]) -> None:
-        """Keep the newer row of each order; of equally new ones the later."""
-        for row in rows:
-            earlier = self._rows.get(row.order_id)
-            if earlier is None or not is_older(RULES.version(row), RULES.version(earlier)):
-                self._rows[row.order_id] = row
 
     def _open_categories(self) -> list[str]:
         return self._gathering.open_categories(self._categories)

@@ -16,7 +16,7 @@ from bybit_sync.recovery.asking.scopes import scopes
 from bybit_sync.recovery.asking.steps import Ask, Asking
 from bybit_sync.recovery.asking.times import window
 from bybit_sync.recovery.precedence import POSITIONS as RULES
-from bybit_sync.recovery.precedence import is_older
+from bybit_sync.recovery.precedence import Newest
 from bybit_sync.recovery.wants import Answered, Known, Want
 from bybit_sync.rest.endpoints import EXECUTIONS, POSITIONS
 from bybit_sync.rest.windows import SPAN, Window
@@ -51,14 +51,9 @@ class _Reading:
 
     def __init__(self) -> None:
         self.gathering = Gathering()
-        self._rows: dict[Any, PositionUpdate] = {}
-
-    def add(self, rows: Iterable[PositionUpdate]) -> None:
-        """Keep the newer row of each position; of equally new ones the later."""
-        for row in rows:
-            earlier = self._rows.get(RULES.key(row))
-            if earlier is None or not is_older(RULES.version(row), RULES.version(earlier)):
-                self._rows[RULES.key(row)] = row
+        newest = Newest(RULES)
+        self.add = newest.add
+        self._rows: Mapping[Any, PositionUpdate] = newest.rows
 
     def has(self, known: Known) -> bool:
         """Return whether there is a row of *known*."""
