@@ -17,10 +17,11 @@ _PLAIN = 1_000  # the most digits of a number in plain notation
 def to_dict(record: Any) -> dict[str, Any]:
     """Return an update, an event or a gap as values for `json.dumps`, without loss.
 
-    Numbers become text in plain notation, times ISO 8601, words their text, an error
-    its class and message; "type" is the class, for `from_dict`. The original row and
-    frame, `wire` of an update and `raw` of an event, are left out, because the other
-    attributes have the same content. Any thread. *record* is the update, event or gap.
+    A `Decimal` becomes text in plain notation, times ISO 8601, words their text, an
+    error its class and message; "type" is the class, for `from_dict`. The original row
+    and frame, `wire` of an update and `raw` of an event, are left out, because the
+    other attributes have the same content. Any thread. *record* is the update, event or
+    gap, or a `Health`, whose numbers stay numbers.
 
     Example:
         >>> row = to_dict(PositionUpdate(symbol="BTCUSDT", position_idx=0, side=Side.BUY, size=Decimal("0.500")))
@@ -33,7 +34,7 @@ def to_dict(record: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int)):
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     if attrs.has(type(value)):
         return to_dict(value)
