@@ -108,7 +108,7 @@ if TYPE_CHECKING:
     from bybit_sync.recovery.options import Recovery
     from bybit_sync.session.dialects import DIALECTS, V3, V5, Dialect
     from bybit_sync.signing.rsa import rsa_signer
-    from bybit_sync.status import Health, RecoveryHealth, State, SubscriptionHealth, SubscriptionState
+    from bybit_sync.status import Health, RecoveryHealth, State, StreamTotals, SubscriptionHealth, SubscriptionState
     from bybit_sync.subscription import Subscription
 
 __all__ = [
@@ -182,6 +182,7 @@ __all__ = [
     "StatusChange",
     "StopOrderType",
     "Stream",
+    "StreamTotals",
     "SubFeeType",
     "Subscription",
     "SubscriptionClosed",

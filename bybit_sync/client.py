@@ -391,7 +391,7 @@ class Client:
         if wishes.wait and self._engine.is_own_thread():
             raise ConfigurationError("wait=True on the client's own thread, which has to read the answer: give wait=False")
         for receiver in receivers:
-            receiver.confirm_awaited = wishes.wait
+            receiver.confirm_awaited, receiver.confirm_deadline = wishes.wait, deadline
         try:
             for receiver in receivers:
                 receiver.start(f"{self.name}-{called}-{self._thread_numbers.take()}")
@@ -562,14 +562,17 @@ class Client:
         self._engine.check_process()
         return self._engine.health()
 
-    def reconnect(self) -> None:
+    def reconnect(self) -> datetime:
         """Drop the connection and dial again; every open subscription gets a gap.
 
-        Returns at once.
+        Returns at once, with the time of the next attempt (UTC, our clock): now, or
+        the end of what the last failure prescribes, which is not shortened (the column
+        "pause" in `Client`).
 
         Example:
             >>> orders = client.subscribe_orders()
-            >>> client.reconnect()
+            >>> client.reconnect().tzinfo
+            datetime.timezone.utc
             >>> orders.get(timeout=5).gap.reason
             GapReason('DISCONNECTED')
 
@@ -579,7 +582,7 @@ class Client:
             BybitSyncError: the error that ended the client.
 
         """
-        self._engine.reconnect()
+        return self._engine.reconnect()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the client is closed.
@@ -709,7 +712,7 @@ class Client:
         # A debugger may show a client in a traceback that begins in the constructor.
         if not hasattr(self, "_engine"):
             return "<Client that could not be made>"
-        streams = ", ".join(sorted({s.stream.value for s in self._engine.registry})) or "no stream"
+        streams = ", ".join(sorted({s.stream.value for s in self._engine.registry.open()})) or "no stream"
         place, dialect = self._config.environment.name, self._config.session_config.dialect.name
         return f"<Client {self.name}: {place} {dialect}, {self.state.value}, {streams}>"
 

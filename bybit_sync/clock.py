@@ -61,6 +61,10 @@ class Moment(NamedTuple):
         """
         return self.ns + self.asleep_ns
 
+    def utc_at(self, seconds: float) -> datetime:
+        """Return our UTC time when ``time.monotonic()`` is, or was, *seconds*."""
+        return self.utc + timedelta(seconds=seconds - self.seconds)
+
 
 _EPOCH: Final = datetime.fromtimestamp(0, timezone.utc)
 # The drift between two clocks: the fastest rate at which NTP corrects one.

@@ -72,7 +72,7 @@ class Subscription(Generic[T]):
     @property
     def delivered(self) -> int:
         """Return the number of events that were handed over, gaps included."""
-        return self._receiver.sink.index
+        return self._receiver.counts.delivered
 
     @property
     def queued(self) -> int:
@@ -85,7 +85,7 @@ class Subscription(Generic[T]):
     @property
     def dropped(self) -> int:
         """Return the number of events that found the buffer, or your queue, full."""
-        return self._receiver.sink.dropped
+        return self._receiver.counts.dropped
 
     def get(self, timeout: float | None = None) -> Event[T]:
         """Return the next event; wait up to *timeout* seconds (None: no limit) for it.

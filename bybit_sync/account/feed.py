@@ -8,6 +8,7 @@ from typing import Any
 
 from bybit_sync.account.validity import Validity
 from bybit_sync.delivery.buffer import Buffer
+from bybit_sync.delivery.counts import Counts
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.model.events import Event, Stream
 from bybit_sync.recovery.windows import Windows
@@ -25,7 +26,6 @@ class Feed:
 
     gaps_may_wait: bool = False
     overflowing: bool = False
-    dropped: int = 0
     unflushed: int = 0
     on_drop: Callable[[Event[Any]], None] | None = None
 
@@ -37,8 +37,8 @@ class Feed:
         changes: Buffer[Any] | None = None,
     ) -> None:
         self.stream = stream
-        self.index: int = 0
-        """The number of events that were applied."""
+        self.counts: Counts = Counts()
+        """The counters of what was applied; nothing is dropped."""
         self.is_open: bool = True
         """False when no more events are accepted. Set by any thread."""
         self.receiver: Receiver[Any] | None = None
@@ -55,7 +55,9 @@ class Feed:
     def put(self, event: Event[Any]) -> None:
         """Apply *event*."""
         if self.is_open:
-            self.index += 1
+            self.counts.delivered += 1
+            if event.gap is not None:
+                self.counts.count_gap(event.gap)
             self._apply(self, event)
 
     def end(self, last: Event[Any]) -> None:

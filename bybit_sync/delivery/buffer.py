@@ -12,6 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from bybit_sync.delivery.counts import Counts
 from bybit_sync.delivery.gaps import merge, missed_by
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, GapReason, set_index
@@ -51,9 +52,8 @@ class Buffer(Generic[T]):
         self._open = True
         self.size: int = 0
         """The number of waiting events with data."""
-        self.dropped: int = 0
-        self.index: int = 0
-        """The number of the event that was taken last."""
+        self.counts: Counts = Counts()
+        """The counters of what was taken, and dropped."""
         self.overflowing: bool = False
         """True if events were dropped since the buffer was last less than half full."""
         self.on_drop: Callable[[Event[Any]], None] | None = None
@@ -102,7 +102,7 @@ class Buffer(Generic[T]):
                 "consume faster, or raise maxsize="
             )
         self.overflowing = True
-        self.dropped += 1
+        self.counts.dropped += 1
         if self._overflow is Overflow.DROP_NEWEST:
             self._add_gap(self._dropped_as_gap(event))
         else:
@@ -192,11 +192,14 @@ class Buffer(Generic[T]):
                 return None
             # Count before taking: Ctrl-C in between leaves a hole in the numbers, never
             # a loss without a hole.
-            self.index += 1
+            counts = self.counts
+            counts.delivered = index = counts.delivered + 1
             event = self._items.popleft()
             if event.gap is None:
                 self.size -= 1
-            set_index(event, self.index)
+            else:
+                counts.count_gap(event.gap)
+            set_index(event, index)
             return event
 
     def _may_have_changed(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from bybit_sync.config.arguments import check_ran
 from bybit_sync.delivery.buffer import Buffer
+from bybit_sync.delivery.counts import Counts
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
 from bybit_sync.threads.waiting import SignalSafeEvent, join, start_thread, wait_for
@@ -26,6 +27,14 @@ class _Owner(Protocol):
 
     def report_error(self, error: BaseException, event: Event[Any], receiver: Any) -> None:
         """Pass an exception of the callback of *receiver* to the user."""
+
+
+class _Receiver(Protocol):
+    """The receiver of the events, as far as the thread of a callback needs it."""
+
+    @property
+    def counts(self) -> Counts:
+        """Return the counters of the subscription."""
 
 
 class CallbackThread(threading.Thread):
@@ -46,8 +55,6 @@ class Callback(Generic[T]):
     def __init__(self, function: Callable[[Event[T]], object], events: Buffer[T]) -> None:
         self.busy_since: float | None = None
         """The monotonic time at which the running call began; None between calls."""
-        self.errors: int = 0
-        """The number of calls that raised."""
         self._function = function
         self._events = events
         self._thread: CallbackThread | None = None
@@ -58,7 +65,7 @@ class Callback(Generic[T]):
 
     # --- any thread ---
 
-    def start(self, name: str, owner: _Owner, receiver: object, on_lost: Callable[[int], None]) -> None:
+    def start(self, name: str, owner: _Owner, receiver: _Receiver, on_lost: Callable[[int], None]) -> None:
         """Start the thread, called *name*, for *receiver* of *owner*.
 
         *on_lost* is called with the number of events that it took and did not deliver.
@@ -81,7 +88,7 @@ class Callback(Generic[T]):
     @property
     def is_busy(self) -> bool:
         """Return whether an event was taken and the call with it has not returned."""
-        return self._thread is not None and self._events.index != self._finished
+        return self._thread is not None and self._events.counts.delivered != self._finished
 
     @property
     def is_done(self) -> bool:
@@ -104,17 +111,17 @@ class Callback(Generic[T]):
 
     # --- only its own thread ---
 
-    def _run(self, owner: _Owner, receiver: object, on_lost: Callable[[int], None]) -> None:
+    def _run(self, owner: _Owner, receiver: _Receiver, on_lost: Callable[[int], None]) -> None:
         while (event := self._events.take()) is not None:
             if self._stopped:
                 on_lost(1)
                 break
             self._call(event, owner, receiver)
             self._finished = event.index
-        self._finished = self._events.index
+        self._finished = self._events.counts.delivered
         self._done.set()
 
-    def _call(self, event: Event[T], owner: _Owner, receiver: object) -> None:
+    def _call(self, event: Event[T], owner: _Owner, receiver: _Receiver) -> None:
         self.busy_since = time.monotonic()
         try:
             check_ran(self._function(event))
@@ -122,8 +129,8 @@ class Callback(Generic[T]):
             self._report(error, event, owner, receiver)
         self.busy_since = None
 
-    def _report(self, error: BaseException, event: Event[T], owner: _Owner, receiver: object) -> None:
-        self.errors += 1
+    def _report(self, error: BaseException, event: Event[T], owner: _Owner, receiver: _Receiver) -> None:
+        receiver.counts.handler_errors += 1
         level = owner.log.error if isinstance(error, Exception) else owner.log.critical
         level("the callback of %s raised; the next event is delivered all the same", event.stream.value, exc_info=error)
         owner.report_error(error, event, receiver)

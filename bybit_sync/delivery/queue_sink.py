@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from bybit_sync.delivery.buffer import Overflow
+from bybit_sync.delivery.counts import Counts
 from bybit_sync.delivery.gaps import merge, missed_by
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, set_index
@@ -53,9 +54,8 @@ class QueueSink(Generic[T]):
         self._is_discarded = False
         self._putting = False
         self._condition = SignalSafeCondition()
-        self.dropped: int = 0
-        self.index: int = 0
-        """The number of the event that was put last."""
+        self.counts: Counts = Counts()
+        """The counters of what was put, and dropped."""
         self.overflowing: bool = False
         """True if events were dropped within the last minute."""
         self.on_drop: Callable[[Event[Any]], None] | None = None
@@ -112,7 +112,7 @@ class QueueSink(Generic[T]):
             )
         self.overflowing = True
         self._dropped_ns = event.received_ns
-        self.dropped += 1
+        self.counts.dropped += 1
         if self.on_drop is not None:
             self.on_drop(event)
         self._add_pending(missed_by(event, detail="the queue was full"))
@@ -131,11 +131,13 @@ class QueueSink(Generic[T]):
 
     def _fits(self, event: Event[T]) -> bool:
         try:
-            set_index(event, self.index + 1)
+            set_index(event, self.counts.delivered + 1)
             self._sink.put_nowait(event)
         except queue.Full:
             return False
-        self.index += 1
+        self.counts.delivered += 1
+        if event.gap is not None:
+            self.counts.count_gap(event.gap)
         return True
 
     def flush(self) -> bool:

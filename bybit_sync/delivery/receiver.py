@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.callback import Callback
+from bybit_sync.delivery.counts import Counts
 from bybit_sync.delivery.remainder import Remainder
 from bybit_sync.delivery.sink import EventSink
 from bybit_sync.delivery.slow_consumer import SlowConsumerWarning
@@ -75,6 +76,10 @@ class Receiver(Generic[T]):
         self.topics = topics
         """The names that it is subscribed to on the wire."""
         self.sink = sink
+        self.counts: Counts = sink.counts
+        """Its counters, which outlive it."""
+        self.id: int = 0
+        """Its number among those of the client: 1, 2, …; 0 before it is registered."""
         self.handle: Any = None
         """The public `Subscription`, which sets it. Untyped: this package knows nothing
         of those above it.
@@ -89,6 +94,8 @@ class Receiver(Generic[T]):
         """True while `subscribe_*` waits for its confirmation, and raises a failure
         before it.
         """
+        self.confirm_deadline: float | None = None
+        """The monotonic time until which `subscribe_*` waits; None without a limit."""
         self.failed_before_confirm: bool = False
         """True if it ended while `subscribe_*` waited."""
         self.remainder: Remainder = Remainder(
@@ -109,7 +116,6 @@ class Receiver(Generic[T]):
         self._slowness = SlowConsumerWarning(owner.log, stream, sink, callback)
         # The error with which the connection was lost.
         self._lost_by: BaseException | None = None
-        self._undecodable = 0
         # The time at which the last push was read (ns, UTC), and the exchange made it.
         self._last: tuple[int, datetime, datetime | None] | None = None
 
@@ -132,6 +138,11 @@ class Receiver(Generic[T]):
         Returns None before a confirmation.
         """
         return self._window.proven_until()
+
+    def gives_up_before(self, deadline: float) -> bool:
+        """Return whether its `subscribe_*` waits, and stops before *deadline*."""
+        waits = self.confirm_awaited and self._state is SubscriptionState.PENDING
+        return waits and self.confirm_deadline is not None and self.confirm_deadline < deadline
 
     def start(self, name: str) -> None:
         """Start the callback's thread, if there is a callback.
@@ -186,7 +197,7 @@ class Receiver(Generic[T]):
         if event.gap is None:
             self._last = (event.received_ns, event.received_at, event.created_at)
         elif event.gap.reason is GapReason.UNDECODABLE:
-            self._undecodable += event.gap.missed or 1
+            self.counts.undecodable += event.gap.missed or 1
             event = self._window.clip(event, event.gap)
         self.sink.put(event)
         if self.sink.overflowing and not overflowing:
@@ -310,16 +321,24 @@ class Receiver(Generic[T]):
 
     def health(self, clock: ExchangeClock | None, now: Moment) -> SubscriptionHealth:
         """Return its part of the client's health. Any thread."""
-        last = self._last
+        last, counts = self._last, self.counts
         offset = (clock.offset if clock is not None else None) or 0.0
         return SubscriptionHealth(
+            id=self.id,
             stream=self.stream,
             state=self._state,
-            delivered=self.sink.index,
+            delivered=counts.delivered,
             queued=self.sink.size,
-            dropped=self.sink.dropped,
-            undecodable=self._undecodable,
-            handler_errors=self._callback.errors if self._callback is not None else 0,
+            dropped=counts.dropped,
+            undecodable=counts.undecodable,
+            handler_errors=counts.handler_errors,
+            gaps=counts.gaps.copy(),
+            busy_since=self._busy_since(now),
             last_push_age=max(0.0, (now.ns - last[0]) * 1e-9) if last else None,
             last_push_lag=(last[1] - last[2]).total_seconds() + offset if last and last[2] else None,
         )
+
+    def _busy_since(self, now: Moment) -> datetime | None:
+        """Return when the running call of the callback began, in UTC."""
+        since = self._callback.busy_since if self._callback is not None else None
+        return None if since is None else now.utc_at(since)

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
+from bybit_sync.delivery.counts import Totals
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.model.events import Event, Stream, with_index
 from bybit_sync.status import SubscriptionState
@@ -37,6 +38,8 @@ class SubscriptionRegistry:
     def __init__(self, clock: ExchangeClock) -> None:
         self.clock = clock
         """The clock of the exchange."""
+        self.totals: Totals = Totals()
+        """The sums over its subscriptions, closed ones included."""
         # Each tuple is replaced as a whole: another thread never reads half a change.
         self._streams: dict[Stream, Receivers] = dict.fromkeys(Stream, ())
         # Open receivers with a user's queue. The library's buffer has room for every
@@ -50,6 +53,13 @@ class SubscriptionRegistry:
 
     def __bool__(self) -> bool:
         return any(self._streams.values())
+
+    def open(self) -> list[Receiver[Any]]:
+        """Return the receivers that are not closed.
+
+        A closed one is still here until the connection thread removes it. Any thread.
+        """
+        return [receiver for receiver in self if not receiver.is_closed]
 
     def wanted(self) -> dict[Stream, bool]:
         """Return the subscribed streams, each with whether it was confirmed before."""
@@ -75,7 +85,8 @@ class SubscriptionRegistry:
         return bool(self._streams[stream])
 
     def add(self, receiver: Receiver[Any]) -> None:
-        """Add *receiver*."""
+        """Add *receiver*, and number it."""
+        receiver.id = self.totals.add(receiver)
         self._streams[receiver.stream] += (receiver,)
         if receiver.sink.gaps_may_wait:
             self._with_queue += (receiver,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from bybit_sync.delivery.counts import Counts
 from bybit_sync.model.events import Event
 
 __all__ = ["EventSink"]
@@ -24,12 +25,8 @@ class EventSink(Protocol[T_contra]):
         """Return False when `flush` has nothing to do: every gap finds room."""
 
     @property
-    def index(self) -> int:
-        """Return the number of the event that was handed over last."""
-
-    @property
-    def dropped(self) -> int:
-        """Return the number of events that found it full."""
+    def counts(self) -> Counts:
+        """Return the counters of what it handed over, and dropped."""
 
     @property
     def overflowing(self) -> bool:

@@ -46,7 +46,7 @@ class SlowConsumerWarning:
 
     def _unread_since(self, now: float) -> float | None:
         """Return since when events wait and none is taken, as the checks saw."""
-        taken = self._sink.index
+        taken = self._sink.counts.delivered
         if taken != self._taken or not self._sink.size:
             self._taken, self._untouched = taken, None
         elif self._untouched is None:

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from bybit_sync.clock import ExchangeClock, Moment
@@ -137,13 +138,15 @@ class Engine:
 
     # --- the connection ---
 
-    def reconnect(self) -> None:
-        """Drop the connection, if there is one, and dial again.
+    def reconnect(self) -> datetime:
+        """Drop the connection, if there is one, and dial again; return when.
 
         Raises the errors of `check_open`.
         """
         self.check_open()
+        pause, now = self._supervisor.progress.pause, Moment.now()
         self._worker.leave(self._supervisor.drop)
+        return now.utc_at(max(now.seconds, pause.shortened().ends)) if pause is not None else now.utc
 
     def close(self) -> None:
         """Have the thread end soon, and every subscription with it.
@@ -243,21 +246,27 @@ class Engine:
     def health(self) -> Health:
         """Return the state of connection and subscriptions at this moment."""
         conversation, progress, clock = self._supervisor.conversation, self._supervisor.progress, self.registry.clock
+        pause = progress.pause
         last_data_ns = conversation.transport.last_data_ns if conversation else None
         # Read the clock after the time of the last data, so that no age is negative.
         now = Moment.now()
         return Health(
+            name=self.name,
             state=self.client_state.state,
             since=self.client_state.since,
             connected_at=progress.connected_at,
+            next_attempt_at=now.utc_at(pause.ends) if pause is not None else None,
             epoch=progress.epoch,
             reconnects=progress.reconnects,
+            outages=progress.downtime.outages,
+            downtime=progress.downtime.seconds(now.seconds),
             last_error=progress.last_error,
             last_frame_age=(now.ns - last_data_ns) * 1e-9 if last_data_ns is not None else None,
             ping_rtt=conversation.session.heartbeat.rtt if conversation else None,
             clock_offset=clock.offset,
             fresh_as_of=conversation.session.coverage.told if conversation else None,
-            subscriptions=tuple(receiver.health(clock, now) for receiver in self.registry),
+            subscriptions=tuple(receiver.health(clock, now) for receiver in self.registry.open()),
+            totals=self.registry.totals.read(),
             recovery=self.recovery.health() if self.recovery is not None else None,
         )
 

@@ -7,8 +7,10 @@ from datetime import datetime
 from bybit_sync.clock import Moment
 from bybit_sync.delivery.registry import Ended, SubscriptionRegistry
 from bybit_sync.engine.client_config import ClientConfig
+from bybit_sync.engine.downtime import Downtime
 from bybit_sync.engine.error_texts import add_notice
 from bybit_sync.engine.outage_log import OutageLog
+from bybit_sync.engine.pause import Pause
 from bybit_sync.engine.retrying import RetrySchedule
 from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.status_reporter import StatusReporter
@@ -47,6 +49,10 @@ class Progress:
         """
         self.retries: RetrySchedule = RetrySchedule(config.backoff, config.timings)
         self.outage: OutageLog = OutageLog(log, config.timings)
+        self.downtime: Downtime = Downtime()
+        """The outages since the client was LIVE first."""
+        self.pause: Pause | None = None
+        """The pause before the next attempt; None while there is none."""
         self._notice = config.session_config.notice
         self._proven = config.timings.proven
         self._registry = registry
@@ -91,7 +97,36 @@ class Progress:
         since, self._live_since = self._live_since, None
         self.connected_at = None
         self.outage.begin(now)
+        if since is not None:
+            self.downtime.begin(now)
         return since is not None and now - since >= self._proven
+
+    def begin_pause(self, pause: Pause) -> None:
+        """Note that the client pauses."""
+        self.pause = pause
+        self.refuse_hopeless()
+
+    def refuse_hopeless(self) -> None:
+        """End each subscription whose `subscribe_*` cannot be confirmed any more.
+
+        Its time ends before the next attempt, and the pause is for a reason that a
+        retry cannot help: `subscribe_*` raises that at once.
+        """
+        pause = self.pause
+        if pause is None or pause.hopeless is None:
+            return
+        for receiver in tuple(self._registry):
+            if receiver.gives_up_before(pause.ends):
+                self.ended(self._registry.end(receiver, pause.hopeless, Moment.now(), self.epoch))
+
+    def left_of_pause(self, now: float) -> float:
+        """Return the seconds that the pause still lasts at *now*."""
+        return self.pause.ends - now if self.pause is not None else 0.0
+
+    def end(self, now: float) -> None:
+        """Note that the connection thread ends at *now*, in monotonic seconds."""
+        self.connected_at = None
+        self.downtime.end(now)
 
     def reset(self) -> None:
         """Note that the client is IDLE: the next failure is that of a new client."""
@@ -113,6 +148,7 @@ class Progress:
     def _became_live(self, now: Moment) -> None:
         self._live_since = now.seconds
         downtime = self.outage.end(now.seconds)
+        self.downtime.end(now.seconds)
         if self._was_live:
             self.reconnects += 1
         else:

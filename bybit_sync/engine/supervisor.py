@@ -17,6 +17,7 @@ from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.conversation import ENDINGS, Conversation
 from bybit_sync.engine.error_texts import add_notice, connect_limit_reached, redact_error
 from bybit_sync.engine.login_signer import LoginSigner
+from bybit_sync.engine.pause import Pause
 from bybit_sync.engine.progress import Progress
 from bybit_sync.engine.rate_limit import ConnectLimit, RateLimiter, rate_limiter
 from bybit_sync.engine.recovering import ClientRecovery
@@ -88,7 +89,6 @@ class Supervisor:
         self._signer = LoginSigner(config.credentials, name=config.name, external=config.external_signer)
         # The next session accepts a refusal of these topics at once.
         self._doubted: frozenset[str] = frozenset()
-        self._cut_short = False
 
     # --- the job of a worker ---
 
@@ -151,7 +151,7 @@ class Supervisor:
         else:
             self.progress.reset()
             self._status.change(State.IDLE, error=self.progress.last_error)
-        self.progress.connected_at = None
+        self.progress.end(time.monotonic())
 
     def release(self) -> None:
         """Remove the connect limit of this client."""
@@ -178,6 +178,7 @@ class Supervisor:
 
     def _confirm_or_subscribe(self, receiver: Receiver[Any]) -> None:
         if self.conversation is None:
+            self.progress.refuse_hopeless()
             return
         session, now = self.conversation.session, Moment.now()
         if session.is_confirmed(receiver.stream):
@@ -197,7 +198,8 @@ class Supervisor:
 
     def drop(self) -> None:
         """End the connection, or the pause before the next attempt."""
-        self._cut_short = True
+        if self.progress.pause is not None:
+            self.progress.pause = self.progress.pause.shortened()
         if self.conversation is not None:
             self.conversation.drop_wanted = True
 
@@ -262,7 +264,8 @@ class Supervisor:
         self._log.info("waiting %.1f s for the connect limit", wait)
         before = self.progress.obstacle
         self.progress.obstacle = connect_limit_reached(wait, before)
-        self._sleep_until_retry(lambda _: limiter.reserve(self))
+        ends = time.monotonic() + wait
+        self._pause(Pause(ends, earliest=ends), lambda _: limiter.reserve(self))
         self._stop_unless_needed()
         self.progress.obstacle = before
 
@@ -335,13 +338,17 @@ class Supervisor:
         log_error = rule.log_error and (rule.gives_up or progress.retries.is_first_of_kind(error))
         progress.outage.failed(error, pause, log_error=log_error)
         self._status.change(State.BACKING_OFF, error=error)
-        self._back_off(pause)
+        now = time.monotonic()
+        hopeless = error if rule.fatal_on_first else None
+        self._pause(Pause(now + pause, now + progress.retries.least, hopeless), progress.left_of_pause)
 
-    def _back_off(self, seconds: float) -> None:
-        """Wait *seconds*, or as long as the last failure demands after `reconnect`."""
-        began, least = time.monotonic(), self.progress.retries.least
-        self._cut_short = False
-        self._sleep_until_retry(lambda now: began + (least if self._cut_short else seconds) - now)
+    def _pause(self, pause: Pause, remaining: Callable[[float], float]) -> None:
+        """Make *pause*, which lasts while *remaining* is above 0."""
+        self.progress.begin_pause(pause)
+        try:
+            self._sleep_until_retry(remaining)
+        finally:
+            self.progress.pause = None
 
     def _sleep_until_retry(self, remaining: Callable[[float], float]) -> None:
         """Wait while *remaining*, the seconds left at a moment, is above 0.

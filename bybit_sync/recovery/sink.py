@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from bybit_sync.delivery.counts import Counts
 from bybit_sync.delivery.gaps import with_gap
 from bybit_sync.delivery.sink import EventSink
 from bybit_sync.model.events import Event
@@ -28,6 +29,8 @@ class RecoveringSink:
 
     def __init__(self, inner: EventSink[Any], mender: Mender) -> None:
         self._inner = inner
+        self.counts: Counts = inner.counts
+        """The counters of what the inner sink handed over, and dropped."""
         self._gate = mender.gate
         # The two calls of nearly every push.
         self._admit = mender.gate.admit
@@ -84,8 +87,6 @@ class RecoveringSink:
     # --- any thread ---
 
     # Read with each push: a property of ours would be a call more.
-    index: property = property(attrgetter("_inner.index"), doc="The number of the event that was handed over last.")
-    dropped: property = property(attrgetter("_inner.dropped"), doc="How many events found the inner sink full.")
     overflowing: property = property(attrgetter("_inner.overflowing"), doc="True if events were dropped lately.")
 
     @property

@@ -129,7 +129,7 @@ def test_dropping_up_to_a_gap_merges_with_it() -> None:
 def test_what_was_dropped_is_counted() -> None:
     """And not among what waits."""
     buffer = filled(2, OLDEST, *map(push, range(5)))
-    assert (buffer.dropped, buffer.size) == (3, 2)
+    assert (buffer.counts.dropped, buffer.size) == (3, 2)
 
 
 def test_an_overflow_is_one_story_until_half_of_it_is_taken() -> None:

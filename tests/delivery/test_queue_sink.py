@@ -35,7 +35,7 @@ def test_events_go_into_the_queue_in_order_and_numbered() -> None:
     for event in (push(1), gap(GapReason.DISCONNECTED, 2), push(3)):
         sink.put(event)
     assert [inbox.get_nowait().index for _ in range(3)] == [1, 2, 3]
-    assert sink.index == 3
+    assert sink.counts.delivered == 3
 
 
 def test_what_a_full_queue_missed_is_told_before_anything_newer() -> None:
@@ -46,7 +46,18 @@ def test_what_a_full_queue_missed_is_told_before_anything_newer() -> None:
     assert drained(inbox) == [1, 2]
     sink.put(push(6))
     assert drained(inbox) == [("OVERFLOW", 3, 3, 5), 6]
-    assert sink.dropped == 3
+    assert sink.counts.dropped == 3
+
+
+def test_a_gap_is_counted_when_it_fits() -> None:
+    """By its reason; one that waits for room is not handed over yet."""
+    inbox, sink = pair(1)
+    sink.put(push(1))
+    sink.put(push(2))
+    assert sink.counts.gaps[GapReason.OVERFLOW] == 0
+    inbox.get_nowait()
+    assert sink.flush()
+    assert sink.counts.gaps[GapReason.OVERFLOW] == 1
 
 
 def test_what_is_dropped_is_reported() -> None:
