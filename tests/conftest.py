@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -23,6 +25,7 @@ from tests.searching import is_search, set_at_length, wants
 
 pytest_plugins = ("tests.faults.marks",)
 
+ROOT = Path(__file__).parent.parent
 KEY, SECRET = "test-key-c4n4ry", "test-secret-c4n4ry"
 
 # Whoever starts the tests in the background, or with nohup, has these ignored, by every process that they start, too.
@@ -35,7 +38,8 @@ if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 # anew: they keep it in a folder that goes with this run. The workers find these variables as they are set here.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in os.environ:
     COMPILED = tempfile.TemporaryDirectory(prefix="bybit-sync-tests-")
-    os.environ["PYTHONPYCACHEPREFIX"] = COMPILED.name
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = COMPILED.name
+    sys.dont_write_bytecode = False
 
 # Every wait of the house, thirty times as fast.
 FAST = Timings().scaled(1 / 30)
@@ -163,6 +167,23 @@ def evolved(times: Timings, **changes: Any) -> Timings:
 def pytest_configure(config: pytest.Config) -> None:
     """Set how long the searches go on."""
     set_at_length(wants(config, "soak"))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let each worker of a run import a part of the test modules before it collects them.
+
+    pytest compiles every module that it imports for the first time. Workers that collect in the same order would each compile
+    all of them at the same moment; so each begins elsewhere, and finds the others' parts compiled.
+    """
+    worker: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if worker is None:
+        return
+    modules = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.glob("tests/**/test_*.py"))
+    begin = len(modules) * int(worker["workerid"][2:]) // worker["workercount"]
+    for module in modules[begin:] + modules[:begin]:
+        # What cannot be imported, or is skipped as a whole, collecting tells.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(module)
 
 
 @pytest.hookimpl(tryfirst=True)
