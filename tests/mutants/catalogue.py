@@ -2335,6 +2335,13 @@ MUTANTS: Final = (
         "        merged",
         _MENDER,
     ),
+    Mutant(
+        "let a slow answer of the simulator wait though it is healed",
+        "simulator/rest/server.py",
+        "if self.server.over.wait(min(left, LOOK_AGAIN)):",
+        "if self.server.over.wait(left):",
+        "tests/simulator/rest/test_faults.py -k delay_ends",
+    ),
     # --- the account view ---
     Mutant(
         "take a lost connection for nothing",

@@ -134,7 +134,8 @@ class RestFaults:
     def slow(self, seconds: float, *endpoints: str) -> None:
         """Send the answers of *endpoints* after *seconds*; 0 ends it.
 
-        An answer is made when its request arrives.
+        An answer is made when its request arrives. One that waits is sent when the end
+        comes first.
         """
         self._plans.evolve(endpoints, delay=seconds)
 

@@ -74,7 +74,7 @@ class RestHost:
         except RestRefusal as refusal:
             body = self._envelope(refusal.code, refusal.text, {})
             status = refusal.status
-        return Reply(status=status, body=body, headers=headers, delay=self._plans.of(endpoint.name).delay)
+        return Reply(status=status, body=body, headers=headers, delay=lambda: self._plans.of(endpoint.name).delay)
 
     def _envelope(self, code: int, text: str, result: Row) -> bytes:
         envelope = {"retCode": code, "retMsg": text, "result": result, "retExtInfo": {}, "time": self._now()}

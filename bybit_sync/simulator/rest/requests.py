@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
@@ -49,7 +49,7 @@ class RestRequest:
 
 @attrs.frozen(kw_only=True)
 class Reply:
-    """A reply, sent after *delay* seconds.
+    """A reply, sent *delay* seconds after its request; the delay may change meanwhile.
 
     Only the first *cut_after* bytes of the body are sent when that is not None.
     """
@@ -57,7 +57,7 @@ class Reply:
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = _NO_HEADERS
-    delay: float = 0.0
+    delay: Callable[[], float] = lambda: 0.0
     cut_after: int | None = None
 
 

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +17,8 @@ __all__ = ["RestServer"]
 
 # Timeout of a request, and of an idle connection, in seconds.
 IDLE_TIMEOUT = 60.0
+# The seconds until a delayed reply looks again how long it is delayed.
+LOOK_AGAIN = 0.02
 MOST_BODY = 1 << 20
 
 
@@ -33,7 +36,6 @@ class RestServer:
         self._tls = tls
         self._lock = threading.RLock()
         self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
         self._address: tuple[str, int] = (host, 0)
         self._holder: socket.socket = _bound(self._address)
         self._address = self._holder.getsockname()[:2]
@@ -48,17 +50,14 @@ class RestServer:
         with self._lock:
             if self._server is None:
                 self._server = _Server(self._holder, self._tls, self._answer)
-                self._thread = threading.Thread(target=self._server.run, name="exchange-rest", daemon=True)
-                self._thread.start()
 
     def fall_silent(self) -> None:
         """Cut every connection and refuse new ones; return when no thread is left."""
         with self._lock:
-            server, self._server, thread = self._server, None, self._thread
-            if server is None or thread is None:
+            server, self._server = self._server, None
+            if server is None:
                 return
             server.end()
-            thread.join()
             # A bound socket that does not listen refuses connections and keeps the
             # port.
             self._holder = _bound(self._address)
@@ -77,6 +76,8 @@ class _Server(ThreadingHTTPServer):
     # a script alive.
     daemon_threads = True
     request_queue_size = 128
+    # The longest that `end` waits where it cannot wake the thread that accepts.
+    timeout = 0.05
 
     def __init__(self, holder: socket.socket, tls: ssl.SSLContext | None, answer: Callable[[RestRequest], Reply]) -> None:
         super().__init__(holder.getsockname()[:2], _Handler, bind_and_activate=False)
@@ -87,16 +88,20 @@ class _Server(ThreadingHTTPServer):
         self._tls = tls
         self._guard = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
+        self._thread = threading.Thread(target=self._accept, name="exchange-rest", daemon=True)
         self.server_activate()
+        self._thread.start()
 
-    def run(self) -> None:
-        """Accept connections until `end`."""
-        self.serve_forever(poll_interval=0.05)
+    def _accept(self) -> None:
+        while not self.over.is_set():
+            self.handle_request()
 
     def end(self) -> None:
         """Stop accepting, cut every connection, and join its thread."""
         self.over.set()
-        self.shutdown()
+        with contextlib.suppress(OSError):  # on Linux this wakes the thread
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self.socket.close()
         with self._guard:
             open_ = dict(self._open)
@@ -138,6 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "Simulated"
     sys_version = ""
+    # Head and body are two writes: the second would wait 40 ms for the client's
+    # delayed acknowledgement of the first.
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_GET(self) -> None:
@@ -153,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _exchange(self) -> None:
         reply = self.server.answer(self._request())
-        if reply.delay and self.server.over.wait(reply.delay):
+        if not self._wait(reply):
             self.close_connection = True
             return
         self.send_response(reply.status)
@@ -163,6 +171,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply.body[: reply.cut_after])
         self.close_connection = self.close_connection or reply.cut_after is not None
+
+    def _wait(self, reply: Reply) -> bool:
+        """Wait as long as *reply* is delayed; return False when the server ends."""
+        began = time.monotonic()
+        while (left := began + reply.delay() - time.monotonic()) > 0.0:
+            if self.server.over.wait(min(left, LOOK_AGAIN)):
+                return False
+        return True
 
     def _request(self) -> RestRequest:
         path, _, query = self.path.partition("?")

@@ -68,7 +68,20 @@ def test_a_slow_answer_is_made_before_it_waits(exchange: Exchange) -> None:
     """However long it is under way."""
     exchange.rest.slow(3600.0)
     reply = exchange._rest_host.answer(RestRequest(method="GET", path="/v5/market/time"))
-    assert (reply.status, reply.delay) == (200, 3600.0)
+    assert (reply.status, reply.delay()) == (200, 3600.0)
+
+
+def test_a_slow_answer_is_sent_when_the_delay_ends(exchange: Exchange, account: Account, asker: Asker) -> None:
+    """Though it is under way already."""
+    exchange.rest.slow(3600.0, "order/realtime")
+    answers: list[Answered] = []
+    asking = threading.Thread(target=lambda: answers.append(asker.get("order/realtime", **LINEAR)))
+    asking.start()
+    exchange.wait_for(lambda: exchange.rest.calls)
+    assert answers == []
+    exchange.rest.heal()
+    asking.join(30)
+    assert [answer.code for answer in answers] == [0]
 
 
 def test_a_refusal_can_be_ordered_for_one_endpoint_and_some_times(exchange: Exchange, asker: Asker) -> None:
@@ -242,11 +255,15 @@ def test_a_script_orders_faults_too(exchange: Exchange, asker: Asker) -> None:
 # --- what it costs ---
 
 
-def test_an_exchange_that_nobody_asks_over_rest_has_no_thread_for_it(exchange: Exchange) -> None:
+def test_an_exchange_that_nobody_asks_over_rest_has_no_thread_for_it() -> None:
     """Its port is taken with the first look at rest_url."""
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("exchange-rest")]
-    assert exchange.rest_url
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("exchange-rest")] == ["exchange-rest"]
+    before = set(threading.enumerate())  # the exchange of a demo ends after its client
+    with Exchange() as exchange:
+        names = [[], ["exchange-rest"]]
+        for expected in names:
+            new = set(threading.enumerate()) - before
+            assert [thread.name for thread in new if thread.name.startswith("exchange-rest")] == expected
+            assert exchange.rest_url
 
 
 def test_close_leaves_no_thread_and_no_socket() -> None:
@@ -254,7 +271,12 @@ def test_close_leaves_no_thread_and_no_socket() -> None:
     gc.collect()
     before, threads = open_descriptors(), threading.active_count()
     asked = threading.Event()
-    server = RestServer("127.0.0.1", tls=None, answer=lambda request: asked.set() or Reply(delay=60.0 * len(request.query)))
+
+    def answer(request: RestRequest) -> Reply:
+        asked.set()
+        return Reply(delay=lambda: 60.0 * len(request.query))
+
+    server = RestServer("127.0.0.1", tls=None, answer=answer)
     server.listen()
     kept = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=10) for _ in range(2)]
     kept[0].request("GET", "/")
