@@ -87,6 +87,20 @@ class Timings:
     """The longest retry delay that a server's answer can demand."""
     rest_blocked: float = 600.0
     """The time without a request to a REST host that has answered HTTP 403."""
+    rest_limited: float = 1.0
+    """The time without a request to a REST endpoint whose rate limit is exceeded and
+    which names no time.
+    """
+    rest_retries: tuple[float, ...] = (1.0, 2.0, 5.0)
+    """The delays after reads over REST that fail in a row; the last one repeats."""
+    rest_lags: tuple[float, ...] = (1.0, 2.0)
+    """The pauses in which a read gives REST the time to list what it lacks; a part of
+    the time for which pushes are held is the most.
+    """
+    rest_contradicts: tuple[float, ...] = (4.0, 8.0, 15.0)
+    """The times after a read at which it is repeated while no listing has an order, or
+    answers contradict each other.
+    """
 
     def scaled(self, factor: float) -> Timings:
         """Return a copy with every time multiplied by *factor*.

@@ -61,6 +61,7 @@ class ClientRecovery:
         epoch: Callable[[], int],
     ) -> None:
         self._options = options
+        self._timings = config.timings
         self._client = config.name
         self._registry = registry
         self._leave = leave
@@ -87,15 +88,22 @@ class ClientRecovery:
             now=self._now,
             hold=options.hold,
             log=log,
+            lags=config.timings.rest_lags,
         )
-        self._coordinator = Coordinator(self._worker.ask, log, chance=random.random)
+        self._coordinator = Coordinator(self._worker.ask, log, chance=random.random, retries=config.timings.rest_retries)
 
     # --- any thread ---
 
     def sink(self, inner: EventSink[Any], stream: Stream, since: datetime | None) -> EventSink[Any]:
         """Return a sink of *stream* in front of *inner*; fills begin at *since*."""
         mender = Mender(
-            inner, stream, _MEMORIES[stream](since), self._options, client=self._client, on_change=self._coordinator.changed
+            inner,
+            stream,
+            _MEMORIES[stream](since),
+            self._options,
+            client=self._client,
+            on_change=self._coordinator.changed,
+            contradicts=self._timings.rest_contradicts,
         )
         return RecoveringSink(inner, mender)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from bybit_sync.clock import Moment
+from bybit_sync.config.timings import Timings
 from bybit_sync.errors import BybitSyncError, RestError, RestRefused
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Gap, Stream
@@ -25,8 +26,6 @@ _NEVER: Final = float("inf")
 _MOST_WARNINGS: Final = 100
 # Fills first: no later row replaces a missing one.
 _ORDER: Final = (Stream.USER_TRADES, Stream.POSITIONS, Stream.ORDERS, Stream.BALANCES)
-# Seconds after the first, second, ... failure in a row.
-_PAUSES: Final = (1.0, 2.0, 5.0)
 # Reads that begin at times further apart than this run one after the other.
 _TOGETHER: Final = timedelta(hours=1)
 
@@ -48,13 +47,22 @@ class Coordinator:
 
     Only the connection thread. A stream has one read at a time. *ask* passes a want to
     the thread that reads, and returns False when that cannot start. *chance* returns a
-    random number from 0 to 1, which spreads the clients.
+    random number from 0 to 1, which spreads the clients. *retries* are the seconds
+    after failures in a row.
     """
 
-    def __init__(self, ask: Callable[[Want], bool], log: ClientLog, *, chance: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        ask: Callable[[Want], bool],
+        log: ClientLog,
+        *,
+        chance: Callable[[], float],
+        retries: tuple[float, ...] = Timings().rest_retries,
+    ) -> None:
         self._ask = ask
         self._log = log
         self._chance = chance
+        self._retries = retries
         self._menders: dict[Mender, None] = {}
         self._reads: dict[Stream, _Read] = {}
         self._failures = 0
@@ -180,7 +188,7 @@ class Coordinator:
         return []
 
     def _failed_at(self, now: float, least: float) -> None:
-        pause = _PAUSES[min(self._failures, len(_PAUSES) - 1)]
+        pause = self._retries[min(self._failures, len(self._retries) - 1)]
         self._failures += 1
         self._retry_at = max(self._retry_at, now + max(least, pause * (1 + self._chance()) / 2))
 

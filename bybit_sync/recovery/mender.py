@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 
 from bybit_sync.clock import Moment
+from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.gaps import with_gap
 from bybit_sync.delivery.sink import EventSink
 from bybit_sync.errors import RestError, RestRefused
@@ -23,15 +24,14 @@ from bybit_sync.recovery.windows import Windows
 __all__ = ["Mender"]
 
 _MOST_ROWS: Final = 1_000
-# Seconds after an answer, while no listing has an order or the answers contradict each
-# other.
-_EXTRA_READS: Final = (4.0, 8.0, 15.0)
 
 
 class Mender:
     """Opens a window for each gap, and delivers the rows read for it in its place.
 
-    *on_change* is called when a new read is needed. Only the connection thread.
+    *on_change* is called when a new read is needed; *contradicts* are the seconds after
+    an answer that contradicts itself at which it is read again. Only the connection
+    thread.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Mender:
         *,
         client: str,
         on_change: Callable[[Mender], None],
+        contradicts: tuple[float, ...] = Timings().rest_contradicts,
     ) -> None:
         self.stream = stream
         self.windows: Windows = Windows()
@@ -54,6 +55,7 @@ class Mender:
         self._overlap = timedelta(seconds=options.overlap)
         self._client = client
         self._on_change = on_change
+        self._contradicts = contradicts
         # Where the next part of an answer begins, for the window and for confirming
         # reads; the rows of its first parts that cannot be read.
         self._resume_at: datetime | None = None
@@ -211,7 +213,7 @@ class Mender:
             self.gate.put(maker.undecodable(self._mended, new))
 
     def _schedule(self, answered: Answered, merged: Merged, now: float) -> None:
-        extra = _EXTRA_READS if answered.lags or merged.unresolved else ()
+        extra = self._contradicts if answered.lags or merged.unresolved else ()
         self.confirms = sorted(now + seconds for seconds in (*self._options.confirm_after, *extra))
         self.skip_confirms(now)
 

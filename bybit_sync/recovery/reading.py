@@ -56,6 +56,7 @@ def make_reader(
         timeout=timings.request_timeout,
         signer_thread=f"{name}-rest-signer" if external_signer else None,
         blocked=timings.rest_blocked,
+        limited=timings.rest_limited,
         proxy=proxy,
         ssl_context=ssl_context,
         log=log,

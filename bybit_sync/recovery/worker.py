@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bybit_sync.clock import Moment
+from bybit_sync.config.timings import Timings
 from bybit_sync.errors import BybitSyncError, ClientClosed, RestProtocolError, describe
 from bybit_sync.logs import ClientLog
 from bybit_sync.recovery.asking import read
@@ -20,10 +21,6 @@ if TYPE_CHECKING:  # it needs urllib3, an extra
 
 __all__ = ["RecoveryWorker"]
 
-# REST may lag by seconds. A read waits this long before it answers without the missing
-# rows; never longer than pushes are held.
-_WAITS = (1.0, 2.0)
-
 
 class RecoveryWorker:
     """Reads the wants over *reader*, on a thread.
@@ -32,7 +29,9 @@ class RecoveryWorker:
     * an outcome is an answer, or the error: only a request that exceeded the rate limit
       is retried here;
     * *categories* are the client's, *now* returns the exchange's time, *hold* is the
-      seconds for which pushes are held.
+      seconds for which pushes are held;
+    * REST may lag: *lags* are the seconds for which a read waits before it answers
+      without the missing rows, never longer than pushes are held.
     """
 
     def __init__(
@@ -45,6 +44,7 @@ class RecoveryWorker:
         now: Callable[[], datetime],
         hold: float,
         log: ClientLog,
+        lags: tuple[float, ...] = Timings().rest_lags,
     ) -> None:
         self.last_error: BybitSyncError | None = None
         """The error of the last read that failed."""
@@ -55,7 +55,7 @@ class RecoveryWorker:
         self._name = name
         self._categories = categories
         self._now = now
-        self._waits = tuple(min(wait, hold * wait / 5) for wait in _WAITS if hold)
+        self._waits = tuple(wait * min(1.0, hold / 5) for wait in lags if hold)
         self._runner = Runner(reader, now, self._pause)
         self._log = log
         # Held to start the thread, and by the thread to end: no want is left to a

@@ -38,7 +38,6 @@ __all__ = ["RECV_WINDOW", "RestReader"]
 
 RECV_WINDOW: Final = 5_000
 """The milliseconds for which a signed request is valid."""
-_LIMIT_SECONDS: Final = 1.0
 _SIGNER: Final = "Look into signer=: it gets the text to sign and returns the signature as text."
 
 _log = get_logger(__name__)
@@ -54,7 +53,8 @@ class RestReader:
     * *timeout* is the limit of a request in seconds, names and TLS included;
     * *signer_thread* names a throw-away thread for a user's signer, which may hang;
       None signs in place;
-    * *blocked* is for how many seconds nothing is asked after HTTP 403;
+    * *blocked* is for how many seconds nothing is asked after HTTP 403, *limited* after
+      an exceeded rate limit that names no time;
     * *proxy*, *ssl_context* and *log* are the client's.
     """
 
@@ -69,6 +69,7 @@ class RestReader:
         timeout: float = 10.0,
         signer_thread: str | None = None,
         blocked: float = BLOCKED_SECONDS,
+        limited: float = 1.0,
         proxy: Proxy | None = None,
         ssl_context: ssl.SSLContext | None = None,
         log: logging.Logger | logging.LoggerAdapter[logging.Logger] = _log,
@@ -83,6 +84,7 @@ class RestReader:
         self._timeout = timeout
         self._signer_thread = None if signer_thread is None else SignerThread(signer_thread)
         self._blocked = blocked
+        self._limited = limited
         self._pool = ConnectionPool(host, proxy=proxy, ssl_context=ssl_context, log=log)
         self._over = threading.Event()
         # The measured offset in ms, which is added to *now*.
@@ -156,7 +158,7 @@ class RestReader:
             outcome.retry_after = self._blocked
             self._limits.block(now + self._blocked)
         elif isinstance(outcome, RestLimited):
-            wait = _LIMIT_SECONDS if outcome.retry_after is None else outcome.retry_after
+            wait = self._limited if outcome.retry_after is None else outcome.retry_after
             self._limits.pause(self._signer.digest, endpoint.name, now + wait)
         elif isinstance(outcome, Answer) and outcome.wait:
             self._limits.pause(self._signer.digest, endpoint.name, now + outcome.wait)
