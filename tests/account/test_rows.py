@@ -13,7 +13,7 @@ from bybit_sync.account.rows import Rows
 from tests.searching import examples
 
 
-@examples(100)
+@examples(30)
 @given(st.lists(st.tuples(st.text(max_size=3), st.none() | st.integers())))
 def test_it_is_a_dict_that_is_copied_at_each_change(changes: list[tuple[str, int | None]]) -> None:
     """And no copy changes with another."""

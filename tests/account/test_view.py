@@ -24,7 +24,7 @@ from bybit_sync import (
 )
 from bybit_sync.simulator import Account, Exchange
 from tests.account.conftest import CONFIRMED, TIMEOUT, Harness, booked, shown, until
-from tests.conftest import threads_of
+from tests.conftest import FAST, FastClient, evolved, threads_of
 from tests.faults.rows import row
 from tests.recovery.conftest import Recovering
 from tests.recovery.reading import buy, sell
@@ -199,7 +199,7 @@ def test_it_can_be_read_from_many_threads_while_it_changes(harness: Harness) -> 
 
     def read() -> None:
         last = -1
-        while not stop.is_set():
+        while not stop.wait(0.0005):
             state = view.snapshot()
             sizes = [row.size for row in state.positions.values()]
             if len(sizes) > 1 or len(state.trades) < last or len({row.exec_id for row in state.trades}) != len(state.trades):
@@ -241,6 +241,13 @@ def test_a_slow_on_change_delays_neither_the_view_nor_the_client(harness: Harnes
     go_on.set()
 
 
+@pytest.fixture
+def gives_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pause less between refused logins."""
+    monkeypatch.setattr(FastClient, "_timings", evolved(FAST, refused=(0.05, 0.05)))
+
+
+@pytest.mark.usefixtures("gives_up_soon")
 def test_a_slow_on_change_is_told_the_end_of_every_stream(harness: Harness) -> None:
     """With the outage before it: no gap of one stream hides that of another."""
     blocked, go_on, told = threading.Event(), threading.Event(), queue.Queue[tuple[str, str]]()
@@ -386,6 +393,7 @@ def test_a_stream_that_ends_makes_it_uncertain_and_is_raised(harness: Harness) -
     assert not view.is_current
 
 
+@pytest.mark.usefixtures("gives_up_soon")
 def test_a_client_that_fails_is_raised(harness: Harness) -> None:
     """For good."""
     view = harness.view()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from datetime import datetime, timedelta, timezone
@@ -15,10 +14,8 @@ from bybit_sync.simulator import Account, Exchange
 from tests.faults.rows import row
 from tests.recovery.conftest import Recovering
 from tests.recovery.reading import booked, buy, fills, indices
-from tests.recovery.test_law import settled
+from tests.recovery.test_law import SEEDS, settle
 
-_FIRST = int(os.environ.get("RECOVERY_SEED", "1"))
-SEEDS = range(_FIRST, _FIRST + int(os.environ.get("RECOVERY_RUNS", "3")))
 # The exchange's clock is known to some milliseconds, and cut to one.
 MARGIN = timedelta(seconds=0.1)
 
@@ -68,7 +65,7 @@ def test_a_fill_comes_once_or_is_told_to_be_missing(
     recovering: Recovering, exchange: Exchange, account: Account, seed: int, maxsize: int
 ) -> None:
     """By the exchange's own books, with a fast consumer and with a slow one."""
-    client = recovering(hold=0.2, confirm_after=(0.5,))
+    client = recovering(hold=0.2, confirm_after=(0.4,), client={"ping_interval": 0.1})
     events: list[Event[Any]] = []
 
     def take(event: Event[Any]) -> None:
@@ -78,7 +75,7 @@ def test_a_fill_comes_once_or_is_told_to_be_missing(
     client.subscribe_user_trades(take, maxsize=maxsize)
     written = play(exchange, account, seed)
     exchange.heal()
-    exchange.wait_for(lambda: client.wait_live(0.1) and settled(client, exchange), timeout=60)
+    settle(client, exchange)
     assert client.close()
     delivered, gaps = fills(events), still_open(events)
     assert len(delivered) == len(set(delivered)), written

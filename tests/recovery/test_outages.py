@@ -126,13 +126,15 @@ def test_balances_are_right_after_an_outage(recovering: Recovering, exchange: Ex
 def test_a_second_outage_widens_the_window(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """One event mends both; what was held in between follows."""
     reader = Reader(recovering(hold=60.0, overlap=0.0).subscribe_user_trades())
-    exchange.rest.slow(1.0, "execution/list")
-    for _ in range(2):
+    exchange.rest.slow(600.0, "execution/list")
+    for count in (1, 2):
         exchange.stop_listening()
         buy(account)
         exchange.listen()
         exchange.wait_for_topics(["execution"])
         buy(account)
+        exchange.wait_for(lambda count=count: exchange.rest.calls and reader.subscription.queued == count)  # type: ignore[misc]
+    exchange.rest.heal()
     events = reader.until(recovered)
     assert len(events) == 1
     assert sorted(reader.until_fills(4)) == sorted(booked(account))
@@ -209,7 +211,7 @@ def test_funding_and_liquidations_are_recovered(recovering: Recovering, exchange
 def test_pushes_that_arrive_during_the_read_follow_it(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """In order, and once."""
     reader = Reader(recovering(hold=60.0).subscribe_user_trades())
-    exchange.rest.slow(0.5, "execution/list")
+    exchange.rest.slow(600.0, "execution/list")
     exchange.stop_listening()
     buy(account)
     exchange.listen()
@@ -217,6 +219,8 @@ def test_pushes_that_arrive_during_the_read_follow_it(recovering: Recovering, ex
     exchange.wait_for(lambda: exchange.rest.calls)
     for _ in range(5):
         buy(account)
+    exchange.wait_for(lambda: reader.subscription.queued == 5)
+    exchange.rest.heal()
     first = reader.until(recovered)[0]
     assert len(first.data) == 1
     assert reader.until_fills(6) == booked(account)
@@ -229,12 +233,13 @@ def test_an_answer_ahead_of_the_stream_leaves_out_what_is_older(
     """Pushes of before it, which arrive after it, are not delivered: no position goes back in time."""
     reader = Reader(recovering(hold=60.0, client=PATIENT).subscribe_positions())
     reader.until(snapshot)
-    exchange.rest.refuse(10016, times=1)
+    exchange.rest.refuse(10016)
     exchange.drop()
     exchange.wait_for(lambda: exchange.rest.calls[-1].code == 10016)
     exchange.freeze()
     buy(account)
     buy(account)
+    exchange.rest.heal()
     reader.until(recovered)
     exchange.thaw()
     buy(account)

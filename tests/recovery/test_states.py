@@ -8,7 +8,7 @@ import pytest
 from bybit_sync.errors import RestRefused
 from bybit_sync.model.events import Event, GapReason, Stream
 from bybit_sync.recovery import states
-from bybit_sync.recovery.memory import REMEMBERED, Merged
+from bybit_sync.recovery.memory import Merged
 from bybit_sync.recovery.precedence import ORDERS, POSITIONS
 from bybit_sync.recovery.states import StateMemory
 from bybit_sync.recovery.wants import Unreadable
@@ -226,14 +226,15 @@ def test_an_order_that_ended_is_not_opened_by_an_older_push() -> None:
     assert memory.admit(push(order("a", "PartiallyFilled", "0.5", 4))) is None
 
 
-def test_ended_orders_are_remembered_in_a_bounded_number() -> None:
+def test_ended_orders_are_remembered_in_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """The latest ones."""
+    monkeypatch.setattr(states, "REMEMBERED", 10)
     memory = orders()
-    for number in range(5 * REMEMBERED):
+    for number in range(100):
         memory.admit(push(order(str(number), "Cancelled")))
     memory.known()
-    assert REMEMBERED <= len(memory._ended) <= 2 * REMEMBERED
-    assert str(5 * REMEMBERED - 1) in memory._ended
+    assert 10 <= len(memory._ended) <= 20
+    assert "99" in memory._ended
 
 
 def test_a_position_that_is_opened_again_is_open() -> None:

@@ -13,6 +13,13 @@ from bybit_sync.recovery.trades import TradeMemory
 from tests.recovery.rows import answer, at, gap, ns, push, trade
 
 OVERLAP = timedelta(seconds=60)
+FEW = 100
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remember a hundred fills at least, instead of ten thousand."""
+    monkeypatch.setattr(trades, "REMEMBERED", FEW)
 
 
 def begun(since: float | None = None) -> TradeMemory:
@@ -130,7 +137,7 @@ def test_what_was_pushed_long_after_a_gap_is_not_brought_again() -> None:
     assert merged(memory, trade("late", 20 + 59), trade("pushed", 20 + 61)) == ["late"]
 
 
-def test_keys_around_an_open_gap_are_not_forgotten() -> None:
+def test_keys_around_an_open_gap_are_not_forgotten(few: None) -> None:
     """Ten thousand and ten minutes later they are still known."""
     memory = begun()
     memory.admit(push(trade("before", 5)))
@@ -141,7 +148,7 @@ def test_keys_around_an_open_gap_are_not_forgotten() -> None:
     assert merged(memory, trade("before", 5), trade("after", 30)) == []
 
 
-def test_keys_are_forgotten_when_every_gap_is_mended() -> None:
+def test_keys_are_forgotten_when_every_gap_is_mended(few: None) -> None:
     """Memory is bounded: a fill that old cannot come again."""
     memory = begun()
     memory.admit(push(trade("a", 5)))
@@ -153,8 +160,8 @@ def test_keys_are_forgotten_when_every_gap_is_mended() -> None:
 
 
 def flood(memory: TradeMemory, seconds: float, prefix: str) -> None:
-    """Deliver as many fills as are remembered at least, and one more."""
-    for number in range(REMEMBERED + 1):
+    """Deliver as many fills as are remembered at least with *few*, and one more."""
+    for number in range(FEW + 1):
         memory.admit(push(trade(f"{prefix}{number}", seconds), seconds=seconds))
 
 
@@ -167,7 +174,7 @@ def test_at_least_ten_thousand_keys_are_known() -> None:
     assert memory.admit(push(trade("first"), seconds=20_000)) is None
 
 
-def test_keys_are_known_for_ten_minutes() -> None:
+def test_keys_are_known_for_ten_minutes(few: None) -> None:
     """However many there are."""
     memory = begun()
     flood(memory, 0, "x")
@@ -176,7 +183,7 @@ def test_keys_are_known_for_ten_minutes() -> None:
     assert memory.admit(push(trade("x0"), seconds=599)) is None
 
 
-def test_keys_of_a_new_generation_are_kept_for_a_gap_that_just_ended() -> None:
+def test_keys_of_a_new_generation_are_kept_for_a_gap_that_just_ended(few: None) -> None:
     """The read may bring fills from after it."""
     memory = begun()
     flood(memory, 0, "w")
@@ -226,7 +233,7 @@ def test_a_gap_that_continues_another_widens_it() -> None:
     assert len(memory._spans) == 1
 
 
-def test_what_was_delivered_between_two_gaps_that_touch_is_known() -> None:
+def test_what_was_delivered_between_two_gaps_that_touch_is_known(few: None) -> None:
     """Also when the second one comes late and its keys would be forgotten."""
     memory = begun()
     keep(memory, 10, 20)

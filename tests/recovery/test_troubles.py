@@ -50,12 +50,14 @@ def hanging(exchange: Exchange) -> Iterator[None]:
 def test_an_outage_that_is_not_mended_in_time_is_told(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """Pushes flow then, and the missed fills follow, once."""
     reader = Reader(recovering(hold=0.2).subscribe_user_trades())
-    exchange.rest.slow(1.0, FILLS)
+    exchange.rest.slow(600.0, FILLS)
     miss(exchange, account)
     (gap,) = reader.until(told)
     assert gap.gap is not None
     assert (gap.gap.reason, gap.gap.recovering) == (GapReason.DISCONNECTED, True)
     buy(account)
+    reader.until(lambda event: event.data)
+    exchange.rest.heal()
     reader.until(recovered)
     assert sorted(fills(reader.events)) == sorted(booked(account))
     assert indices(reader.events)
@@ -109,10 +111,12 @@ def test_an_answer_that_fails_is_asked_for_again(
 @row(169, kills="there is no confirming read")
 def test_rest_that_lags_is_read_again(recovering: Recovering, exchange: Exchange, account: Account) -> None:
     """What the first read lacks comes with the next, and with the same gap."""
-    reader = Reader(recovering(hold=0.5, confirm_after=(3.0,)).subscribe_user_trades())
-    exchange.rest.lag(2.5, FILLS)
+    reader = Reader(recovering(hold=0.5, confirm_after=(0.2, 0.5, 1.0, 2.0, 5.0)).subscribe_user_trades())
+    exchange.rest.lag(3_600.0, FILLS)
     miss(exchange, account)
-    first, late = reader.until(recovered), reader.until(lambda event: event.data)
+    first = reader.until(recovered)
+    exchange.rest.heal()
+    late = reader.until(lambda event: event.data)
     assert (first[-1].data, fills(late)) == ((), booked(account))
     assert late[-1].recovered == first[-1].recovered
 
@@ -246,10 +250,12 @@ def test_a_queue_that_fails_ends_its_subscription_only(recovering: Recovering, e
     client, inbox = recovering(), queue.Queue[Event[Any]](maxsize=1)
     failing = client.subscribe_user_trades(inbox, overflow="fail")
     reader = Reader(client.subscribe_user_trades())
-    exchange.rest.slow(0.5, FILLS)
+    exchange.rest.slow(600.0, FILLS)
     miss(exchange, account)
     exchange.wait_for_topics(["execution"])
     buy(account)
+    exchange.wait_for(lambda: reader.subscription.queued)
+    exchange.rest.heal()
     reader.until(recovered)
     exchange.wait_for(lambda: failing.error)
     assert isinstance(failing.error, QueueOverflow)
@@ -320,7 +326,7 @@ def test_closing_one_subscription_while_it_holds(recovering: Recovering, exchang
     """Its gap and what was held can still be taken; the other one is mended."""
     client = recovering(hold=60.0)
     closed, kept = client.subscribe_user_trades(), Reader(client.subscribe_user_trades())
-    exchange.rest.slow(1.0)
+    exchange.rest.slow(600.0)
     miss(exchange, account)
     exchange.wait_for(lambda: client.health().recovery.requests)  # type: ignore[union-attr]
     buy(account)
@@ -331,6 +337,7 @@ def test_closing_one_subscription_while_it_holds(recovering: Recovering, exchang
     assert (gap.gap.recovering, len(push.data)) == (False, 1)
     with pytest.raises(SubscriptionClosed):
         closed.get(timeout=0)
+    exchange.rest.heal()
     kept.until(recovered)
     assert rest(kept.events)
 

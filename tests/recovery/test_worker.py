@@ -113,10 +113,11 @@ def test_the_thread_ends_when_nothing_is_left(desk: Desk) -> None:
 
 def test_what_confirms_goes_last(desk: Desk, exchange: Exchange) -> None:
     """Everything else in the order in which it was asked for."""
-    exchange.rest.slow(0.3)
+    exchange.rest.slow(600.0)
     first, *wants = (attrs.evolve(BALANCES, known=(Known("", "", coin),), confirms=coin in "AC") for coin in "BACD")
     for want in (first, *wants):
         desk.worker.ask(want)
+    exchange.rest.heal()
     order = [desk.outcomes.get(timeout=30)[0].known[0].id for _ in range(4)]
     assert order == ["B", "D", "A", "C"]
 
@@ -171,7 +172,7 @@ def test_a_confirming_read_waits_for_nothing(make_desk: Callable[..., Desk], exc
     """It comes again; any other waits for a part of the time that pushes are held."""
     account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
     exchange.rest.lag(5.0, "execution/list")
-    desk = make_desk(hold=1.0)
+    desk = make_desk(hold=0.5)
     want = Want(Stream.USER_TRADES, since=desk.worker._now() - timedelta(minutes=1))
     counts = []
     for confirms in (True, False):

@@ -61,5 +61,6 @@ class Asker:
 
 @pytest.fixture
 def asker(exchange: Exchange, account: Account, reader: RestReader) -> Asker:
-    """An asker for the account."""
+    """An asker for the account, which may ask as often as it likes."""
+    exchange.rest.limit(1_000)
     return Asker(exchange, reader)
