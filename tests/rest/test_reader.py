@@ -166,6 +166,7 @@ def test_the_clock_is_measured_by_half_of_the_way(exchange: Exchange, reader: Re
     """Within the time that the request took."""
     reader.ask(SERVER_TIME)
     exchange.set_clock(-45.0)
+    exchange.rest.slow(0.1)
     began = time.monotonic()
     offset = reader.measure_clock()
     assert abs(offset + 45.0) <= time.monotonic() - began + 0.01
