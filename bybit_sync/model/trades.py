@@ -148,9 +148,12 @@ class UserTradeUpdate(Record):
     wire: Mapping[str, Any] = mapping_field()
 
     @property
-    def key(self) -> tuple[str]:
-        """The permanent key of this execution: exec_id."""
-        return (self.exec_id,)
+    def key(self) -> tuple[Category | None, str]:
+        """The permanent key of this execution: category and exec_id.
+
+        The category is None in V3.
+        """
+        return (self.category, self.exec_id)
 
 
 name_public(ExtraFee, UserTradeUpdate)

@@ -541,7 +541,7 @@ def test_a_trade_that_comes_twice_is_delivered_twice(play: Play) -> None:
     send_rows(scene, "user_trades", {"execId": "one", "execQty": "1"}, {"execId": "two", "execQty": "1"})
     assert trades.get(timeout=pace.patience()).gap
     again, other = trades.get(timeout=pace.patience()).data
-    assert first.key == again.key == ("one",)
+    assert first.key == again.key == ("linear", "one")
     assert first == again != other
 
 

@@ -184,7 +184,8 @@ def test_key_names_what_an_update_replaces() -> None:
     """Each update knows under which key it is to be kept."""
     assert POSITION.key == ("linear", "BTCUSDT", 1)
     assert ORDER.key == ("o-1",)
-    assert TRADE.key == ("e-1",)
+    assert TRADE.key == (None, "e-1")
+    assert attrs.evolve(TRADE, category=Category.SPOT).key == ("spot", "e-1")
     assert BALANCE.key == ("UNIFIED",)
 
 
