@@ -97,7 +97,18 @@ if TYPE_CHECKING:
         TpslMode,
         TriggerBy,
     )
-    from bybit_sync.model.events import AnyEvent, Event, Gap, GapReason, Source, Stream
+    from bybit_sync.model.events import (
+        AnyEvent,
+        Event,
+        Gap,
+        GapReason,
+        Source,
+        Stream,
+        is_balances,
+        is_orders,
+        is_positions,
+        is_user_trades,
+    )
     from bybit_sync.model.from_dict import from_dict
     from bybit_sync.model.orders import OrderUpdate
     from bybit_sync.model.positions import PositionUpdate
@@ -196,6 +207,10 @@ __all__ = [
     "UserTradeUpdate",
     "__version__",
     "from_dict",
+    "is_balances",
+    "is_orders",
+    "is_positions",
+    "is_user_trades",
     "replay",
     "rsa_signer",
     "to_dict",

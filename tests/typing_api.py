@@ -45,6 +45,10 @@ from bybit_sync import (
     SubscriptionHealth,
     SubscriptionState,
     UserTradeUpdate,
+    is_balances,
+    is_orders,
+    is_positions,
+    is_user_trades,
 )
 
 client = Client("KEY", "SECRET")
@@ -89,12 +93,32 @@ def a_price_is_a_decimal_or_none_without_a_cast(sub: Subscription[PositionUpdate
     assert_type(position.updated_time, datetime | None)
     assert_type(position.extra, Mapping[str, Any])
     assert_type(position.key, tuple[Category | None, str, int])
+    assert_type(UserTradeUpdate(exec_id="1").key, tuple[Category | None, str])
+
+
+def an_event_is_a_sequence_of_its_rows(event: Event[PositionUpdate]) -> None:
+    assert_type(len(event), int)
+    assert_type(event[0], PositionUpdate)
+    assert_type(event[:2], tuple[PositionUpdate, ...])
+
+
+def guards_tell_whose_rows_they_are(event: AnyEvent) -> None:
+    if is_orders(event):
+        assert_type(event[0], OrderUpdate)
+    elif is_positions(event):
+        assert_type(event[0], PositionUpdate)
+    elif is_balances(event):
+        assert_type(event[0], BalanceUpdate)
+    else:
+        assert_type(event[0], UserTradeUpdate)
+    assert_type([event[0] for event in [event] if is_user_trades(event)], list[UserTradeUpdate])
 
 
 def each_stream_gives_its_own_rows() -> None:
     assert_type(client.subscribe_balances(), Subscription[BalanceUpdate])
     assert_type(client.subscribe_orders(), Subscription[OrderUpdate])
     assert_type(client.subscribe_positions(), Subscription[PositionUpdate])
+    assert_type(client.subscribe_user_trades(fast=True), Subscription[UserTradeUpdate])
     assert_type(client.subscribe_user_trades(wait=False), Subscription[UserTradeUpdate])
     for event in client.subscribe_orders():
         assert_type(event, Event[OrderUpdate])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 import attrs
 
@@ -20,7 +20,24 @@ from bybit_sync.model.record import Record, finisher, mutable_twin
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.public import name_public
 
-__all__ = ["AnyEvent", "Event", "Gap", "GapReason", "Source", "Stream", "new_event", "set_index", "with_index"]
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+__all__ = [
+    "AnyEvent",
+    "Event",
+    "Gap",
+    "GapReason",
+    "Source",
+    "Stream",
+    "is_balances",
+    "is_orders",
+    "is_positions",
+    "is_user_trades",
+    "new_event",
+    "set_index",
+    "with_index",
+]
 
 
 T_co = TypeVar("T_co", covariant=True)
@@ -116,16 +133,16 @@ class Gap(Record):
 
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
 class Event(Record, Generic[T_co]):
-    """One push of the exchange, or a gap; always true, and iterable over its rows.
+    """One push of the exchange, or a gap: a sequence of rows, which is always true.
 
     Example:
         >>> orders = client.subscribe_orders()
         >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
         >>> event = orders.get(timeout=5)
-        >>> event.stream, event.topic, event.index, event.gap, len(event.data)
+        >>> event.stream, event.topic, event.index, event.gap, len(event)
         (Stream('orders'), 'order.linear', 1, None, 1)
-        >>> [order.order_status for order in event]
-        [OrderStatus('New')]
+        >>> event[0].order_status, [order.qty for order in event]
+        (OrderStatus('New'), [Decimal('0.5')])
 
     Attributes:
         stream: Which stream.
@@ -174,6 +191,22 @@ class Event(Record, Generic[T_co]):
     def __iter__(self) -> Iterator[T_co]:
         """Iterate over the rows; a gap has none."""
         return iter(self.data)
+
+    def __len__(self) -> int:
+        """Return the number of rows; 0 for a gap."""
+        return len(self.data)
+
+    def __bool__(self) -> bool:
+        """Return True, also for a gap."""
+        return True
+
+    @overload
+    def __getitem__(self, index: int) -> T_co: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T_co, ...]: ...
+    def __getitem__(self, index: int | slice) -> T_co | tuple[T_co, ...]:
+        """Return a row, or a slice of them. Raises `IndexError`."""
+        return self.data[index]
 
     def __repr__(self) -> str:
         """Return stream, count and the first row cut short, or the gap.
@@ -277,5 +310,40 @@ AnyEvent: TypeAlias = Event[BalanceUpdate] | Event[OrderUpdate] | Event[Position
 """An event of any of the four streams: one ``queue.Queue[AnyEvent]`` can serve them
 all.
 """
+
+
+# --- type guards ---
+
+
+def is_balances(event: AnyEvent) -> TypeIs[Event[BalanceUpdate]]:
+    """Return whether *event* is of the stream of balances; a type checker knows it."""
+    return event.stream is Stream.BALANCES
+
+
+def is_orders(event: AnyEvent) -> TypeIs[Event[OrderUpdate]]:
+    """Return whether *event* is of the stream of orders; a type checker knows it.
+
+    Example:
+        >>> inbox = queue.Queue()  # one for all streams
+        >>> orders, trades = client.subscribe_orders(inbox), client.subscribe_user_trades(inbox)
+        >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+        >>> event = inbox.get(timeout=5)
+        >>> if is_orders(event):
+        ...     print(event[0].order_status)
+        New
+
+    """
+    return event.stream is Stream.ORDERS
+
+
+def is_positions(event: AnyEvent) -> TypeIs[Event[PositionUpdate]]:
+    """Return whether *event* is of the stream of positions; a type checker knows it."""
+    return event.stream is Stream.POSITIONS
+
+
+def is_user_trades(event: AnyEvent) -> TypeIs[Event[UserTradeUpdate]]:
+    """Return whether *event* is of user trades; a type checker knows it."""
+    return event.stream is Stream.USER_TRADES
+
 
 name_public(Stream, Source, GapReason, Gap, Event)
