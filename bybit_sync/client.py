@@ -17,7 +17,7 @@ import attrs
 
 from bybit_sync.account.view import AccountView
 from bybit_sync.config.arguments import not_negative, plain_callable, positive, refuse, whole
-from bybit_sync.config.environments import ENVIRONMENTS, Environment
+from bybit_sync.config.environments import DOUBTFUL, ENVIRONMENTS, Environment
 from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.buffer import Buffer, Overflow
 from bybit_sync.delivery.callback import Callback
@@ -56,7 +56,7 @@ __all__ = ["Client"]
 T = TypeVar("T")
 Sink = Callable[[Event[T]], object] | EventQueue[Event[T]] | None
 
-CATEGORIES: Final = ("linear", "inverse", "option")
+CATEGORIES: Final = ("linear", "inverse", "option", "spot")
 # The seconds that a failed `subscribe_*` waits for the connection thread to cancel the
 # subscription, so that nothing stays subscribed.
 _CANCEL_TIMEOUT: Final = 1.0
@@ -93,9 +93,9 @@ class Client:
             base URL ``wss://host[:port]``; ``ws://`` for loopback addresses.
         dialect: "v5", or "v3" for recordings, gateways and the simulator (Bybit
             switched V3 off in January 2025).
-        categories: Out of linear, inverse and option, each a topic of its own; None for
-            the all-in-one topics, which also have spot and spread rows. V5 only; the
-            wallet has none.
+        categories: Out of linear, inverse, option and spot (orders and user trades
+            only), each a topic of its own; None for the all-in-one topics, which also
+            have spread rows. V5 only; the wallet has none.
         name: Appears in events, thread names, logs and `repr`; "bybit-1", "bybit-2", …
             by default.
         signer: Called on a thread of its own with the text to sign, returns the
@@ -353,12 +353,17 @@ class Client:
         timeout: float | None = 30.0,
         wait: bool = True,
         since: datetime | None = None,
+        fast: bool = False,
     ) -> Subscription[UserTradeUpdate]:
         """Subscribe to the account's executions: a row for each.
 
         They are fills, funding, settlements and liquidations. With ``recover`` an
         outage loses none, and the executions from *since* on (an aware datetime,
         inclusive) come first, the oldest first, in events of at most 1,000.
+
+        *fast* subscribes to Bybit's ``execution.fast`` instead: some milliseconds
+        earlier, trades only, and most attributes None (rows that ``recover`` reads are
+        full). V5 only. All subscriptions of a client have the same *fast*.
 
         Arguments, threads and errors: `subscribe_positions`.
 
@@ -373,10 +378,11 @@ class Client:
             >>> seen.get(timeout=5)
             Decimal('19999.5')
 
-        https://bybit-exchange.github.io/docs/v5/websocket/private/execution
+        https://bybit-exchange.github.io/docs/v5/websocket/private/execution,
+        https://bybit-exchange.github.io/docs/v5/websocket/private/fast-execution
         """
         check_since(since, self._config.recovery, datetime.now(timezone.utc))
-        return self._subscribe(Stream.USER_TRADES, sink, _Wishes(maxsize, overflow, timeout, wait, since))
+        return self._subscribe(Stream.USER_TRADES, sink, _Wishes(maxsize, overflow, timeout, wait, since, fast))
 
     def _subscribe(self, stream: Stream, sink: Sink[T], wishes: _Wishes) -> Subscription[T]:
         self._engine.check_process()
@@ -424,11 +430,24 @@ class Client:
 
     def _receiver(self, stream: Stream, sink: EventSink[T], wishes: _Wishes, **options: Any) -> Receiver[T]:
         """Return a receiver that delivers to *sink*, mending if the client recovers."""
-        session_config, recovery = self._config.session_config, self._engine.recovery
-        topics = tuple(channel.topic for channel in session_config.dialect.channels(stream, session_config.categories))
+        recovery = self._engine.recovery
+        topics = self._topics(stream, fast=wishes.fast)
+        if not topics:
+            raise self._no_topics(stream)
         if recovery is not None:
             sink = recovery.sink(sink, stream, wishes.since)
-        return Receiver(self._engine, stream, topics, sink, keep_alive=self, tells_start=recovery is not None, **options)
+        options |= {"fast": wishes.fast, "keep_alive": self, "tells_start": recovery is not None}
+        return Receiver(self._engine, stream, topics, sink, **options)
+
+    def _topics(self, stream: Stream, *, fast: bool = False) -> tuple[str, ...]:
+        config = self._config.session_config
+        return tuple(channel.topic for channel in config.dialect.channels(stream, config.categories, fast=fast))
+
+    def _no_topics(self, stream: Stream) -> ConfigurationError:
+        config = self._config.session_config
+        if not self._topics(stream):
+            return refuse("categories", config.categories, f"{stream.value} are of linear, inverse and option; add one of them")
+        return refuse("fast", True, f'the dialect {config.dialect.name} has no such topics; use dialect="v5", or fast=False')
 
     def _wait_settled(self, receiver: Receiver[Any], deadline: float | None, wishes: _Wishes) -> None:
         if not receiver.wait_settled(deadline):
@@ -459,6 +478,8 @@ class Client:
     ) -> AccountView:
         """Subscribe to all four streams, and keep what they say: the account as it is.
 
+        Without positions where the client's categories have none.
+
         Returns when the exchange has confirmed them; `AccountView.wait_current` waits
         for the first snapshots. Errors, *timeout* and *wait*: `subscribe_positions`.
         Needs ``recover``.
@@ -486,7 +507,7 @@ class Client:
         if self._engine.recovery is None:
             raise ConfigurationError("account_view() reads over REST what an outage hid: make the client with recover=True")
         wishes = _Wishes(1, None, timeout, wait)
-        view = AccountView(self._engine, tuple(Stream), on_change, trades=trades)
+        view = AccountView(self._engine, filter(self._topics, Stream), on_change, trades=trades)
         receivers = view._receiver.connect(lambda feed, **options: self._receiver(feed.stream, feed, wishes, **options))  # noqa: SLF001 - it shows users nothing else
         self._begin(receivers, "account", wishes)
         return view
@@ -732,6 +753,7 @@ class _Wishes:
     timeout: float | None = attrs.field(validator=attrs.validators.optional(not_negative))
     wait: bool
     since: datetime | None = None
+    fast: bool = attrs.field(default=False, converter=bool)
 
     def policy(self, default: Overflow) -> Overflow:
         if self.overflow is None:
@@ -851,4 +873,7 @@ def _place_text(place: Environment) -> str:
 
 def _other_environments(place: Environment) -> str:
     others = ", ".join(name for name in ENVIRONMENTS if name != place.name)
-    return f"The key may belong to another environment: {others}."
+    known = f"The key may belong to another environment: {others}."
+    if place.name not in DOUBTFUL:
+        return known
+    return f'Try environment="mainnet" next: Bybit names no host of private streams for {place.name}. {known}'

@@ -16,7 +16,6 @@ from typing import Final
 import attrs
 
 from bybit_sync.cli.exits import DONE, code_of
-from bybit_sync.cli.options import STREAMS
 from bybit_sync.cli.rest_probe import RestProbe
 from bybit_sync.cli.status_line import seconds_text
 from bybit_sync.cli.target import SUBSCRIBE, Target
@@ -71,7 +70,7 @@ def inspect(target: Target) -> Iterator[Outcome]:
         if target.environment.tls:
             steps.append(("tls", probe.tls))
         steps += [("upgrade", probe.upgrade), ("clock", probe.clock), ("login", probe.login)]
-        steps += [(stream.value, lambda stream=stream: probe.topics(stream)) for stream in STREAMS]  # type: ignore[misc]
+        steps += [(stream.value, lambda stream=stream: probe.topics(stream)) for stream in target.streams]  # type: ignore[misc]
         rest = RestProbe.find(target)
         if rest is not None:
             steps += [("rest", rest.host), ("rest_key", rest.key)]
@@ -200,7 +199,7 @@ class _Probe:
         # The exit stack closes it after the last step. It is the client of `watch` and
         # `record`.
         self._client = self._open.enter_context(self._target.client())
-        stream = STREAMS[0]
+        stream = self._target.streams[0]
         try:
             SUBSCRIBE[stream](self._client, _drop, timeout=_PATIENCE)
         except SubscriptionRejected as error:

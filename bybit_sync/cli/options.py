@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bybit_sync.cli.exits import described
+from bybit_sync.client import CATEGORIES
 from bybit_sync.config.environments import ENVIRONMENTS
 from bybit_sync.errors import ConfigurationError
 from bybit_sync.model.events import Stream
@@ -38,7 +39,6 @@ STREAMS: Final = (Stream.POSITIONS, Stream.ORDERS, Stream.USER_TRADES, Stream.BA
 # Copied from the simulator, which needs an extra.
 SCENARIOS: Final = ("story", "busy", "outages", "liquidation")
 ALL_IN_ONE: Final = "all"
-_CATEGORIES: Final = ("linear", "inverse", "option")
 _SIZE: Final = re.compile(r"([0-9]{1,15})\s*([kmg]?)i?b?", re.ASCII | re.IGNORECASE)
 _WIDTH: Final = 76
 _UNITS: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
@@ -85,7 +85,7 @@ def add_connection(command: argparse.ArgumentParser) -> None:
         type=_categories,
         default=("linear", "inverse"),
         metavar="LIST",
-        help=f"out of {','.join(_CATEGORIES)}; or {ALL_IN_ONE}, with spot and spread (default: linear,inverse)",
+        help=f"out of {','.join(CATEGORIES)}; or {ALL_IN_ONE}, with spread, too (default: linear,inverse)",
     )
     group.add_argument("--key-file", metavar="FILE", help="lines BYBIT_API_KEY=... and BYBIT_API_SECRET=..., mode 0600")
     group.add_argument("--proxy", type=_proxy, metavar="URL", help='http://host:port, socks5h://host:port, or "env"')
@@ -107,7 +107,7 @@ def add_streams(command: argparse.ArgumentParser) -> None:
         nargs="*",
         type=_stream,
         metavar="STREAM",
-        help=f"out of {', '.join(stream.value for stream in STREAMS)} (default: all four)",
+        help=f"out of {', '.join(stream.value for stream in STREAMS)} (default: all)",
     )
 
 
@@ -150,8 +150,8 @@ def _categories(text: str) -> Sequence[str] | None:
     if text == ALL_IN_ONE:
         return None
     names = tuple(name.strip() for name in text.split(","))
-    if any(name not in _CATEGORIES for name in names):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list out of {','.join(_CATEGORIES)}, and not {ALL_IN_ONE}")
+    if any(name not in CATEGORIES for name in names):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list out of {','.join(CATEGORIES)}, and not {ALL_IN_ONE}")
     return names
 
 

@@ -59,11 +59,11 @@ def _run(arguments: argparse.Namespace) -> int:
     """Record until a signal, ``--seconds`` or an error ends it."""
     recorder = Recorder(sys.stdout if arguments.file == "-" else arguments.file, rotate_bytes=arguments.rotate)
     inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)
-    streams = arguments.streams or options.STREAMS
     with open_target(arguments) as target, warnings_to(logging.StreamHandler(), _fresh_line()):
         note(f"connecting to {target.title} ...")
         try:
             with target.client(record=recorder) as client:
+                streams = arguments.streams or target.streams
                 for stream in streams:
                     SUBSCRIBE[stream](client, inbox)
                 target.begin()

@@ -16,6 +16,7 @@ from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConfigurationError
 from bybit_sync.model.events import Stream
 from bybit_sync.recovery.options import recovery_at
+from bybit_sync.session.dialects import DIALECTS
 from bybit_sync.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ class Target:
         """The name that a screen shows."""
         host, name = self.environment.host, self.environment.name
         return f"{name} {self.dialect}" if host in name else f"{name} ({host}) {self.dialect}"
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams that its categories have."""
+        return tuple(stream for stream in SUBSCRIBE if DIALECTS[self.dialect].channels(stream, self.categories))
 
     def client(self, **options: Any) -> Client:
         """Return a client of the account. Raises `ConfigurationError`."""

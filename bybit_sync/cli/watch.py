@@ -66,10 +66,10 @@ def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[s
     *keep* leaves the last picture on the terminal; *say* is called with texts about the
     progress.
     """
-    streams = arguments.streams or options.STREAMS
     inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)
-    board = Board(streams)
     with open_target(arguments) as target, _client(target, say, recover=not arguments.no_recover) as client:
+        streams = arguments.streams or target.streams
+        board = Board(streams)
         say(f"connecting to {target.title} ...")
         for stream in streams:
             SUBSCRIBE[stream](client, inbox)

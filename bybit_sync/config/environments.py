@@ -11,7 +11,7 @@ import attrs
 
 from bybit_sync.errors import ConfigurationError
 
-__all__ = ["ENVIRONMENTS", "Environment", "host_and_port"]
+__all__ = ["DOUBTFUL", "ENVIRONMENTS", "Environment", "host_and_port"]
 
 _URL = re.compile(
     r"(?P<scheme>wss?)://(?P<host>[a-z0-9_.-]{1,253}|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{1,5}))?", re.ASCII | re.IGNORECASE
@@ -153,4 +153,10 @@ ENVIRONMENTS: Mapping[str, Environment] = MappingProxyType(
 """The environments that have a name, by that name.
 
 A key works only on the hosts of the site where its account was made.
+"""
+
+DOUBTFUL: frozenset[str] = frozenset({"eu", "ae"})
+"""The environments whose host for private streams Bybit does not document.
+
+Other public clients connect the keys of these regions to mainnet.
 """

@@ -67,6 +67,7 @@ class Receiver(Generic[T]):
         sink: EventSink[T],
         *,
         callback: Callback[T] | None = None,
+        fast: bool = False,
         keep_alive: object = None,
         tells_start: bool = False,
         on_stale: Callable[[datetime | None], None] | None = None,
@@ -75,6 +76,8 @@ class Receiver(Generic[T]):
         self.stream = stream
         self.topics = topics
         """The names that it is subscribed to on the wire."""
+        self.fast: bool = fast
+        """True for the topics of lower latency."""
         self.sink = sink
         self.counts: Counts = sink.counts
         """Its counters, which outlive it."""

@@ -69,6 +69,14 @@ class SubscriptionRegistry:
             if receivers
         }
 
+    def fast(self) -> set[Stream]:
+        """Return the streams of which the topics of lower latency are subscribed."""
+        return {receiver.stream for receiver in self if receiver.fast}
+
+    def of_other_kind(self, receiver: Receiver[Any]) -> list[Receiver[Any]]:
+        """Return the receivers of the same stream that have its other topics."""
+        return [other for other in self._streams[receiver.stream] if other.fast is not receiver.fast]
+
     def is_established(self) -> bool:
         """Return whether a subscription exists that no `subscribe_*` call waits for."""
         return any(not r.confirm_awaited or r.state is not SubscriptionState.PENDING for r in self)

@@ -17,6 +17,7 @@ from bybit_sync.delivery.registry import SubscriptionRegistry
 from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.error_texts import add_notice
 from bybit_sync.engine.notifier import Notifier
+from bybit_sync.engine.one_kind import OneKind
 from bybit_sync.engine.recovering import ClientRecovery
 from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.status_reporter import StatusReporter
@@ -47,6 +48,7 @@ class Engine:
         """The open subscriptions; only the connection thread changes it."""
         self._config = config
         self._recorder = config.recorder
+        self._kinds = OneKind()
         self._process = os.getpid()
         self._notifier = Notifier(config.on_status, self._start_helper, log) if config.on_status else None
         self._status = StatusReporter(self.client_state, self._notifier, log)
@@ -78,14 +80,20 @@ class Engine:
     def admit(self, receiver: Receiver[Any]) -> None:
         """Hand *receiver* to the connection thread.
 
-        Raises `ClientClosed`, or the error that the client failed with.
+        Raises `ClientClosed`, the error that the client failed with, or
+        `ConfigurationError` when its stream is subscribed to in the other kind.
         """
 
+        def check() -> None:
+            self.check_open()
+            self._kinds.check(receiver)
+
         def accepted() -> None:
+            self._kinds.add(receiver)
             if not receiver.confirm_awaited:
                 self.client_state.clear_error()
 
-        self._worker.execute(lambda: self._supervisor.add(receiver), check=self.check_open, accepted=accepted)
+        self._worker.execute(lambda: self._supervisor.add(receiver), check=check, accepted=accepted)
 
     def stay_connected(self) -> None:
         """Stay connected until `close`: a call returned a confirmed subscription."""

@@ -172,6 +172,9 @@ class Supervisor:
         """Serve *receiver*, unless it is closed already."""
         if receiver.is_closed:
             return
+        for closed in self._registry.of_other_kind(receiver):
+            # Its `close` has not left its command yet, which unsubscribes.
+            self.remove(closed)
         # Register it first, so that it receives every later failure.
         self._registry.add(receiver)
         self._confirm_or_subscribe(receiver)
@@ -185,7 +188,7 @@ class Supervisor:
             self.progress.confirmed(stays=not receiver.confirm_awaited)
             self.dispatcher.confirm(receiver, session, now)
         else:
-            session.subscribe(receiver.stream, now)
+            session.subscribe(receiver.stream, now, fast=receiver.fast)
 
     def remove(self, receiver: Receiver[Any]) -> None:
         """Deliver nothing more to *receiver*.
@@ -302,6 +305,7 @@ class Supervisor:
             wanted=self._registry.wanted(),
             now=Moment.now(),
             doubted=self._doubted,
+            fast=self._registry.fast(),
         )
 
     def _new_conversation(self, transport: Transport, session: Session) -> Conversation:

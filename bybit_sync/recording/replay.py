@@ -45,7 +45,8 @@ _CHANNELS: Final = {
     for dialect in DIALECTS.values()
     for stream in Stream
     for categories in (None, _CATEGORIES)
-    for channel in dialect.channels(stream, categories)
+    for fast in (False, True)
+    for channel in dialect.channels(stream, categories, fast=fast)
 }
 # The most seconds by which the two clocks of a recording may drift apart; more means a
 # reboot or a suspension.

@@ -66,13 +66,20 @@ def contract_account(coins: tuple[CoinBalance, ...]) -> tuple[BalanceUpdate, ...
     return (BalanceUpdate(account_type=AccountType.CONTRACT, coins=coins),) if coins else ()
 
 
+_CONTRACTS = ("linear", "inverse", "option")
+_PRODUCTS = (*_CONTRACTS, "spot")
+
+
 @attrs.frozen
 class _Feed:
-    """How a dialect writes one stream: its topic, and the class of its rows."""
+    """How a dialect writes one stream: its topic, and the class of its rows.
+
+    *categories* are those that have a topic of their own; () when none has.
+    """
 
     topic: str
     row: type[Any]
-    by_category: bool = False
+    categories: tuple[str, ...] = ()
     gather: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = None
 
 
@@ -119,23 +126,29 @@ class Dialect:
     _feeds: Mapping[Stream, _Feed] = attrs.field(repr=False, hash=False)
     notice: str = attrs.field(default="", repr=False)
     has_rest: bool = attrs.field(default=True, repr=False)
+    _fast: Mapping[Stream, _Feed] = attrs.field(factory=dict, repr=False, hash=False)
 
-    def channels(self, stream: Stream, categories: tuple[str, ...] | None) -> tuple[Channel, ...]:
-        """Return the topics of *stream*.
+    def channels(self, stream: Stream, categories: tuple[str, ...] | None, *, fast: bool = False) -> tuple[Channel, ...]:
+        """Return the topics of *stream*, or its topics of lower latency if *fast*.
 
-        *categories* is ignored where the dialect has one topic for all categories.
+        *categories* is ignored where the dialect has one topic for all categories. A
+        category that the stream does not have is left out, and so are fast topics that
+        the dialect does not have.
 
         Example:
             >>> [channel.topic for channel in V5.channels(Stream.ORDERS, ("linear", "inverse"))]
             ['order.linear', 'order.inverse']
 
         """
-        feed = self._feeds[stream]
-        if not feed.by_category or categories is None:
+        feed = (self._fast if fast else self._feeds).get(stream)
+        if feed is None:
+            return ()
+        if not feed.categories or categories is None:
             return (Channel(feed.topic, stream, None, DECODER.reader(feed.row), feed.gather),)
         return tuple(
             Channel(f"{feed.topic}.{category}", stream, category, DECODER.reader(feed.row, Category(category)))
             for category in categories
+            if category in feed.categories
         )
 
 
@@ -144,10 +157,11 @@ V5 = Dialect(
     "/v5/private",
     {
         Stream.BALANCES: _Feed("wallet", BalanceUpdate),
-        Stream.ORDERS: _Feed("order", OrderUpdate, by_category=True),
-        Stream.POSITIONS: _Feed("position", PositionUpdate, by_category=True),
-        Stream.USER_TRADES: _Feed("execution", UserTradeUpdate, by_category=True),
+        Stream.ORDERS: _Feed("order", OrderUpdate, _PRODUCTS),
+        Stream.POSITIONS: _Feed("position", PositionUpdate, _CONTRACTS),
+        Stream.USER_TRADES: _Feed("execution", UserTradeUpdate, _PRODUCTS),
     },
+    fast={Stream.USER_TRADES: _Feed("execution.fast", UserTradeUpdate, _PRODUCTS)},
 )
 """The current dialect."""
 

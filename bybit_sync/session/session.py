@@ -68,15 +68,16 @@ class Session:
         wanted: Mapping[Stream, bool],
         now: Moment,
         doubted: Collection[str] = (),
+        fast: Collection[Stream] = (),
     ) -> Session:
         """Return a session that subscribes to *wanted* once it is logged in.
 
-        A stream is True in *wanted* if it was LIVE before.
+        A stream is True in *wanted* if it was LIVE before, and is in *fast* if its
+        topics of lower latency are wanted.
         """
         requests = PendingRequests(f"{now.ns:x}")
-        return cls(
-            config, epoch=epoch, clock=clock, requests=requests, topics=Topics(config, requests, wanted, doubted), now=now
-        )
+        topics = Topics(config, requests, wanted, doubted, fast)
+        return cls(config, epoch=epoch, clock=clock, requests=requests, topics=topics, now=now)
 
     # --- output ---
 
@@ -145,10 +146,13 @@ class Session:
         elif request.op == "subscribe":
             self._topics.sent(request, began or now)
 
-    def subscribe(self, stream: Stream, now: Moment, *, resubscribing: bool = False) -> None:
-        """Subscribe to *stream*, now or as soon as the login is accepted."""
+    def subscribe(self, stream: Stream, now: Moment, *, resubscribing: bool = False, fast: bool = False) -> None:
+        """Subscribe to *stream*, now or as soon as the login is accepted.
+
+        If *fast*, to its topics of lower latency.
+        """
         self._next_deadline = None
-        self._topics.subscribe(stream, now, resubscribing=resubscribing)
+        self._topics.subscribe(stream, now, resubscribing=resubscribing, fast=fast)
 
     def unsubscribe(self, stream: Stream) -> Sequence[SessionEvent]:
         """Unsubscribe from *stream*; later pushes for it are dropped."""

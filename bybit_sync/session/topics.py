@@ -24,7 +24,12 @@ class Topics:
     """Asks for the wanted topics of one session, and handles the answers."""
 
     def __init__(
-        self, config: SessionConfig, requests: PendingRequests, wanted: Mapping[Stream, bool], doubted: Collection[str] = ()
+        self,
+        config: SessionConfig,
+        requests: PendingRequests,
+        wanted: Mapping[Stream, bool],
+        doubted: Collection[str] = (),
+        fast: Collection[Stream] = (),
     ) -> None:
         self._config = config
         self._requests = requests
@@ -36,7 +41,7 @@ class Topics:
         # The topics that were unsubscribed from, and whether the exchange confirmed it.
         self._left: dict[str, bool] = {}
         for stream, resubscribing in wanted.items():
-            self.wanted.add(stream, resubscribing=resubscribing)
+            self.wanted.add(stream, resubscribing=resubscribing, fast=stream in fast)
 
     # --- state ---
 
@@ -62,11 +67,11 @@ class Topics:
 
     # --- requests ---
 
-    def subscribe(self, stream: Stream, now: Moment, *, resubscribing: bool) -> None:
+    def subscribe(self, stream: Stream, now: Moment, *, resubscribing: bool, fast: bool) -> None:
         """Subscribe to *stream*, now or as soon as the login is accepted."""
         if stream in self.wanted.streams:
             return
-        wanted = self.wanted.add(stream, resubscribing=resubscribing)
+        wanted = self.wanted.add(stream, resubscribing=resubscribing, fast=fast)
         if self.wanted.is_open:
             self._ask_for(wanted, now)
 

@@ -108,10 +108,10 @@ class WantedTopics:
 
     # --- the collection ---
 
-    def add(self, stream: Stream, *, resubscribing: bool) -> WantedStream:
-        """Add *stream* with its topics."""
+    def add(self, stream: Stream, *, resubscribing: bool, fast: bool = False) -> WantedStream:
+        """Add *stream* with its topics, those of lower latency if *fast*."""
         wanted = self.streams[stream] = WantedStream(stream, resubscribing)
-        channels = self._config.dialect.channels(stream, self._config.categories)
+        channels = self._config.dialect.channels(stream, self._config.categories, fast=fast)
         wanted.topics = [Topic(channel, wanted) for channel in channels]
         self.topics.update((topic.name, topic) for topic in wanted.topics)
         if not self.is_open:

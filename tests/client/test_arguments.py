@@ -35,7 +35,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"dialect": None}, "dialect"),
     ({"categories": "linear"}, "categories"),
     ({"categories": ()}, "categories"),
-    ({"categories": ("spot",)}, "categories"),
+    ({"categories": ("spread",)}, "categories"),
     ({"categories": 7}, "categories"),
     ({"name": ""}, "name"),
     ({"name": "a\nb"}, "name"),

@@ -41,6 +41,48 @@ _REDUCER: Final = "tests/account/test_reducer.py"
 MUTANTS: Final = (
     # --- the connection's thread ---
     Mutant(
+        "take one execution id of two categories for one execution",
+        "model/trades.py",
+        "return (self.category, self.exec_id)",
+        "return (None, self.exec_id)",
+        "tests/model/test_updates.py -k key",
+    ),
+    Mutant(
+        "subscribe to the usual executions after an outage",
+        "engine/supervisor.py",
+        "fast=self._registry.fast()",
+        "fast=()",
+        "tests/client/test_breadth.py -k outage",
+    ),
+    Mutant(
+        "let a client have both kinds of executions",
+        "engine/engine.py",
+        "            self._kinds.check(receiver)\n",
+        "",
+        "tests/client/test_breadth.py -k kind",
+    ),
+    Mutant(
+        "keep the topics of a kind that is closed just now",
+        "engine/supervisor.py",
+        "in self._registry.of_other_kind(receiver)",
+        "in ()",
+        "tests/client/test_breadth.py -k wire",
+    ),
+    Mutant(
+        "ask for positions of spot",
+        "session/dialects.py",
+        '_Feed("position", PositionUpdate, _CONTRACTS)',
+        '_Feed("position", PositionUpdate, _PRODUCTS)',
+        "tests/client/test_breadth.py -k spot",
+    ),
+    Mutant(
+        "count a gap as no event",
+        "model/events.py",
+        "        return True\n\n    @overload",
+        "        return bool(self.data)\n\n    @overload",
+        "tests/model/test_events.py",
+    ),
+    Mutant(
         "skip the resubscribe",
         "engine/supervisor.py",
         "wanted=self._registry.wanted()",
