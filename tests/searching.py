@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
-from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from hypothesis import settings
 
 __all__ = ["LONGER", "examples", "is_search", "set_at_length", "wants"]
 
@@ -34,6 +36,9 @@ def is_search(item: pytest.Item) -> bool:
 
 def examples(count: int) -> settings:
     """Return the settings of a property that draws *count* examples by default: the same in every run."""
+    # Not above: processes that tests start import this, and draw nothing.
+    from hypothesis import HealthCheck, settings  # noqa: PLC0415
+
     return settings(
         max_examples=count * (LONGER if at_length else 1),
         derandomize=not at_length,

@@ -1,4 +1,4 @@
-"""How fast the faults' clock runs: about twenty times as fast as the catalogue's, unless real time is asked for."""
+"""How fast the faults' clock runs: fifty times as fast as the catalogue's, unless real time is asked for."""
 
 from __future__ import annotations
 
@@ -8,15 +8,33 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import attrs
+
 from bybit_sync import Backoff, Client
 from bybit_sync.config.timings import Timings
 
-__all__ = ["REAL", "FaultClient", "Stalls", "arguments", "patience", "seconds", "set_pace", "traced", "until", "within"]
+__all__ = [
+    "REAL",
+    "FaultClient",
+    "Stalls",
+    "arguments",
+    "patience",
+    "seconds",
+    "set_pace",
+    "silence",
+    "traced",
+    "until",
+    "within",
+]
 
-FAST: Final = 1 / 20
+FAST: Final = 1 / 50
 REAL: Final = 1.0
 FACTOR = FAST
 """What a second of the catalogue is here."""
+
+# A machine that is busy may hold an answer up for as long as this, in seconds, however fast the clock runs. A test of one of
+# these times gives its own.
+FLOORS: Final = {"connect_timeout": 2.0, "request_timeout": 2.0, "pong_timeout": 0.25, "write": 0.25, "probe": 0.25}
 
 # What this machine's scheduler, not the library, may add to a deadline.
 JITTER: Final = 1.0
@@ -26,12 +44,24 @@ def set_pace(factor: float) -> None:
     """Let a second of the catalogue take *factor* seconds, in clients that are made from now on."""
     global FACTOR  # noqa: PLW0603 one pace per run, set before any test is collected
     FACTOR = factor
-    FaultClient._timings = Timings().scaled(factor)
+    FaultClient._timings = paced(factor)
+
+
+def paced(factor: float) -> Timings:
+    """Return the times of a client where a second of the catalogue takes *factor* seconds."""
+    times = Timings().scaled(factor)
+    return attrs.evolve(times, **{name: max(floor, getattr(times, name)) for name, floor in FLOORS.items()})
 
 
 def seconds(of_catalogue: float) -> float:
     """Return what so many seconds of the catalogue are here."""
     return of_catalogue * FACTOR
+
+
+def silence() -> float:
+    """Return for how many seconds an exchange may be silent at most, as `arguments` has it."""
+    times = paced(FACTOR)
+    return times.ping_interval + times.pong_timeout
 
 
 def patience() -> float:
@@ -95,12 +125,12 @@ class Stalls:
 class FaultClient(Client):
     """A client whose inner times run at the faults' pace; what is an argument of `Client` is given by `arguments`."""
 
-    _timings = Timings().scaled(FAST)
+    _timings = paced(FAST)
 
 
 def arguments() -> dict[str, Any]:
     """Return the arguments that make a client's outer times run at the faults' pace."""
-    times = Timings().scaled(FACTOR)
+    times = paced(FACTOR)
     names = ("connect_timeout", "request_timeout", "ping_interval", "pong_timeout")
     backoff = Backoff(initial=seconds(0.25), factor=2.0, maximum=seconds(5.0))
     return {**{name: getattr(times, name) for name in names}, "backoff": backoff}

@@ -23,7 +23,7 @@ from tests.client.test_processes import wait_until_asleep
 from tests.faults.canaries import PASSWORD
 from tests.faults.conftest import Play
 from tests.faults.exchange import Exchange, Message, Talk, accept, answer, hang_up, order, reset, say, serve
-from tests.faults.pace import FACTOR, JITTER, patience, seconds, within
+from tests.faults.pace import FACTOR, JITTER, patience, seconds, silence, within
 from tests.faults.partition import Partition, _ip
 from tests.faults.rows import OVER_CABLE, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
@@ -219,11 +219,11 @@ def test_a_process_that_was_stopped_loses_nothing() -> None:
             exchange.push_order("before")
             says(stopped, "before")
             stopped.send_signal(signal.SIGSTOP)
-            threading.Event().wait(seconds(15))
+            threading.Event().wait(1.5 * silence())
             exchange.do(push_orders, *pushes)
             stopped.send_signal(signal.SIGCONT)
             says(stopped, *pushes)
-            threading.Event().wait(seconds(3))
+            threading.Event().wait(0.3 * silence())
         exchange.push_order("after")
         says(stopped, "after")
         assert exchange.accepted == 1
@@ -334,7 +334,8 @@ def test_a_machine_whose_address_is_gone_takes_the_next_one(play: Play, cable: P
 @OVER_CABLE
 def test_a_network_that_swallows_what_is_large(play: Play, cable: Partition) -> None:
     """Pongs get through and a long update does not: nothing arrives any more, the connection is dead, the next one fits."""
-    scene = play()
+    # Before the kernel, which nothing scales, sends it again in pieces.
+    scene = play(pong_timeout=seconds(5))
     orders = scene.subscribe()
     scene.status.wait_for(State.LIVE)
     _ip("link set near mtu 600")

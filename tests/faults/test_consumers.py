@@ -272,7 +272,7 @@ def test_a_callback_that_stops_the_process_costs_no_connection(hog: Callable[[fl
             hog(1.5 * (times["ping_interval"] + times["pong_timeout"]))
 
     changes: list[Any] = []
-    times, pong_delay = {"ping_interval": 0.4, "pong_timeout": 0.4}, 0.2
+    times, pong_delay = {"ping_interval": 0.25, "pong_timeout": 0.25}, 0.15
     with Elsewhere(pong_delay) as exchange, fast_client(exchange.url, changes, times) as client:
         client.subscribe_orders(callback)
         exchange.push_order("hold")
@@ -456,8 +456,8 @@ def test_a_full_queue_of_the_users_is_told_as_soon_as_there_is_room(play: Play) 
 
 @row(124, kills="a subscription that nobody reads is not told")
 def test_a_reader_that_is_gone_is_told(play: Play) -> None:
-    """Nobody took anything for a minute, and something waits: a WARNING; the rest is an overflow like others."""
-    scene = play()
+    """Nobody took anything for long, and something waits: a WARNING; the rest is an overflow like others."""
+    scene = play(timings={"reader_reminders": (pace.seconds(15), pace.patience())})
     slow = scene.client.subscribe_orders(maxsize=3)
     witness = scene.subscribe()
     reader = threading.Thread(target=slow.get)

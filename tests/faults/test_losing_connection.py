@@ -29,7 +29,7 @@ from tests.faults.exchange import (
     say,
     serve,
 )
-from tests.faults.pace import FACTOR, REAL, patience, seconds, within
+from tests.faults.pace import FACTOR, REAL, patience, seconds, silence, within
 from tests.faults.partition import Partition
 from tests.faults.rows import OVER_CABLE, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
@@ -252,8 +252,8 @@ def test_answers_that_do_not_get_through_are_noticed(play: Play) -> None:
 
 @row(50, kills="no ping is sent")
 def test_a_network_that_forgets_idle_connections_does_not_forget_ours(play: Play) -> None:
-    """A ping every 5 s is traffic enough."""
-    scene = play()
+    """Pings are traffic enough."""
+    scene = play(ping_interval=seconds(2.5))
     scene.relay.forgets_after = seconds(12)
     scene.subscribe()
     scene.status.wait_for(State.LIVE)
@@ -455,14 +455,15 @@ def test_a_long_message_over_a_slow_link_is_life(play: Play) -> None:
     """A message that takes 12 s to arrive, longer than any silence may last, is waited for, and the next one follows."""
     # A busy machine makes a slow link slower: how long a message may take is row 59.
     scene = play(timings={"frame": patience()})
+    longer = 1.2 * silence()
     relay = scene.relay
     orders = scene.subscribe()
     long = order(scene.exchange.talks[0], "long", orderLinkId="x" * 1_200_000)
-    relay.throttle(len(long) / seconds(12))
+    relay.throttle(len(long) / longer)
     scene.cause(say, long)
     event = orders.update("long")
     assert scene.caused_at is not None
-    assert event.received_ns * 1e-9 - scene.caused_at >= seconds(10)
+    assert event.received_ns * 1e-9 - scene.caused_at >= silence()
     scene.goes_on()
     scene.logged([])
 

@@ -84,7 +84,7 @@ class Stall:
 def test_a_late_pong_teaches_nothing_wrong(play: Play, numbered: bool) -> None:  # noqa: FBT001
     """The way back stalls for longer than a ping is apart, and the connection is reset: what is lost is in the window."""
     stall = Stall(numbered=numbered)
-    scene = play(partial(serve, ping=stall.pong), partial(serve, ping=ignore), ping_interval=1.0, pong_timeout=60.0)
+    scene = play(partial(serve, ping=stall.pong), partial(serve, ping=ignore), ping_interval=0.2, pong_timeout=60.0)
     orders = scene.subscribe()
     fresh_as_of(scene)
     stall.on = True
