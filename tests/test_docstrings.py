@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import itertools
 import sys
@@ -32,13 +33,17 @@ def sayings(house: ModuleType, name: str) -> str | None:
     return next(filter(None, (_below(module, name) for module in _modules(house))), None)
 
 
+@functools.cache
+def _body(module: ModuleType) -> list[ast.stmt]:
+    return ast.parse(inspect.getsource(module)).body
+
+
 def _modules(house: ModuleType) -> list[ModuleType]:
     return [module for name, module in sorted(sys.modules.items()) if name.startswith(f"{house.__name__}.")]
 
 
 def _below(module: ModuleType, name: str) -> str | None:
-    body = ast.parse(inspect.getsource(module)).body
-    for assignment, after in itertools.pairwise(body):
+    for assignment, after in itertools.pairwise(_body(module)):
         if isinstance(assignment, (ast.Assign, ast.AnnAssign)) and isinstance(after, ast.Expr):
             targets = assignment.targets if isinstance(assignment, ast.Assign) else [assignment.target]
             if name in {target.id for target in targets if isinstance(target, ast.Name)}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -21,16 +22,24 @@ QUOTES = ('"""', "'''")
 Definition = ast.Module | ast.ClassDef | ast.FunctionDef
 
 
-def sources() -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each file of the library."""
-    for path in sorted(LIBRARY.rglob("*.py")):
-        yield f"bybit_sync/{path.relative_to(LIBRARY)}", path.read_text(encoding="utf-8")
+@functools.cache
+def sources() -> list[tuple[str, str]]:
+    """Return the name and the text of each file of the library."""
+    return [
+        (f"bybit_sync/{path.relative_to(LIBRARY)}", path.read_text(encoding="utf-8")) for path in sorted(LIBRARY.rglob("*.py"))
+    ]
+
+
+@functools.cache
+def parsed(source: str) -> ast.Module:
+    """Return *source* as a tree; each is parsed once."""
+    return ast.parse(source)
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
     """Yield each file of the library."""
     for file, source in sources():
-        yield file, ast.parse(source)
+        yield file, parsed(source)
 
 
 def public(node: ast.Module | ast.ClassDef) -> Iterator[Definition]:
@@ -110,10 +119,15 @@ def is_code(paragraph: list[tuple[int, str]], margin: int) -> bool:
     return marked or all(line.startswith(" " * (margin + 4)) for _, line in paragraph)
 
 
-def prose(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the number and the text of each line of prose: in docstrings, and comments on lines of their own."""
+@functools.cache
+def prose(source: str) -> list[tuple[int, str]]:
+    """Return the number and the text of each line of prose: in docstrings, and comments on lines of their own."""
+    return list(_prose(source))
+
+
+def _prose(source: str) -> Iterator[tuple[int, str]]:
     lines = source.splitlines()
-    for text in docstrings(ast.parse(source)):
+    for text in docstrings(parsed(source)):
         body = [line for line in lines[text.lineno - 1 : text.end_lineno] if line.strip() not in QUOTES]
         for paragraph in paragraphs(text.lineno, body):
             if not is_code(paragraph, text.col_offset):
