@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hypothesis import settings
 
-__all__ = ["LONGER", "examples", "is_search", "set_at_length", "wants"]
+__all__ = ["LONGER", "examples", "is_search", "set_at_length", "some_of", "wants"]
 
 LONGER: Final = 100
 """How many times as many examples a search draws with ``-m soak``."""
 
 at_length = False
+
+T = TypeVar("T")
 
 
 def wants(config: pytest.Config, mark: str) -> bool:
@@ -32,6 +36,11 @@ def set_at_length(value: bool) -> None:  # noqa: FBT001
 def is_search(item: pytest.Item) -> bool:
     """Return whether *item* is a property, or marked as one because it defines its property inside."""
     return getattr(getattr(item, "obj", None), "is_hypothesis_test", False) or bool(item.get_closest_marker("search"))
+
+
+def some_of(cases: Sequence[T]) -> Sequence[T]:
+    """Return every third of *cases* by default, and all with ``-m soak``."""
+    return cases if at_length else cases[::3]
 
 
 def examples(count: int) -> settings:

@@ -442,7 +442,7 @@ def test_an_idle_client_counts_no_outage(
     client = make_client(environment=f"ws://127.0.0.1:{closed_port()}")
     for _ in range(2):
         with pytest.raises(ConnectTimeout):
-            client.subscribe_orders(timeout=1)
+            client.subscribe_orders(timeout=0.4)
         assert client.state is State.IDLE
     assert [r.levelname for r in log.records if "next attempt" in r.getMessage()].count("WARNING") == 2
 
@@ -452,9 +452,9 @@ def test_a_timeout_names_no_failure_of_an_earlier_call(make_client: Callable[...
     port = closed_port()
     client = make_client(environment=f"ws://127.0.0.1:{port}")
     with pytest.raises(ConnectTimeout, match="refused"):
-        client.subscribe_orders(timeout=1)
+        client.subscribe_orders(timeout=0.4)
     with socket.create_server(("127.0.0.1", port)), pytest.raises(ConnectTimeout) as caught:
-        client.subscribe_orders(timeout=1)
+        client.subscribe_orders(timeout=0.4)
     assert "refused" not in str(caught.value)
     assert caught.value.__cause__ is None
 

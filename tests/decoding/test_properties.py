@@ -22,7 +22,7 @@ from bybit_sync.model import enums
 from tests.documented_keys import COIN, DOCUMENTED, EXECUTION, ORDER, POSITION, Key
 from tests.searching import examples
 
-few, many = examples(15), examples(60)
+few, many = examples(8), examples(30)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 LAST = 253_402_300_799_999  # the last millisecond of the year 9999
@@ -276,7 +276,7 @@ KEYS = sorted({key.name for table in DOCUMENTED.values() for key in table})
 def test_nothing_raises(dialect: Any, stream: Any) -> None:
     """Any values under any keys are read or described: nothing else comes of them."""
 
-    @examples(25)
+    @examples(10)
     @given(st.lists(st.dictionaries(st.sampled_from(KEYS), json_values, max_size=8) | json_values, max_size=4))
     def read_or_described(data: list[Any]) -> None:
         updates, faults = dialect.channels(stream, None)[0].decode(data)

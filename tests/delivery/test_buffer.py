@@ -205,7 +205,7 @@ some_gaps = st.builds(
 )
 
 
-@examples(60)
+@examples(40)
 @given(some_gaps, some_gaps, some_gaps)
 def test_it_does_not_matter_which_are_merged_first(a: Event[Row], b: Event[Row], c: Event[Row]) -> None:
     """Three gaps are one gap, in whatever order the buffer came across them."""
@@ -217,7 +217,7 @@ def test_it_does_not_matter_which_are_merged_first(a: Event[Row], b: Event[Row],
 steps = st.lists(st.sampled_from(["push", "push", "push", "take", "DISCONNECTED", "UNDECODABLE"]), max_size=60)
 
 
-@examples(120)
+@examples(60)
 @given(st.integers(1, 4), st.sampled_from([OLDEST, NEWEST]), steps)
 def test_whatever_happens_nothing_is_lost_untold(maxsize: int, overflow: Overflow, steps: list[str]) -> None:
     """Order is kept, numbers have no holes, memory is bounded, and each missing push lies in a gap before the next one."""

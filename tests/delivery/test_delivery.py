@@ -19,7 +19,7 @@ from tests.delivery.steps import Plot, plots
 from tests.faults.rows import COUNT
 from tests.searching import examples
 
-SETTINGS = settings(examples(120), suppress_health_check=list(HealthCheck))
+SETTINGS = settings(examples(60), suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture

@@ -212,7 +212,7 @@ def test_an_overflow_is_one_story_until_a_calm_minute() -> None:
 steps = st.lists(st.sampled_from(["push", "push", "push", "take", "DISCONNECTED"]), max_size=60)
 
 
-@examples(60)
+@examples(40)
 @given(st.integers(1, 3), steps)
 def test_whatever_happens_nothing_is_lost_untold(maxsize: int, steps: list[str]) -> None:
     """Numbers have no holes, and each missing push lies in a gap before the next one."""

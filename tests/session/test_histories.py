@@ -123,7 +123,7 @@ steps = st.lists(
 )
 
 
-@examples(120)
+@examples(80)
 @given(st.sets(STREAMS), steps)
 def test_whatever_the_line_does_all_that_was_heard_is_delivered_once_and_in_order(
     wanted: set[Stream], steps: list[tuple[str, Any]]
@@ -136,7 +136,7 @@ def test_whatever_the_line_does_all_that_was_heard_is_delivered_once_and_in_orde
             getattr(story, step)(argument)
 
 
-@examples(60)
+@examples(40)
 @given(st.sets(STREAMS, min_size=1), steps)
 def test_a_confirmation_is_never_made_up(wanted: set[Stream], steps: list[tuple[str, Any]]) -> None:
     """Whatever answers came for earlier wishes: a stream that is confirmed is one that the exchange has subscribed."""

@@ -283,7 +283,7 @@ def test_the_outages_scenario_is_survived_by_a_client(
     client = make_client()
     orders = client.subscribe_orders()
     steps = itertools.islice(SCENARIOS["outages"](exchange, account), 300)
-    assert on_time(paused(steps), threading.Event(), speed=40)
+    assert on_time(paused(steps), threading.Event(), speed=80)
     exchange.heal()
     assert client.wait_live(30)
     assert client.health().reconnects >= 3
