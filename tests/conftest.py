@@ -170,15 +170,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Let each worker of a run import a part of the test modules before it collects them.
+    """Let each worker of a run import its modules in an order of its own before it collects them.
 
     pytest compiles every module that it imports for the first time. Workers that collect in the same order would each compile
-    all of them at the same moment; so each begins elsewhere, and finds the others' parts compiled.
+    all of them at the same moment; so each begins elsewhere, and finds compiled what the others began with.
     """
     worker: dict[str, Any] | None = getattr(session.config, "workerinput", None)
     if worker is None:
         return
-    modules = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.glob("tests/**/test_*.py"))
+    asked = [Path(argument.partition("::")[0]).resolve() for argument in session.config.args]
+    paths = sorted(path for path in ROOT.glob("tests/**/test_*.py") if any(path.is_relative_to(each) for each in asked))
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
     begin = len(modules) * int(worker["workerid"][2:]) // worker["workercount"]
     for module in modules[begin:] + modules[:begin]:
         # What cannot be imported, or is skipped as a whole, collecting tells.
