@@ -464,10 +464,10 @@ def test_a_first_start_without_a_descriptor_raises_our_error(play: Play) -> None
 
 PLACES: dict[Any, str] = {
     Supervisor: "should_run _attempt _turn _open _stop_unless_needed _run_session _new_session "
-    "_new_conversation _recover _back_off _sleep_until_retry",
+    "_new_conversation _recover _pause _sleep_until_retry",
     Commands: "run",
     Conversation: "run _take_turns _send _write _receive _next_due _check_time _check_frame _check_suspension",
-    Progress: "before _logged_in _check_live _became_live live_ended",
+    Progress: "before _logged_in _check_live _became_live live_ended begin_pause left_of_pause",
     Dispatcher: "dispatch",
     StatusReporter: "change",
     ExchangeClock: "learn",
