@@ -71,6 +71,7 @@ DOORS: Final[Mapping[str, frozenset[str]]] = {
     "urllib3": frozenset({"rest.connections"}),
     "websockets": frozenset({"simulator.server.connection", "simulator.exchange", "simulator.server.listener"}),
     "trustme": frozenset({"simulator.server.tls"}),
+    "prometheus_client": frozenset({"integrations.prometheus"}),
 }
 EVERYWHERE: Final = {"attrs", "attr", "typing_extensions", "_typeshed", "bybit_sync"}
 EVENT_LOOPS: Final = {"asyncio", "anyio", "trio", "uvloop"}
@@ -89,6 +90,7 @@ PURE: Final = (
     "engine.retrying",
     "errors",
     "integrations.completeness",
+    "integrations.metrics",
     "model",
     "recording.format",
     "recording.scrubbing",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import runpy
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,6 +38,8 @@ EXAMPLES = {
         "risk desk: BTCUSDT is Buy ",
         "other risk desk: BTCUSDT is ",
     ],
+    "statsd_metrics": ["Event(orders, 1 row: OrderUpdate("],
+    "opentelemetry_metrics": ['"name": "bybit_sync.gaps"', '"reason": "DISCONNECTED"', '"name": "bybit_sync.live"'],
     "complete_fills": ["REST recovered ", "open gaps: ()", " BTCUSDT Sell 0.375 at 64288.5"],
     "right_after_outage": ["positions: ", "orders: ", " open (recovered)", " open (pushed)"],
 }
@@ -47,7 +51,7 @@ def example(name: str) -> Path:
 
 
 # Most are read in a minute.
-LINES = {"legacy_system": 100, "right_after_outage": 40, "complete_fills": 32}
+LINES = {"legacy_system": 100, "opentelemetry_metrics": 45, "right_after_outage": 40, "complete_fills": 32}
 
 
 def run(script: Path, *arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
@@ -63,11 +67,20 @@ def run(script: Path, *arguments: str, folder: Path, **environment: str) -> subp
     )
 
 
+@pytest.fixture(scope="module")
+def statsd() -> Iterator[socket.socket]:
+    """A UDP socket in the place of statsd."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(60)
+        yield server
+
+
 @pytest.fixture(scope="module", autouse=True)
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
+def running(tmp_path_factory: pytest.TempPathFactory, statsd: socket.socket) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """All of them, at the same time."""
-    folder = tmp_path_factory.mktemp("examples")
-    processes = {name: run(example(name), "--simulate", folder=folder) for name in EXAMPLES}
+    folder, port = tmp_path_factory.mktemp("examples"), str(statsd.getsockname()[1])
+    processes = {name: run(example(name), "--simulate", folder=folder, STATSD_PORT=port) for name in EXAMPLES}
     yield processes
     for process in processes.values():
         process.kill()
@@ -155,3 +168,10 @@ def test_an_example_shows_what_it_promises_and_ends(name: str, running: dict[str
     assert "Traceback" not in err
     for text in EXAMPLES[name]:
         assert text in out
+
+
+def test_statsd_gets_the_health_of_the_client(statsd: socket.socket) -> None:
+    """As gauges in its own format, over UDP."""
+    lines = statsd.recv(65_536).decode().split("\n")
+    assert all(re.fullmatch(r"bybit\.bybit-1\.(\w+\.)?\w+:[0-9.]+\|g", line) for line in lines), lines
+    assert {"bybit.bybit-1.live:1|g", "bybit.bybit-1.orders.gaps:0|g"} <= set(lines)

@@ -57,7 +57,22 @@ except ConfigurationError as error:
     assert "pip install 'bybit-sync[rest]'" in without("urllib3", script)
 
 
-@pytest.mark.parametrize("package", ["msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme", "urllib3"])
+def test_without_prometheus_client_metrics_are_refused_with_the_remedy() -> None:
+    """When the module is imported; `health` needs none."""
+    script = """
+try:
+    from bybit_sync.integrations.prometheus import collector
+except ImportError as error:
+    print(error.name, error)
+"""
+    told = without("prometheus_client", script)
+    assert told.startswith("prometheus_client ")
+    assert "pip install 'bybit-sync[prometheus]'" in told
+
+
+@pytest.mark.parametrize(
+    "package", ["msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme", "urllib3", "prometheus_client"]
+)
 def test_the_library_is_imported_without_any_extra(package: str) -> None:
     """None of them is touched by `import bybit_sync`."""
     assert without(package, "import bybit_sync; print(bybit_sync.Client.__name__)") == "Client"

@@ -45,4 +45,5 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
         plain=False,
         # The streams as they are: nothing beside them.
         no_recover=True,
+        metrics=None,
     )

@@ -24,6 +24,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "rich": "'bybit-sync[cli]'",
     "websockets": "'bybit-sync[cli]'",
     "matplotlib": "'bybit-sync[plot]'",
+    "prometheus_client": "'bybit-sync[prometheus]'",
     "trustme": "trustme",
 }
 _COMMANDS: Final = (watch, account, record, replay, stats, check, demo, simulate)

@@ -28,6 +28,7 @@ __all__ = [
     "add_rest_host",
     "add_seconds",
     "add_streams",
+    "address",
     "port",
     "size",
     "wrapped",
@@ -129,6 +130,12 @@ def port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) < 2**16:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to 65535")
+
+
+def address(text: str) -> tuple[str, int]:
+    """Parse [ADDRESS:]PORT; without an address it is that of this machine only."""
+    host, _, number = text.rpartition(":")
+    return host.strip("[]") or "127.0.0.1", port(number)
 
 
 def size(text: str) -> int:

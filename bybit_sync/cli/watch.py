@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from bybit_sync.cli import options
@@ -39,6 +40,7 @@ _EXAMPLES: Final = """\
   bybit-sync watch --simulate --scenario outages
   bybit-sync watch --environment testnet --key-file ~/.bybit-testnet
   bybit-sync watch --plain | tee log    a line per update
+  bybit-sync watch --metrics 9464       with metrics for Prometheus
   bybit-sync watch orders --json | jq -c .data[]"""
 
 
@@ -53,6 +55,12 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     options.add_connection(command)
     options.add_rest_host(command)
     command.add_argument("--no-recover", action="store_true", help="read nothing over REST")
+    command.add_argument(
+        "--metrics",
+        type=options.address,
+        metavar="PORT",
+        help="serve metrics for Prometheus to this machine; to others with ADDRESS:PORT (the extra prometheus)",
+    )
     command.set_defaults(run=_run)
 
 
@@ -67,7 +75,11 @@ def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[s
     progress.
     """
     inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)
-    with open_target(arguments) as target, _client(target, say, recover=not arguments.no_recover) as client:
+    with (
+        open_target(arguments) as target,
+        _client(target, say, recover=not arguments.no_recover) as client,
+        _metrics(arguments.metrics, client, say),
+    ):
         streams = arguments.streams or target.streams
         board = Board(streams)
         say(f"connecting to {target.title} ...")
@@ -82,6 +94,23 @@ def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[s
             if target.end():
                 follow(inbox, view, enough, go_on=lambda: True, deadline=time.monotonic() + _AFTERGLOW)
     return DONE
+
+
+@contextlib.contextmanager
+def _metrics(place: tuple[str, int] | None, client: Client, say: Callable[[str], object]) -> Iterator[None]:
+    """Serve the metrics of *client* at *place*, address and port, if there is one."""
+    if place is None:
+        yield
+        return
+    from bybit_sync.integrations.prometheus import serve  # noqa: PLC0415 - comes with an extra
+
+    with contextlib.ExitStack() as stack:
+        try:
+            port = stack.enter_context(serve(place[1], client, address=place[0]))
+        except OSError as error:
+            raise ConfigurationError(f"--metrics: cannot listen at {place[0]}:{place[1]}: {error.strerror}") from error
+        say(f"metrics at http://{place[0]}:{port}/metrics")
+        yield
 
 
 def _client(target: Target, say: Callable[[str], object], *, recover: bool) -> Client:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from bybit_sync.cli import main
 from bybit_sync.simulator import Account, Exchange
 from tests.commands import ENVIRONMENT, PATIENCE, command, interrupt, start
 from tests.conftest import FAST, KEY, SECRET
+from tests.integrations.scraping import scrape_port
 
 WITH_KEY = {**ENVIRONMENT, "BYBIT_API_KEY": KEY, "BYBIT_API_SECRET": SECRET}
 NO_SNAPSHOT = "the exchange sends no snapshot: a row appears with its first update"
@@ -103,6 +106,29 @@ def test_it_begins_with_what_is_there_and_mends_an_outage(watch: Watch, exchange
     told = next_object(process)
     assert (told["snapshot"], told["recovered"]["reason"]) == (True, "DISCONNECTED")
     assert [row["order_status"] for row in told["data"]] == ["Cancelled"]
+
+
+def test_metrics_are_served_while_it_watches(exchange: Exchange, account: Account) -> None:
+    """On the port that is told, until it ends."""
+    arguments = "--environment", exchange.url, "--no-recover", "--metrics", "0"
+    process = start("watch", "orders", *arguments, env=WITH_KEY)
+    assert process.stderr is not None
+    place = re.fullmatch(r"bybit-sync: metrics at http://127.0.0.1:(\d+)/metrics\n", process.stderr.readline())
+    assert place is not None
+    exchange.wait_for(
+        lambda: scrape_port(int(place[1])).value("subscriptions", client="bybit-sync", stream="orders", state="LIVE")
+    )
+    assert interrupt(process)[0] == 130
+
+
+def test_a_port_that_is_taken_is_said(exchange: Exchange, account: Account) -> None:
+    """Before anything is connected."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start("watch", "--environment", exchange.url, "--metrics", str(port), env=WITH_KEY)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (2, "")
+    assert f"--metrics: cannot listen at 127.0.0.1:{port}: Address already in use" in err
 
 
 def test_without_a_rest_host_it_says_so_and_goes_on(exchange: Exchange, account: Account) -> None:
