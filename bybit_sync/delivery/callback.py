@@ -43,10 +43,19 @@ class CallbackThread(threading.Thread):
     Closing on this thread does not wait.
     """
 
-    def __init__(self, owner: object, name: str, target: Callable[[], None], receiver: Any = None) -> None:
+    def __init__(
+        self,
+        owner: object,
+        name: str,
+        target: Callable[[], None],
+        receiver: Any = None,
+        stopped: SignalSafeEvent | None = None,
+    ) -> None:
         super().__init__(name=name, target=target, daemon=True)
         self.owner = owner
         self.receiver = receiver
+        self.stopped: SignalSafeEvent = stopped or SignalSafeEvent()
+        """Set when no further call is to begin; a call that waits should return."""
 
 
 class Callback(Generic[T]):
@@ -59,7 +68,7 @@ class Callback(Generic[T]):
         self._events = events
         self._thread: CallbackThread | None = None
         self._done = SignalSafeEvent()
-        self._stopped = False
+        self._stopped = SignalSafeEvent()
         # The number of the last event with which the callback was called and returned.
         self._finished = 0
 
@@ -71,7 +80,7 @@ class Callback(Generic[T]):
         *on_lost* is called with the number of events that it took and did not deliver.
         Raises the errors of starting a thread, and Ctrl-C.
         """
-        self._thread = CallbackThread(owner, name, lambda: self._run(owner, receiver, on_lost), receiver)
+        self._thread = CallbackThread(owner, name, lambda: self._run(owner, receiver, on_lost), receiver, self._stopped)
         start_thread(self._thread)
 
     @property
@@ -96,8 +105,8 @@ class Callback(Generic[T]):
         return self._done.is_set() or (self._events.size == 0 and not self.is_busy)
 
     def stop(self) -> None:
-        """Start no further call."""
-        self._stopped = True
+        """Start no further call, and let one that waits know."""
+        self._stopped.set()
 
     def wait_done(self, deadline: float) -> bool:
         """Wait until every event was delivered.
@@ -113,7 +122,7 @@ class Callback(Generic[T]):
 
     def _run(self, owner: _Owner, receiver: _Receiver, on_lost: Callable[[int], None]) -> None:
         while (event := self._events.take()) is not None:
-            if self._stopped:
+            if self._stopped.is_set():
                 on_lost(1)
                 break
             self._call(event, owner, receiver)
