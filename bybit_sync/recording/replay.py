@@ -22,12 +22,11 @@ from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.delivery.registry import Ended, SubscriptionRegistry
 from bybit_sync.errors import BybitSyncError, ConnectionLost
 from bybit_sync.logs import ClientLog
-from bybit_sync.model.enums import Category
 from bybit_sync.model.events import AnyEvent, Event, Stream
 from bybit_sync.recording.format import Direction, Line, Source, read_recording
 from bybit_sync.recording.recorded_session import RecordedSession
 from bybit_sync.session.config import SessionConfig
-from bybit_sync.session.dialects import DIALECTS, Channel
+from bybit_sync.session.dialects import CHANNELS, DIALECTS, Channel
 from bybit_sync.session.events import LoggedIn, SessionEvent
 from bybit_sync.session.messages import Request
 from bybit_sync.session.session import Session
@@ -39,15 +38,6 @@ Sink = Callable[[AnyEvent], object] | EventQueue[AnyEvent]
 
 # A replay logs nothing; the recorded client logged its warnings when they happened.
 _SILENT: Final = logging.Logger("bybit_sync.replay", logging.CRITICAL + 1)  # noqa: LOG001 - outside the hierarchy, so that no configuration enables it
-_CATEGORIES: Final = tuple(category.value for category in Category)
-_CHANNELS: Final = {
-    channel.topic: channel
-    for dialect in DIALECTS.values()
-    for stream in Stream
-    for categories in (None, _CATEGORIES)
-    for fast in (False, True)
-    for channel in dialect.channels(stream, categories, fast=fast)
-}
 # The most seconds by which the two clocks of a recording may drift apart; more means a
 # reboot or a suspension.
 _SAME_CLOCK: Final = 60.0
@@ -171,7 +161,7 @@ class _Replayer:
         if request.op == "auth":
             self._begin(args, line.moment)
         login = self._login or self._begin_midway(line.moment)
-        channel = _CHANNELS.get(str(request.argument))
+        channel = CHANNELS.get(str(request.argument))
         if channel is not None and request.op == "subscribe":
             self._subscribe(channel, request, login)
             login.session.sent(request, line.moment)
@@ -243,7 +233,7 @@ class _Replayer:
         login.subscribe(channel, request, resubscribing=subscription.state is not SubscriptionState.PENDING)
 
     def _assume_subscribed(self, line: Line, login: RecordedSession) -> None:
-        channel = _CHANNELS.get(_topic(line.frame))
+        channel = CHANNELS.get(_topic(line.frame))
         if channel is not None and not login.has_topic(channel):
             self._subscribe(channel, None, login)
 

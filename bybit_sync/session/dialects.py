@@ -25,7 +25,7 @@ from bybit_sync.model.orders import OrderUpdate
 from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
 
-__all__ = ["DECODER", "DIALECTS", "RENAMES", "V3", "V5", "WORDS", "Channel", "Dialect", "contract_account"]
+__all__ = ["CHANNELS", "DECODER", "DIALECTS", "RENAMES", "V3", "V5", "WORDS", "Channel", "Dialect", "contract_account"]
 
 RENAMES: Mapping[str, str] = {
     "tpSlMode": "tpslMode",  # V3
@@ -181,3 +181,13 @@ V3 = Dialect(
 
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (V5, V3)}
 """The dialects, by the name that `Client(dialect=...)` takes."""
+
+CHANNELS: Mapping[str, Channel] = {
+    channel.topic: channel
+    for dialect in DIALECTS.values()
+    for stream in Stream
+    for categories in (None, tuple(category.value for category in Category))
+    for fast in (False, True)
+    for channel in dialect.channels(stream, categories, fast=fast)
+}
+"""Every channel of every dialect, by its topic: to decode frames without a session."""
