@@ -21,6 +21,7 @@ __all__ = [
     "ProtocolError",
     "QueueOverflow",
     "RecordingError",
+    "RedisStreamError",
     "Refused",
     "RestBlocked",
     "RestClockRefused",
@@ -217,6 +218,25 @@ class JournalError(BybitSyncError):
         bybit_sync.JournalError: the journal .../no such folder/fills.db cannot be made: No such file or directory; ...
 
     """
+
+
+class RedisStreamError(BybitSyncError):
+    """An event could not be written to a Redis stream, or none can be read from it.
+
+    The message names server, stream and remedy, never a password. *text* is the
+    server's own text; "" when the error is not the server's.
+
+    Example:
+        >>> from bybit_sync.integrations.redis_streams import consume
+        >>> consume("redis://127.0.0.1:1", "main", "orders", timeout=0.1)
+        Traceback (most recent call last):
+        bybit_sync.RedisStreamError: redis://127.0.0.1:1/0 does not answer: ...
+
+    """
+
+    def __init__(self, message: str = "", *, text: str = "") -> None:
+        super().__init__(message)
+        self.text = text
 
 
 class RecordingError(BybitSyncError, ValueError):

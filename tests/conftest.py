@@ -21,6 +21,7 @@ from bybit_sync import Backoff, Client
 from bybit_sync.config.timings import Timings
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.threads.waker import Waker
+from tests.integrations.servers import CHOSEN, Server
 from tests.searching import is_search, set_at_length, wants
 
 pytest_plugins = ("tests.faults.marks",)
@@ -138,6 +139,22 @@ def make_client(exchange: Exchange) -> Iterator[Callable[..., Client]]:
                 # One that has just ended may still be in the list for a moment.
                 thread.join(5)
         assert not threads_of(client)
+
+
+@pytest.fixture(scope="session")
+def shared_url() -> Iterator[str]:
+    """The URL of a server that the tests share."""
+    if "://" in CHOSEN:
+        yield CHOSEN
+        return
+    with Server() as server:
+        yield server.url
+
+
+@pytest.fixture
+def redis_url(shared_url: str) -> str:
+    """The URL of a server; what a test writes goes under its own `prefix`."""
+    return shared_url
 
 
 @pytest.fixture

@@ -66,11 +66,13 @@ def test_an_example_is_true(
     make_client: Callable[..., Client],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """It prints what it says that it prints."""
     monkeypatch.chdir(tmp_path)
+    server = {"redis_url": request.getfixturevalue("redis_url")} if "redis_url" in example.docstring else {}
     account, client = exchange.account("KEY", "SECRET"), make_client("KEY", "SECRET", name="main")
-    example.globs = {**GIVEN, "exchange": exchange, "account": account, "client": client}
+    example.globs = {**GIVEN, **server, "exchange": exchange, "account": account, "client": client}
     said = io.StringIO()
     with mock.patch.dict(os.environ):
         failed, tried = doctest.DocTestRunner(optionflags=FLAGS).run(example, out=said.write)
@@ -162,9 +164,22 @@ def run(block: str, exchange: Exchange, made: list[Client], helps: Helper = trad
     return given
 
 
+def use_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the streams of the README be those of the server at *url*, and their consumers end after a second."""
+    from bybit_sync.integrations import redis_streams  # noqa: PLC0415 - without a server there may be no redis-py
+
+    sink, consume = redis_streams.RedisStreams, redis_streams.consume
+    monkeypatch.setattr(redis_streams, "RedisStreams", lambda _: sink(url))
+    monkeypatch.setattr(redis_streams, "consume", lambda _, *names, **group: consume(url, *names, **group, timeout=1.0))
+
+
 @pytest.mark.parametrize("block", list(blocks()))
-def test_what_the_readme_shows_runs(block: str, exchange: Exchange, readers: list[Client]) -> None:
-    """As it stands; what would run for ever ends when its client is closed."""
+def test_what_the_readme_shows_runs(
+    block: str, exchange: Exchange, readers: list[Client], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it stands; what would run for ever ends when its client is closed, or nothing comes any more."""
+    if "redis://" in block:
+        use_server(request.getfixturevalue("redis_url"), monkeypatch)
     run(block, exchange, readers, stay if "wait_current" in block else trade)
 
 

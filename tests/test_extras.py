@@ -70,9 +70,23 @@ except ImportError as error:
     assert "pip install 'bybit-sync[prometheus]'" in told
 
 
-@pytest.mark.parametrize(
-    "package", ["msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme", "urllib3", "prometheus_client"]
-)
+def test_without_redis_its_streams_are_refused_with_the_remedy() -> None:
+    """When the module is imported."""
+    script = """
+try:
+    import bybit_sync.integrations.redis_streams
+except ImportError as error:
+    print(error.name, error)
+"""
+    told = without("redis", script)
+    assert told.startswith("redis ")
+    assert "pip install 'bybit-sync[redis]'" in told
+
+
+EXTRAS = ["msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme", "urllib3", "prometheus_client", "redis"]
+
+
+@pytest.mark.parametrize("package", EXTRAS)
 def test_the_library_is_imported_without_any_extra(package: str) -> None:
     """None of them is touched by `import bybit_sync`."""
     assert without(package, "import bybit_sync; print(bybit_sync.Client.__name__)") == "Client"

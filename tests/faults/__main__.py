@@ -40,6 +40,7 @@ TESTS: Final = (
     "tests/rest/test_connections.py",
     "tests/rest/test_secrets.py",
     "tests/integrations/test_killed.py",
+    "tests/integrations/test_redis_faults.py",
     "tests/test_examples.py::test_fills_are_complete_and_booked_once_after_every_kill",
     "tests/delivery",
     "tests/client/test_leaks.py",

@@ -27,6 +27,9 @@ _LOGIN: Final = "tests/faults/test_login.py"
 _TOPICS: Final = "tests/session/test_topics.py"
 _COMPLETE: Final = "tests/integrations/test_completeness.py"
 _JOURNAL: Final = "tests/integrations/test_sqlite_journal.py -k 'not kill and not process'"
+_ENTRIES: Final = "tests/integrations/test_redis_entries.py"
+_REDIS: Final = "tests/integrations/test_redis_streams.py"
+_REDIS_FAULTS: Final = "tests/integrations/test_redis_faults.py"
 _SUBSCRIBING: Final = "tests/faults/test_subscriptions.py"
 _MENDER: Final = "tests/recovery/test_mender.py"
 _COORDINATOR: Final = "tests/recovery/test_coordinator.py"
@@ -1695,6 +1698,154 @@ MUTANTS: Final = (
         "        server.shutdown()\n        server.server_close()",
         "        server.shutdown()",
         "tests/integrations/test_prometheus.py -k freed",
+    ),
+    # --- Redis streams ---
+    Mutant(
+        "forget the rows' own texts in a stream",
+        "integrations/redis_entries.py",
+        'if field.name in ("wire", "extra")]',
+        'if field.name in ("wire",)]',
+        _ENTRIES,
+    ),
+    Mutant(
+        "take a frame for its event though rows were left out",
+        "integrations/redis_entries.py",
+        "event.index) == event\n",
+        "event.index).stream == event.stream\n",
+        _ENTRIES,
+    ),
+    Mutant(
+        "prove the end of a start by its first rows",
+        "integrations/redis_entries.py",
+        "if event.source is Source.REST and event.data:",
+        "if not event.data and event.data:",
+        _ENTRIES,
+    ),
+    Mutant(
+        "take an entry whose answer was lost for a foreign one",
+        "integrations/redis_writer.py",
+        "elif self._sent is not None and found.last",
+        "elif self._sent is not None and self._sent[1] is None and found.last",
+        f"{_REDIS_FAULTS} -k row195",
+    ),
+    Mutant(
+        "take any entry under the same id for ours",
+        "integrations/redis_writer.py",
+        " and found.fields == self._sent[1]",
+        "",
+        f"{_REDIS_FAULTS} -k row195",
+    ),
+    Mutant(
+        "trust a new connection",
+        "integrations/redis_writer.py",
+        "            if not self._is_sure:\n                self._look()",
+        "            if self._series is None:\n                self._look()",
+        f"{_REDIS_FAULTS} -k 'row195 or row196'",
+    ),
+    Mutant(
+        "make a stream again that is gone",
+        "integrations/redis_writer.py",
+        "nomkstream=self._last != START",
+        "nomkstream=False",
+        f"{_REDIS_FAULTS} -k row196",
+    ),
+    Mutant(
+        "begin again behind a foreign writer",
+        "integrations/redis_writer.py",
+        "        if self._error is not None:\n            raise fresh_copy(self._error)\n",
+        "",
+        f"{_REDIS_FAULTS} -k row198",
+    ),
+    Mutant(
+        "begin again without a gap",
+        "integrations/redis_writer.py",
+        "if found.last != START or self._last != START:",
+        "if self._last != START:",
+        _REDIS,
+    ),
+    Mutant(
+        "trust the clock for rising ids",
+        "integrations/redis_writer.py",
+        "max(time.time_ns() // 1_000_000, least), None",
+        "time.time_ns() // 1_000_000, None",
+        _REDIS,
+    ),
+    Mutant(
+        "step over an event that was not written",
+        "integrations/redis_writer.py",
+        "event.index not in (0, self._index + 1)",
+        "event.index < self._index",
+        _REDIS,
+    ),
+    Mutant(
+        "wait for a server when the subscription is closed",
+        "integrations/redis_writer.py",
+        "not stopped.wait(seconds)",
+        "stopped.wait(seconds) or True",
+        f"{_REDIS_FAULTS} -k closing",
+    ),
+    Mutant(
+        "let two subscriptions write to one stream",
+        "integrations/redis_streams.py",
+        " and writer.thread.is_alive()",
+        " and not writer.thread.is_alive()",
+        _REDIS,
+    ),
+    Mutant(
+        "acknowledge an event when it is given",
+        "integrations/redis_reader.py",
+        "        if entry is not None:\n            self._done = entry.id\n",
+        "        if entry:\n            self._server.call(lambda c: c.xack(self._key, self._group, str(entry.id)))\n",
+        f"{_REDIS_FAULTS} -k row197",
+    ),
+    Mutant(
+        "give an event while another consumer has an older one",
+        "integrations/redis_reader.py",
+        "if found is not None and found.id == oldest:",
+        "if found is not None:",
+        _REDIS,
+    ),
+    Mutant(
+        "skip what was trimmed",
+        "integrations/redis_reader.py",
+        "return before != last and not self._source.has(before)",
+        "return False",
+        _REDIS,
+    ),
+    Mutant(
+        "skip what was trimmed while a consumer had it",
+        "integrations/redis_reader.py",
+        "        if claimed[2:] and claimed[2]:",
+        "        if claimed[3:]:",
+        _REDIS,
+    ),
+    Mutant(
+        "wait for a permission",
+        "integrations/redis_server.py",
+        "if not isinstance(error, _FINAL) and (",
+        "if (",
+        _REDIS,
+    ),
+    Mutant(
+        "give up for want of memory",
+        "integrations/redis_server.py",
+        "    redis.exceptions.OutOfMemoryError,",
+        "    # redis.exceptions.OutOfMemoryError,",
+        f"{_REDIS_FAULTS} -k row196",
+    ),
+    Mutant(
+        "use a connection that Ctrl-C interrupted",
+        "integrations/redis_server.py",
+        "            # Ctrl-C: an answer may still be on its way.\n            self.close()\n",
+        "",
+        _REDIS,
+    ),
+    Mutant(
+        "use the connection of the parent process",
+        "integrations/redis_server.py",
+        " or self._pid != os.getpid():",
+        ":",
+        _REDIS,
     ),
     # --- recovery: asking ---
     Mutant(

@@ -1,0 +1,529 @@
+"""`bybit_sync.integrations.redis_streams`: what is written and read, through a real server."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import Any
+
+import attrs
+import pytest
+
+from bybit_sync import Client, ConfigurationError, Event, GapReason, RedisStreamError, Source, Stream
+from bybit_sync.integrations.redis_entries import EntryId, write
+from bybit_sync.integrations.redis_server import RedisServer
+from bybit_sync.integrations.redis_streams import RedisStreams, consume
+from bybit_sync.simulator import Account, Exchange
+from tests.conftest import push
+from tests.integrations.reading import difference, outline
+from tests.integrations.servers import Server, connected
+from tests.integrations.test_redis_entries import order, pushed
+from tests.recovery.conftest import Recovering
+
+Sink = RedisStreams
+Consumer = Callable[..., Iterator[Event[Any]]]
+
+
+@pytest.fixture
+def sink(redis_url: str, prefix: str) -> RedisStreams:
+    """A sink whose streams are the test's own."""
+    return RedisStreams(redis_url, prefix=prefix)
+
+
+@pytest.fixture
+def orders(redis_url: str, prefix: str) -> Consumer:
+    """Consume the orders of the client main."""
+    return partial(consume, redis_url, "main", "orders", prefix=prefix, timeout=30.0)
+
+
+@pytest.fixture
+def raw(redis_url: str) -> Iterator[Any]:
+    """A connection to the server."""
+    with connected(redis_url) as raw:
+        yield raw
+
+
+def numbered(first: int, last: int) -> Iterator[Event[Any]]:
+    """Yield the events *first* to *last* of a subscription to orders."""
+    for number in range(first, last + 1):
+        yield attrs.evolve(pushed(order(f"o-{number}")), index=number)
+
+
+def first(reading: Iterator[Event[Any]], count: int) -> list[Event[Any]]:
+    """Return the next *count* events."""
+    return [next(reading) for _ in range(count)]
+
+
+def publish(sink: RedisStreams, first: int, last: int) -> None:
+    """Write the events *first* to *last*."""
+    for event in numbered(first, last):
+        sink(event)
+
+
+# --- equality with a local subscriber ---
+
+
+class Both:
+    """A sink that keeps what it also gives to another one."""
+
+    def __init__(self, sink: RedisStreams) -> None:
+        self.events: list[Event[Any]] = []
+        self._sink = sink
+
+    def __call__(self, event: Event[Any]) -> None:
+        """Write *event*, then keep it."""
+        self._sink(event)
+        self.events.append(event)
+
+
+def busy(exchange: Exchange, account: Account) -> None:
+    """Let every stream have something, a bad row, and an outage."""
+    account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+    account.push("orders", [{"category": "linear", "orderId": "good"}, {"category": "linear", "orderId": "bad", "price": "x"}])
+    exchange.drop()
+
+
+SUBSCRIBE = {stream: f"subscribe_{stream.value}" for stream in Stream}
+
+
+@pytest.mark.parametrize("stream", Stream)
+def test_a_consumer_gets_what_a_local_subscriber_gets(
+    make_client: Callable[..., Client],
+    exchange: Exchange,
+    account: Account,
+    sink: Sink,
+    orders: Consumer,
+    dialect: str,
+    stream: Stream,
+) -> None:
+    """Attribute by attribute: pushes, gaps, and what follows a bad row."""
+    both = Both(sink)
+    client = make_client(name="main", dialect=dialect)
+    getattr(client, SUBSCRIBE[stream])(both)
+    reading = consume_all(orders, stream)
+    busy(exchange, account)
+    exchange.wait_for(lambda: any(e.gap and e.gap.reason == GapReason.DISCONNECTED for e in both.events))
+    assert client.close()
+    found = first(reading, len(both.events))
+    assert [difference(a, b) for a, b in zip(found, both.events, strict=True)] == [[] for _ in found]
+
+
+def consume_all(orders: Consumer, stream: Stream) -> Iterator[Event[Any]]:
+    """Consume another *stream* than orders."""
+    assert isinstance(orders, partial)
+    return consume(orders.args[0], "main", stream, **orders.keywords)
+
+
+@pytest.mark.parametrize("stream", Stream)
+def test_recovered_events_are_equal_too(
+    recovering: Recovering, exchange: Exchange, account: Account, sink: Sink, orders: Consumer, stream: Stream
+) -> None:
+    """Snapshots and rows of REST, with their `wire`."""
+    both = Both(sink)
+    account.place_order("ETHUSDT", "Buy", qty="1", price="1000")
+    client = recovering(client={"name": "main"})
+    reading = consume_all(orders, stream)
+    getattr(client, SUBSCRIBE[stream])(both)
+    exchange.stop_listening()
+    account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+    exchange.listen()
+    exchange.wait_for(lambda: any(event.recovered for event in both.events), timeout=20)
+    assert client.close()
+    found = first(reading, len(both.events))
+    assert [difference(a, b) for a, b in zip(found, both.events, strict=True)] == [[] for _ in found]
+    assert any(row.wire for event in found if event.source is Source.REST for row in event)
+
+
+# --- runs ---
+
+
+def test_a_new_stream_begins_without_a_gap(sink: Sink, orders: Consumer) -> None:
+    """Nothing was before it."""
+    reading = orders()
+    publish(sink, 1, 3)
+    assert outline(first(reading, 3)) == [1, 2, 3]
+
+
+def test_a_publisher_that_begins_again_tells_one_gap(redis_url: str, prefix: str, orders: Consumer) -> None:
+    """From the last entry on, by the exchange's time."""
+    publish(RedisStreams(redis_url, prefix=prefix), 1, 2)
+    reading = orders()
+    publish(RedisStreams(redis_url, prefix=prefix), 1, 2)
+    gap, *events = first(reading, 3)
+    assert outline([gap, *events]) == [("DISCONNECTED", None), 1, 2]
+    assert gap.gap is not None
+    assert (gap.gap.since, gap.gap.until, gap.client, gap.epoch) == (events[0].created_at, events[0].created_at, "main", 3)
+
+
+def test_a_subscription_that_is_made_again_tells_one_gap(sink: Sink, orders: Consumer) -> None:
+    """Its events are numbered from 1 again."""
+    publish(sink, 1, 2)
+    reading = orders()
+    publish(sink, 1, 1)
+    assert outline(first(reading, 2)) == [("DISCONNECTED", None), 1]
+
+
+def test_ids_rise_though_the_clock_went_back(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
+    """Above the last entry, whenever that was."""
+    ahead = EntryId(2**43, 5)
+    raw.xadd(f"{prefix}:main:orders", write(next(numbered(1, 1)), "run", None), str(ahead))
+    reading = orders()
+    publish(sink, 1, 2)
+    assert outline(first(reading, 3)) == [("DISCONNECTED", None), 1, 2]
+    assert [entry.decode() for entry, _ in raw.xrange(f"{prefix}:main:orders")][1:] == [f"{2**43 + 1}-{n}" for n in (1, 2, 3)]
+
+
+def test_an_event_that_never_came_is_told_by_a_gap(sink: Sink, orders: Consumer) -> None:
+    """It was not written, for whatever reason."""
+    reading = orders()
+    publish(sink, 1, 2)
+    publish(sink, 5, 5)
+    assert outline(first(reading, 4)) == [1, 2, ("OVERFLOW", 2), 5]
+
+
+def test_a_second_subscription_of_one_stream_is_refused(sink: Sink) -> None:
+    """As long as the first one lives."""
+    publishing, over = threading.Event(), threading.Event()
+    other = threading.Thread(target=lambda: (publish(sink, 1, 1), publishing.set(), over.wait(60)))
+    other.start()
+    assert publishing.wait(60)
+    with pytest.raises(RedisStreamError, match="subscribe once to each stream of a client"):
+        publish(sink, 1, 1)
+    over.set()
+    other.join()
+    publish(sink, 1, 1)
+
+
+def test_executions_of_a_pause_follow_its_gap(
+    recovering: Recovering, account: Account, sink: Sink, redis_url: str, prefix: str
+) -> None:
+    """With ``since=`` of what is in the stream; 60 seconds come twice, under the same keys."""
+    client = recovering(client={"name": "main"})
+    reading = consume(redis_url, "main", "user_trades", prefix=prefix, timeout=1.0)
+    trades = client.subscribe_user_trades(sink)
+    account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+    filled = next(reading)
+    assert trades.close()
+    account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+    client.subscribe_user_trades(sink, since=sink.complete_until("main", "user_trades"))
+    gap, rows = next(reading), next(reading)
+    assert gap.gap is not None
+    assert (gap.index, len(rows.data), rows.data[0].key) == (0, 2, filled.data[0].key)
+
+
+def test_the_time_that_a_stream_is_complete_until(sink: Sink) -> None:
+    """A minute before its last event; of an empty stream, before now."""
+    now = datetime.now(timezone.utc)
+    assert timedelta(0) <= sink.complete_until("main", "orders") + timedelta(seconds=60) - now < timedelta(seconds=30)
+    (event,) = numbered(1, 1)
+    sink(event)
+    assert event.created_at is not None
+    assert sink.complete_until("main", Stream.ORDERS) == event.created_at - timedelta(seconds=60)
+
+
+def test_a_server_that_is_away_cannot_be_asked() -> None:
+    """At once: nothing depends on it."""
+    with pytest.raises(RedisStreamError, match="unix:///no/such does not answer"):
+        RedisStreams("unix:///no/such").complete_until("main", "orders")
+
+
+# --- following ---
+
+
+def test_a_follower_begins_with_the_next_entry(sink: Sink, orders: Consumer) -> None:
+    """Counted from the call, not from the first look."""
+    publish(sink, 1, 2)
+    reading = orders()
+    publish(sink, 3, 4)
+    assert outline(first(reading, 2)) == [3, 4]
+
+
+def test_a_follower_may_come_before_its_stream(sink: Sink, orders: Consumer) -> None:
+    """It gets the first entry."""
+    reading = orders(timeout=5.0)
+    writing = threading.Timer(0.3, publish, (sink, 1, 1))
+    writing.start()
+    assert next(reading).index == 1
+    writing.join()
+
+
+def test_an_iteration_ends_when_nothing_comes_for_so_long(orders: Consumer) -> None:
+    """And not before."""
+    began = datetime.now(timezone.utc)
+    assert list(orders(timeout=1.5)) == []
+    assert datetime.now(timezone.utc) - began >= timedelta(seconds=1.5)
+
+
+def test_a_server_that_is_away_for_longer_is_told() -> None:
+    """It is not the same as a stream in which nothing happens."""
+    with pytest.raises(RedisStreamError, match=r"unix:///no/such does not answer.*nothing can be read"):
+        consume("unix:///no/such", "main", "orders", timeout=0.5)
+
+
+def test_a_follower_that_trimming_overtook_gets_a_gap(
+    redis_url: str, prefix: str, sink: Sink, orders: Consumer, raw: Any
+) -> None:
+    """With the number of what is gone."""
+    reading = orders()
+    publish(sink, 1, 1)
+    assert next(reading).index == 1
+    publish(sink, 2, 9)
+    raw.xtrim(f"{prefix}:main:orders", maxlen=3, approximate=False)
+    assert outline(first(reading, 4)) == [("OVERFLOW", 5), 7, 8, 9]
+
+
+def test_about_so_many_entries_stay(redis_url: str, prefix: str, orders: Consumer, raw: Any) -> None:
+    """The server trims whole blocks of a hundred."""
+    reading = orders()
+    publish(RedisStreams(redis_url, prefix=prefix, maxlen=150), 1, 600)
+    assert 150 <= raw.xlen(f"{prefix}:main:orders") < 400
+    gap = next(reading).gap
+    assert gap is not None
+    assert gap.reason == GapReason.OVERFLOW
+
+
+def test_a_foreign_entry_is_told_as_undecodable(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
+    """And the events after it are read."""
+    reading = orders()
+    publish(sink, 1, 1)
+    raw.xadd(f"{prefix}:main:orders", {"a": "b"})
+    assert outline(first(reading, 2)) == [1, ("UNDECODABLE", None)]
+
+
+def test_a_follower_of_a_stream_that_was_lost_gets_a_gap(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
+    """Also when the ids of the new one are lower."""
+    reading = orders(timeout=4.0)
+    publish(sink, 1, 2)
+    assert [next(reading).index, next(reading).index] == [1, 2]
+    raw.delete(f"{prefix}:main:orders")
+    raw.xadd(f"{prefix}:main:orders", write(next(numbered(3, 3)), "run", None), "7-1")
+    assert outline([next(reading), next(reading)]) == [("OVERFLOW", None), 3]
+
+
+# --- groups ---
+
+
+def test_a_new_group_begins_with_the_oldest_entry(sink: Sink, orders: Consumer) -> None:
+    """And goes on where it was, whoever reads."""
+    publish(sink, 1, 4)
+    reading = orders(group="risk", consumer="a")
+    assert [next(reading).index, next(reading).index, next(reading).index] == [1, 2, 3]
+    reading.close()  # type: ignore[attr-defined]
+    assert outline(first(orders(group="risk", consumer="a"), 2)) == [3, 4]
+
+
+def test_a_group_may_come_before_its_stream(sink: Sink, orders: Consumer) -> None:
+    """It is made with the stream, which only the publisher makes."""
+    reading = orders(group="risk", timeout=5.0)
+    writing = threading.Timer(0.3, publish, (sink, 1, 2))
+    writing.start()
+    assert [next(reading).index, next(reading).index] == [1, 2]
+    writing.join()
+
+
+def test_what_was_handled_is_acknowledged_with_the_next_question(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
+    """Not before, as it may never be handled."""
+    publish(sink, 1, 2)
+    reading = orders(group="risk", consumer="a", timeout=1.0)
+    next(reading)
+    assert raw.xpending(f"{prefix}:main:orders", "risk")["pending"] == 1
+    assert len(list(reading)) == 1
+    assert raw.xpending(f"{prefix}:main:orders", "risk")["pending"] == 0
+
+
+def test_a_second_consumer_waits_for_the_first_and_then_takes_its_event(sink: Sink, orders: Consumer) -> None:
+    """No event is given before an older one was handled."""
+    publish(sink, 1, 3)
+    reading = orders(group="risk", consumer="a")
+    assert next(reading).index == 1
+    assert list(orders(group="risk", consumer="b", claim_idle=60.0, timeout=1.0)) == []
+    assert outline(first(orders(group="risk", consumer="b", claim_idle=0.2), 3)) == [1, 2, 3]
+
+
+def test_two_consumers_take_turns(sink: Sink, orders: Consumer) -> None:
+    """Each event once, in the stream's order."""
+    publish(sink, 1, 60)
+    given: list[int] = []
+
+    def read(name: str) -> None:
+        given.extend(event.index for event in orders(group="risk", consumer=name, timeout=1.0))
+
+    threads = [threading.Thread(target=read, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert given == [*range(1, 61)]
+
+
+def test_a_group_that_trimming_overtook_gets_a_gap(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
+    """Also a consumer that has just been started."""
+    publish(sink, 1, 3)
+    reading = orders(group="risk", consumer="a", timeout=1.0)
+    assert outline(list(reading)) == [1, 2, 3]
+    publish(sink, 4, 9)
+    raw.xtrim(f"{prefix}:main:orders", maxlen=2, approximate=False)
+    assert outline(first(orders(group="risk", consumer="b"), 3)) == [("OVERFLOW", 4), 8, 9]
+
+
+@pytest.mark.parametrize("consumer", ["a", "b"])
+def test_an_event_that_is_gone_before_it_was_handled_is_told(
+    sink: Sink, orders: Consumer, raw: Any, prefix: str, consumer: str
+) -> None:
+    """To the consumer that had it, and to the one that claims it."""
+    publish(sink, 1, 3)
+    reading = orders(group="risk", consumer="a")
+    assert next(reading).index == 1
+    raw.xtrim(f"{prefix}:main:orders", maxlen=2, approximate=False)
+    assert outline(first(orders(group="risk", consumer=consumer, claim_idle=0.1), 3)) == [("OVERFLOW", 1), 2, 3]
+
+
+def test_a_group_of_a_stream_that_was_lost_begins_again(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
+    """With the gap of the publisher, and its own."""
+    publish(sink, 1, 2)
+    reading = orders(group="risk")
+    assert [next(reading).index, next(reading).index] == [1, 2]
+    raw.delete(f"{prefix}:main:orders")
+    publish(sink, 3, 3)
+    assert outline(first(reading, 3)) == [("OVERFLOW", None), ("DISCONNECTED", None), 3]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_group_of_what_is_no_stream_is_an_error(sink: Sink, orders: Consumer, raw: Any, prefix: str, begun: bool) -> None:  # noqa: FBT001 - a parameter
+    """At the call, and later."""
+    publish(sink, 1, 1)
+    reading = orders(group="risk") if begun else None
+    assert reading is None or next(reading).index == 1
+    raw.delete(f"{prefix}:main:orders")
+    raw.set(f"{prefix}:main:orders", "mine")
+    with pytest.raises(RedisStreamError, match="WRONGTYPE"):
+        next(reading or orders(group="risk"))
+
+
+# --- arguments, secrets, processes ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"url": "http://localhost"}, "url="),
+        ({"url": 5}, "url="),
+        ({"url": "redis://localhost:port"}, "url="),
+        ({"url": "redis://localhost?socket_timeout=long"}, "url="),
+        ({"url": "redis://localhost?no_such_option=1"}, "url="),
+        ({"client": ""}, "client="),
+        ({"stream": "trades"}, "stream='trades' cannot work: give one of balances, orders, positions, user_trades"),
+        ({"prefix": ""}, "prefix="),
+        ({"group": ""}, "group="),
+        ({"consumer": "a"}, "consumer='a' cannot work: it names a member of a group"),
+        ({"claim_idle": 0}, "claim_idle="),
+        ({"timeout": -1}, "timeout="),
+    ],
+)
+def test_an_argument_that_cannot_work_is_named(arguments: dict[str, Any], named: str) -> None:
+    """Before anything is connected."""
+    with pytest.raises(ConfigurationError, match=named):
+        consume(**{"url": "redis://localhost:1", "client": "main", "stream": "orders", **arguments})
+
+
+@pytest.mark.parametrize("arguments", [{"url": "redis:"}, {"maxlen": 0}, {"maxlen": True}, {"prefix": 1}])
+def test_an_argument_of_the_sink_that_cannot_work_is_refused(arguments: dict[str, Any]) -> None:
+    """As above."""
+    with pytest.raises(ConfigurationError, match=next(iter(arguments))):
+        RedisStreams(**{"url": "redis://localhost:1", **arguments})
+
+
+def test_no_text_holds_the_password(make_server: Callable[..., Server], log: pytest.LogCaptureFixture) -> None:
+    """No repr, no error, no record of the log."""
+    server = make_server("--requirepass", "right-c4n4ry-password")
+    server.start()
+    url = f"redis://user-c4n4ry:wrong-c4n4ry-password@127.0.0.1:{server.port}/0"
+    sink = RedisStreams(url)
+    with pytest.raises(RedisStreamError, match="give the right user and password in the URL") as wrong:
+        publish(sink, 1, 1)
+    with pytest.raises(ConfigurationError) as bad:
+        RedisStreams(url.replace("redis:", "rediss!"))
+    server.kill()
+    with pytest.raises(RedisStreamError, match="does not answer") as away:
+        consume(url, "main", "orders", timeout=1.0)
+    told = [repr(sink), *map(str, (wrong.value, bad.value, away.value)), *(record.getMessage() for record in log.records)]
+    assert repr(sink) == f"RedisStreams('redis://127.0.0.1:{server.port}/0')"
+    assert [text for text in told if "c4n4ry" in text] == []
+
+
+def test_a_server_without_a_password_is_told(make_server: Callable[..., Server]) -> None:
+    """With the remedy."""
+    server = make_server("--requirepass", "secret")
+    server.start()
+    with pytest.raises(RedisStreamError, match="give the right user and password in the URL") as refused:
+        consume(server.url, "main", "orders")
+    assert "Authentication required" in refused.value.text
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_sink_cannot_be_copied(copied: Callable[[object], object]) -> None:
+    """It owns connections, and knows a password."""
+    with pytest.raises(TypeError, match="make a new one"):
+        copied(RedisStreams("redis://localhost"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks are POSIX's")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_leaves_the_connections_of_its_parent_alone(sink: Sink, orders: Consumer, raw: Any) -> None:
+    """It makes its own, and is another writer."""
+    publish(sink, 1, 1)
+    reading = orders()
+    child = os.fork()
+    if child == 0:
+        other = attrs.evolve(next(numbered(1, 1)), client="child")
+        sink(other)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    publish(sink, 2, 3)
+    assert outline(first(reading, 2)) == [2, 3]
+
+
+def test_a_connection_that_ctrl_c_interrupted_is_not_used_again(redis_url: str) -> None:
+    """An answer may still come, which would be taken for that to the next question."""
+
+    def interrupt(client: Any) -> None:
+        client.connection.send_command("ECHO", "late")
+        raise KeyboardInterrupt
+
+    server = RedisServer(redis_url)
+    with pytest.raises(KeyboardInterrupt):
+        server.call(interrupt)
+    assert server.call(lambda client: client.echo("now")) == b"now"
+    server.close()
+
+
+def test_options_of_the_url_are_used(redis_url: str, prefix: str) -> None:
+    """Except those that would change the answers."""
+    sign = "&" if "?" in redis_url else "?"
+    url = f"{redis_url}{sign}socket_timeout=0.5&decode_responses=True&protocol=3"
+    reading = consume(url, "main", "orders", prefix=prefix, group="risk", timeout=1.0)
+    publish(RedisStreams(url, prefix=prefix), 1, 1)
+    assert outline(first(reading, 1)) == [1]
+
+
+def test_two_streams_of_one_client_are_two(push_client: Client, account: Account, sink: Sink, orders: Consumer) -> None:
+    """One object serves them all."""
+    reading, other = orders(), consume_all(orders, Stream.POSITIONS)
+    push_client.subscribe_orders(sink)
+    push_client.subscribe_positions(sink)
+    push(account, "a", "b")
+    account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+    assert [next(reading).index for _ in range(4)] == [1, 2, 3, 4]
+    assert next(other).stream == "positions"
+
+
+@pytest.fixture
+def push_client(make_client: Callable[..., Client], account: Account) -> Client:
+    """A client that is called main."""
+    return make_client(name="main")
