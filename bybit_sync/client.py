@@ -80,6 +80,20 @@ class Client:
     throw-away ones for looking names up and for *signer*. Open subscriptions keep it
     alive, whether or not you keep it.
 
+    After a failure the client pauses, and connects again at
+    ``health().next_attempt_at``. `reconnect` ends a pause of the first row at once, the
+    others not before their first number. The last number repeats, unless the client
+    ends with FAILED. "At first", until a subscription was confirmed, ``subscribe_*``
+    waits for the next attempts or raises the failure:
+
+        failure                                  pause in seconds       ends    at first
+        no connection, lost, no answer, HTTP 5xx 0.25 to 5, doubling    never   waits
+        login refused for now, close code 1013   5                      never   waits
+        HTTP 429 that names no time              30                     never   waits
+        login refused: key, permission, address  5, 30, 60              FAILED  raises
+        certificate, HTTP 3xx, 401, 404, 451     30                     never   raises
+        HTTP 403                                 60, 120, 240, 480, 600 never   raises
+
     Example:
         >>> with Client("KEY", "SECRET", environment=exchange.url, name="main") as client:  # a simulated exchange
         ...     orders = client.subscribe_orders()
@@ -586,9 +600,8 @@ class Client:
     def reconnect(self) -> datetime:
         """Drop the connection and dial again; every open subscription gets a gap.
 
-        Returns at once, with the time of the next attempt (UTC, our clock): now, or
-        the end of what the last failure prescribes, which is not shortened (the column
-        "pause" in `Client`).
+        Returns at once, with the time of the next attempt (UTC, our clock): now, or for
+        some failures later (the table in `Client`).
 
         Example:
             >>> orders = client.subscribe_orders()

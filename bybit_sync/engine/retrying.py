@@ -116,7 +116,7 @@ class RetrySchedule:
     failures: int = 0
     """The failures since the last connection that stayed LIVE long enough."""
     least: float = 0.0
-    """The seconds that the last failure demands; `reconnect` does not shorten them."""
+    """The seconds after the last failure before which `reconnect` does not connect."""
     _streaks: dict[tuple[type[Exception], RetryRule], int] = Factory(dict)
 
     def after(self, error: Exception, chance: float, *, proven: bool) -> float | None:
@@ -132,8 +132,9 @@ class RetrySchedule:
             return None
         self.failures = 0 if proven else self.failures + 1
         pause = self.backoff.delay(self.failures, chance)
-        self.least = max(rule.pauses[min(streak, len(rule.pauses)) - 1], _asked_for(error, self.times))
-        return max(pause, self.least)
+        asked = _asked_for(error, self.times)
+        self.least = max(rule.pauses[0], asked)
+        return max(pause, rule.pauses[min(streak, len(rule.pauses)) - 1], asked)
 
     def is_first_of_kind(self, error: Exception) -> bool:
         """Return whether *error*, the last failure, is the first of its kind.

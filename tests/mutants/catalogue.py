@@ -1699,6 +1699,27 @@ MUTANTS: Final = (
         "        server.shutdown()",
         "tests/integrations/test_prometheus.py -k freed",
     ),
+    Mutant(
+        "let reconnect go before a prescribed time",
+        "engine/retrying.py",
+        "self.least = max(rule.pauses[0], asked)",
+        "self.least = asked",
+        "tests/engine/test_pauses_told.py",
+    ),
+    Mutant(
+        "let reconnect wait for the whole pause",
+        "engine/retrying.py",
+        "self.least = max(rule.pauses[0], asked)",
+        "self.least = max(rule.pauses[-1], asked)",
+        "tests/engine/test_pauses_told.py",
+    ),
+    Mutant(
+        "tell another pause than is made",
+        "config/timings.py",
+        "distrust: float = 30.0",
+        "distrust: float = 45.0",
+        "tests/engine/test_pauses_told.py",
+    ),
     # --- Redis streams ---
     Mutant(
         "forget the rows' own texts in a stream",
