@@ -221,41 +221,44 @@ __all__ = [
 if not TYPE_CHECKING:
     # Imported at the first access to a public name: pytest imports this package at
     # every start, for its fixtures, and tools that patch ssl or socket have to run
-    # before the first import.
+    # before the first import. A name imports the modules up to its own: errors and
+    # updates come without ssl and a connection, and only `replay` imports its module.
     _HOMES = (
-        "bybit_sync.account.snapshot",
-        "bybit_sync.account.view",
-        "bybit_sync.client",
-        "bybit_sync.config.environments",
-        "bybit_sync.delivery.queue_sink",
-        "bybit_sync.engine.notifier",
-        "bybit_sync.engine.rate_limit",
-        "bybit_sync.engine.retrying",
         "bybit_sync.errors",
-        "bybit_sync.model.balances",
         "bybit_sync.model.enums",
+        "bybit_sync.model.balances",
         "bybit_sync.model.events",
         "bybit_sync.model.from_dict",
         "bybit_sync.model.orders",
         "bybit_sync.model.positions",
         "bybit_sync.model.to_dict",
         "bybit_sync.model.trades",
-        "bybit_sync.recording.recorder",
-        "bybit_sync.recording.replay",
-        "bybit_sync.recovery.options",
-        "bybit_sync.session.dialects",
+        "bybit_sync.config.environments",
         "bybit_sync.signing.rsa",
         "bybit_sync.status",
+        "bybit_sync.engine.notifier",
+        "bybit_sync.engine.rate_limit",
+        "bybit_sync.engine.retrying",
+        "bybit_sync.delivery.queue_sink",
         "bybit_sync.subscription",
+        "bybit_sync.account.snapshot",
+        "bybit_sync.account.view",
+        "bybit_sync.session.dialects",
+        "bybit_sync.recovery.options",
+        "bybit_sync.recording.recorder",
+        "bybit_sync.client",
+        "bybit_sync.recording.replay",
     )
 
     def __getattr__(name: str) -> object:
-        """Return the public *name*, and import all of them."""
+        """Return the public *name*, and import what comes before it in `_HOMES`."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         for home in _HOMES:
             module = import_module(home)
             globals().update((public, getattr(module, public)) for public in module.__all__ if public in __all__)
+            if name in globals():
+                break
         return globals()[name]
 
     def __dir__() -> list[str]:

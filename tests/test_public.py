@@ -23,13 +23,38 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
+HEAVY = ("ssl", "socket", "websocket", "cattrs", "python_socks", "urllib3", "bybit_sync.recording", "bybit_sync.engine.engine")
+UNASKED = ("bybit_sync.recording.replay", "bybit_sync.recovery.mender", "bybit_sync.account.reducer", "bybit_sync.rest.reader")
+
+
+def loaded(code: str, names: tuple[str, ...]) -> str:
+    """Return which of the modules *names* a Python has that ran *code*, as it prints them."""
+    return run(f"{code}; import sys; print([name for name in {names} if name in sys.modules])")
+
+
 def test_importing_the_package_loads_nothing_of_it() -> None:
-    """Nor what it is made with; the first name that is asked for loads both."""
-    look = "print([name in sys.modules for name in ('ssl', 'websocket', 'bybit_sync.client')])"
-    assert run(f"import sys, bybit_sync; {look}; bybit_sync.Client; {look}").split("\n") == [
-        "[False, False, False]",
-        "[True, True, True]",
-    ]
+    """Nor what it is made with; a client loads both."""
+    assert loaded("import bybit_sync", (*HEAVY, "bybit_sync.client", "bybit_sync.model")) == "[]"
+    assert "'ssl', 'socket', 'websocket', 'cattrs'" in loaded("import bybit_sync; bybit_sync.Client", HEAVY)
+
+
+@pytest.mark.parametrize("name", ["BybitSyncError", "OrderUpdate", "Event", "Side", "to_dict", "State"])
+def test_what_a_user_receives_comes_without_a_connection(name: str) -> None:
+    """A module that handles updates and errors waits for no ssl."""
+    assert loaded(f"from bybit_sync import {name}", HEAVY) == "[]"
+
+
+def test_a_client_loads_only_what_it_was_asked_for() -> None:
+    """Recovery, the account view and the replay are half of the library."""
+    made = "from bybit_sync import Client; client = Client('KEY', 'SECRET')"
+    assert loaded(made, UNASKED) == "[]"
+    assert loaded("from bybit_sync import Client; Client('KEY', 'SECRET', recover=True)", UNASKED) != "[]"
+
+
+def test_gevent_may_patch_after_the_import() -> None:
+    """It warns when ssl was imported before it."""
+    pytest.importorskip("gevent")
+    assert run("import bybit_sync, gevent.monkey, warnings; warnings.simplefilter('error'); gevent.monkey.patch_all()") == ""
 
 
 def test_everything_public_can_be_imported_at_once() -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
-from bybit_sync.account.receiver import ViewOwner, ViewReceiver
 from bybit_sync.account.snapshot import AccountSnapshot, PositionKey
 from bybit_sync.config.arguments import not_negative, plain_callable
 from bybit_sync.model.balances import BalanceUpdate, CoinBalance
@@ -24,6 +23,8 @@ from bybit_sync.public import name_public
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from bybit_sync.account.receiver import ViewOwner
 
 __all__ = ["AccountView"]
 
@@ -52,6 +53,8 @@ class AccountView:
         *,
         trades: int,
     ) -> None:
+        from bybit_sync.account.receiver import ViewReceiver  # noqa: PLC0415 - most clients have no view
+
         function = plain_callable("on_change", on_change)
         changed = None if function is None else partial(function, self)
         self._receiver = ViewReceiver(owner, streams, trades=trades, on_change=changed)

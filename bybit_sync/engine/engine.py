@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.config.arguments import check_ran
@@ -18,7 +18,6 @@ from bybit_sync.engine.client_config import ClientConfig
 from bybit_sync.engine.error_texts import add_notice
 from bybit_sync.engine.notifier import Notifier
 from bybit_sync.engine.one_kind import OneKind
-from bybit_sync.engine.recovering import ClientRecovery
 from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.status_reporter import StatusReporter
 from bybit_sync.engine.supervisor import Supervisor
@@ -29,6 +28,9 @@ from bybit_sync.model.events import Event
 from bybit_sync.recovery.options import Recovery
 from bybit_sync.status import Health, State
 from bybit_sync.threads.waiting import SignalSafeEvent, start_thread, wait_for
+
+if TYPE_CHECKING:
+    from bybit_sync.engine.recovering import ClientRecovery
 
 __all__ = ["Engine"]
 
@@ -63,6 +65,8 @@ class Engine:
             self.recovery = self._supervisor.recovery = self._begin_recovery(config.recovery)
 
     def _begin_recovery(self, options: Recovery) -> ClientRecovery:
+        from bybit_sync.engine.recovering import ClientRecovery  # noqa: PLC0415 - a tenth of the package, for clients that recover
+
         supervisor = self._supervisor
         return ClientRecovery(
             self._config,

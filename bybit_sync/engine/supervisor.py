@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bybit_sync.clock import Moment
 from bybit_sync.delivery.dispatcher import Dispatcher
@@ -20,7 +20,6 @@ from bybit_sync.engine.login_signer import LoginSigner
 from bybit_sync.engine.pause import Pause
 from bybit_sync.engine.progress import Progress
 from bybit_sync.engine.rate_limit import ConnectLimit, RateLimiter, rate_limiter
-from bybit_sync.engine.recovering import ClientRecovery
 from bybit_sync.engine.retrying import rule_for
 from bybit_sync.engine.state import ClientState
 from bybit_sync.engine.status_reporter import StatusReporter
@@ -31,6 +30,9 @@ from bybit_sync.network.wire import strip_traceback
 from bybit_sync.session.session import Session
 from bybit_sync.status import State
 from bybit_sync.threads.waker import Interrupt, Waker
+
+if TYPE_CHECKING:
+    from bybit_sync.engine.recovering import ClientRecovery
 
 __all__ = ["Supervisor"]
 

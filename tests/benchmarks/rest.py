@@ -89,16 +89,16 @@ def _imports(found: Found) -> str:
             name,
             spread(each[name].wall for each in found.imports),
             spread(each[name].cpu for each in found.imports),
-            spread(each["bybit_sync"].cpu / each[name].cpu for each in found.imports),
+            spread(each["Client"].cpu / each[name].cpu for each in found.imports),
             found.imports[0][name].modules,
         )
-        for name in imports.MODULES
+        for name in imports.IMPORTS
     ]
-    return table(("import", "ms", "ms of CPU", "CPU of bybit_sync for it", "modules"), rows)
+    return table(("import", "ms", "ms of CPU", "CPU of Client for it", "modules"), rows)
 
 
 def _heaviest(found: Found) -> str:
-    head = "`import bybit_sync` spends the most in"
+    head = "the import of Client spends the most in"
     return table((head, "ms in itself"), [(name, number(spent)) for name, spent in found.heaviest])
 
 

@@ -2802,4 +2802,11 @@ MUTANTS: Final = (
         "pass",
         "tests/account/test_view.py -k asked_for",
     ),
+    Mutant(
+        "import all public names with the first one",
+        "__init__.py",
+        "            if name in globals():\n                break\n",
+        "",
+        "tests/test_public.py -k without_a_connection",
+    ),
 )
