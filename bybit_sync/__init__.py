@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bybit_sync.account.view import AccountView
     from bybit_sync.client import Client
     from bybit_sync.config.environments import ENVIRONMENTS, Environment
+    from bybit_sync.delivery.inline import Inline
     from bybit_sync.delivery.queue_sink import EventQueue
     from bybit_sync.engine.notifier import StatusChange
     from bybit_sync.engine.rate_limit import ConnectLimit
@@ -159,6 +160,7 @@ __all__ = [
     "GapReason",
     "HandshakeRejected",
     "Health",
+    "Inline",
     "JournalError",
     "LastLiquidityInd",
     "MarketUnit",
@@ -239,6 +241,7 @@ if not TYPE_CHECKING:
         "bybit_sync.engine.notifier",
         "bybit_sync.engine.rate_limit",
         "bybit_sync.engine.retrying",
+        "bybit_sync.delivery.inline",
         "bybit_sync.delivery.queue_sink",
         "bybit_sync.subscription",
         "bybit_sync.account.snapshot",

@@ -21,6 +21,7 @@ from bybit_sync.config.environments import DOUBTFUL, ENVIRONMENTS, Environment
 from bybit_sync.config.timings import Timings
 from bybit_sync.delivery.buffer import Buffer, Overflow
 from bybit_sync.delivery.callback import Callback
+from bybit_sync.delivery.inline import Inline, InlineSink
 from bybit_sync.delivery.queue_sink import EventQueue, QueueSink
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.delivery.sink import EventSink
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 T = TypeVar("T")
-Sink = Callable[[Event[T]], object] | EventQueue[Event[T]] | None
+Sink = Callable[[Event[T]], object] | EventQueue[Event[T]] | Inline[Event[T]] | None
 
 CATEGORIES: Final = ("linear", "inverse", "option", "spot")
 # The seconds that a failed `subscribe_*` waits for the connection thread to cancel the
@@ -253,7 +254,10 @@ class Client:
 
     def subscribe_balances(
         self,
-        sink: Callable[[Event[BalanceUpdate]], object] | EventQueue[Event[BalanceUpdate]] | None = None,
+        sink: Callable[[Event[BalanceUpdate]], object]
+        | EventQueue[Event[BalanceUpdate]]
+        | Inline[Event[BalanceUpdate]]
+        | None = None,
         *,
         maxsize: int = 10_000,
         overflow: str | None = None,
@@ -279,7 +283,10 @@ class Client:
 
     def subscribe_orders(
         self,
-        sink: Callable[[Event[OrderUpdate]], object] | EventQueue[Event[OrderUpdate]] | None = None,
+        sink: Callable[[Event[OrderUpdate]], object]
+        | EventQueue[Event[OrderUpdate]]
+        | Inline[Event[OrderUpdate]]
+        | None = None,
         *,
         maxsize: int = 10_000,
         overflow: str | None = None,
@@ -304,7 +311,10 @@ class Client:
 
     def subscribe_positions(
         self,
-        sink: Callable[[Event[PositionUpdate]], object] | EventQueue[Event[PositionUpdate]] | None = None,
+        sink: Callable[[Event[PositionUpdate]], object]
+        | EventQueue[Event[PositionUpdate]]
+        | Inline[Event[PositionUpdate]]
+        | None = None,
         *,
         maxsize: int = 10_000,
         overflow: str | None = None,
@@ -330,7 +340,8 @@ class Client:
         Args:
             sink: A callable gets one event at a time on a thread of its own; a queue is
                 put to on the connection thread (anything with ``put_nowait``); without
-                one, use ``get()`` or iterate. An object that is both, such as a
+                one, use ``get()`` or iterate; an `Inline` runs its callback on the
+                connection thread. An object that is both, such as a
                 ``unittest.mock.Mock``, is called; only a ``queue.Queue`` and its kind
                 stay queues. Coroutine functions are refused, and a coroutine that a
                 callable returns counts as an exception.
@@ -360,7 +371,10 @@ class Client:
 
     def subscribe_user_trades(
         self,
-        sink: Callable[[Event[UserTradeUpdate]], object] | EventQueue[Event[UserTradeUpdate]] | None = None,
+        sink: Callable[[Event[UserTradeUpdate]], object]
+        | EventQueue[Event[UserTradeUpdate]]
+        | Inline[Event[UserTradeUpdate]]
+        | None = None,
         *,
         maxsize: int = 10_000,
         overflow: str | None = None,
@@ -436,7 +450,12 @@ class Client:
         if _is_queue(sink):
             receiver = self._receiver(stream, _queue_sink(sink, wishes.policy(Overflow.DROP_NEWEST)), wishes)
             return Subscription(receiver, None), receiver
-        buffer = Buffer[T](wishes.maxsize, wishes.policy(Overflow.DROP_OLDEST))
+        policy = wishes.policy(Overflow.DROP_OLDEST)
+        if isinstance(sink, Inline):
+            inline = InlineSink[T](sink)
+            receiver = self._receiver(stream, inline, wishes, callback=inline)
+            return Subscription(receiver, None), receiver
+        buffer = Buffer[T](wishes.maxsize, policy)
         function = plain_callable("sink", sink)
         callback = None if function is None else Callback(function, buffer)
         receiver = self._receiver(stream, buffer, wishes, callback=callback)

@@ -32,6 +32,7 @@ from bybit_sync import (
     Gap,
     GapReason,
     Health,
+    Inline,
     OrderStatus,
     OrderUpdate,
     PositionUpdate,
@@ -240,6 +241,15 @@ def other_queues_do_as_well() -> None:
     client.subscribe_orders(simple)
     client.subscribe_orders(last, overflow="fail")
     client.subscribe_orders(anything)
+
+
+def an_inline_callback_is_a_sink(bot: Bot) -> None:
+    def any_event(event: AnyEvent) -> None: ...
+
+    client.subscribe_orders(Inline(bot.on_orders))
+    client.subscribe_orders(Inline(any_event))
+    client.subscribe_balances(Inline(any_event), wait=False)
+    client.subscribe_orders(Inline(bot.on_positions))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 class Mine:

@@ -3,38 +3,64 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from bybit_sync.config.arguments import check_ran
 from bybit_sync.delivery.buffer import Buffer
-from bybit_sync.delivery.counts import Counts
-from bybit_sync.logs import ClientLog
+from bybit_sync.delivery.user_call import CallOwner, CallReceiver, UserCall
 from bybit_sync.model.events import Event
 from bybit_sync.threads.waiting import SignalSafeEvent, join, start_thread, wait_for
 
-__all__ = ["Callback", "CallbackThread"]
+__all__ = ["Callback", "CallbackThread", "Consumer"]
 
 
 T = TypeVar("T")
 
 
-class _Owner(Protocol):
-    """The client, as far as the thread of a callback needs it."""
+class Consumer(Protocol):
+    """A user's callback, as far as the subscription needs it.
 
-    log: ClientLog
+    Any thread may use it.
+    """
 
-    def report_error(self, error: BaseException, event: Event[Any], receiver: Any) -> None:
-        """Pass an exception of the callback of *receiver* to the user."""
+    def start(self, name: str, owner: CallOwner, receiver: CallReceiver, on_lost: Callable[[int], None], /) -> None:
+        """Begin to call it for *receiver* of *owner*; a thread is called *name*.
 
-
-class _Receiver(Protocol):
-    """The receiver of the events, as far as the thread of a callback needs it."""
+        *on_lost* is called with the number of events that were taken and not delivered.
+        Raises the errors of starting a thread, and Ctrl-C.
+        """
 
     @property
-    def counts(self) -> Counts:
-        """Return the counters of the subscription."""
+    def busy_since(self) -> float | None:
+        """Return the monotonic time at which the running call began.
+
+        None between calls.
+        """
+
+    @property
+    def is_started(self) -> bool:
+        """Return whether it was started; False when Ctrl-C came before."""
+
+    @property
+    def is_current(self) -> bool:
+        """Return whether the caller runs on the thread of its calls, in one of them."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether an event was taken and the call with it has not returned."""
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether no event is left for it, judged without waiting."""
+
+    def stop(self) -> None:
+        """Start no further call."""
+
+    def wait_done(self, deadline: float) -> bool:
+        """Wait until every event was delivered.
+
+        Return False when *deadline* passes first.
+        """
 
 
 class CallbackThread(threading.Thread):
@@ -62,10 +88,9 @@ class Callback(Generic[T]):
     """A user's callback and the thread that calls it with each event of a buffer."""
 
     def __init__(self, function: Callable[[Event[T]], object], events: Buffer[T]) -> None:
-        self.busy_since: float | None = None
-        """The monotonic time at which the running call began; None between calls."""
         self._function = function
         self._events = events
+        self._call: UserCall[T] | None = None
         self._thread: CallbackThread | None = None
         self._done = SignalSafeEvent()
         self._stopped = SignalSafeEvent()
@@ -74,14 +99,23 @@ class Callback(Generic[T]):
 
     # --- any thread ---
 
-    def start(self, name: str, owner: _Owner, receiver: _Receiver, on_lost: Callable[[int], None]) -> None:
+    def start(self, name: str, owner: CallOwner, receiver: CallReceiver, on_lost: Callable[[int], None]) -> None:
         """Start the thread, called *name*, for *receiver* of *owner*.
 
         *on_lost* is called with the number of events that it took and did not deliver.
         Raises the errors of starting a thread, and Ctrl-C.
         """
-        self._thread = CallbackThread(owner, name, lambda: self._run(owner, receiver, on_lost), receiver, self._stopped)
+        call = self._call = UserCall(self._function, owner, receiver)
+        self._thread = CallbackThread(owner, name, lambda: self._run(call, on_lost), receiver, self._stopped)
         start_thread(self._thread)
+
+    @property
+    def busy_since(self) -> float | None:
+        """Return the monotonic time at which the running call began.
+
+        None between calls.
+        """
+        return self._call.busy_since if self._call is not None else None
 
     @property
     def is_started(self) -> bool:
@@ -120,26 +154,12 @@ class Callback(Generic[T]):
 
     # --- only its own thread ---
 
-    def _run(self, owner: _Owner, receiver: _Receiver, on_lost: Callable[[int], None]) -> None:
+    def _run(self, call: UserCall[T], on_lost: Callable[[int], None]) -> None:
         while (event := self._events.take()) is not None:
             if self._stopped.is_set():
                 on_lost(1)
                 break
-            self._call(event, owner, receiver)
+            call.run(event)
             self._finished = event.index
         self._finished = self._events.counts.delivered
         self._done.set()
-
-    def _call(self, event: Event[T], owner: _Owner, receiver: _Receiver) -> None:
-        self.busy_since = time.monotonic()
-        try:
-            check_ran(self._function(event))
-        except BaseException as error:  # noqa: BLE001 - an error of a callback must not end its stream
-            self._report(error, event, owner, receiver)
-        self.busy_since = None
-
-    def _report(self, error: BaseException, event: Event[T], owner: _Owner, receiver: _Receiver) -> None:
-        receiver.counts.handler_errors += 1
-        level = owner.log.error if isinstance(error, Exception) else owner.log.critical
-        level("the callback of %s raised; the next event is delivered all the same", event.stream.value, exc_info=error)
-        owner.report_error(error, event, receiver)

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from bybit_sync.clock import Coverage, ExchangeClock, Moment
 from bybit_sync.config.timings import Timings
-from bybit_sync.delivery.callback import Callback
+from bybit_sync.delivery.callback import Consumer
 from bybit_sync.delivery.counts import Counts
 from bybit_sync.delivery.remainder import Remainder
 from bybit_sync.delivery.sink import EventSink
@@ -66,7 +66,7 @@ class Receiver(Generic[T]):
         topics: tuple[str, ...],
         sink: EventSink[T],
         *,
-        callback: Callback[T] | None = None,
+        callback: Consumer | None = None,
         fast: bool = False,
         keep_alive: object = None,
         tells_start: bool = False,

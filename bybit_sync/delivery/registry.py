@@ -170,8 +170,10 @@ class SubscriptionRegistry:
 
     def end(self, receiver: Receiver[Any], error: BaseException, now: Moment, epoch: int) -> Ended:
         """End *receiver* with *error*; return its end."""
-        self.remove(receiver)
+        # Removed afterwards: closing the client waits for those that are registered,
+        # and an inline callback is called here.
         in_band = receiver.end(error, self.clock, now, epoch)
+        self.remove(receiver)
         if in_band:
             self._flush_later(receiver)
         return Ended(receiver, error, in_band)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bybit_sync.delivery.callback import Callback
+from bybit_sync.delivery.callback import Consumer
 from bybit_sync.delivery.sink import EventSink
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Stream
@@ -29,7 +29,7 @@ class Remainder:
         log: ClientLog,
         stream: Stream,
         sink: EventSink[Any],
-        callback: Callback[Any] | None,
+        callback: Consumer | None,
         *,
         is_inside: Callable[[], bool],
         retry: Callable[[], None],

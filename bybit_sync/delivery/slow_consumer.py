@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bybit_sync.config.timings import Timings, due
-from bybit_sync.delivery.callback import Callback
+from bybit_sync.delivery.callback import Consumer
 from bybit_sync.delivery.sink import EventSink
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Stream
@@ -19,7 +19,7 @@ class SlowConsumerWarning:
     Only the connection thread.
     """
 
-    def __init__(self, log: ClientLog, stream: Stream, sink: EventSink[Any], callback: Callback[Any] | None) -> None:
+    def __init__(self, log: ClientLog, stream: Stream, sink: EventSink[Any], callback: Consumer | None) -> None:
         self._log = log
         self._stream = stream
         self._sink = sink

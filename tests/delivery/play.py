@@ -15,7 +15,7 @@ import attrs
 from bybit_sync import Backoff, Client, State, StatusChange
 from bybit_sync.config.timings import Timings
 from tests.delivery.exchange import PATIENCE, Connection, Exchange, StuckError
-from tests.delivery.readers import Desk, SharedQueue, desk_for
+from tests.delivery.readers import CallingDesk, Desk, SharedQueue, desk_for
 from tests.delivery.record import Frame, History, Look, Missed, Record
 from tests.delivery.rows import STRAY_TOPIC, topic_of, topics_of, written
 from tests.delivery.steps import (
@@ -366,7 +366,7 @@ class Harness:
             record.count_at_end = len(record.taken) + (not done)
 
     def _is_called(self, record: Record) -> bool:
-        return type(self.desks[self.history.records.index(record)]).__name__ == "CallingDesk"
+        return isinstance(self.desks[self.history.records.index(record)], CallingDesk)
 
     def _wait_until_left(self, desk: Desk, line: Connection) -> None:
         unwanted = set(desk.record.topics) - self._wanted()

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bybit_sync import Event, Subscription
+from bybit_sync import Event, Inline, Subscription
 from tests.delivery.exchange import PATIENCE, Exchange, StuckError
 from tests.delivery.record import Drained, History, Record, Taken
-from tests.delivery.steps import ALL, Breaking, Calling, Iterating, Queueing, Reader
+from tests.delivery.steps import ALL, Breaking, Calling, Inlined, Iterating, Queueing, Reader
 
 SOON = 0.001
 
@@ -102,7 +102,7 @@ class CallingDesk(Desk):
         self._gate = threading.Condition()
 
     @property
-    def sink(self) -> Callable[[Event[Any]], None]:
+    def sink(self) -> Callable[[Event[Any]], None] | Inline[Event[Any]]:
         """The callback."""
         return self._called
 
@@ -138,6 +138,18 @@ class CallingDesk(Desk):
         with self._gate:
             self._open = True
             self._gate.notify_all()
+
+
+class InlinedDesk(CallingDesk):
+    """Is called on the connection thread."""
+
+    def __init__(self, record: Record, exchange: Exchange, reader: Inlined) -> None:
+        super().__init__(record, exchange, Calling(raises=reader.raises, closes=reader.closes))
+
+    @property
+    def sink(self) -> Inline[Event[Any]]:
+        """The callback."""
+        return Inline(self._called)
 
 
 class QueueingDesk(Desk):
@@ -245,6 +257,8 @@ def desk_for(reader: Reader, record: Record, exchange: Exchange, shared: SharedQ
         return QueueingDesk(record, exchange, reader.maxsize)
     if isinstance(reader, Calling):
         return CallingDesk(record, exchange, reader)
+    if isinstance(reader, Inlined):
+        return InlinedDesk(record, exchange, reader)
     if isinstance(reader, Breaking):
         record.broken = True
         return BreakingDesk(record, exchange, reader.at)

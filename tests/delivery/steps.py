@@ -37,6 +37,14 @@ class Calling:
 
 
 @attrs.frozen
+class Inlined:
+    """A callback on the connection thread. *raises* and *closes* as for `Calling`."""
+
+    raises: int = 0
+    closes: int = 0
+
+
+@attrs.frozen
 class Queueing:
     """A queue of the user's with room for *maxsize* events."""
 
@@ -56,7 +64,7 @@ class Breaking:
     at: int = 1
 
 
-Reader = Iterating | Calling | Queueing | Sharing | Breaking
+Reader = Iterating | Calling | Inlined | Queueing | Sharing | Breaking
 
 # --- what is pushed ---
 
@@ -203,6 +211,7 @@ READERS = st.one_of(
     st.builds(Iterating, _SMALL, _POLICY),
     st.builds(Iterating, _SMALL, _POLICY),
     st.builds(Calling, _SMALL, _POLICY, st.booleans(), st.sampled_from((0, 0, 1, 2)), st.sampled_from((0, 0, 0, 1, 3))),
+    st.builds(Inlined, st.sampled_from((0, 0, 1, 2)), st.sampled_from((0, 0, 0, 1, 3))),
     st.builds(Queueing, st.sampled_from((1, 2, 3, 1000)), st.sampled_from(("drop_newest", "fail"))),
     st.just(Sharing()),
     st.builds(Breaking, st.integers(1, 3)),

@@ -39,6 +39,7 @@ _STATES: Final = "tests/recovery/test_states.py"
 _PRECEDENCE: Final = "tests/recovery/test_precedence.py"
 _BALANCES: Final = "tests/recovery/test_balances.py"
 _VALIDITY: Final = "tests/account/test_validity.py"
+_INLINE: Final = "tests/client/test_inline.py"
 _REDUCER: Final = "tests/account/test_reducer.py"
 
 MUTANTS: Final = (
@@ -208,7 +209,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a callback's exception ends its thread",
-        "delivery/callback.py",
+        "delivery/user_call.py",
         "except BaseException as error:  # noqa: BLE001 - an error of a callback",
         "except ValueError as error:  # an error of a callback",
         "tests/faults/test_consumers.py -k row116",
@@ -2808,5 +2809,54 @@ MUTANTS: Final = (
         "            if name in globals():\n                break\n",
         "",
         "tests/test_public.py -k without_a_connection",
+    ),
+    Mutant(
+        "warn about each slow inline call",
+        "delivery/inline.py",
+        "if seconds > SLOW and not self._has_warned:",
+        "if seconds > SLOW:",
+        _INLINE,
+    ),
+    Mutant(
+        "warn about no slow inline call",
+        "delivery/inline.py",
+        "if seconds > SLOW and not self._has_warned:",
+        "if False:",
+        _INLINE,
+    ),
+    Mutant(
+        "close while an inline call runs",
+        "delivery/inline.py",
+        "return self._thread is None and not self._open",
+        "return not self._open",
+        _INLINE,
+    ),
+    Mutant(
+        "wake nobody after the last inline call",
+        "delivery/inline.py",
+        "            if not self._open:\n                self._condition.wake()",
+        "            pass",
+        _INLINE,
+    ),
+    Mutant(
+        "wait for an inline call inside of it",
+        "delivery/inline.py",
+        "return self._thread == threading.get_ident()",
+        "return False",
+        _INLINE,
+    ),
+    Mutant(
+        "call inline after the close",
+        "delivery/inline.py",
+        "            if self._open:\n                self._open = not is_last",
+        "            if True:\n                self._open = not is_last",
+        _INLINE,
+    ),
+    Mutant(
+        "forget a subscription before its last inline call",
+        "delivery/registry.py",
+        "        in_band = receiver.end(error, self.clock, now, epoch)\n        self.remove(receiver)",
+        "        self.remove(receiver)\n        in_band = receiver.end(error, self.clock, now, epoch)",
+        _INLINE,
     ),
 )
