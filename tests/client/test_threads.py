@@ -93,7 +93,7 @@ class Halt:
         wanted = value.__name__ == self._called if event == "c_return" else event == "call" or value
         if event == self._event and wanted:
             self.reached.set()
-            self.go.wait(10)
+            self.go.wait(60)
 
 
 class Interruption:
@@ -763,8 +763,8 @@ def test_a_client_that_goes_idle_and_on_keeps_its_connect_limit(
     with suppress(queue.Empty):
         result.put(result.get(timeout=0.5))
     halt.go.set()
-    assert result.get(timeout=5).state == "LIVE"
-    exchange.wait_for(lambda: len(threads_of(client)) == 1)
+    assert result.get(timeout=30).state == "LIVE"
+    exchange.wait_for(lambda: len(threads_of(client)) == 1, timeout=30)
     assert weakref.ref(client._engine._supervisor) in rate_limiter("127.0.0.1", time.monotonic)._users
 
 

@@ -243,6 +243,8 @@ def test_nothing_secret_is_in_the_file(
     ]
     account.fill(account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
     echo = {"op": "hello", "key": KEY, "sign": signatures[-1], "uid": int(account.uid), "ret_msg": f"hello {account.uid}"}
+    # That of the login that was refused may still be there.
+    exchange.wait_for(lambda: len(exchange.connections) == 1)
     exchange.connections[0].send_raw(json.dumps(echo))
     for stream in streams:
         stream.get(timeout=5)
