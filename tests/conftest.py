@@ -42,8 +42,9 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not i
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = COMPILED.name
     sys.dont_write_bytecode = False
 
-# Every wait of the house, thirty times as fast; and what is waited for without a chance of an answer, faster.
-FAST = attrs.evolve(Timings().scaled(1 / 30), refused=(0.02, 0.1, 0.2))
+# Every wait of the house, thirty times as fast; a login's refusals faster, and a
+# warning that a busy machine causes later.
+FAST = attrs.evolve(Timings().scaled(1 / 30), refused=(0.02, 0.1, 0.2), no_pong=10.0)
 
 # What takes longest begins first, and on one worker: no other is left with it at the end, or starts the examples again.
 LONGEST = ("test_typing.py", "test_walk.py", "test_delivery.py", "test_examples.py")

@@ -21,6 +21,7 @@ __all__ = [
     "patience",
     "seconds",
     "set_pace",
+    "short",
     "silence",
     "traced",
     "until",
@@ -34,7 +35,15 @@ FACTOR = FAST
 
 # A machine that is busy may hold an answer up for as long as this, in seconds, however fast the clock runs. A test of one of
 # these times gives its own.
-FLOORS: Final = {"connect_timeout": 2.0, "request_timeout": 2.0, "pong_timeout": 0.25, "write": 0.25, "probe": 0.25}
+FLOORS: Final = {
+    "connect_timeout": 2.0,
+    "request_timeout": 2.0,
+    "pong_timeout": 0.25,
+    "write": 0.25,
+    "probe": 0.25,
+    "no_pong": 3.0,
+    "outage_reminders": 3.0,
+}
 
 # What this machine's scheduler, not the library, may add to a deadline.
 JITTER: Final = 1.0
@@ -50,12 +59,21 @@ def set_pace(factor: float) -> None:
 def paced(factor: float) -> Timings:
     """Return the times of a client where a second of the catalogue takes *factor* seconds."""
     times = Timings().scaled(factor)
-    return attrs.evolve(times, **{name: max(floor, getattr(times, name)) for name, floor in FLOORS.items()})
+    return attrs.evolve(times, **{name: _at_least(floor, getattr(times, name)) for name, floor in FLOORS.items()})
+
+
+def _at_least(floor: float, value: Any) -> Any:
+    return tuple(max(floor, one) for one in value) if isinstance(value, tuple) else max(floor, value)
 
 
 def seconds(of_catalogue: float) -> float:
     """Return what so many seconds of the catalogue are here."""
     return of_catalogue * FACTOR
+
+
+def short() -> float:
+    """Return the ten seconds of an attempt or an answer, for a test that waits for their end: a busy machine needs some."""
+    return max(0.5, seconds(10))
 
 
 def silence() -> float:

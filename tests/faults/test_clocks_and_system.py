@@ -23,7 +23,7 @@ from tests.client.test_processes import wait_until_asleep
 from tests.faults.canaries import PASSWORD
 from tests.faults.conftest import Play
 from tests.faults.exchange import Exchange, Message, Talk, accept, answer, hang_up, order, reset, say, serve
-from tests.faults.pace import FACTOR, JITTER, patience, seconds, silence, within
+from tests.faults.pace import FACTOR, JITTER, patience, seconds, short, silence, within
 from tests.faults.partition import Partition, _ip
 from tests.faults.rows import OVER_CABLE, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
@@ -423,7 +423,7 @@ def test_a_proxy_that_fails_is_named_and_tried_again(play: Play) -> None:
     """Whatever it does, each attempt fails for a reason that names it, and the exchange is reached through it or not at all."""
     serving = HttpProxy()
     with Peer(serving, *BAD_PROXIES.values(), serving) as proxy:
-        scene = play(proxy=f"http://me:{PASSWORD}@127.0.0.1:{proxy.port}", backoff=HASTY, connect_timeout=seconds(5))
+        scene = play(proxy=f"http://me:{PASSWORD}@127.0.0.1:{proxy.port}", backoff=HASTY, connect_timeout=short())
         scene.subscribe()
         scene.exchange.do(hang_up)
         scene.status.wait_for(State.BACKING_OFF)

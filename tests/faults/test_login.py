@@ -175,7 +175,8 @@ def hides_all(scene: Scene, error: BaseException) -> None:
 @row(63, kills="the fourth refusal in a row is tried again like the others")
 def test_a_key_that_is_revoked_is_tried_three_times_more(play: Play) -> None:
     """Again after 5, 30 and 60 s, an ERROR each; the fourth refusal in a row ends the client, wherever it is asked."""
-    scene = play(serve, refusing(WRONG_KEY))
+    reminders = (pace.seconds(60), pace.seconds(300))
+    scene = play(serve, refusing(WRONG_KEY), timings={"outage_reminders": reminders})
     orders = scene.subscribe()
     balances = scene.client.subscribe_balances()
     scene.cause(hang_up)
@@ -374,7 +375,7 @@ def test_a_wrong_clock_is_measured_once(
 @PLAIN_AND_TLS
 def test_a_login_that_is_never_answered_is_cut(play: Play) -> None:
     """Pongs do not help: an exchange that ignores the login for 10 s is left, and the next one asked."""
-    scene = play(lambda line: serve(line, auth=ignore), serve, request_timeout=pace.seconds(10))
+    scene = play(lambda line: serve(line, auth=ignore), serve, request_timeout=pace.short())
     scene.mark()
     scene.subscribe()
     cut = scene.exchange.talks[1].began - scene.caused_at
@@ -387,7 +388,7 @@ def test_a_login_that_is_never_answered_is_cut(play: Play) -> None:
 @row(68, kills="a login without an answer ends a client that was LIVE")
 def test_a_login_that_is_not_answered_on_return_is_part_of_the_outage(play: Play) -> None:
     """Two connections are needed to come back; the user is told of one outage."""
-    scene = play(serve, lambda line: serve(line, auth=ignore), serve, request_timeout=pace.seconds(10))
+    scene = play(serve, lambda line: serve(line, auth=ignore), serve, request_timeout=pace.short())
     scene.subscribe()
     scene.cause(hang_up)
     scene.recovers("without a close frame")

@@ -32,7 +32,7 @@ from tests.engine.test_retrying import User
 from tests.faults import pace
 from tests.faults.conftest import Play
 from tests.faults.exchange import Exchange, Talk, confirm, hang_up, log_in, reset, serve
-from tests.faults.pace import FACTOR, REAL, patience, seconds, within
+from tests.faults.pace import FACTOR, REAL, patience, seconds, short, within
 from tests.faults.partition import Partition, _ip
 from tests.faults.rows import OVER_CABLE, row
 from tests.faults.scene import Net, Scene, Status
@@ -61,8 +61,8 @@ def test_a_refused_first_start_ends_at_the_timeout_with_the_reason(play: Play) -
     scene = play(environment=(url := f"ws://127.0.0.1:{closed_port()}"))
     began = time.monotonic()
     with pytest.raises(ConnectTimeout, match="Connection refused .ECONNREFUSED.") as raised:
-        scene.subscribe(timeout=seconds(10))
-    assert seconds(10) <= time.monotonic() - began <= within(10.5)
+        scene.subscribe(timeout=short())
+    assert short() <= time.monotonic() - began <= short() + within(0.5)
     assert url.removeprefix("ws://") in str(raised.value)
     assert isinstance(raised.value.__cause__, ConnectionFailed)
     assert attempts(scene) > 2
@@ -109,11 +109,11 @@ def test_an_hour_of_refusals_is_tried_through(play: Play) -> None:
 @row(4, kills="an address that does not answer may take the whole attempt's time")
 def test_a_black_hole_costs_each_attempt_five_seconds(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that answers nothing is given up before the attempt's time is; the next attempt follows."""
-    monkeypatch.setattr(dialing, "_CONNECT_SECONDS", seconds(5))
+    monkeypatch.setattr(dialing, "_CONNECT_SECONDS", short() / 2)
     with black_hole() as port:
         scene = play(environment=f"ws://127.0.0.1:{port}")
         with pytest.raises(ConnectTimeout, match="no answer within .* s .while connecting"):
-            scene.subscribe(timeout=seconds(11))
+            scene.subscribe(timeout=1.1 * short())
     assert attempts(scene) >= 2
 
 
@@ -121,11 +121,11 @@ def test_a_black_hole_costs_each_attempt_five_seconds(play: Play, monkeypatch: p
 def test_a_black_hole_ends_with_the_attempt_at_the_latest(play: Play) -> None:
     """However long an address is allowed, ten seconds are all that an attempt gets; closing waits for neither."""
     with black_hole() as port:
-        scene = play(environment=f"ws://127.0.0.1:{port}", connect_timeout=seconds(10))
+        scene = play(environment=f"ws://127.0.0.1:{port}", connect_timeout=short())
         began = time.monotonic()
         scene.subscribe(wait=False)
         assert "timed out (while connecting)" in str(scene.fails())
-        assert seconds(10) <= time.monotonic() - began <= within(10)
+        assert short() <= time.monotonic() - began <= short() + within(0)
         scene.status.wait_for(State.CONNECTING)
         began = time.monotonic()
         assert scene.client.close()
@@ -139,7 +139,7 @@ from bybit_sync.network import dialing
 from tests.conftest import KEY, SECRET
 from tests.faults import pace
 from tests.faults.exchange import Exchange, hang_up, serve
-from tests.faults.pace import seconds, within
+from tests.faults.pace import seconds, short, within
 from tests.faults.scene import Net, Scene
 from tests.peers import NameServer, black_hole
 pace.set_pace({FACTOR})
@@ -165,7 +165,7 @@ def test_a_name_that_does_not_exist_yet() -> None:
 server = NameServer({})
 with scene() as scene:
     try:
-        scene.subscribe(timeout=seconds(10))
+        scene.subscribe(timeout=short())
     except ConnectTimeout as error:
         assert "'localhost' was not resolved" in str(error) and "is the name right" in str(error), error
     else:
@@ -186,7 +186,7 @@ def test_a_name_server_that_falls_silent() -> None:
     in_namespace(
         PREAMBLE
         + """
-dialing._RESOLVE_SECONDS = seconds(5)
+dialing._RESOLVE_SECONDS = short() / 2
 server = NameServer({"localhost": ["127.0.0.1"]})
 with scene() as scene:
     scene.subscribe()
@@ -205,7 +205,7 @@ with scene() as scene:
         began = time.monotonic()
         assert other.close()
         assert time.monotonic() - began <= within(0.2)
-    dialing._RESOLVE_SECONDS = seconds(5)
+    dialing._RESOLVE_SECONDS = short() / 2
     server.silent = False
     scene.recovers("without a close frame")
 """,

@@ -51,7 +51,7 @@ from tests.faults.exchange import (
     say,
     serve,
 )
-from tests.faults.pace import patience, seconds
+from tests.faults.pace import patience, seconds, short
 from tests.faults.rows import PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.faults.test_upgrade import HASTY
@@ -254,7 +254,7 @@ def wrong_topic(scene: Scene) -> BaseException:
 def timeout(scene: Scene) -> BaseException:
     """Get no answer to the login."""
     with pytest.raises(ConnectTimeout) as raised:
-        scene.subscribe(timeout=seconds(12))
+        scene.subscribe(timeout=1.2 * short())
     return raised.value
 
 
@@ -425,7 +425,7 @@ ANSWERS = (
 @pytest.mark.parametrize(("net", "plain"), [("plain", True), ("tls", True), ("tls", False)], indirect=["net"])
 def test_nobody_but_the_exchange_gets_the_login(play: Play, *, plain: bool) -> None:
     """Whoever answers in its place, and wherever that one points to, gets no key, no signature and no cookie."""
-    scene = play(timings={"distrust": seconds(1)}, connect_timeout=seconds(3), backoff=HASTY)
+    scene = play(timings={"distrust": seconds(1)}, connect_timeout=short(), backoff=HASTY)
     relay = scene.relay
     scene.subscribe()
     with Peer(elsewhere := Listener(b"")) as target:

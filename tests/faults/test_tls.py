@@ -17,7 +17,7 @@ from bybit_sync.config.timings import Timings
 from bybit_sync.network import dialing
 from tests.faults.conftest import Play
 from tests.faults.exchange import Talk, every, hang_up, order, push_next, push_order, say
-from tests.faults.pace import seconds, within
+from tests.faults.pace import seconds, short, within
 from tests.faults.rows import row
 from tests.faults.scene import Net, Scene
 from tests.network.test_tls import old_tls
@@ -195,7 +195,7 @@ def test_a_server_without_tls_is_told_as_such(play: Play) -> None:
 @OVER_TLS
 def test_a_handshake_that_stalls_is_cut_at_ten_seconds(play: Play) -> None:
     """A server that takes our hello and says nothing costs one attempt's time."""
-    scene = play(connect_timeout=seconds(10))
+    scene = play(connect_timeout=short())
     is_tried_again(scene, plays(100, Line.wait_for_end), "timed out (while shaking hands for TLS)", took=10)
 
 
@@ -269,13 +269,13 @@ def test_reading_and_writing_at_the_same_time_breaks_nothing(play: Play) -> None
     orders = scene.subscribe()
     scene.status.wait_for(State.LIVE)
     scene.exchange.do(every, 0.01, push_some)
-    scene.status.stays(seconds(30))
+    scene.status.stays(lasts := max(1.5, seconds(30)))
     scene.exchange.do(stop)
     sent = list(scene.exchange.sent)
     for name in sent:
         orders.update(name)
     pings = [request["op"] for request in scene.exchange.talks[0].requests].count("ping")
-    assert min(pings / 100, len(sent) / 2000) >= 0.2 * seconds(30)
+    assert min(pings / 100, len(sent) / 2000) >= 0.2 * lasts
     assert scene.client.health().epoch == 1
     scene.logged([])
 
