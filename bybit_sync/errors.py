@@ -22,6 +22,7 @@ __all__ = [
     "QueueOverflow",
     "RecordingError",
     "RedisStreamError",
+    "RedisUnavailable",
     "Refused",
     "RestBlocked",
     "RestClockRefused",
@@ -230,13 +231,17 @@ class RedisStreamError(BybitSyncError):
         >>> from bybit_sync.integrations.redis_streams import consume
         >>> consume("redis://127.0.0.1:1", "main", "orders", timeout=0.1)
         Traceback (most recent call last):
-        bybit_sync.RedisStreamError: redis://127.0.0.1:1/0 does not answer: ...
+        bybit_sync.RedisUnavailable: redis://127.0.0.1:1/0 does not answer: ...
 
     """
 
     def __init__(self, message: str = "", *, text: str = "") -> None:
         super().__init__(message)
         self.text = text
+
+
+class RedisUnavailable(RedisStreamError):
+    """The Redis server does not answer, and no time is left to wait for it."""
 
 
 class RecordingError(BybitSyncError, ValueError):

@@ -142,6 +142,27 @@ def make_client(exchange: Exchange) -> Iterator[Callable[..., Client]]:
         assert not threads_of(client)
 
 
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of the test's own, which it may stop."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def make_server() -> Iterator[Callable[..., Server]]:
+    """Make servers with options, not started yet."""
+    made: list[Server] = []
+
+    def make(*options: str) -> Server:
+        made.append(Server(*options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.remove()
+
+
 @pytest.fixture(scope="session")
 def shared_url() -> Iterator[str]:
     """The URL of a server that the tests share."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bybit_sync._version import __version__
-from bybit_sync.cli import account, check, demo, record, replay, simulate, stats, watch
+from bybit_sync.cli import account, check, consume, demo, forward, record, replay, simulate, stats, watch
 from bybit_sync.cli.exits import DONE, MISSING, code_of, described
 from bybit_sync.cli.stopping import Stopped, stoppable
 from bybit_sync.text import printable
@@ -25,9 +25,10 @@ EXTRAS: Final[Mapping[str, str]] = {
     "websockets": "'bybit-sync[cli]'",
     "matplotlib": "'bybit-sync[plot]'",
     "prometheus_client": "'bybit-sync[prometheus]'",
+    "redis": "'bybit-sync[redis]'",
     "trustme": "trustme",
 }
-_COMMANDS: Final = (watch, account, record, replay, stats, check, demo, simulate)
+_COMMANDS: Final = (watch, account, record, replay, stats, forward, consume, check, demo, simulate)
 
 _EXAMPLES: Final = """\
 examples:

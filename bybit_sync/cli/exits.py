@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from bybit_sync.errors import BybitSyncError, ConfigurationError, ConnectTimeout, RecordingError, Refused
+from bybit_sync.errors import (
+    BybitSyncError,
+    ConfigurationError,
+    ConnectTimeout,
+    RecordingError,
+    RedisStreamError,
+    RedisUnavailable,
+    Refused,
+)
 
 __all__ = ["DAMAGED", "DONE", "EXITS", "MISSING", "REFUSED", "UNCERTAIN", "UNREACHABLE", "WRONG", "code_of", "described"]
 
@@ -14,8 +22,8 @@ EXITS: Final = {
     DONE: "done; of check: everything works",
     MISSING: "something is not installed, and what to install was said",
     WRONG: "wrong arguments, no key, or a key file that others can read",
-    UNREACHABLE: "the exchange cannot be reached",
-    REFUSED: "the exchange refuses the login or a topic",
+    UNREACHABLE: "the exchange or the Redis server cannot be reached",
+    REFUSED: "the exchange refuses the login or a topic, or the Redis server a stream",
     DAMAGED: "a file cannot be read or written, or a recording is damaged",
     UNCERTAIN: "of account: printed, but something could not be read in time",
     129: "the terminal was closed (SIGHUP)",
@@ -28,6 +36,8 @@ _ERRORS: Final = (
     (ConfigurationError, WRONG),
     (RecordingError, DAMAGED),
     (Refused, REFUSED),
+    (RedisUnavailable, UNREACHABLE),
+    (RedisStreamError, REFUSED),
     (BybitSyncError, UNREACHABLE),
     (OSError, DAMAGED),
 )

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from bybit_sync.errors import ConfigurationError
 
-__all__ = ["Key", "find_key", "read_key_file"]
+__all__ = ["Key", "find_key", "key_in", "read_key_file"]
 
 KEY, SECRET = "BYBIT_API_KEY", "BYBIT_API_SECRET"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -36,7 +36,14 @@ def find_key(file: str | None) -> Key:
 
     Raises `ConfigurationError` when there is none.
     """
-    known = os.environ if file is None else read_key_file(file)
+    return key_in(os.environ if file is None else read_key_file(file), file)
+
+
+def key_in(known: Mapping[str, str], file: str | None) -> Key:
+    """Return the key among the variables *known*, which are those of *file*.
+
+    Asks and raises as `find_key`.
+    """
     where = "" if file is None else f" in {file}"
     return Key(_known(known, KEY, where), _known(known, SECRET, where))
 

@@ -27,6 +27,7 @@ __all__ = [
     "add_connection",
     "add_rest_host",
     "add_seconds",
+    "add_server",
     "add_streams",
     "address",
     "port",
@@ -101,6 +102,17 @@ def add_rest_host(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_server(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of a Redis server: URL and --prefix."""
+    command.add_argument(
+        "url",
+        type=_redis_url,
+        metavar="URL",
+        help='redis://host:port/db, rediss:// (TLS), unix:///path; or "env": the one in REDIS_URL, with a password',
+    )
+    command.add_argument("--prefix", default="bybit", help="the begin of the streams' names (default: bybit)")
+
+
 def add_streams(command: argparse.ArgumentParser) -> None:
     """Add the argument STREAM."""
     command.add_argument(
@@ -169,6 +181,17 @@ def _rest_url(text: str) -> str:
         # The error's own text is for Python: it names Recovery.
         remedy = "give https://host[:port] (http:// for loopback addresses), without a path"
         raise argparse.ArgumentTypeError(f"{text!r} is no URL of a REST host: {remedy}") from None
+
+
+def _redis_url(text: str) -> str:
+    if text == "env":
+        if url := os.environ.get("REDIS_URL"):
+            return url
+        raise argparse.ArgumentTypeError("REDIS_URL is not set")
+    if "@" in text or "password" in text:
+        # The password is not repeated in the error either.
+        raise argparse.ArgumentTypeError('every user of this machine could read the password: set REDIS_URL, and give "env"')
+    return text
 
 
 def _proxy(text: str) -> str:

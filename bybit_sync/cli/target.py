@@ -75,8 +75,7 @@ class Target:
             dialect=self.dialect,
             categories=self.categories,
             proxy=self.proxy,
-            name="bybit-sync",
-            **options,
+            **{"name": "bybit-sync", **options},
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
-from bybit_sync.errors import ConfigurationError, RedisStreamError
+from bybit_sync.errors import ConfigurationError, RedisStreamError, RedisUnavailable
 from bybit_sync.integrations.redis_entries import START, EntryId, Fields
 from bybit_sync.logs import ClientLog
 from bybit_sync.redaction import Redactor, seal
@@ -25,7 +25,7 @@ try:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 except ImportError as _error:
-    raise ImportError("Redis Streams need the package redis: pip install 'bybit-sync[redis]'", name="redis") from _error
+    raise ModuleNotFoundError("Redis Streams need the package redis: pip install 'bybit-sync[redis]'", name="redis") from _error
 
 __all__ = ["Position", "RedisServer", "Retrying", "ServerAway"]
 
@@ -213,7 +213,7 @@ class Retrying:
     def run(self, step: Callable[[], T]) -> T:
         """Return what *step* returns.
 
-        Raises `RedisStreamError` when it is time to give up, and what *step* raises
+        Raises `RedisUnavailable` when it is time to give up, and what *step* raises
         besides `ServerAway`.
         """
         began, failures = time.monotonic(), 0
@@ -226,7 +226,7 @@ class Retrying:
                 if failures == 2:  # noqa: PLR2004
                     self._log.warning("%s; it is tried again", str(error))
                 if not self._pause(_seconds(failures)):
-                    raise RedisStreamError(f"{error}; {self._what}") from None
+                    raise RedisUnavailable(f"{error}; {self._what}") from None
             else:
                 if failures > 1:
                     self._log.info("the server answers again after %.1f s", time.monotonic() - began)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Final, NoReturn
 
 from bybit_sync.config.arguments import positive, refuse, whole
-from bybit_sync.errors import RedisStreamError
+from bybit_sync.errors import RedisStreamError, RedisUnavailable
 from bybit_sync.integrations.redis_entries import complete_until, read
 from bybit_sync.integrations.redis_reader import EntrySource, Follower, GroupMember, Reader
 from bybit_sync.integrations.redis_server import RedisServer, ServerAway
@@ -100,14 +100,16 @@ class RedisStreams:
         in the stream already come a second time, with the same `key`.
 
         Raises:
-            RedisStreamError: The server cannot be asked.
+            RedisStreamError: The server refuses; `RedisUnavailable`: it is away.
         """
         server = self._new_server()
         try:
             fields = server.position(_key(self._prefix, client, _stream(stream))).fields
             return (datetime.now(timezone.utc) if fields is None else complete_until(read(fields, 0))) - _MARGIN
-        except (ServerAway, ValueError) as error:
-            raise RedisStreamError(str(error)) from None
+        except ServerAway as error:
+            raise RedisUnavailable(str(error)) from None
+        except ValueError as error:
+            raise RedisStreamError(f"{client}, {_stream(stream).value}: {error}") from None
         finally:
             server.close()
 

@@ -1,35 +1,14 @@
-"""Servers for the tests of Redis streams."""
+"""Names for the tests of Redis streams."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
-from tests.integrations.servers import Server, connected
+from tests.integrations.servers import connected
 from tests.recovery.conftest import recovering  # noqa: F401 - a fixture
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server of the test's own, which it may stop."""
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def make_server() -> Iterator[Callable[..., Server]]:
-    """Make servers with options, not started yet."""
-    made: list[Server] = []
-
-    def make(*options: str) -> Server:
-        made.append(Server(*options))
-        return made[-1]
-
-    yield make
-    for server in made:
-        server.remove()
 
 
 @pytest.fixture

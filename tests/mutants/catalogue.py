@@ -1762,7 +1762,7 @@ MUTANTS: Final = (
         "integrations/redis_writer.py",
         "            if not self._is_sure:\n                self._look()",
         "            if self._series is None:\n                self._look()",
-        f"{_REDIS_FAULTS} -k 'row195 or row196'",
+        f"{_REDIS_FAULTS} -k forgot --timeout 10",
     ),
     Mutant(
         "make a stream again that is gone",
