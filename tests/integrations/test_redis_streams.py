@@ -17,6 +17,7 @@ import pytest
 
 from bybit_sync import Client, ConfigurationError, Event, GapReason, RedisStreamError, Source, Stream
 from bybit_sync.integrations.redis_entries import EntryId, write
+from bybit_sync.integrations.redis_reader import GroupMember
 from bybit_sync.integrations.redis_server import RedisServer
 from bybit_sync.integrations.redis_streams import RedisStreams, consume
 from bybit_sync.simulator import Account, Exchange
@@ -360,6 +361,29 @@ def test_two_consumers_take_turns(sink: Sink, orders: Consumer) -> None:
     for thread in threads:
         thread.join()
     assert given == [*range(1, 61)]
+
+
+def test_no_consumer_gets_an_event_while_another_has_an_older_one(sink: Sink, redis_url: str, prefix: str) -> None:
+    """Also when both wait for the next one: the one that reads it second keeps it for later."""
+    publish(sink, 1, 1)
+    servers = [RedisServer(redis_url) for _ in range(2)]
+    one, other = (
+        GroupMember(server, f"{prefix}:main:orders", "risk", name, 60.0) for server, name in zip(servers, "ab", strict=True)
+    )
+    assert taken(one) == 1
+    assert [taken(one), taken(other)] == [None, None]
+    publish(sink, 2, 3)
+    assert taken(one) == 2
+    assert taken(other) is None
+    assert [taken(one), taken(other)] == [None, 3]
+    for server in servers:
+        server.close()
+
+
+def taken(member: GroupMember) -> int | None:
+    """Return the index of the event that *member* is given, if there is one for it."""
+    entries = (member.read(0.01) for _ in range(3))
+    return next((int(entry.fields[b"index"]) for entry in entries if entry is not None and entry.fields), None)
 
 
 def test_a_group_that_trimming_overtook_gets_a_gap(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
