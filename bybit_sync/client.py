@@ -65,6 +65,7 @@ _numbers: Final = Counter()
 in_child(_numbers.reset_after_fork)
 # The longest name of a client, in characters: it is part of every log record.
 LONGEST_NAME: Final = 200
+_SINKS: Final = "give a function, or a queue such as queue.Queue(); without a sink the subscription is iterated over"
 _QUOTES: Final = ("'", '"', "`")
 
 
@@ -456,7 +457,7 @@ class Client:
             receiver = self._receiver(stream, inline, wishes, callback=inline)
             return Subscription(receiver, None), receiver
         buffer = Buffer[T](wishes.maxsize, policy)
-        function = plain_callable("sink", sink)
+        function = plain_callable("sink", sink, _SINKS)
         callback = None if function is None else Callback(function, buffer)
         receiver = self._receiver(stream, buffer, wishes, callback=callback)
         return Subscription(receiver, buffer if callback is None else None), receiver

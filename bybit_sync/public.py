@@ -8,7 +8,16 @@ from collections.abc import Callable
 
 import attrs
 
-__all__ = ["moved", "name_public"]
+__all__ = ["forget_resolved", "moved", "name_public"]
+
+
+def forget_resolved(cls: type) -> None:
+    """Delete the note of attrs that the types of *cls* are resolved.
+
+    Its value is the class, so `help` would show the docstring of the class twice.
+    """
+    if "__attrs_types_resolved__" in vars(cls):
+        del cls.__attrs_types_resolved__  # type: ignore[attr-defined]
 
 
 def name_public(*classes: type) -> None:
@@ -23,6 +32,7 @@ def name_public(*classes: type) -> None:
             # while that is still its own.
             attrs.resolve_types(cls)
             cls.__annotations__ = {field.name: field.type for field in attrs.fields(cls)}
+            forget_resolved(cls)
         cls.__module__ = "bybit_sync"
         # Python 3.13 remembers a line of the file: `inspect` would show that line of
         # the package's own file.

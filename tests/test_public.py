@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 import pickle
+import pydoc
 import re
 import subprocess
 import sys
@@ -169,6 +170,13 @@ def test_no_class_shows_the_source_of_another(cls: type) -> None:
     """Its module is not the file that it stands in: no source is better than a wrong one."""
     with pytest.raises(OSError, match="source|definition"):
         inspect.getsource(cls)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_help_shows_a_docstring_once(cls: type) -> None:
+    """Nothing that a class is made with repeats it, also after rows were decoded."""
+    shown = pydoc.render_doc(cls, renderer=pydoc.plaintext)  # type: ignore[attr-defined]
+    assert shown.count((cls.__doc__ or "").splitlines()[0]) == 1
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

@@ -13,7 +13,7 @@ from bybit_sync.model.to_dict import to_dict
 
 __all__ = ["Json", "Lines"]
 
-_OF_A_PUSH: Final = ("stream", "topic", "created_at", "data", "gap")
+_OF_A_PUSH: Final = ("client", "epoch", "index", "stream", "topic", "created_at", "received_at", "data", "gap")
 _OF_REST: Final = ("snapshot", "recovered", "unresolved")
 _OF_A_GAP: Final = ("reason", "since", "until", "missed", "detail", "recovering")
 

@@ -139,13 +139,13 @@ class _Note(logging.Handler):
 
 @contextlib.contextmanager
 def warnings_to(handler: logging.Handler, prefix: str = "") -> Iterator[None]:
-    """Send the library's log to *handler* only; each line begins with *prefix*."""
+    """Send the library's warnings to *handler* only; each line begins with *prefix*."""
     logger = logging.getLogger("bybit_sync")
     if handler.formatter is None:
         handler.setFormatter(logging.Formatter(f"{prefix}%(asctime)s %(message)s", "%H:%M:%S"))
     before = logger.level, logger.propagate
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.WARNING)
     logger.propagate = False
     try:
         yield

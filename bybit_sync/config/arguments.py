@@ -75,15 +75,16 @@ def whole(_owner: object, argument: Any, value: Any) -> None:
 _SUSPENDED: Final = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
 
 
-def plain_callable(argument: str, value: Any) -> Any:
+def plain_callable(argument: str, value: Any, remedy: str = "give something that can be called") -> Any:
     """Return *value*, a callable or None.
 
-    Raises `ConfigurationError` for coroutine and generator functions.
+    Raises `ConfigurationError` for coroutine and generator functions, and with *remedy*
+    for what cannot be called.
     """
     if value is None:
         return None
     if not callable(value):
-        raise refuse(argument, value, "give something that can be called")
+        raise refuse(argument, value, remedy)
     function = value
     while isinstance(function, functools.partial):
         function = function.func

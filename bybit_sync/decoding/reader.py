@@ -33,6 +33,7 @@ from bybit_sync.decoding.values import (
 )
 from bybit_sync.model.enums import Category, LastLiquidityInd, OpenEnum
 from bybit_sync.model.lazy_row import LazyRow
+from bybit_sync.public import forget_resolved
 
 __all__ = ["Decoded", "Decoder", "Reader"]
 
@@ -76,6 +77,8 @@ class Decoder:
         reader = Reader(cls, value_readers, self)
         if category is None:
             self.converter.register_structure_hook(cls, lambda row, _: reader.structure(row))
+        # `resolve_types` left it, which the converter calls too.
+        forget_resolved(cls)
         return reader
 
     def _value_reader(self, field: attrs.Attribute[Any]) -> ValueReader:

@@ -161,5 +161,6 @@ class Callback(Generic[T]):
                 break
             call.run(event)
             self._finished = event.index
+        call.finish()
         self._finished = self._events.counts.delivered
         self._done.set()

@@ -106,6 +106,8 @@ class InlineSink(Generic[T]):
             if self._open:
                 self._open = not is_last
                 self._run(event)
+                if is_last and self._call is not None:
+                    self._call.finish()
         finally:
             self._thread = None
             if not self._open:

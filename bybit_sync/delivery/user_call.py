@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from bybit_sync.config.arguments import check_ran
 from bybit_sync.delivery.counts import Counts
+from bybit_sync.delivery.repeated_errors import LOG_INTERVAL, RepeatedErrors
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event
 
@@ -37,7 +38,8 @@ class CallReceiver(Protocol):
 class UserCall(Generic[T]):
     """Calls *function* for *receiver* of *owner*, one event at a time.
 
-    What it raises is logged, counted and handed to `on_error`.
+    What it raises is counted and handed to `on_error`. The first exception of a kind
+    is logged with its traceback, further ones as a number.
     """
 
     def __init__(self, function: Callable[[Event[T]], object], owner: CallOwner, receiver: CallReceiver) -> None:
@@ -46,6 +48,8 @@ class UserCall(Generic[T]):
         self._function = function
         self._owner = owner
         self._receiver = receiver
+        self._errors = RepeatedErrors()
+        self._stream = ""
 
     def run(self, event: Event[T]) -> None:
         """Call the function with *event*. Never raises."""
@@ -58,7 +62,17 @@ class UserCall(Generic[T]):
 
     def _report(self, error: BaseException, event: Event[T]) -> None:
         self._receiver.counts.handler_errors += 1
-        log = self._owner.log
-        level = log.error if isinstance(error, Exception) else log.critical
-        level("the callback of %s raised; the next event is delivered all the same", event.stream.value, exc_info=error)
+        log, now, self._stream = self._owner.log, time.monotonic(), event.stream.value
+        if self._errors.is_first(error, now):
+            level = log.error if isinstance(error, Exception) else log.critical
+            level("the callback of %s raised; the next event is delivered all the same", self._stream, exc_info=error)
+        self._log_repeated(now, LOG_INTERVAL)
         self._owner.report_error(error, event, self._receiver)
+
+    def finish(self) -> None:
+        """Log the numbers that are not due yet: no call follows."""
+        self._log_repeated(time.monotonic(), 0.0)
+
+    def _log_repeated(self, now: float, interval: float) -> None:
+        for text in self._errors.due(now, interval):
+            self._owner.log.error("the callback of %s raised again: %s", self._stream, text)

@@ -53,6 +53,7 @@ class Progress:
         """The outages since the client was LIVE first."""
         self.pause: Pause | None = None
         """The pause before the next attempt; None while there is none."""
+        self._log = log
         self._notice = config.session_config.notice
         self._proven = config.timings.proven
         self._registry = registry
@@ -72,6 +73,7 @@ class Progress:
             # the client LIVE.
             self._check_live(session, now)
         if isinstance(event, StreamConfirmed):
+            self._log.info("subscribed to %s", event.stream.value)
             self.confirmed(stays=self._registry.is_given(event.stream))
             self.ever_confirmed = True
 
@@ -139,6 +141,7 @@ class Progress:
         self.connected_at = now.utc
         self.obstacle = None
         self.retries.accepted()
+        self._log.info("logged in (login %d)", session.epoch)
 
     def _check_live(self, session: Session, now: Moment) -> None:
         # When the only subscription is refused, the client has nothing to be LIVE for.

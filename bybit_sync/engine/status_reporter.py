@@ -30,6 +30,8 @@ class StatusReporter:
         previous = self._state.change(state, now)
         if previous is not None:
             self._log.debug("%s -> %s", previous.value, state.value)
+            if state is State.CLOSED:
+                self._log.info("closed")
             self._post(StatusChange(previous=previous, state=state, at=now, error=error, downtime=downtime))
 
     def subscription_ended(self, ended: Ended) -> None:

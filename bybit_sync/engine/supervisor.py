@@ -235,6 +235,7 @@ class Supervisor:
                 if self._recorder is not None:
                     self._recorder.begin(self._stop_unless_needed)
                 transport = self._open(on_reached)
+            self._log.info("connected to %s", self._config.session_config.environment)
             with contextlib.closing(transport):
                 self._run_session(transport)
         except _Stop:

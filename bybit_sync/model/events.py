@@ -211,6 +211,7 @@ class Event(Record, Generic[T_co]):
     def __repr__(self) -> str:
         """Return stream, count and the first row cut short, or the gap.
 
+        Where it leaves something out it says how to see that.
         Of an event from REST also what it mends. One short line, without the account
         id.
         """
@@ -218,8 +219,9 @@ class Event(Record, Generic[T_co]):
             return f"Event({self.stream}, {self.gap!r})"
         count = "1 row" if len(self.data) == 1 else f"{len(self.data)} rows"
         first = repr(self.data[0]) if self.data else "none"
-        shown = [f"{count}: {first if len(first) <= _LINE else first[:_LINE] + '...'}"]
-        return f"Event({', '.join([str(self.stream), *self._origin(), *shown])})"
+        is_whole = len(self.data) <= 1 and len(first) <= _LINE
+        shown = f"{count}: {first}" if is_whole else f"{count}: {first[:_LINE]}...; print(*event) shows all"
+        return f"Event({', '.join([str(self.stream), *self._origin(), shown])})"
 
     def _origin(self) -> list[str]:
         """Return the words that distinguish an event of REST from a push."""

@@ -52,7 +52,9 @@ def test_every_stream_is_shown(lines: list[dict[str, Any]]) -> None:
 
 def test_a_line_is_an_object_of_five_keys(lines: list[dict[str, Any]]) -> None:
     """Stream, topic, time, rows and the gap, which is null here."""
-    assert {tuple(line) for line in lines} == {("stream", "topic", "created_at", "data", "gap")}
+    assert {tuple(line) for line in lines} == {
+        ("client", "epoch", "index", "stream", "topic", "created_at", "received_at", "data", "gap")
+    }
     assert {line["gap"] for line in lines} == {None}
     assert all(line["data"] for line in lines)
 

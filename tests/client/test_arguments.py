@@ -129,6 +129,13 @@ def test_a_wrong_wish_is_refused_before_anything_happens(wrong: dict[str, Any], 
     assert client.state == "IDLE"
 
 
+@pytest.mark.parametrize("sink", [[], 5, {"a": 1}])
+def test_a_sink_that_is_none_is_told_what_one_is(sink: Any) -> None:
+    """A function, a queue, or nothing at all."""
+    with pytest.raises(ConfigurationError, match=r"^sink=.* a function, or a queue such as queue.Queue\(\); without a sink"):
+        Client("key", "secret").subscribe_orders(sink)
+
+
 def test_an_asyncio_queue_is_refused() -> None:
     """It is not made for threads."""
     with pytest.raises(ConfigurationError, match="asyncio"):

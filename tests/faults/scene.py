@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import re
 import ssl
 import threading
 import time
@@ -87,6 +88,10 @@ class Status:
             raise AssertionError(f"the client became {change.state.value}: {change.error}")
 
 
+# The steps of a connection that works, at INFO: no news of a fault.
+STEPS = re.compile(r"[^:]*: (connected to |logged in |subscribed to |closed$)")
+
+
 class Log(logging.Handler):
     """What the library logged, down to DEBUG, inside a ``with`` block."""
 
@@ -114,14 +119,18 @@ class Log(logging.Handler):
         return "\n".join(text for _, text in self.messages)
 
     def news(self, expected: int) -> list[tuple[str, str]]:
-        """Return what was logged since the last call, DEBUG aside; wait until that is as much as *expected*."""
+        """Return what was logged since the last call, DEBUG and the steps of a connection aside.
+
+        Waits until that is as much as *expected*.
+        """
         with self._changed:
             self._changed.wait_for(lambda: len(self._unread()) >= expected, pace.patience())
             news, self._looked_at = self._unread(), len(self.messages)
         return news
 
     def _unread(self) -> list[tuple[str, str]]:
-        return [(level, text) for level, text in self.messages[self._looked_at :] if level != "DEBUG"]
+        new = self.messages[self._looked_at :]
+        return [(level, text) for level, text in new if level != "DEBUG" and not (level == "INFO" and STEPS.match(text))]
 
     def __enter__(self) -> Log:
         logger = logging.getLogger("bybit_sync")

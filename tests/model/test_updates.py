@@ -227,8 +227,14 @@ def test_event_shows_the_beginning_of_its_first_row() -> None:
     long = attrs.evolve(
         POSITION, **{name: Decimal("12345.678") for name in ("leverage", "liq_price", "mark_price", "bust_price")}
     )
-    assert repr(event(data=(long,) * 10_000)) == f"Event(positions, 10000 rows: {repr(long)[:160]}...)"
+    assert repr(event(data=(long,) * 10_000)) == f"Event(positions, 10000 rows: {repr(long)[:160]}...; print(*event) shows all)"
     assert repr(event(data=())) == "Event(positions, 0 rows: none)"
+
+
+def test_event_that_leaves_rows_out_says_how_to_see_them() -> None:
+    """A short second row, too; a whole event says nothing."""
+    assert repr(event(data=(POSITION, POSITION))).endswith("...; print(*event) shows all)")
+    assert "shows all" not in repr(event())
 
 
 def test_event_of_a_gap_shows_the_gap() -> None:

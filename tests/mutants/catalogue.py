@@ -87,6 +87,27 @@ MUTANTS: Final = (
         "tests/model/test_events.py",
     ),
     Mutant(
+        "write the traceback of every exception of a callback",
+        "delivery/repeated_errors.py",
+        "if kind is not None:\n            kind.count += 1\n            return False",
+        "if kind is not None:\n            kind.count += 1\n            return True",
+        "tests/delivery/test_repeated_errors.py",
+    ),
+    Mutant(
+        "lose the last count of a callback's exceptions",
+        "delivery/callback.py",
+        "        call.finish()\n",
+        "",
+        "tests/delivery/test_repeated_errors.py",
+    ),
+    Mutant(
+        "say closed at every change of state",
+        "engine/status_reporter.py",
+        "if state is State.CLOSED:\n                self._log.info",
+        "if state:\n                self._log.info",
+        "tests/client/test_log.py",
+    ),
+    Mutant(
         "skip the resubscribe",
         "engine/supervisor.py",
         "wanted=self._registry.wanted()",
