@@ -27,8 +27,7 @@ def bybit_exchange() -> Iterator[Exchange]:
     try:
         from bybit_sync.simulator import Exchange  # noqa: PLC0415 - see above
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        pytest.fail(f"bybit_exchange: {missing} is not installed: pip install 'bybit-sync[simulator]'", pytrace=False)
+        pytest.fail(f"bybit_exchange: {error}", pytrace=False)
     with Exchange() as exchange:
         yield exchange
 

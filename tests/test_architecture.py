@@ -49,7 +49,7 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("model",),
     ("logs", "threads"),
     ("errors", "clock", "text"),
-    ("redaction", "public", "_version"),
+    ("extras", "redaction", "public", "_version"),
 )
 
 # Modules that lie beside the packages for now, and where each of them belongs.
@@ -70,7 +70,7 @@ DOORS: Final[Mapping[str, frozenset[str]]] = {
     "pytest": frozenset({"pytest_plugin"}),
     "urllib3": frozenset({"rest.connections"}),
     "redis": frozenset({"integrations.redis_server"}),
-    "websockets": frozenset({"simulator.server.connection", "simulator.exchange", "simulator.server.listener"}),
+    "websockets": frozenset({"simulator", "simulator.server.connection", "simulator.exchange", "simulator.server.listener"}),
     "trustme": frozenset({"simulator.server.tls"}),
     "prometheus_client": frozenset({"integrations.prometheus"}),
 }
@@ -90,6 +90,7 @@ PURE: Final = (
     "engine.rate_limit",
     "engine.retrying",
     "errors",
+    "extras",
     "integrations.completeness",
     "integrations.metrics",
     "integrations.redis_entries",
@@ -169,9 +170,10 @@ EXCUSED: Final[Mapping[str, frozenset[str]]] = {
 
 # What the simulator may know of the library that it is there to test: what makes a client, and how recordings are written.
 OF_THE_LIBRARY: Final[Mapping[str, frozenset[str]]] = {
-    "simulator": frozenset({"errors"}),
+    "simulator": frozenset({"errors", "extras"}),
     "simulator.demo": frozenset({"client", "recovery.options"}),
     "simulator.recording": frozenset({"errors", "recording.format"}),
+    "simulator.server.tls": frozenset({"extras"}),
 }
 
 # The only modules that may name a dialect: the table of what differs between two of them, and the default of an argument.

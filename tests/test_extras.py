@@ -81,10 +81,10 @@ except ImportError as error:
     assert "pip install 'bybit-sync[redis]'" in told
 
 
-EXTRAS = ("msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme", "urllib3", "prometheus_client", "redis")
+WITHOUT = ("msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme", "urllib3", "prometheus_client", "redis")
 
 
 def test_the_library_is_imported_without_any_extra() -> None:
     """None of them is touched by `import bybit_sync`."""
-    gone = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS}))\n"
+    gone = f"import sys; sys.modules.update(dict.fromkeys({WITHOUT}))\n"
     assert printed(gone + "import bybit_sync; print(bybit_sync.Client.__name__)") == "Client"

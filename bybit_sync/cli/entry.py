@@ -8,26 +8,18 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from bybit_sync._version import __version__
 from bybit_sync.cli import account, check, consume, demo, forward, record, replay, simulate, stats, watch
 from bybit_sync.cli.exits import DONE, MISSING, code_of, described
 from bybit_sync.cli.stopping import Stopped, stoppable
+from bybit_sync.extras import EXTRAS, absent
 from bybit_sync.text import printable
 
 __all__ = ["main"]
 
-# The modules that come with an extra, and the command that installs it.
-EXTRAS: Final[Mapping[str, str]] = {
-    "rich": "'bybit-sync[cli]'",
-    "websockets": "'bybit-sync[cli]'",
-    "matplotlib": "'bybit-sync[plot]'",
-    "prometheus_client": "'bybit-sync[prometheus]'",
-    "redis": "'bybit-sync[redis]'",
-    "trustme": "trustme",
-}
 _COMMANDS: Final = (watch, account, record, replay, stats, forward, consume, check, demo, simulate)
 
 _EXAMPLES: Final = """\
@@ -54,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _hush()
         return stopped.code if isinstance(stopped, Stopped) else 130
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
+        missing = (error.name or "").partition(".")[0].replace("_", "-")
         if missing not in EXTRAS:
             raise
-        return _told(f"{missing} is not installed: pip install {EXTRAS[missing]}", MISSING)
+        return _told(absent(missing), MISSING)
     except Exception as error:
         if (code := _reader_gone(error)) is not None:
             _hush()

@@ -20,7 +20,8 @@ as python -m pydoc bybit_sync.simulator.script describes it."""
 _EXAMPLES: Final = """\
   bybit-sync simulate                  for clients of any language, until Ctrl-C
   bybit-sync simulate --port 8080 --scenario outages
-  bybit-sync simulate --tls --rate 50  with a throw-away certificate, and fast"""
+  bybit-sync simulate --tls --rate 50  with a throw-away certificate, and fast
+  bybit-sync simulate --host 0.0.0.0 --tls --name exchange"""
 
 
 def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
@@ -35,6 +36,14 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: this machine only)")
     command.add_argument("--port", type=options.port, default=0, metavar="N", help="which port (default: a free one)")
     command.add_argument("--tls", action="store_true", help="speak TLS, with a throw-away authority that is written to a file")
+    command.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        dest="names",
+        metavar="NAME",
+        help="the host name or address that clients of other machines use, for the URL and the certificate; may be repeated",
+    )
     command.add_argument("--scenario", default="story", metavar="NAME|FILE", help="what happens (default: story)")
     command.add_argument(
         "--rate", type=options.above_zero, metavar="N", help="N steps a second, instead of the scenario's own pace"
@@ -46,7 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
     """Run the simulated exchange until Ctrl-C."""
     from bybit_sync.simulator.server_command import simulate  # noqa: PLC0415 - comes with an extra
 
-    names = ("host", "port", "tls", "scenario", "rate")
+    names = ("host", "port", "tls", "names", "scenario", "rate")
     wrong = simulate(**{name: getattr(arguments, name) for name in names})
     print(f"bybit-sync: {wrong}", file=sys.stderr)
     return WRONG

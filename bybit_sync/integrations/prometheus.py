@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from bybit_sync.errors import ClientClosed, ConfigurationError
+from bybit_sync.extras import install
 from bybit_sync.integrations.metrics import METRICS, Metric
 from bybit_sync.status import Health
 
@@ -16,8 +17,9 @@ try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
     from prometheus_client.registry import Collector
 except ModuleNotFoundError as error:
-    text = "metrics for Prometheus need the package prometheus-client: pip install 'bybit-sync[prometheus]'"
-    raise ModuleNotFoundError(text, name=error.name) from None
+    raise ModuleNotFoundError(
+        f"metrics for Prometheus need the package prometheus-client: {install('prometheus-client')}", name=error.name
+    ) from None
 
 if TYPE_CHECKING:
     from bybit_sync.client import Client

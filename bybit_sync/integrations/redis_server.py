@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from bybit_sync.errors import ConfigurationError, RedisStreamError, RedisUnavailable
+from bybit_sync.extras import install
 from bybit_sync.integrations.redis_entries import START, EntryId, Fields
 from bybit_sync.logs import ClientLog
 from bybit_sync.redaction import Redactor, seal
@@ -25,7 +26,7 @@ try:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 except ImportError as _error:
-    raise ModuleNotFoundError("Redis Streams need the package redis: pip install 'bybit-sync[redis]'", name="redis") from _error
+    raise ModuleNotFoundError(f"Redis Streams need the package redis: {install('redis')}", name="redis") from _error
 
 __all__ = ["Position", "RedisServer", "Retrying", "ServerAway"]
 

@@ -15,6 +15,7 @@ import attrs
 
 from bybit_sync.config.environments import Environment, host_and_port
 from bybit_sync.errors import ConfigurationError, HandshakeRejected, describe
+from bybit_sync.extras import install
 from bybit_sync.network.wire import Wire, strip_traceback
 from bybit_sync.text import printable
 
@@ -28,7 +29,7 @@ _URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _REMEDY = 'Use "http://user:password@host:port", "socks5h://…", "socks5://…", "socks4://…", "env" or None'
-_SOCKS_REMEDY = "SOCKS needs python-socks: pip install 'bybit-sync[socks]'"
+_SOCKS_REMEDY = f"SOCKS needs python-socks: {install('python-socks')}"
 
 
 @attrs.frozen

@@ -30,6 +30,7 @@ from bybit_sync.errors import (
     RestUnavailable,
     TLSError,
 )
+from bybit_sync.extras import install
 from bybit_sync.network.dialing import dial
 from bybit_sync.network.proxy import Proxy
 from bybit_sync.network.wire import Wire, strip_traceback
@@ -41,7 +42,7 @@ from bybit_sync.threads.waker import Interrupt, Waker
 try:
     from urllib3.connection import HTTPConnection
 except ModuleNotFoundError as _error:
-    raise ConfigurationError("recover needs the package urllib3: pip install 'bybit-sync[rest]'") from _error
+    raise ConfigurationError(f"recover needs the package urllib3: {install('urllib3')}") from _error
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

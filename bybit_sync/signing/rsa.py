@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bybit_sync.errors import ConfigurationError
+from bybit_sync.extras import install
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -65,7 +66,7 @@ def _load(pem: str | bytes, password: str | bytes | None) -> RSAPrivateKey | Con
             load_ssh_private_key,
         )
     except ImportError:
-        return ConfigurationError("rsa_signer needs the package cryptography: pip install 'bybit-sync[rsa]'")
+        return ConfigurationError(f"rsa_signer needs the package cryptography: {install('cryptography')}")
     data = _plain(pem)
     load = load_ssh_private_key if b"BEGIN OPENSSH" in data else load_pem_private_key
     key: object = None

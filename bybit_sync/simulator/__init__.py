@@ -20,6 +20,13 @@ simulator needs the extra ``simulator``, and nothing in the library imports it.
 from __future__ import annotations
 
 from bybit_sync.errors import RecordingError
+from bybit_sync.extras import absent
+
+try:
+    import websockets as _websockets  # noqa: F401 - before the modules that need it
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(absent("websockets"), name="websockets") from error
+
 from bybit_sync.simulator.books.account import Account
 from bybit_sync.simulator.books.orders import Order
 from bybit_sync.simulator.books.positions import Position

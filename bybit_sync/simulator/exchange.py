@@ -31,11 +31,14 @@ from bybit_sync.simulator.server.tls import Authority
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Exchange"]
+__all__ = ["EVERY_ADDRESS", "Exchange"]
 
 T = TypeVar("T")
 _STARTING_BALANCES: Mapping[str, Number] = MappingProxyType({"USDT": "10000", "BTC": "1", "ETH": "10"})
 _LOOK_AGAIN = 0.02
+
+EVERY_ADDRESS: Mapping[str, str] = MappingProxyType({"0.0.0.0": "127.0.0.1", "::": "::1"})  # noqa: S104 - it binds nothing
+"""The addresses that stand for every address, and how this machine reaches them."""
 
 _log = logging.getLogger("bybit_sync.simulator")
 
@@ -59,9 +62,12 @@ class Exchange(Player):
     Its accounts are read and traded over REST, too, at `rest_url`; `rest` has its
     faults.
 
-    * *host*, *port*: where it listens; port 0 takes a free one;
+    * *host*, *port*: where it listens; port 0 takes a free one; "0.0.0.0" listens on
+      every address;
     * *tls*: whether it speaks TLS, with a certificate of a throw-away authority that
-      clients trust with `ssl_context`;
+      clients trust with `ssl_context`; clients of other machines need it;
+    * *names*: host names or addresses under which clients of other machines reach it:
+      the certificate is for all of them, and the first is in `url` and `rest_url`;
     * *clock_offset*: seconds by which the exchange's clock is ahead of this machine's;
       may be set at any time;
     * *idle_limit*: seconds after which a connection without pings and pushes is cut;
@@ -76,13 +82,15 @@ class Exchange(Player):
         host: str = "127.0.0.1",
         port: int = 0,
         tls: bool = False,
+        names: Sequence[str] = (),
         clock_offset: float = 0.0,
         idle_limit: float = 600.0,
         login_limit: float = 30.0,
     ) -> None:
         super().__init__(clock_offset)
         self._address = (host, port)
-        self._authority = Authority(host) if tls else None
+        self._names = _checked(names)
+        self._authority = Authority((host, *self._names)) if tls else None
         self._idle_limit = idle_limit
         self._login_limit = login_limit
         self._connections: list[Connection] = []
@@ -344,7 +352,8 @@ class Exchange(Player):
 
     @property
     def _host(self) -> str:
-        host = self._running().host
+        listens_at = self._running().host
+        host = self._names[0] if self._names else EVERY_ADDRESS.get(listens_at, listens_at)
         return f"[{host}]" if ":" in host else host
 
     def _answer_rest(self, is_listening: bool) -> None:  # noqa: FBT001 - the only argument, and a switch
@@ -371,6 +380,12 @@ class Exchange(Player):
         if healer is not None:
             healer.cancel()
             healer.join()
+
+
+def _checked(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"names: {names!r} is no list of host names and addresses")
+    return tuple(names)
 
 
 def _idle_limit(query: str, default: float) -> float:

@@ -7,12 +7,12 @@ import logging
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bybit_sync.simulator.books.account import Account
 from bybit_sync.simulator.dialects import DIALECTS
-from bybit_sync.simulator.exchange import Exchange
+from bybit_sync.simulator.exchange import EVERY_ADDRESS, Exchange
 from bybit_sync.simulator.scenarios import SCENARIOS
 from bybit_sync.simulator.scheduling import on_time, paused
 from bybit_sync.simulator.script import Script, ScriptError
@@ -22,21 +22,27 @@ __all__ = ["simulate"]
 # The seconds to wait for a step after Ctrl-C; the step may wait for a client.
 _PATIENCE = 0.5
 KEY, SECRET = "DEMO-KEY", "DEMO-SECRET"
+_log = logging.getLogger("bybit_sync.simulator")
+_ELSEWHERE = (
+    "clients of other machines need --tls and --name NAME (this machine as they call it), and a copy of the authority's file"
+)
 
 
-def simulate(*, host: str, port: int, tls: bool, scenario: str, rate: float | None) -> str:
+def simulate(*, host: str, port: int, tls: bool, names: Sequence[str], scenario: str, rate: float | None) -> str:
     """Run an exchange until ``KeyboardInterrupt``.
 
     Returns the reason why it cannot start, in one line; "" otherwise.
 
-    *scenario* is one of `SCENARIOS` or a script's file; *rate* is how many steps a
-    second, None for the scenario's own pace.
+    *names* are those of `Exchange`; *scenario* is one of `SCENARIOS` or a script's
+    file; *rate* is how many steps a second, None for the scenario's own pace.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        with Exchange(host=host, port=port, tls=tls) as exchange, _authority_file(exchange) as file:
+        with Exchange(host=host, port=port, tls=tls, names=names) as exchange, _authority_file(exchange) as file:
             accounts, steps = _plan(exchange, scenario, rate)
             _introduce(exchange, accounts, scenario, file)
+            if host in EVERY_ADDRESS and not (tls and names):
+                _log.warning(_ELSEWHERE)
             _play(steps)
     except (OSError, ScriptError) as error:
         return str(error)
@@ -92,9 +98,16 @@ def _introduce(exchange: Exchange, accounts: list[Account], scenario: str, autho
     lines += [("rest", exchange.rest_url)]
     lines += [line for account in accounts for line in (("key", account.key), ("secret", account.secret))]
     lines += [("authority", authority)] if authority else []
+    lines += [("client", _client(exchange.url, accounts[0], authority))]
     lines += [("scenario", f"{scenario}; Ctrl-C ends")]
     sys.stdout.write("".join(f"{name:<10}{value}\n" for name, value in lines))
     sys.stdout.flush()
+
+
+def _client(url: str, account: Account, authority: str) -> str:
+    """Return the line of code that makes a client of the exchange."""
+    trust = f", ssl_context=ssl.create_default_context(cafile={authority!r})" if authority else ""
+    return f"bybit_sync.Client({account.key!r}, {account.secret!r}, environment={url!r}{trust})"
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         ["simulate", "--rate", "0"],
         ["watch", "trades"],
         ["watch", "--plain", "--json"],
-        ["watch", "--categories", "spot"],
+        ["watch", "--categories", "spread"],
         ["record"],
         ["record", "f", "--rotate", "0"],
         ["record", "f", "--rotate", "many"],
@@ -108,8 +108,8 @@ def test_a_timeout_for_a_refused_login_is_a_refusal() -> None:
 @pytest.mark.parametrize(
     ("missing", "extra", "arguments"),
     [
-        ("websockets", "cli", ["demo", "--json"]),
-        ("websockets", "cli", ["watch", "--simulate", "--json"]),
+        ("websockets", "simulator", ["demo", "--json"]),
+        ("websockets", "simulator", ["watch", "--simulate", "--json"]),
         ("matplotlib", "plot", ["stats", "/dev/null", "--json", "--plot", "p.png"]),
     ],
 )
@@ -120,7 +120,8 @@ def test_an_extra_that_is_missing_is_told_in_one_line(missing: str, extra: str, 
     )
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert process.returncode == 1
-    assert process.stderr == f"bybit-sync: {missing} is not installed: pip install 'bybit-sync[{extra}]'\n"
+    remedy = f"pip install 'bybit-sync[{extra}]' (in a copy of the source: pip install {missing})"
+    assert process.stderr == f"bybit-sync: {missing} is not installed: {remedy}\n"
 
 
 def test_an_account_without_the_extra_rest_tells_it() -> None:

@@ -139,4 +139,5 @@ def test_a_screen_needs_rich(tmp_path: Path) -> None:
     env = {**ENVIRONMENT, "PYTHONPATH": f"{tmp_path}:{ENVIRONMENT['PYTHONPATH']}"}
     with Terminal("demo", env=env) as terminal:
         assert terminal.end() == 1
-        assert terminal.shown == "bybit-sync: rich is not installed: pip install 'bybit-sync[cli]'\r\n"
+        remedy = "pip install 'bybit-sync[cli]' (in a copy of the source: pip install rich)"
+        assert terminal.shown == f"bybit-sync: rich is not installed: {remedy}\r\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import bybit_sync
 from bybit_sync import Client, Recovery
 from bybit_sync.cli.options import SCENARIOS
 from bybit_sync.simulator import scenarios
@@ -64,6 +65,24 @@ def test_a_simulation_speaks_tls_with_an_authority_in_a_file(simulation: Callabl
     process.send_signal(signal.SIGINT)
     process.wait(PATIENCE)
     assert not Path(told["authority"]).exists()
+
+
+def test_a_simulation_prints_the_line_of_a_client(simulation: Callable[..., subprocess.Popen[str]]) -> None:
+    """It can be copied as it stands."""
+    told = introduced(simulation("--host", "0.0.0.0", "--tls", "--name", "localhost"))
+    assert told["url"].startswith("wss://localhost:")
+    with eval(told["client"], {"bybit_sync": bybit_sync, "ssl": ssl}) as client:
+        assert client.subscribe_orders().get(timeout=30)
+
+
+@pytest.mark.parametrize("options", [[], ["--tls"], ["--name", "localhost"]])
+def test_a_simulation_for_others_that_they_cannot_use_says_what_is_missing(options: list[str]) -> None:
+    """A client of another machine needs TLS, and a name that is in the certificate."""
+    process = start("simulate", "--host", "0.0.0.0", *options)
+    assert introduced(process)
+    assert process.stderr is not None
+    assert "need --tls and --name NAME" in process.stderr.readline()
+    assert interrupt(process)[0] == 130
 
 
 def test_a_simulation_plays_a_file_and_stays(simulation: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:

@@ -108,6 +108,20 @@ MUTANTS: Final = (
         "tests/client/test_log.py",
     ),
     Mutant(
+        "leave the other names out of the certificate",
+        "simulator/exchange.py",
+        "Authority((host, *self._names))",
+        "Authority((host,))",
+        "tests/simulator/test_tls.py -k name",
+    ),
+    Mutant(
+        "give 0.0.0.0 as the address to connect to",
+        "simulator/exchange.py",
+        "EVERY_ADDRESS.get(listens_at, listens_at)",
+        "listens_at",
+        "tests/simulator/test_tls.py -k every_address",
+    ),
+    Mutant(
         "skip the resubscribe",
         "engine/supervisor.py",
         "wanted=self._registry.wanted()",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from bybit_sync import Client, TLSError
+from bybit_sync import Client, Recovery, TLSError
 from bybit_sync.simulator import Exchange
 from tests.conftest import KEY, SECRET
 
@@ -99,6 +102,53 @@ def test_openssl_s_own_socket_understands_it(exchange: Exchange) -> None:
     assert answer.startswith(b"HTTP/1.1 404")
 
 
+def test_another_name_is_in_the_url_and_in_the_certificate(make_client: Callable[..., Client]) -> None:
+    """A client that calls it by that name, and resolves it to this machine, is served; REST as well."""
+    name = socket.gethostname() if resolves(socket.gethostname()) else "localhost"
+    with Exchange(host="0.0.0.0", tls=True, names=[name, "10.1.2.3"]) as exchange:
+        exchange.account(KEY, SECRET)
+        assert exchange.url.startswith(f"wss://{name}:")
+        recover = Recovery(base_url=exchange.rest_url)
+        client = make_client(environment=exchange.url, ssl_context=exchange.ssl_context, recover=recover)
+        assert client.subscribe_orders().get(timeout=10).snapshot
+
+
+def resolves(name: str) -> bool:
+    """Return whether *name* has an address on this machine."""
+    try:
+        return bool(socket.getaddrinfo(name, None))
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(("host", "is_named"), [("exchange.example", True), ("127.0.0.1", True), ("other.example", False)])
+def test_the_certificate_is_for_the_names_that_were_given(host: str, is_named: bool) -> None:  # noqa: FBT001 - a row
+    """And for this machine; no other host of the same address is trusted."""
+    with Exchange(tls=True, names=["exchange.example"]) as exchange, contextlib.ExitStack() as stack:
+        context = exchange.ssl_context
+        assert context is not None
+        raw = stack.enter_context(socket.create_connection(("127.0.0.1", int(exchange.url.rpartition(":")[2])), timeout=5))
+        if not is_named:
+            stack.enter_context(pytest.raises(ssl.SSLCertVerificationError, match=host))
+        context.wrap_socket(raw, server_hostname=host).close()
+
+
+@pytest.mark.parametrize("names", ["exchange", [""], [7]])
+def test_names_that_are_none_are_refused(names: Any) -> None:
+    """A single text would be a name for each of its letters."""
+    with pytest.raises(ValueError, match="names: .* is no list of host names"):
+        Exchange(names=names)
+
+
+def test_an_exchange_on_every_address_has_a_url_for_this_machine(make_client: Callable[..., Client]) -> None:
+    """0.0.0.0 is no address to connect to."""
+    with Exchange(host="0.0.0.0") as exchange:
+        exchange.account(KEY, SECRET)
+        assert exchange.url.startswith("ws://127.0.0.1:")
+        assert exchange.rest_url.startswith("http://127.0.0.1:")
+        assert make_client(environment=exchange.url).subscribe_orders().state == "LIVE"
+
+
 def test_trustme_is_named_when_it_is_missing() -> None:
     """And needed by nothing else."""
     program = (
@@ -109,4 +159,5 @@ def test_trustme_is_named_when_it_is_missing() -> None:
         "except ModuleNotFoundError as error: print(json.dumps([error.name, str(error)]))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert json.loads(done.stdout) == ["trustme", "tls: trustme is not installed: pip install trustme"]
+    remedy = "pip install 'bybit-sync[tls]' (in a copy of the source: pip install trustme)"
+    assert json.loads(done.stdout) == ["trustme", f"tls: trustme is not installed: {remedy}"]

@@ -6,7 +6,10 @@ import contextlib
 import socket
 import ssl
 import threading
+from collections.abc import Iterable
 from typing import Any
+
+from bybit_sync.extras import absent
 
 __all__ = ["Authority", "TLSSocket"]
 
@@ -18,17 +21,16 @@ _RECORD_SIZE = 1 << 16
 class Authority:
     """A certificate authority for tests, with a new key each time.
 
-    Its certificate is for *host*, ``localhost`` and the loopback addresses. Needs the
-    package trustme.
+    The server's certificate is for *names* (host names and addresses), ``localhost``
+    and the loopback addresses. Needs the package trustme.
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         trustme = _trustme()
         authority = trustme.CA()
-        names = dict.fromkeys((host, "localhost", "127.0.0.1", "::1"))
         self.pem: bytes = authority.cert_pem.bytes()
         self.server_context: ssl.SSLContext = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*names).configure_cert(self.server_context)
+        authority.issue_cert(*dict.fromkeys((*names, "localhost", "127.0.0.1", "::1"))).configure_cert(self.server_context)
 
     def client_context(self) -> ssl.SSLContext:
         """Return the context of a client that trusts this authority only."""
@@ -39,8 +41,7 @@ def _trustme() -> Any:
     try:
         import trustme  # noqa: PLC0415 - comes with an extra, and takes a while
     except ModuleNotFoundError as error:
-        text = "tls: trustme is not installed: pip install trustme"
-        raise ModuleNotFoundError(text, name=error.name) from None
+        raise ModuleNotFoundError(f"tls: {absent('trustme')}", name=error.name) from None
     return trustme
 
 
