@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TextIO, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TextIO, TypedDict, TypeGuard, TypeVar
 
 import attrs
 
@@ -50,7 +50,7 @@ from bybit_sync.threads.forks import in_child
 from bybit_sync.threads.waiting import check_clock
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
 __all__ = ["Client"]
 
@@ -67,6 +67,32 @@ in_child(_numbers.reset_after_fork)
 LONGEST_NAME: Final = 200
 _SINKS: Final = "give a function, or a queue such as queue.Queue(); without a sink the subscription is iterated over"
 _QUOTES: Final = ("'", '"', "`")
+
+
+class ClientOptions(TypedDict, total=False):
+    """The arguments of `Client`, for type checkers."""
+
+    api_key: str
+    api_secret: str | None
+    environment: Environment | str
+    dialect: Dialect | str
+    categories: Collection[str] | None
+    name: str | None
+    signer: Callable[[str], str] | None
+    on_status: Callable[[StatusChange], object] | None
+    on_error: Callable[[BaseException, Event[Any], Subscription[Any]], object] | None
+    connect_timeout: float
+    request_timeout: float
+    ping_interval: float
+    pong_timeout: float
+    auth_window: float
+    backoff: Backoff
+    connect_limit: ConnectLimit | None
+    proxy: str | None
+    ssl_context: ssl.SSLContext | None
+    max_message_bytes: int
+    record: Recorder | str | os.PathLike[str] | TextIO | None
+    recover: bool | Recovery
 
 
 class Client:
@@ -230,7 +256,7 @@ class Client:
         self._thread_numbers = Counter()
 
     @classmethod
-    def from_env(cls, **overrides: Any) -> Client:
+    def from_env(cls, **overrides: Unpack[ClientOptions]) -> Client:
         """Return a client made from environment variables; *overrides* take precedence.
 
         Reads BYBIT_API_KEY, BYBIT_API_SECRET, BYBIT_ENVIRONMENT and BYBIT_NAME; an
@@ -249,7 +275,7 @@ class Client:
             raise ConfigurationError("BYBIT_API_KEY is not set: export it, or call Client(api_key, api_secret)")
         # Keep the secret out of this frame's locals: a traceback of the constructor
         # shows them.
-        return cls(**_with_environment(overrides))
+        return cls(**_with_environment(overrides))  # type: ignore[arg-type]  # it is emptied
 
     # --- the streams ---
 

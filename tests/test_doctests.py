@@ -8,6 +8,7 @@ import io
 import os
 import queue
 import re
+import runpy
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -149,19 +150,19 @@ Helper = Callable[[Exchange, Account, threading.Event, list[Client]], None]
 
 
 def run(block: str, exchange: Exchange, made: list[Client], helps: Helper = trade) -> dict[str, Any]:
-    """Run *block* from its first line to its last, while *helps* trades, and return what it made."""
+    """Run *block* as a file that holds nothing else, while *helps* trades, and return what it made."""
     account, over = exchange.account("KEY", "SECRET"), threading.Event()
-    given = {**GIVEN, "client": bybit_sync.Client("KEY", "SECRET", name="main"), "callback": print, "on_positions": print}
+    file = Path("copied.py")
+    file.write_text(block, encoding="utf-8")
     helper = threading.Thread(target=helps, args=(exchange, account, over, made))
     if "with Exchange()" not in block:
         helper.start()
     try:
-        exec(compile(block, "README.md", "exec"), given)
+        return runpy.run_path(str(file))
     finally:
         over.set()
         if helper.ident:
             helper.join()
-    return given
 
 
 def use_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +178,7 @@ def use_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_the_readme_shows_runs(
     block: str, exchange: Exchange, readers: list[Client], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it stands; what would run for ever ends when its client is closed, or nothing comes any more."""
+    """As it stands, copied into an empty file; what would run for ever ends when its client or its source does."""
     if "redis://" in block:
         use_server(request.getfixturevalue("redis_url"), monkeypatch)
     run(block, exchange, readers, stay if "wait_current" in block else trade)

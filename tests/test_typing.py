@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,31 @@ def test_pyright_finds_what_is_wrong_in_a_user_s_code_and_nothing_else() -> None
     done = check("pyright", "--pythonpath", sys.executable)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 errors" in done.stdout
+
+
+@pytest.mark.parametrize("checker", [("mypy", "--strict"), pytest.param(("pyright",), marks=needs_pyright)], ids=lambda c: c[0])
+def test_what_the_readme_says_of_types_is_right(checker: tuple[str, ...], tmp_path: Path) -> None:
+    """Its program that takes what may be missing has no mistake; without that look it has one, for both checkers."""
+    (part,) = re.findall(
+        r"^## Types$.*?^```python\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    config = tmp_path / "pyrightconfig.json"
+    config.write_text('{"typeCheckingMode": "strict"}')
+    for text, is_right in ((part, True), (re.sub(r"    if size is None:.*?\n.*?\n", "", part), False)):
+        (tmp_path / "program.py").write_text(text)
+        given = (
+            ["--project", str(config), "--pythonpath", sys.executable]
+            if checker[0] == "pyright"
+            else [str(tmp_path / "program.py")]
+        )
+        done = check(*checker, *given)
+        assert (done.returncode == 0) is is_right, done.stdout + done.stderr
+
+
+def test_the_example_of_a_bot_has_no_mistake() -> None:
+    """In strict mode, with its tests."""
+    done = check("mypy", "--strict", "examples/bot")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @needs_pyright

@@ -294,6 +294,8 @@ def a_client_is_made_of_checked_arguments() -> None:
     Client("KEY", "SECRET", "testnet")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Client("KEY", "SECRET", on_postions=told)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     assert_type(Client.from_env(name="main"), Client)
+    Client.from_env(nam="main")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Client.from_env(ping_interval="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def with_statements_keep_the_type() -> None:

@@ -19,4 +19,5 @@ class Bot:
         """Store what changed; after a gap nothing is sure until REST was read."""
         self.is_sure = self.is_sure and not event.gap
         for position in event:
+            assert position.size is not None, position  # a row of a position has it
             self.held[position.symbol] = position.size if position.side == "Buy" else -position.size

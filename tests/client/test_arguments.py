@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import pickle
 import queue
 import threading
@@ -16,7 +17,7 @@ import pytest
 
 import bybit_sync
 from bybit_sync import Client, ConfigurationError
-from bybit_sync.client import _is_queue
+from bybit_sync.client import ClientOptions, _is_queue
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"api_key": ""}, "api_key"),
@@ -234,3 +235,11 @@ def test_every_name_of_the_contract_is_here() -> None:
         Refused AuthenticationError SubscriptionRejected ProtocolError QueueOverflow ClientClosed SubscriptionClosed
     """
     assert [n for n in names.split() if not hasattr(bybit_sync, n) or n not in bybit_sync.__all__] == []
+
+
+def test_the_arguments_that_type_checkers_know_are_those_of_the_client() -> None:
+    """`from_env` takes each of them by name, with the same type."""
+    taken = inspect.signature(Client).parameters
+    assert {name: kind.__forward_arg__ for name, kind in ClientOptions.__annotations__.items()} == {
+        name: parameter.annotation for name, parameter in taken.items()
+    }
