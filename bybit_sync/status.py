@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -30,6 +30,38 @@ class State(TextEnum):
     """Ended by an error that a retry cannot fix. Final: make a new client."""
     CLOSED = "CLOSED"
     """Ended by `close`. Final."""
+
+
+NEXT_STATES: Final[Mapping[State, Mapping[State, str]]] = {
+    State.IDLE: {
+        State.CONNECTING: "a stream is subscribed",
+        State.FAILED: "a bug",
+        State.CLOSED: "close()",
+    },
+    State.CONNECTING: {
+        State.LIVE: "every stream is confirmed",
+        State.BACKING_OFF: "a failure",
+        State.IDLE: "subscribe_* raises",
+        State.FAILED: "refused for good",
+        State.CLOSED: "close()",
+    },
+    State.LIVE: {
+        State.BACKING_OFF: "the connection is lost",
+        State.CONNECTING: "cancelled, called again",
+        State.IDLE: "subscribe_* cancelled",
+        State.FAILED: "a bug",
+        State.CLOSED: "close()",
+    },
+    State.BACKING_OFF: {
+        State.CONNECTING: "the pause is over",
+        State.IDLE: "subscribe_* raises",
+        State.FAILED: "a bug",
+        State.CLOSED: "close()",
+    },
+    State.FAILED: {},
+    State.CLOSED: {},
+}
+"""The states that can follow each state of a client, and when each does."""
 
 
 @frozen(kw_only=True)
@@ -128,6 +160,24 @@ class SubscriptionState(TextEnum):
     """
     CLOSED = "CLOSED"
     """Ended, by `close` or by its `error`."""
+
+
+NEXT_SUBSCRIPTION_STATES: Final[Mapping[SubscriptionState, Mapping[SubscriptionState, str]]] = {
+    SubscriptionState.PENDING: {
+        SubscriptionState.LIVE: "confirmed",
+        SubscriptionState.CLOSED: "close(), refused",
+    },
+    SubscriptionState.LIVE: {
+        SubscriptionState.STALE: "the connection is lost",
+        SubscriptionState.CLOSED: "close(), refused",
+    },
+    SubscriptionState.STALE: {
+        SubscriptionState.LIVE: "confirmed again",
+        SubscriptionState.CLOSED: "close(), refused",
+    },
+    SubscriptionState.CLOSED: {},
+}
+"""The states that can follow each state of a subscription, and when each does."""
 
 
 @frozen(kw_only=True)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from bybit_sync.status import State
+from bybit_sync.status import NEXT_STATES, State
 from bybit_sync.threads.waiting import SignalSafeCondition
 
 __all__ = ["ClientState"]
@@ -30,11 +30,12 @@ class ClientState:
     def change(self, state: State, at: datetime) -> State | None:
         """Set *state* and return the previous one.
 
-        Returns None when it is the same, or when the previous one was final.
+        Returns None, and changes nothing, when *state* cannot follow by `NEXT_STATES`:
+        it is the same, or the previous one was final.
         """
         with self._lock:
             previous = self.state
-            if previous in (state, State.CLOSED, State.FAILED):
+            if state not in NEXT_STATES[previous]:
                 return None
             self.state, self.since = state, at
         self._condition.wake()

@@ -11,7 +11,7 @@ import pytest
 from bybit_sync.engine.notifier import Notifier, StatusChange
 from bybit_sync.engine.state import ClientState
 from bybit_sync.logs import ClientLog
-from bybit_sync.status import State, SubscriptionState
+from bybit_sync.status import NEXT_STATES, State, SubscriptionState
 from tests.talking import at
 
 NOW, LATER = at(0).utc, at(60).utc
@@ -51,6 +51,16 @@ def test_a_final_state_stays(final: State) -> None:
     situation.change(final, NOW)
     assert all(situation.change(state, LATER) is None for state in State)
     assert (situation.state, situation.since) == (final, NOW)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_client_goes_where_its_table_says(state: State) -> None:
+    """A change to any other state is none."""
+    for after in State:
+        situation = ClientState(NOW)
+        situation.state = state
+        assert (situation.change(after, LATER) is not None) == (after in NEXT_STATES[state])
+        assert situation.state is (after if after in NEXT_STATES[state] else state)
 
 
 @pytest.mark.parametrize("wanted", [State.LIVE, State.CLOSED])

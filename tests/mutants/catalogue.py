@@ -45,6 +45,13 @@ _REDUCER: Final = "tests/account/test_reducer.py"
 MUTANTS: Final = (
     # --- the connection's thread ---
     Mutant(
+        "let a client leave a final state",
+        "engine/state.py",
+        "if state not in NEXT_STATES[previous]:",
+        "if state is previous:",
+        "tests/engine/test_notifier.py -k 'final or table'",
+    ),
+    Mutant(
         "take one execution id of two categories for one execution",
         "model/trades.py",
         "return (self.category, self.exec_id)",
