@@ -24,7 +24,7 @@ HOUSE: Final = Path(__file__).parent.parent / "bybit_sync"
 # A module beside the packages is a package of its own.
 ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("__main__",),
-    ("cli",),
+    ("cli", "docs"),  # the pages of the documentation; what builds the site of them
     ("pytest_plugin",),
     ("simulator",),  # what it offers: its `__init__`
     ("simulator.demo", "simulator.server_command"),
@@ -67,6 +67,7 @@ DOORS: Final[Mapping[str, frozenset[str]]] = {
     "cryptography": frozenset({"signing.rsa"}),
     "rich": frozenset({"cli.screen"}),
     "matplotlib": frozenset({"cli.plot"}),
+    "pdoc": frozenset({"docs.site"}),
     "pytest": frozenset({"pytest_plugin"}),
     "urllib3": frozenset({"rest.connections"}),
     "redis": frozenset({"integrations.redis_server"}),

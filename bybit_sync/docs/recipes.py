@@ -1,0 +1,1 @@
+"""Recipes: the library together with others."""

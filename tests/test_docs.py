@@ -1,0 +1,151 @@
+"""The documentation: the site is built without a warning, its code runs, its diagrams are the tables of the code."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bybit_sync import Client
+from bybit_sync.docs.drawing import mermaid, parsed, svg
+from bybit_sync.docs.site import PAGES
+from bybit_sync.simulator import Exchange
+from bybit_sync.status import NEXT_STATES, NEXT_SUBSCRIPTION_STATES
+from tests.test_doctests import readers, trade
+
+__all__ = ["readers"]
+
+ROOT = Path(__file__).parent.parent
+DIAGRAMS = [("connection", NEXT_STATES), ("connection", NEXT_SUBSCRIPTION_STATES)]
+
+
+def page(name: str) -> str:
+    """Return the text of a topic page."""
+    return importlib.import_module(f"bybit_sync.docs.{name}").__doc__ or ""
+
+
+class Links(HTMLParser):
+    """The links and the anchors of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: set[str | None] = set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what *tag* links to, and its id."""
+        told = dict(attrs)
+        self.anchors.add(told.get("id"))
+        if tag == "a" and (link := told.get("href")) and not link.startswith(("http:", "https:")):
+            self.links.append(link)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built by its command; a warning would be an error."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-W", "error", "-m", "bybit_sync.docs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def test_the_site_has_each_page_and_the_public_names(site: Path) -> None:
+    """The first page is the README, with the reference below it."""
+    for name in PAGES:
+        assert (site / f"{name.replace('.', '/')}.html").exists()
+    front = (site / "bybit_sync.html").read_text(encoding="utf-8")
+    assert "The first five minutes" in front
+    assert 'id="Client.subscribe_orders"' in front
+
+
+def test_no_link_of_the_site_leads_nowhere(site: Path) -> None:
+    """Neither to a page nor to a place in one that is missing."""
+    pages = {path: Links(path) for path in site.rglob("*.html")}
+    broken = [
+        (path.name, link)
+        for path, found in pages.items()
+        for link in found.links
+        for file, _, anchor in [link.partition("#")]
+        for target in [(path.parent / file).resolve() if file else path]
+        if target not in pages or (anchor and anchor not in pages[target].anchors)
+    ]
+    assert broken == []
+    assert len(pages) > len(PAGES)
+
+
+def test_programs_are_told_of_every_page(site: Path) -> None:
+    """In llms.txt, by links that exist."""
+    links = re.findall(r"\]\((.*?)\)", (site / "llms.txt").read_text(encoding="utf-8"))
+    assert {site / link for link in links} == {*site.rglob("*.html")} - {site / "index.html", site / "bybit_sync" / "docs.html"}
+
+
+@pytest.mark.parametrize(("name", "states"), DIAGRAMS, ids=["client", "subscription"])
+def test_a_diagram_is_the_table_of_the_code(name: str, states: dict[str, dict[str, str]]) -> None:
+    """Arrow by arrow; and the drawing is made from that text."""
+    text = mermaid(states)
+    assert f"```mermaid\n{text}\n```" in page(name)
+    assert parsed(text) == states
+    assert all(why in svg(parsed(text)) for nexts in states.values() for why in nexts.values())
+
+
+# --- the code ---
+
+
+def blocks() -> Iterator[Any]:
+    """Yield the Python blocks of the topic pages, named by page and heading."""
+    for name in PAGES:
+        heading, short = "", name.rpartition(".")[2]
+        for part in re.split(r"^(## .*$)", page(short), flags=re.MULTILINE):
+            heading = part[3:] if part.startswith("## ") else heading
+            for found in re.findall(r"^```python\n(.*?)^```$", part, flags=re.MULTILINE | re.DOTALL):
+                yield pytest.param(found, id=f"{short}: {heading}")
+
+
+def need(block: str) -> None:
+    """Skip the test if a library that *block* imports is not installed."""
+    for node in ast.walk(ast.parse(block)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        for name in (name.partition(".")[0] for name in names):
+            if find_spec(name) is None:
+                pytest.skip(f"{name} is not installed")
+
+
+def run_tests(block: str, folder: Path) -> None:
+    """Run the tests in *block* by pytest, in a process of their own."""
+    (folder / "test_block.py").write_text(block, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "test_block.py"]
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=path, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{block.count('def test_')} passed" in done.stdout
+
+
+@pytest.mark.parametrize("block", list(blocks()))
+def test_a_block_of_a_page_runs(block: str, exchange: Exchange, readers: list[Client], tmp_path: Path) -> None:
+    """Copied into an empty file; its client is one of a simulated exchange, on which an order is filled meanwhile."""
+    need(block)
+    if "def test_" in block:
+        run_tests(block, tmp_path)
+        return
+    account, over = exchange.account("KEY", "SECRET"), threading.Event()
+    helper = threading.Thread(target=trade, args=(exchange, account, over, readers))
+    helper.start()
+    try:
+        exec(compile(block, "page", "exec"), {"__name__": "__main__"})
+    finally:
+        over.set()
+        helper.join()
