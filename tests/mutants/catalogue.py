@@ -755,7 +755,7 @@ MUTANTS: Final = (
         "delivery/registry.py",
         "if receiver.sink.gaps_may_wait:",
         "if False:",
-        "tests/faults/test_consumers.py -k row211",
+        "tests/faults/test_consumers.py -k full_queue_of_the_users",
     ),
     Mutant(
         "end the thread before the gap fits",
