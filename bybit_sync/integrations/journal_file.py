@@ -142,8 +142,11 @@ class JournalFile:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA fullfsync = ON")  # macOS: down to the disk itself
+        with ExitStack() as unless_usable:
+            unless_usable.callback(connection.close)
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA fullfsync = ON")  # macOS: down to the disk itself
+            unless_usable.pop_all()
         return connection
 
     def _is_empty(self, connection: sqlite3.Connection) -> bool:

@@ -281,6 +281,15 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> Non
     assert path.read_text() == "Dear diary," * 1_000
 
 
+def test_a_file_that_is_no_database_is_closed(path: Path) -> None:
+    """At once, though the error that is kept holds every frame that it came through."""
+    path.write_text("Dear diary," * 1_000)
+    with pytest.raises(JournalError) as kept:
+        Journal(path)
+    assert kept.value.__cause__
+    assert str(path) not in {os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()}
+
+
 def test_a_database_of_something_else_is_refused_and_left_alone(path: Path) -> None:
     """Not even the way in which it is written is changed."""
     with contextlib.closing(sqlite3.connect(path)) as file:

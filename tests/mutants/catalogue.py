@@ -1560,6 +1560,13 @@ MUTANTS: Final = (
         _JOURNAL,
     ),
     Mutant(
+        "keep a connection open to a file that is no database",
+        "integrations/journal_file.py",
+        "unless_usable.callback(connection.close)",
+        "unless_usable.callback(bool)",
+        _JOURNAL,
+    ),
+    Mutant(
         "tell executions apart by their id alone",
         "integrations/journal_file.py",
         '_storable(trade.category or "")',
