@@ -749,9 +749,9 @@ def test_a_full_waker_blocks_nobody(play: Play, monkeypatch: pytest.MonkeyPatch)
     scene.exchange.push_order("one")
     with hold:
         took = [
-            in_background(lambda: [scene.client.subscribe_orders(wait=False).close() for _ in range(500)]) for _ in range(4)
+            in_background(lambda: [scene.client.subscribe_orders(wait=False).close() for _ in range(150)]) for _ in range(4)
         ]
-        assert all(len(done.get(timeout=5)) == 500 for done in took)
+        assert all(len(done.get(timeout=5)) == 150 for done in took)
     scene.histories[0].update("one")
     scene.goes_on()
 

@@ -32,7 +32,7 @@ from tests.engine.test_retrying import User
 from tests.faults import pace
 from tests.faults.conftest import Play
 from tests.faults.exchange import Exchange, Talk, confirm, hang_up, log_in, reset, serve
-from tests.faults.pace import FACTOR, REAL, patience, seconds, short, within
+from tests.faults.pace import FACTOR, REAL, patience, seconds, short, until, within
 from tests.faults.partition import Partition, _ip
 from tests.faults.rows import OVER_CABLE, row
 from tests.faults.scene import Net, Scene, Status
@@ -81,11 +81,12 @@ def test_an_exchange_that_comes_back_is_found_within_six_seconds(play: Play, out
         scene.cause(reset)
         scene.is_found(within=0.1)
         threading.Event().wait(seconds(outage))
-        tried = attempts(scene) - 1
+        assert attempts(scene) <= 41
+        # A busy machine may need longer; without a maximum the twelfth pause takes minutes.
+        until(lambda: attempts(scene) > (12 if outage == 30 else 2))
     healed = time.monotonic()
     scene.recovers("reset")
     assert time.monotonic() - healed <= within(6)
-    assert (6 if outage == 30 else 2) <= tried <= 40
 
 
 @row(3, kills="the client gives up after a hundred failures")
