@@ -482,7 +482,7 @@ class Client:
             inline = InlineSink[T](sink)
             receiver = self._receiver(stream, inline, wishes, callback=inline)
             return Subscription(receiver, None), receiver
-        buffer = Buffer[T](wishes.maxsize, policy)
+        buffer = Buffer[T](wishes.maxsize, policy, self._engine.registry.wake_round)
         function = plain_callable("sink", sink, _SINKS)
         callback = None if function is None else Callback(function, buffer)
         receiver = self._receiver(stream, buffer, wishes, callback=callback)

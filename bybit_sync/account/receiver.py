@@ -16,6 +16,7 @@ from bybit_sync.config.arguments import not_negative, plain_callable, whole
 from bybit_sync.delivery.buffer import Buffer, Overflow
 from bybit_sync.delivery.callback import Callback
 from bybit_sync.delivery.receiver import Owner, Receiver
+from bybit_sync.delivery.registry import SubscriptionRegistry
 from bybit_sync.errors import ConfigurationError, SubscriptionClosed, fresh_copy
 from bybit_sync.model.events import Event, Stream
 from bybit_sync.model.orders import OrderUpdate
@@ -37,6 +38,8 @@ _LOOK: Final = 0.05
 class ViewOwner(Owner, Protocol):
     """The client's thread, as far as a view needs it."""
 
+    registry: SubscriptionRegistry
+
     def is_own_thread(self) -> bool:
         """Return whether the calling thread is the connection thread."""
 
@@ -56,7 +59,7 @@ class ViewReceiver:
         """The state; any thread may read it."""
         self._process = os.getpid()
         self._condition = SignalSafeCondition()
-        self._changes = None if on_change is None else Buffer[Any](_CHANGES, Overflow.DROP_NEWEST)
+        self._changes = None if on_change is None else Buffer[Any](_CHANGES, Overflow.DROP_NEWEST, owner.registry.wake_round)
         self._callback = None if on_change is None or self._changes is None else Callback(on_change, self._changes)
         # Threads that wait for orders add and discard; the connection thread copies.
         self._watches: set[OrderWatch] = set()

@@ -17,6 +17,7 @@ from bybit_sync.delivery.gaps import merge, missed_by
 from bybit_sync.errors import QueueOverflow
 from bybit_sync.model.events import Event, GapReason, set_index
 from bybit_sync.threads.waiting import SignalSafeCondition
+from bybit_sync.threads.wake_round import WakeRound
 
 __all__ = ["Buffer", "Overflow"]
 
@@ -36,12 +37,13 @@ class Buffer(Generic[T]):
     """A queue of events from one thread to any number of others.
 
     It numbers the events as they are taken, and holds *maxsize* events with data. Gaps
-    need no room: neighbours are merged, so they are never dropped.
+    need no room: neighbours are merged, so they are never dropped. A consumer that
+    waits is woken through *wake_round*, without one at once.
     """
 
     gaps_may_wait: bool = False
 
-    def __init__(self, maxsize: int, overflow: Overflow) -> None:
+    def __init__(self, maxsize: int, overflow: Overflow, wake_round: WakeRound | None = None) -> None:
         self._maxsize = maxsize
         self._overflow = overflow
         self._items: deque[Event[T]] = deque()
@@ -49,6 +51,7 @@ class Buffer(Generic[T]):
         # reads from.
         self._lock = threading.RLock()
         self._condition = SignalSafeCondition()
+        self._wake_round = wake_round or WakeRound()
         self._open = True
         self.size: int = 0
         """The number of waiting events with data."""
@@ -79,7 +82,7 @@ class Buffer(Generic[T]):
                 self.size += 1
             else:
                 self._add_to_full(event)
-        self._condition.wake()
+        self._wake_round.wake(self._condition)
 
     def _add_gap(self, event: Event[T]) -> None:
         """Add *event*, merged with the gap of its stream among the last ones.

@@ -12,6 +12,7 @@ from bybit_sync.delivery.counts import Totals
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.model.events import Event, Stream, with_index
 from bybit_sync.status import SubscriptionState
+from bybit_sync.threads.wake_round import WakeRound
 
 __all__ = ["Ended", "SubscriptionRegistry"]
 
@@ -38,6 +39,8 @@ class SubscriptionRegistry:
     def __init__(self, clock: ExchangeClock) -> None:
         self.clock = clock
         """The clock of the exchange."""
+        self.wake_round: WakeRound = WakeRound()
+        """Gathers the wake-ups of consumers while the connection thread reads."""
         self.totals: Totals = Totals()
         """The sums over its subscriptions, closed ones included."""
         # Each tuple is replaced as a whole: another thread never reads half a change.

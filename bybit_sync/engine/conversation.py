@@ -87,7 +87,10 @@ class Conversation:
             while True:
                 self._send()
                 due_at = self._next_due()
-                if self.transport.wait(due_at - time.monotonic()):
+                timeout = due_at - time.monotonic()
+                # Immediately before the wait, which frees the GIL for the woken.
+                self.registry.wake_round.end()
+                if self.transport.wait(timeout):
                     self.interrupt.waker.drain()
                 # Before receiving: a new subscription gets every event that is read
                 # after the call.
@@ -100,6 +103,7 @@ class Conversation:
                 if time.monotonic() >= due_at:
                     self._check_time()
         finally:
+            self.registry.wake_round.end()
             # Pushes that are not delivered by now never will be: the next gap starts
             # before them.
             for stream, asked in self.session.uncovered().items():
@@ -108,6 +112,8 @@ class Conversation:
     def _send(self) -> None:
         recorder = self.config.recorder
         for request in self.session.requests():
+            # Signing and writing may take seconds.
+            self.registry.wake_round.end()
             began = Moment.now()
             self._write(request, deadline=began.seconds + self.config.timings.request_timeout)
             # The timeout of the answer starts now, because signing took some time. The
@@ -134,6 +140,8 @@ class Conversation:
         self.is_receiving = True
         has_lock = _read_lock.acquire()
         try:
+            # Only now: waiting for the lock takes its time.
+            self.registry.wake_round.begin()
             self._receive_now()
         finally:
             self.is_receiving = False
