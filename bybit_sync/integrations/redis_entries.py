@@ -41,6 +41,7 @@ Fields = Mapping[bytes, bytes]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LATEST_MS: Final = 253_402_300_799_000  # the year 9999
+_LARGEST: Final = 2**64 - 1  # of the two numbers of an id
 _DECIMAL: Final = "$decimal"
 
 
@@ -56,9 +57,12 @@ class EntryId:
 
     @classmethod
     def parse(cls, text: bytes) -> EntryId:
-        """Return the id that the server wrote as *text*."""
+        """Return the id of *text*. Raises `ValueError`."""
         ms, _, seq = text.partition(b"-")
-        return cls(int(ms), int(seq))
+        entry = cls(int(ms), int(seq))
+        if not (0 <= entry.ms <= _LARGEST and 0 <= entry.seq <= _LARGEST):
+            raise ValueError("no server has such an id")
+        return entry
 
     @property
     def time(self) -> datetime:
@@ -74,8 +78,15 @@ START: Final = EntryId()
 
 
 def previous(entry: EntryId, fields: Fields) -> EntryId:
-    """Return the id of the entry that was written before *entry*."""
-    return EntryId.parse(fields[b"after"]) if b"after" in fields else EntryId(entry.ms, entry.seq - 1)
+    """Return the id of the entry that was written before *entry*.
+
+    Raises `ValueError` for an entry of another program.
+    """
+    if b"after" in fields:
+        return EntryId.parse(fields[b"after"])
+    if not entry.seq:
+        raise ValueError("the numbers of a series begin with 1")
+    return EntryId(entry.ms, entry.seq - 1)
 
 
 # --- times ---
@@ -145,14 +156,21 @@ def read(fields: Fields, received_ns: int) -> Event[Any]:
         ValueError: The fields are no event.
     """
     try:
-        if b"event" in fields:
-            plain = json.loads(fields[b"event"], object_hook=_untagged)
-            return attrs.evolve(_record(plain), raw=fields.get(b"frame", b""), received_ns=received_ns)
-        text = {name: fields[name].decode(errors="surrogatepass") for name in (b"client", b"received_at", b"epoch", b"index")}
-        now = Moment(received_ns, datetime.fromisoformat(text[b"received_at"]))
-        return _pushed(fields[b"frame"], now, text[b"client"], int(text[b"epoch"]), int(text[b"index"]))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        event = _event(fields, received_ns)
+        # Raises for a time without a zone, which could not be compared later.
+        max(_EPOCH, event.received_at, instant(event), complete_until(event))
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"the entry is no event of bybit_sync: {type(error).__name__}") from error
+    return event
+
+
+def _event(fields: Fields, received_ns: int) -> Event[Any]:
+    if b"event" in fields:
+        plain = json.loads(fields[b"event"], object_hook=_untagged)
+        return attrs.evolve(_record(plain), raw=fields.get(b"frame", b""), received_ns=received_ns)
+    text = {name: fields[name].decode(errors="surrogatepass") for name in (b"client", b"received_at", b"epoch", b"index")}
+    now = Moment(received_ns, datetime.fromisoformat(text[b"received_at"]))
+    return _pushed(fields[b"frame"], now, text[b"client"], int(text[b"epoch"]), int(text[b"index"]))
 
 
 def _is_its_frame(event: Event[Any]) -> bool:

@@ -259,28 +259,46 @@ class Reader:
     def _events(self, entry: Entry) -> list[Event[Any]]:
         if entry.fields is None:
             return [self._gap(entry, None, f"entry {entry.id} was trimmed or deleted before it was acknowledged", 1)]
-        is_behind = entry.is_new and self._retrying.run(lambda: self._is_behind(entry.id, entry.fields or {}))
         last = self._source.last
         if entry.is_new:
             self._source.last = entry.id
         try:
-            event = read(entry.fields, time.monotonic_ns())
+            event, before = self._read(entry.id, entry.fields)
         except ValueError as error:
             return [self._gap(entry, None, f"{entry.id}: {error}", None, GapReason.UNDECODABLE)]
         events = [event]
-        if is_behind and last is not None:
-            missed = entry.id.seq - last.seq - 1 if entry.id.ms == last.ms else None
-            events.insert(0, self._gap(entry, event, f"entries between {last} and {entry.id} are gone", missed))
+        if self._retrying.run(lambda: self._is_behind(entry, before, last)):
+            events.insert(0, self._hole(entry, event, last))
         self._complete = complete_until(event)
         return events
 
-    def _is_behind(self, entry: EntryId, fields: Fields) -> bool:
-        """Return whether entries before *entry* are gone that were never given."""
-        last = self._source.last
-        if last is None or entry <= last:
+    def _read(self, entry: EntryId, fields: Fields) -> tuple[Event[Any], EntryId]:
+        """Return the event of an entry, and the id before it. Raises `ValueError`."""
+        event = read(fields, time.monotonic_ns())
+        if event.stream is not self._stream:
+            raise ValueError(f"the entry is one of {event.stream.value}")
+        return event, previous(entry, fields)
+
+    def _is_behind(self, entry: Entry, before: EntryId, last: EntryId | None) -> bool:
+        """Return whether entries before *entry* are gone that were never given.
+
+        *before* was written before it, *last* was given before it.
+        """
+        if not entry.is_new:
+            # The consumer that was given it may have died before it handled the gap.
+            return before != START and not self._source.has(before)
+        if last is None or entry.id <= last:
             return last is not None
-        before = previous(entry, fields)
         return before != last and not self._source.has(before)
+
+    def _hole(self, entry: Entry, event: Event[Any], last: EntryId | None) -> Event[Any]:
+        """Return the gap before *entry*, of whose entries *last* was given."""
+        if not entry.is_new or last is None:
+            return self._gap(entry, event, f"entries before {entry.id} are gone", None)
+        if entry.id <= last:
+            return self._gap(entry, event, f"{entry.id} came after {last}: the stream or its group was made again", None)
+        missed = entry.id.seq - last.seq - 1 if entry.id.ms == last.ms else None
+        return self._gap(entry, event, f"entries between {last} and {entry.id} are gone", missed)
 
     def _gap(
         self,

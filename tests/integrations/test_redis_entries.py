@@ -111,6 +111,8 @@ GOOD = write(EVENTS["a push"], "run", None)
         {**GOOD, b"frame": b'{"topic": "order", "data": 1}'},
         {**GOOD, b"index": b"one"},
         {**GOOD, b"received_at": b"noon"},
+        {**GOOD, b"received_at": b"2026-01-01T12:00:01"},
+        {b"event": b"[" * 100_000},
     ],
 )
 def test_what_is_no_event_is_refused(fields: dict[bytes, bytes]) -> None:
@@ -123,6 +125,19 @@ def test_an_id_tells_the_one_before() -> None:
     """The first of a series names it."""
     assert previous(EntryId(5, 3), {}) == EntryId(5, 2)
     assert previous(EntryId(5, 1), {b"after": b"4-17"}) == EntryId(4, 17)
+
+
+@pytest.mark.parametrize("after", [b"", b"first", b"5", b"-5-1", b"5--1", b"18446744073709551616-1"])
+def test_an_id_that_no_server_gives_is_refused(after: bytes) -> None:
+    """A server could not be asked for it."""
+    with pytest.raises(ValueError):  # noqa: PT011 - the entry is named by whoever reads it
+        previous(EntryId(5, 1), {b"after": after})
+
+
+def test_an_entry_that_somebody_else_numbered_has_none_before_it() -> None:
+    """Servers begin with 0."""
+    with pytest.raises(ValueError, match="begin with 1"):
+        previous(EntryId(5, 0), {})
 
 
 def test_ids_are_compared_as_numbers() -> None:

@@ -289,12 +289,36 @@ def test_about_so_many_entries_stay(redis_url: str, prefix: str, orders: Consume
     assert gap.reason == GapReason.OVERFLOW
 
 
-def test_a_foreign_entry_is_told_as_undecodable(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
-    """And the events after it are read."""
-    reading = orders()
+def by_hand(**changes: bytes) -> dict[bytes, bytes]:
+    """Return the fields of an event, changed by hand."""
+    return {**write(next(numbered(3, 3)), "run", None), **{name.encode(): value for name, value in changes.items()}}
+
+
+@pytest.mark.parametrize("group", [None, "risk"])
+@pytest.mark.parametrize(
+    "fields",
+    [{"a": "b"}, by_hand(), by_hand(after=b"first"), by_hand(received_at=b"2026-01-01"), by_hand(event=b"[" * 100_000)],
+    ids=["no event", "an event without its place", "no id", "no zone", "too deep"],
+)
+def test_a_foreign_entry_is_told_as_undecodable(
+    sink: Sink, orders: Consumer, raw: Any, prefix: str, fields: Any, group: str | None
+) -> None:
+    """And the entries after it are read."""
+    reading = orders(group=group)
     publish(sink, 1, 1)
-    raw.xadd(f"{prefix}:main:orders", {"a": "b"})
-    assert outline(first(reading, 2)) == [1, ("UNDECODABLE", None)]
+    assert next(reading).index == 1
+    for number in range(2):
+        raw.xadd(f"{prefix}:main:orders", fields, id=f"{sys.maxsize + number}-0")
+    assert outline(first(reading, 2)) == [("UNDECODABLE", None)] * 2
+
+
+def test_an_event_of_another_stream_is_told_as_undecodable(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
+    """A consumer of orders gets orders."""
+    publish(sink, 1, 1)
+    (_, fields) = raw.xrange(f"{prefix}:main:orders")[0]
+    raw.xadd(f"{prefix}:main:positions", fields)
+    found = next(consume_all(partial(orders, group="risk"), Stream.POSITIONS))
+    assert (found.stream, outline([found])) == (Stream.POSITIONS, [("UNDECODABLE", None)])
 
 
 def test_a_follower_of_a_stream_that_was_lost_gets_a_gap(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
@@ -394,6 +418,34 @@ def test_a_group_that_trimming_overtook_gets_a_gap(sink: Sink, orders: Consumer,
     publish(sink, 4, 9)
     raw.xtrim(f"{prefix}:main:orders", maxlen=2, approximate=False)
     assert outline(first(orders(group="risk", consumer="b"), 3)) == [("OVERFLOW", 4), 8, 9]
+
+
+@pytest.mark.parametrize("consumer", ["a", "b"])
+def test_a_gap_that_was_not_handled_is_told_again(sink: Sink, orders: Consumer, raw: Any, prefix: str, consumer: str) -> None:
+    """A consumer that was given it may have died."""
+    publish(sink, 1, 9)
+    reading = orders(group="risk", consumer="a")
+    assert outline(first(reading, 2)) == [1, 2]
+    assert raw.xack(f"{prefix}:main:orders", "risk", raw.xrange(f"{prefix}:main:orders")[1][0]) == 1
+    raw.xtrim(f"{prefix}:main:orders", maxlen=2, approximate=False)
+    assert outline([next(reading)]) == [("OVERFLOW", 5)]
+    assert outline(first(orders(group="risk", consumer=consumer, claim_idle=0.1), 3)) == [("OVERFLOW", None), 8, 9]
+
+
+def test_an_event_that_is_given_again_follows_no_gap(sink: Sink, orders: Consumer) -> None:
+    """While the one before it is there."""
+    publish(sink, 1, 3)
+    for given in ([1], [1, 2], [2, 3]):
+        assert outline(first(orders(group="risk", consumer="a"), len(given))) == given
+
+
+def test_a_group_that_was_made_again_begins_with_the_oldest_entry(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
+    """After a gap, because what its consumers had handled is forgotten."""
+    publish(sink, 1, 3)
+    reading = orders(group="risk")
+    assert outline(first(reading, 2)) == [1, 2]
+    raw.xgroup_destroy(f"{prefix}:main:orders", "risk")
+    assert outline(first(reading, 4)) == [("OVERFLOW", None), 1, 2, 3]
 
 
 @pytest.mark.parametrize("consumer", ["a", "b"])

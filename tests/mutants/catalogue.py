@@ -1884,6 +1884,27 @@ MUTANTS: Final = (
         f"{_REDIS} -k trimming",
     ),
     Mutant(
+        "tell a gap once, whether it was handled or not",
+        "integrations/redis_reader.py",
+        "return before != START and not self._source.has(before)",
+        "return False",
+        f"{_REDIS} -k again",
+    ),
+    Mutant(
+        "end a consumer for an entry of another program",
+        "integrations/redis_entries.py",
+        "    if not entry.seq:",
+        "    if entry.seq is None:",
+        f"{_REDIS} -k foreign",
+    ),
+    Mutant(
+        "let an entry without a time zone through",
+        "integrations/redis_entries.py",
+        "        max(_EPOCH, event.received_at, instant(event), complete_until(event))\n",
+        "",
+        _ENTRIES,
+    ),
+    Mutant(
         "skip what was trimmed while a consumer had it",
         "integrations/redis_reader.py",
         "        if claimed[2:] and claimed[2]:",
