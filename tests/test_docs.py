@@ -8,12 +8,10 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,7 +20,7 @@ from bybit_sync.docs.drawing import mermaid, parsed, svg
 from bybit_sync.docs.site import PAGES
 from bybit_sync.simulator import Exchange
 from bybit_sync.status import NEXT_STATES, NEXT_SUBSCRIPTION_STATES
-from tests.test_doctests import readers, trade
+from tests.test_doctests import readers, run
 
 __all__ = ["readers"]
 
@@ -104,14 +102,14 @@ def test_a_diagram_is_the_table_of_the_code(name: str, states: dict[str, dict[st
 # --- the code ---
 
 
-def blocks() -> Iterator[Any]:
-    """Yield the Python blocks of the topic pages, named by page and heading."""
+def blocks() -> Iterator[tuple[str, str]]:
+    """Yield page and heading of each Python block of the topic pages, and the block."""
     for name in PAGES:
         heading, short = "", name.rpartition(".")[2]
         for part in re.split(r"^(## .*$)", page(short), flags=re.MULTILINE):
             heading = part[3:] if part.startswith("## ") else heading
             for found in re.findall(r"^```python\n(.*?)^```$", part, flags=re.MULTILINE | re.DOTALL):
-                yield pytest.param(found, id=f"{short}: {heading}")
+                yield f"{short}: {heading}", found
 
 
 def need(block: str) -> None:
@@ -124,28 +122,32 @@ def need(block: str) -> None:
                 pytest.skip(f"{name} is not installed")
 
 
-def run_tests(block: str, folder: Path) -> None:
-    """Run the tests in *block* by pytest, in a process of their own."""
-    (folder / "test_block.py").write_text(block, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "test_block.py"]
-    path = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=path, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{block.count('def test_')} passed" in done.stdout
+# Those of test_recipes.py.
+RECIPES = ("pandas", "polars", "sqlite", "gunicorn", "celery", "gevent", "Jupyter", "structlog", "A Windows service")
+APART = {f"recipes: {name}" for name in RECIPES}
+HERE = [pytest.param(block, id=name) for name, block in blocks() if name not in APART and "def test_" not in block]
+TESTS = [pytest.param(block, id=name) for name, block in blocks() if "def test_" in block]
 
 
-@pytest.mark.parametrize("block", list(blocks()))
-def test_a_block_of_a_page_runs(block: str, exchange: Exchange, readers: list[Client], tmp_path: Path) -> None:
+def test_every_block_is_run_by_a_test() -> None:
+    """None is left out because its heading is another one now."""
+    assert {name for name, _ in blocks()} >= APART
+    assert len(HERE) + len(TESTS) + len(APART) == len(list(blocks()))
+
+
+@pytest.mark.parametrize("block", HERE)
+def test_a_block_of_a_page_runs(block: str, exchange: Exchange, readers: list[Client]) -> None:
     """Copied into an empty file; its client is one of a simulated exchange, on which an order is filled meanwhile."""
     need(block)
-    if "def test_" in block:
-        run_tests(block, tmp_path)
-        return
-    account, over = exchange.account("KEY", "SECRET"), threading.Event()
-    helper = threading.Thread(target=trade, args=(exchange, account, over, readers))
-    helper.start()
-    try:
-        exec(compile(block, "page", "exec"), {"__name__": "__main__"})
-    finally:
-        over.set()
-        helper.join()
+    run(block, exchange, readers)
+
+
+@pytest.mark.parametrize("block", TESTS)
+def test_the_tests_on_a_page_pass(block: str, tmp_path: Path) -> None:
+    """Run by pytest, as a reader runs them."""
+    need(block)
+    (tmp_path / "test_block.py").write_text(block, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "test_block.py"]
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True, timeout=100, check=False)
+    assert f"{block.count('def test_')} passed" in done.stdout, done.stdout + done.stderr
