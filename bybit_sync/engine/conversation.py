@@ -138,15 +138,14 @@ class Conversation:
         # Bound the wait for the lock: a blocking queue or log handler of one client
         # must not stop the other clients of the process.
         self.is_receiving = True
-        has_lock = _read_lock.acquire()
+        turn = _read_lock.acquire()
         try:
             # Only now: waiting for the lock takes its time.
             self.registry.wake_round.begin()
             self._receive_now()
         finally:
             self.is_receiving = False
-            if has_lock:
-                _read_lock.release()
+            _read_lock.release(turn)
 
     def _receive_now(self) -> None:
         transport, session, recorder = self.transport, self.session, self.config.recorder

@@ -1008,8 +1008,8 @@ MUTANTS: Final = (
     Mutant(
         "wait for the lock for ever",
         "threads/fair_lock.py",
-        "place.acquire(timeout=self._patience)",
-        "place.acquire()",
+        "place.lock.acquire(timeout=seconds)",
+        "place.lock.acquire()",
         "tests/threads/test_fair_lock.py --timeout=20",
     ),
     # --- recordings and rows ---
@@ -1087,8 +1087,8 @@ MUTANTS: Final = (
     Mutant(
         "wait for all who are slow",
         "threads/fair_lock.py",
-        " or time.monotonic() >= end",
-        "",
+        "if time.monotonic() >= end and self._give_up(place):",
+        "if False:",
         "tests/threads/test_fair_lock.py",
     ),
     Mutant(
@@ -1111,15 +1111,15 @@ MUTANTS: Final = (
     Mutant(
         "wait for the lock while it goes on",
         "threads/fair_lock.py",
-        "(turns == self._turns or time.monotonic() >= end)",
-        "True",
+        "self.release(turn)\n            seconds",
+        "self.release(self._turn)\n            seconds",
         "tests/threads/test_fair_lock.py",
     ),
     Mutant(
         "pass somebody over",
         "threads/fair_lock.py",
-        "self._queue.popleft().release()",
-        "self._queue.pop().release()",
+        "self._queue.popleft()",
+        "self._queue.pop()",
         "tests/threads/test_fair_lock.py",
     ),
     Mutant(
@@ -2963,5 +2963,19 @@ MUTANTS: Final = (
         "gathered, self._gathered = self._gathered, None",
         "gathered, self._gathered = self._gathered, {}",
         "tests/threads/test_wake_round.py",
+    ),
+    Mutant(
+        "end another thread's turn",
+        "threads/fair_lock.py",
+        "if turn != self._turn or not self._is_taken:",
+        "if not self._is_taken:",
+        "tests/threads/test_fair_lock.py",
+    ),
+    Mutant(
+        "let a thread keep the lock",
+        "threads/fair_lock.py",
+        "            self.release(turn)\n",
+        "",
+        "tests/threads/test_fair_lock.py",
     ),
 )

@@ -15,7 +15,7 @@ import pytest
 from bybit_sync import Client
 from bybit_sync.engine import conversation as house
 from bybit_sync.simulator import Account
-from bybit_sync.threads.fair_lock import FairLock
+from bybit_sync.threads.fair_lock import FairLock, _Place
 
 
 class StuckQueue:
@@ -53,12 +53,31 @@ def until_waiting(lock: FairLock, count: int) -> None:
         time.sleep(0.001)
 
 
-def test_who_has_the_lock_has_it_alone() -> None:
-    """Nobody else gets it before it is left; who was in vain for it waits no longer."""
+def test_a_turn_that_lasts_too_long_is_lost() -> None:
+    """The next one has the lock then, and the end of the lost turn is not the end of that one."""
     lock = FairLock(patience=0.01)
-    assert [lock.acquire(), lock.acquire()] == [True, False]
-    lock.release()
+    lost, current = lock.acquire(), lock.acquire()
+    assert lost
+    assert current not in (0, lost)
+    lock.release(lost)
+    assert lock._is_taken
+    lock.release(current)
+    assert not lock._is_taken
+
+
+def test_a_lost_turn_goes_to_who_waits_longest() -> None:
+    """Not to who notices it."""
+    lock, turns = FairLock(patience=0.05), queue.Queue[str]()
     assert lock.acquire()
+    first = _Place(ahead=0)
+    lock._queue.append(first)
+    second = threading.Thread(target=lambda: (lock.acquire(), turns.put("second")))
+    second.start()
+    assert first.lock.acquire(timeout=10)
+    assert turns.empty()
+    lock.release(first.turn)
+    assert turns.get(timeout=10) == "second"
+    second.join(5)
 
 
 def test_the_lock_goes_to_who_waits_longest(lock: FairLock) -> None:
@@ -66,16 +85,17 @@ def test_the_lock_goes_to_who_waits_longest(lock: FairLock) -> None:
     said: list[int] = []
 
     def speak(number: int) -> None:
-        assert lock.acquire()
+        turn = lock.acquire()
+        assert turn
         said.append(number)
-        lock.release()
+        lock.release(turn)
 
-    assert lock.acquire()
+    turn = lock.acquire()
     threads = [threading.Thread(target=speak, args=(number,)) for number in range(5)]
     for waiting, thread in enumerate(threads, start=1):
         thread.start()
         until_waiting(lock, waiting)
-    lock.release()
+    lock.release(turn)
     for thread in threads:
         thread.join(5)
     assert said == list(range(5))
@@ -83,17 +103,17 @@ def test_the_lock_goes_to_who_waits_longest(lock: FairLock) -> None:
 
 def test_who_waits_is_patient_as_long_as_the_lock_goes_on() -> None:
     """Not with one who keeps it, but with any number who do not."""
-    lock, results = FairLock(patience=1), queue.Queue[bool]()
+    lock, results = FairLock(patience=1), queue.Queue[int]()
     assert lock.acquire()
     thread = threading.Thread(target=lambda: results.put(lock.acquire()))
     thread.start()
     until_waiting(lock, 1)
     # Others speak for longer than anybody's patience.
     for _ in range(120):
-        lock._turns += 1
+        lock._turn += 1
         with pytest.raises(queue.Empty):
             results.get(timeout=0.01)
-    lock.release()
+    lock.release(lock._turn)
     assert results.get(timeout=5)
     thread.join(5)
 
@@ -104,9 +124,9 @@ def test_nobody_waits_for_many_who_are_slow() -> None:
 
     def keep_it() -> None:
         while not over.is_set():
-            if lock.acquire():
-                over.wait(0.015)
-                lock.release()
+            turn = lock.acquire()
+            over.wait(0.015)
+            lock.release(turn)
 
     threads = [threading.Thread(target=keep_it, daemon=True) for _ in range(50)]
     for thread in threads:
@@ -122,7 +142,7 @@ def test_nobody_waits_for_many_who_are_slow() -> None:
 def test_who_is_handed_the_lock_does_not_give_it_up(lock: FairLock) -> None:
     """Its patience may end in the moment in which it is the next."""
     assert lock.acquire()
-    place = threading.Lock()
+    place = _Place(ahead=0)
     lock._queue.append(place)
     assert lock._give_up(place)
     assert not lock._give_up(place)
@@ -146,11 +166,12 @@ def test_a_queue_that_blocks_costs_its_own_client_only(
 @pytest.mark.skipif(sys.platform == "win32", reason="forks are POSIX's")
 def test_a_fork_takes_the_lock_from_nobody() -> None:
     """A thread of the parent's has it, which the child has not: the child's clients find it free."""
-    assert house._read_lock.acquire()
+    turn = house._read_lock.acquire()
+    assert turn
     try:
         child = os.fork()
         if child == 0:
             os._exit(0 if house._read_lock.acquire() else 1)
     finally:
-        house._read_lock.release()
+        house._read_lock.release(turn)
     assert os.waitpid(child, 0)[1] == 0
