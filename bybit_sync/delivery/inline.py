@@ -38,6 +38,7 @@ class Inline(Generic[E_contra]):
     *maxsize* and *overflow* of ``subscribe_*`` do not apply.
 
     Example:
+        >>> import threading
         >>> seen = queue.SimpleQueue()
         >>> orders = client.subscribe_orders(Inline(lambda event: seen.put(threading.current_thread().name)))
         >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")

@@ -16,9 +16,9 @@ try:
     from prometheus_client import CollectorRegistry, start_http_server
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
     from prometheus_client.registry import Collector
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        f"metrics for Prometheus need the package prometheus-client: {install('prometheus-client')}", name=error.name
+        f"metrics for Prometheus need the package prometheus-client: {install('prometheus-client')}", name=_error.name
     ) from None
 
 if TYPE_CHECKING:

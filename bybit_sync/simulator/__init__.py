@@ -24,8 +24,8 @@ from bybit_sync.extras import absent
 
 try:
     import websockets as _websockets  # noqa: F401 - before the modules that need it
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(absent("websockets"), name="websockets") from error
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(absent("websockets"), name="websockets") from _error
 
 from bybit_sync.simulator.books.account import Account
 from bybit_sync.simulator.books.orders import Order

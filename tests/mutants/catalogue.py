@@ -1661,9 +1661,16 @@ MUTANTS: Final = (
     Mutant(
         "write a number as text",
         "model/to_dict.py",
-        "(bool, int, float)",
-        "(bool, int)",
+        "isinstance(value, float) and math.isfinite(value)",
+        "False",
         "tests/client/test_health.py -k numbers_stay",
+    ),
+    Mutant(
+        "write a number that JSON does not have",
+        "model/to_dict.py",
+        "isinstance(value, float) and math.isfinite(value)",
+        "isinstance(value, float)",
+        "tests/decoding/test_hostile.py -k beyond_all_measure",
     ),
     Mutant(
         "wait for what cannot come",
