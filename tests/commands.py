@@ -34,6 +34,26 @@ _STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _IN_TERMINAL = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
+# As a shell runs a job: its own group in the foreground; when it is stopped, the shell says so and waits for a line.
+_SHELL = """
+import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+job = os.fork()
+if not job:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execv(sys.argv[1], sys.argv[1:])
+while True:
+    status = os.waitpid(job, os.WUNTRACED)[1]
+    os.tcsetpgrp(0, os.getpgrp())
+    if not os.WIFSTOPPED(status):
+        sys.exit(os.waitstatus_to_exitcode(status))
+    print("stopped", flush=True)
+    input()
+    os.tcsetpgrp(0, job)
+    os.killpg(job, signal.SIGCONT)
+"""
 
 
 def command(*arguments: str) -> list[str]:
@@ -63,12 +83,13 @@ def run(*arguments: str, **options: Any) -> tuple[int, str, str]:
 class Terminal:
     """The command in a terminal of its own, of 80 columns by 24 lines at first."""
 
-    def __init__(self, *arguments: str, env: dict[str, str] = ENVIRONMENT) -> None:
+    def __init__(self, *arguments: str, env: dict[str, str] = ENVIRONMENT, shell: bool = False) -> None:
         self._ours, theirs = pty.openpty()
         self.resize(80, 24)
         self.before = termios.tcgetattr(self._ours)
+        shelled = [sys.executable, "-I", "-S", "-c", _SHELL] if shell else []
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _IN_TERMINAL, *command(*arguments)],
+            [sys.executable, "-I", "-S", "-c", _IN_TERMINAL, *shelled, *command(*arguments)],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -135,12 +156,6 @@ class Terminal:
         pairs = ((ALTERNATE_ON, ALTERNATE_OFF), (CURSOR_OFF, CURSOR_ON))
         visible = all(self.shown.rfind(off) <= self.shown.rfind(on) for off, on in pairs)
         return visible and termios.tcgetattr(self._theirs) == self.before
-
-    @property
-    def suspends(self) -> bool:
-        """Whether Ctrl-Z would stop what runs in it."""
-        special = termios.tcgetattr(self._theirs)[6]
-        return bool(special[termios.VSUSP] != b"\0")
 
     def hang_up(self) -> None:
         """Close the terminal, as when a connection is lost."""

@@ -5,6 +5,17 @@
 
 from __future__ import annotations
 
-from bybit_sync.cli.entry import main
+from collections.abc import Sequence
 
 __all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command in *argv*, by default the process's, and return its exit code."""
+    # Loading the commands takes part of a second, in which Ctrl-C may come, too.
+    try:
+        from bybit_sync.cli import entry  # noqa: PLC0415 - see above
+
+        return entry.main(argv)
+    except KeyboardInterrupt:
+        return 130

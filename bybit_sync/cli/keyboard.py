@@ -6,7 +6,7 @@ import contextlib
 import os
 import select
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 try:
@@ -14,37 +14,53 @@ try:
 except ImportError:  # Windows
     termios = None  # type: ignore[assignment]
 
-__all__ = ["quiet_keyboard"]
+__all__ = ["Keyboard", "quiet_keyboard"]
 
 _QUIT = frozenset(b"qQ")
 _LOCAL_MODES, _SPECIAL = 3, 6  # where tcgetattr puts them
 
 
 @contextlib.contextmanager
-def quiet_keyboard() -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns whether q was typed since its last call.
-
-    Without a terminal it returns False.
-    """
+def quiet_keyboard() -> Iterator[Keyboard]:
+    """Yield the keyboard, silenced until the end of the context."""
     if termios is None or not sys.stdin.isatty():
-        yield lambda: False
+        yield Keyboard(None)
         return
-    source = sys.stdin.fileno()
-    before = termios.tcgetattr(source)
+    keyboard = Keyboard(sys.stdin.fileno())
     try:
-        termios.tcsetattr(source, termios.TCSANOW, _silenced(termios.tcgetattr(source)))
-        yield lambda: _was_typed(source)
+        keyboard.silence()
+        yield keyboard
     finally:
+        keyboard.restore()
+
+
+class Keyboard:
+    """The keyboard of the terminal at *source*, a descriptor; None without one."""
+
+    def __init__(self, source: int | None) -> None:
+        self._source = source
+        self._before = None if source is None else termios.tcgetattr(source)
+
+    def silence(self) -> None:
+        """Show nothing of what is typed, and give each key at once."""
+        if self._source is not None:
+            termios.tcsetattr(self._source, termios.TCSANOW, _silenced(termios.tcgetattr(self._source)))
+
+    def restore(self) -> None:
+        """Make it as it was before."""
         # Discard unread input, which the shell would read. A closed terminal needs no
         # restoring.
-        with contextlib.suppress(termios.error):
-            termios.tcsetattr(source, termios.TCSAFLUSH, before)
+        if self._source is not None:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(self._source, termios.TCSAFLUSH, self._before or [])
+
+    def quits(self) -> bool:
+        """Return whether q was typed since the last call."""
+        return self._source is not None and _was_typed(self._source)
 
 
 def _silenced(modes: list[Any]) -> list[Any]:
     modes[_LOCAL_MODES] &= ~(termios.ECHO | termios.ICANON)
-    # Disable Ctrl-Z, which would leave the picture on the terminal.
-    modes[_SPECIAL][termios.VSUSP] = b"\0"
     modes[_SPECIAL][termios.VMIN], modes[_SPECIAL][termios.VTIME] = 1, 0
     return modes
 

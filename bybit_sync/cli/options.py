@@ -20,9 +20,11 @@ from bybit_sync.recovery.options import Recovery
 from bybit_sync.session.dialects import DIALECTS
 
 __all__ = [
+    "RECORDING",
     "SCENARIOS",
     "STREAMS",
     "above_zero",
+    "above_zero_whole",
     "add_command",
     "add_connection",
     "add_rest_host",
@@ -41,6 +43,7 @@ STREAMS: Final = (Stream.POSITIONS, Stream.ORDERS, Stream.USER_TRADES, Stream.BA
 # Copied from the simulator, which needs an extra.
 SCENARIOS: Final = ("story", "busy", "outages", "liquidation")
 ALL_IN_ONE: Final = "all"
+RECORDING: Final = "a recording, with those that it was rotated to, packed by gzip or not; - for the standard input"
 _SIZE: Final = re.compile(r"([0-9]{1,15})\s*([kmg]?)i?b?", re.ASCII | re.IGNORECASE)
 _WIDTH: Final = 76
 _UNITS: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
@@ -135,6 +138,13 @@ def above_zero(text: str) -> float:
         if 0 < (number := float(text)) < math.inf:
             return number
     raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+
+
+def above_zero_whole(text: str) -> int:
+    """Parse a whole number above 0."""
+    if text.isascii() and text.isdigit() and 0 < int(text) < 2**31:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
 
 
 def port(text: str) -> int:

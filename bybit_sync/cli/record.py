@@ -27,12 +27,13 @@ standard error. Neither key nor signature nor account number gets into the file,
 appended to; a kill loses at most the last second. FILE - is the standard output.
 
 With --rotate, a file that would grow beyond SIZE is renamed to FILE.1, the next to FILE.2 and so on; replay and stats read
-them all."""
+them all. With --keep, the oldest are deleted."""
 
 _EXAMPLES: Final = """\
   bybit-sync record today.jsonl                all four streams, until Ctrl-C
   bybit-sync record two.jsonl orders positions
   bybit-sync record year.jsonl --rotate 100M
+  bybit-sync record week.jsonl --rotate 100M --keep 7
   bybit-sync record - | gzip > today.jsonl.gz
   bybit-sync record try.jsonl --simulate --seconds 10"""
 
@@ -45,6 +46,7 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("file", metavar="FILE", help="where to; - for the standard output")
     options.add_streams(command)
     command.add_argument("--rotate", type=options.size, metavar="SIZE", help="begin a new file at SIZE, such as 500k, 100M, 1G")
+    command.add_argument("--keep", type=options.above_zero_whole, metavar="N", help="with --rotate: keep the newest N files")
     options.add_seconds(command)
     options.add_connection(command)
     command.set_defaults(run=_run)
@@ -52,7 +54,9 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Record until a signal, ``--seconds`` or an error ends it."""
-    recorder = Recorder(sys.stdout if arguments.file == "-" else arguments.file, rotate_bytes=arguments.rotate)
+    target = sys.stdout if arguments.file == "-" else arguments.file
+    recorder = Recorder(target, rotate_bytes=arguments.rotate, keep_files=arguments.keep)
+    recorder.check()
     inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)
     with open_target(arguments) as target, warnings_to(logging.StreamHandler(), fresh_line()):
         note(f"connecting to {target.title} ...")

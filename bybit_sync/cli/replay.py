@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import queue
+import sys
 import threading
-from typing import Final
+from typing import Any, Final
 
 from bybit_sync.cli import options
 from bybit_sync.cli.board import Board
@@ -13,6 +14,7 @@ from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.status_line import StatusLine, counted
 from bybit_sync.cli.views import add_views, follow, is_for_screen, open_view
 from bybit_sync.model.events import AnyEvent
+from bybit_sync.recording.format import unpacked
 from bybit_sync.recording.replay import replay
 
 __all__ = ["add"]
@@ -25,7 +27,8 @@ _EXAMPLES: Final = """\
   bybit-sync replay today.jsonl               on a terminal: as it happened
   bybit-sync replay today.jsonl --speed 60    a minute in a second
   bybit-sync replay today.jsonl --plain | grep Filled
-  bybit-sync replay today.jsonl --json | jq 'select(.gap)'"""
+  bybit-sync replay today.jsonl --json | jq 'select(.gap)'
+  ssh host cat today.jsonl.gz | bybit-sync replay -"""
 
 # The number of events that are read ahead of the view.
 _AHEAD: Final = 1_000
@@ -36,7 +39,11 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     command = options.add_command(
         commands, "replay", summary="show a recording as it happened", description=_DESCRIPTION, examples=_EXAMPLES
     )
-    command.add_argument("file", metavar="FILE", help="a recording, with those that it was rotated to")
+    command.add_argument(
+        "file",
+        metavar="FILE",
+        help=options.RECORDING,
+    )
     add_views(command)
     command.add_argument("--speed", type=options.above_zero, metavar="X", help="X times as fast as it happened")
     command.set_defaults(run=_run)
@@ -54,6 +61,11 @@ def _run(arguments: argparse.Namespace) -> int:
     if reader.error is not None:
         raise reader.error
     return DONE
+
+
+def _source(file: str) -> Any:
+    """Return what `replay` reads: the lines of the standard input for "-"."""
+    return unpacked(sys.stdin.buffer) if file == "-" else file  # type: ignore[arg-type]  # it is buffered, so it can peek
 
 
 class _Reader(threading.Thread):
@@ -80,7 +92,7 @@ class _Reader(threading.Thread):
     def run(self) -> None:
         """Read the recording into the inbox."""
         try:
-            for event in replay(self._file, self._speed):
+            for event in replay(_source(self._file), self._speed):
                 self._last = event
                 self.inbox.put(event)
         except BaseException as error:  # noqa: BLE001 - raised later, on the main thread

@@ -66,14 +66,24 @@ class Screen:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self.leave()
+        if self._keep and (kind is None or issubclass(kind, KeyboardInterrupt)):
+            self._console.print(Group(*self._picture(self._console.size, last=True)))
+
+    def leave(self) -> None:
+        """Give the terminal back, as it was."""
         try:
             # Some terminals (tmux after a resize) would leave the picture on the main
             # screen.
             self._clear()
         finally:
             self._live.stop()
-        if self._keep and (kind is None or issubclass(kind, KeyboardInterrupt)):
-            self._console.print(Group(*self._picture(self._console.size, last=True)))
+
+    def come_back(self) -> None:
+        """Take the terminal again, and draw at once."""
+        self._live.start()
+        self._drawn_size = None
+        self.tick()
 
     def show(self, event: AnyEvent) -> None:
         """Apply *event*; the next picture shows it."""

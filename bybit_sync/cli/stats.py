@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import attrs
 
 from bybit_sync.cli import options
 from bybit_sync.cli.exits import DONE
@@ -35,7 +41,11 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     command = options.add_command(
         commands, "stats", summary="count what is in a recording", description=_DESCRIPTION, examples=_EXAMPLES
     )
-    command.add_argument("file", metavar="FILE", help="a recording, with those that it was rotated to")
+    command.add_argument(
+        "file",
+        metavar="FILE",
+        help=options.RECORDING,
+    )
     command.add_argument("--json", action="store_true", help="one JSON object; times in seconds")
     command.add_argument("--plot", type=_plot, metavar="FILE", help="draw latency and rate over time: a .png or .svg")
     command.set_defaults(run=_run)
@@ -47,9 +57,25 @@ def _plot(text: str) -> str:
     return text
 
 
+@contextlib.contextmanager
+def _file(file: str) -> Iterator[str]:
+    """Yield the name of *file*; of a copy of the standard input for "-".
+
+    A recording is read twice.
+    """
+    if file != "-":
+        yield file
+        return
+    with tempfile.NamedTemporaryFile(prefix="bybit-sync-") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield copy.name
+
+
 def _run(arguments: argparse.Namespace) -> int:
     """Count, print and draw; raise damage last, after the statistics of the rest."""
-    statistics = read_statistics(arguments.file)
+    with _file(arguments.file) as file:
+        statistics = attrs.evolve(read_statistics(file), file=arguments.file)
     print(json.dumps(_told(statistics)) if arguments.json else "\n".join(_lines(statistics)), flush=True)
     if arguments.plot:
         from bybit_sync.cli.plot import plot  # noqa: PLC0415 - comes with an extra

@@ -99,7 +99,8 @@ def open_target(arguments: argparse.Namespace, *, without_key: bool = False) -> 
     try:
         target = attrs.evolve(target, key=find_key(arguments.key_file))
     except ConfigurationError as error:
-        if not without_key:
+        # A file that was named and cannot be used is a mistake: say so before any step.
+        if not without_key or arguments.key_file is not None:
             raise
         target = attrs.evolve(target, keyless=str(error))
     yield target

@@ -16,6 +16,7 @@ from bybit_sync.cli.board import Board
 from bybit_sync.cli.keyboard import quiet_keyboard
 from bybit_sync.cli.lines import Json, Lines
 from bybit_sync.cli.status_line import StatusLine
+from bybit_sync.cli.suspending import suspendable
 from bybit_sync.model.events import AnyEvent
 from bybit_sync.text import printable
 
@@ -71,8 +72,10 @@ def open_view(
         return
     from bybit_sync.cli.screen import Screen  # noqa: PLC0415 - comes with an extra
 
-    with quiet_keyboard() as enough, Screen(board, title, status_line, keep=keep) as screen, warnings_to(_Note(screen)):
-        yield screen, enough
+    screen = Screen(board, title, status_line, keep=keep)
+    # Ctrl-Z has to be minded before the first picture is there.
+    with quiet_keyboard() as keyboard, suspendable(screen, keyboard) as suspended, screen, warnings_to(_Note(screen)):
+        yield screen, lambda: suspended() or keyboard.quits()
 
 
 def follow(

@@ -18,6 +18,7 @@ from typing import TypeVar
 import attrs
 
 from bybit_sync.errors import ConnectionFailed
+from bybit_sync.network.other_protocols import not_http
 from bybit_sync.text import printable
 from bybit_sync.threads.waker import Interrupt
 
@@ -216,7 +217,7 @@ class Wire:
         """Read on into *data*, at most *room* bytes; return where its empty line is."""
         while (end := data.find(b"\r\n\r\n")) < 0 and len(data) <= room:
             if not data.startswith(b"HTTP/"[: len(data)]):
-                raise self.deadline.failed(f"the answer is not HTTP: {printable(bytes(data), 80)!r}")
+                raise self.deadline.failed(not_http(bytes(data)))
             data += self._next_bytes()
         if end < 0 or end > room:
             raise self.deadline.failed(f"the answer's headers are longer than {_HEAD_LIMIT} bytes")
@@ -385,7 +386,7 @@ def _parse_head(head: bytes, rest: bytes) -> Head | str:
     line, _, fields = head.partition(b"\r\n")
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
-        return f"the answer is not HTTP: {printable(line, 80)!r}"
+        return not_http(line)
     headers: dict[str, str] = {}
     for line in _FOLD.sub(b" ", fields).split(b"\r\n") if fields else ():
         name, colon, value = line.partition(b":")

@@ -11,7 +11,7 @@ from typing import IO, Any, Final, Protocol, TextIO
 
 from bybit_sync.config.arguments import refuse, whole
 from bybit_sync.errors import RecordingError
-from bybit_sync.recording.format import BEGINNING, next_part
+from bybit_sync.recording.format import BEGINNING, next_part, rotated_parts
 
 __all__ = ["Output", "output_of"]
 
@@ -41,15 +41,19 @@ class Output(Protocol):
         """Close the output, if `open` has opened it."""
 
 
-def output_of(target: Any, rotate_bytes: int | None) -> Output:
+def output_of(target: Any, rotate_bytes: int | None, keep_files: int | None = None) -> Output:
     """Return the output for *target*.
 
     Raises `ConfigurationError` when it cannot be written to.
     """
     if rotate_bytes is not None:
         whole(None, "rotate_bytes", rotate_bytes)
+    if keep_files is not None:
+        whole(None, "keep_files", keep_files)
+        if rotate_bytes is None:
+            raise refuse("keep_files", keep_files, "without rotate_bytes there is only one file")
     if isinstance(target, (str, os.PathLike)):
-        return _File(_path(target), rotate_bytes)
+        return _File(_path(target), rotate_bytes, keep_files)
     if rotate_bytes is not None:
         raise refuse("rotate_bytes", rotate_bytes, "a file that is open cannot be renamed; give its path")
     return _Handle(_text_file(target))
@@ -101,11 +105,12 @@ class _File:
     It is unbuffered, so that a killed or forked process holds no lines.
     """
 
-    def __init__(self, path: Path, rotate_bytes: int | None) -> None:
+    def __init__(self, path: Path, rotate_bytes: int | None, keep_files: int | None) -> None:
         self.name = str(path)
         self.warning = ""
         self._path = path
         self._rotate_bytes = rotate_bytes
+        self._keep_files = keep_files
         self._file: IO[bytes] | None = None
         self._place: tuple[int, int] | None = None
         self._is_regular = False
@@ -195,6 +200,10 @@ class _File:
     def _rotate(self) -> None:
         self.close()
         self._path.rename(next_part(self._path))
+        if self._keep_files is not None:
+            # The file that is opened next counts, too.
+            for old in rotated_parts(self._path)[: 1 - self._keep_files or None]:
+                old.unlink()
         self.open()
 
     def close(self) -> None:

@@ -6,19 +6,34 @@ clock and on the wall clock, the direction of the frame, and its text.
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from enum import Enum
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from bybit_sync.clock import Moment
 from bybit_sync.errors import RecordingError
 
-__all__ = ["BEGINNING", "Direction", "Line", "Source", "next_part", "parts", "print_line", "read_recording"]
+__all__ = [
+    "BEGINNING",
+    "Direction",
+    "Line",
+    "Source",
+    "next_part",
+    "parts",
+    "print_line",
+    "read_recording",
+    "rotated_parts",
+    "unpacked",
+]
 
 Source = str | os.PathLike[str] | Iterable[str]
 """A recording: the path of its file, or its lines, such as an open file."""
@@ -129,7 +144,12 @@ def read_recording(source: Source) -> Iterator[Line]:
         return
     for path in parts(Path(source)):
         with path.open("rb") as file:
-            yield from _lines(file, str(path))
+            yield from _lines(unpacked(file), str(path))
+
+
+def unpacked(file: BufferedReader) -> Iterable[bytes]:
+    """Return the lines of *file*, unpacked if it is gzip's."""
+    return gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file
 
 
 def _lines(source: Iterable[str | bytes], path: str) -> Iterator[Line]:
@@ -139,13 +159,30 @@ def _lines(source: Iterable[str | bytes], path: str) -> Iterator[Line]:
         try:
             text = next(lines, None)
             line = _read_line(text) if text is not None else None
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise _damaged(path, number, f"gzip: {error}", breaks_off=isinstance(error, EOFError)) from None
         except ValueError as error:
             why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+            if path and number == 1 and not _is_ours(text, lines):
+                raise RecordingError(f"{path} is not a recording: line 1 of it is none ({why})", path=path, line=1) from None
             raise _damaged(path, number, why, breaks_off=isinstance(text, bytes) and not text.endswith(b"\n")) from None
         if line is None:
             return
         yield line
         number += 1
+
+
+def _is_ours(first: str | bytes | None, rest: Iterator[str | bytes]) -> bool:
+    """Return whether *first* or the line after it begins as a line of a recording."""
+    with contextlib.suppress(ValueError, OSError, EOFError, zlib.error):
+        return any(_begins_as_ours(line) for line in (first or b"", next(rest, b"")))
+    return False
+
+
+def _begins_as_ours(line: str | bytes) -> bool:
+    beginning = (line.encode(errors="replace") if isinstance(line, str) else line)[: len(BEGINNING)]
+    # A file may break off within its first bytes.
+    return bool(beginning) and BEGINNING.startswith(beginning)
 
 
 def _damaged(path: str, number: int, why: str, *, breaks_off: bool) -> RecordingError:
@@ -163,8 +200,13 @@ def parts(path: Path) -> list[Path]:
 
     They are ``path.1``, ``path.2``, …, *path*.
     """
-    rotated = [path.with_name(f"{path.name}.{number}") for number in sorted(_numbers(path))]
+    rotated = rotated_parts(path)
     return [*rotated, path] if path.exists() or not rotated else rotated
+
+
+def rotated_parts(path: Path) -> list[Path]:
+    """Return the files that *path* was rotated to, the oldest first."""
+    return [path.with_name(f"{path.name}.{number}") for number in sorted(_numbers(path))]
 
 
 def next_part(path: Path) -> Path:

@@ -59,6 +59,8 @@ class Recorder:
         rotate_bytes: A file that would become larger is renamed: first to ``path.1``,
             then to ``path.2`` and so on, so that the highest number is the newest;
             nothing is deleted. None (the default) for one file.
+        keep_files: The number of files that are kept at a rotation, the newest ones;
+            older ones are deleted. None (the default) for all.
 
     Raises:
         ConfigurationError: an argument cannot work. The disk is not touched yet.
@@ -77,10 +79,12 @@ class Recorder:
 
     """
 
-    def __init__(self, target: str | os.PathLike[str] | TextIO, *, rotate_bytes: int | None = None) -> None:
+    def __init__(
+        self, target: str | os.PathLike[str] | TextIO, *, rotate_bytes: int | None = None, keep_files: int | None = None
+    ) -> None:
         self.error: BaseException | None = None
         """The error that ended the recording; None while it goes on."""
-        self._writer = LineWriter(output_of(target, rotate_bytes))
+        self._writer = LineWriter(output_of(target, rotate_bytes, keep_files))
         self._config: SessionConfig | None = None
         self._placeholder: _LoginPlaceholder | None = None
         self._worker: WriterThread | None = None
@@ -100,6 +104,17 @@ class Recorder:
     def bytes(self) -> int:
         """The number of bytes that were written, over all files."""
         return self._writer.bytes
+
+    def check(self) -> None:
+        """Open the file and close it again: a recording can go there.
+
+        Raises `OSError` from the system, and `RecordingError` when the file holds
+        something else.
+        """
+        try:
+            self._writer.output.open()
+        finally:
+            self._writer.output.close()
 
     # --- the client ---
 

@@ -12,7 +12,9 @@ import pytest
 
 from bybit_sync.cli import main
 from bybit_sync.simulator import Account, Exchange
+from tests.commands import run
 from tests.conftest import KEY, SECRET
+from tests.peers import Line, Peer
 
 Check = Callable[..., tuple[int, dict[str, Any]]]
 STEPS = ["name", "tcp", "upgrade", "clock", "login", "positions", "orders", "user_trades", "balances"]
@@ -224,3 +226,27 @@ def test_a_url_that_is_none_is_refused_at_once(capsys: pytest.CaptureFixture[str
         main(["check", "--rest-url", "api.bybit.com"])
     told = capsys.readouterr().err
     assert ("'api.bybit.com' is no URL" in told, "https://host[:port]" in told, "Recovery" in told) == (True, True, False)
+
+
+def test_a_key_file_that_is_missing_is_told_first() -> None:
+    """Before any step, as a wrong argument."""
+    code, out, err = run("check", "--environment", "wss://127.0.0.1:1", "--key-file", "/nowhere/key")
+    assert (code, out) == (2, "")
+    assert err == "bybit-sync: --key-file: /nowhere/key cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"), [(b"SSH-2.0-OpenSSH_9.6\r\n", "is this the right port?"), (b"\x15\x03\x01\x00\x02\x02F", "give wss://")]
+)
+def test_another_protocol_on_the_port_has_a_remedy(said: bytes, remedy: str) -> None:
+    """A port of something else, or of TLS."""
+
+    def answer(line: Line) -> None:
+        line.send(said)
+        line.wait_for_end()
+
+    with Peer(answer) as peer:
+        code, out, _ = run("check", "--environment", f"ws://127.0.0.1:{peer.port}")
+    assert code == 3
+    assert "the answer is not HTTP" in " ".join(out.split())
+    assert remedy in " ".join(out.split())

@@ -166,3 +166,20 @@ def test_the_module_is_the_command() -> None:
     code, out, _ = run("--version")
     assert code == 0
     assert out.startswith("bybit-sync ")
+
+
+@pytest.mark.parametrize("module", ["bybit_sync.cli.entry", "bybit_sync.client", "bybit_sync.cli.simulate"])
+def test_ctrl_c_while_the_command_is_loaded_shows_no_traceback(module: str) -> None:
+    """In the first second, too: 130, and not a word."""
+    program = f"""
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from bybit_sync.cli import main
+raise SystemExit(main(["simulate"]))
+"""
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert (process.returncode, process.stdout, process.stderr) == (130, "", "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import stat
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -88,13 +90,6 @@ def test_a_recording_goes_to_a_pipe(recording: Path) -> None:
     code, out, _ = run("record", "-", "--simulate", "--seconds", "0.2")
     assert code == 0
     assert {tuple(json.loads(line)) for line in out.splitlines()} == {tuple(lines_of(recording)[0])}
-
-
-@pytest.mark.parametrize("name", ["none/r.jsonl", "."])
-def test_a_file_that_cannot_be_written_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    """At once, in one sentence."""
-    assert main(["record", str(tmp_path / name), "--simulate"]) in (2, 5)
-    assert "cannot be opened" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("500k", 512_000), ("100M", 100 * 2**20), ("1 GiB", 2**30)])
@@ -254,3 +249,73 @@ def test_a_reader_of_a_replay_may_leave(recording: Path) -> None:
     """As in ``bybit-sync replay today.jsonl | head -n 1``."""
     process = start("replay", str(recording), "--speed", "1")
     leave(process)
+
+
+# --- where a recording is ---
+
+
+@pytest.mark.parametrize(("place", "why"), [("gone/r.jsonl", "No such file or directory"), ("", "Is a directory")])
+def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_dialled(place: str, why: str, tmp_path: Path) -> None:
+    """With 5 and the system's word, though there is neither a key nor an exchange."""
+    code, out, err = run("record", str(tmp_path / place), "--environment", "wss://127.0.0.1:1")
+    assert (code, out, err) == (5, "", f"bybit-sync: {tmp_path / place}: {why}\n")
+
+
+def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
+    """Before anything is dialled: nothing is appended to it."""
+    path = tmp_path / "notes.txt"
+    path.write_text("my notes\n")
+    code, _, err = run("record", str(path), "--environment", "wss://127.0.0.1:1")
+    assert (code, path.read_text()) == (5, "my notes\n")
+    assert "something else than a recording" in err
+
+
+@pytest.mark.parametrize("command", [["stats"], ["replay", "--plain"]])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_recording_is_read_packed_and_from_the_standard_input(
+    command: list[str], *, packed: bool, recording: Path, tmp_path: Path
+) -> None:
+    """The output is the same, whichever way it comes."""
+    text = recording.read_bytes()
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(gzip.compress(text) if packed else text)
+    expected = run(command[0], str(recording), *command[1:])[1].replace(str(recording), "")
+    named = run(command[0], str(path), *command[1:])
+    with path.open("rb") as piped:
+        given = run(command[0], "-", *command[1:], stdin=piped)
+    assert (named[0], named[2], given[0], given[2]) == (0, "", 0, "")
+    assert sizeless(named[1].replace(str(path), "")) == sizeless(given[1].removeprefix("-")) == sizeless(expected)
+
+
+def sizeless(out: str) -> str:
+    """Return *out* without the size of the file, which differs when it is packed."""
+    return re.sub(r"1 file, [0-9.]+ .?B", "1 file", out)
+
+
+@pytest.mark.parametrize("content", [b"my notes\n", b'{"a": 1}\n', b"\x89PNG\r\n\x1a\n", gzip.compress(b"my notes\n")])
+@pytest.mark.parametrize("command", ["stats", "replay"])
+def test_a_file_that_is_no_recording_is_called_so(command: str, content: bytes, tmp_path: Path) -> None:
+    """It is not taken for a damaged one."""
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    code, _, err = run(command, str(path))
+    assert (code, f"{path} is not a recording: line 1 of it is none" in err) == (5, True), err
+
+
+def test_a_packed_recording_that_breaks_off_is_read_up_to_there(recording: Path, tmp_path: Path) -> None:
+    """As one that is not packed."""
+    path = tmp_path / "r.jsonl.gz"
+    path.write_bytes(gzip.compress(recording.read_bytes())[:-200])
+    code, out, err = run("replay", str(path), "--plain")
+    assert (code, "breaks off" in err, bool(out)) == (5, True, True)
+
+
+def test_only_the_newest_files_are_kept(tmp_path: Path) -> None:
+    """Those and the one that is written to; what they hold is a recording."""
+    path = tmp_path / "r.jsonl"
+    code, _, err = run("record", str(path), "--simulate", "--seconds", "2", "--rotate", "2k", "--keep", "3")
+    assert code == 0, err
+    numbers = sorted(int(file.suffix[1:]) for file in tmp_path.glob("r.jsonl.*"))
+    assert (len(numbers), numbers[0] > 1, numbers[1] - numbers[0]) == (2, True, 1)
+    assert run("stats", str(path))[0] == 0
+    assert run("record", str(path), "--keep", "3")[0] == 2

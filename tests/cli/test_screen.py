@@ -98,14 +98,31 @@ def names(picture: list[str]) -> list[str]:
 
 
 def test_what_is_typed_does_not_spoil_the_picture() -> None:
-    """Nothing is echoed, and Ctrl-Z leaves no picture behind."""
+    """Nothing is echoed; Ctrl-Z stops nothing where no shell could let it go on."""
     with Terminal("watch", "--simulate") as terminal:
         terminal.picture("positions")
-        assert not terminal.suspends
         terminal.type("hello\r\n\x1b[A\x1a")
         terminal.picture("PartiallyFilled")
         terminal.picture("LIVE")
         assert "hello" not in terminal.shown
+
+
+def test_ctrl_z_gives_the_terminal_back_until_the_process_goes_on() -> None:
+    """As often as it is typed; the picture and the silent keyboard come back with ``fg``, and q ends it as before."""
+    with Terminal("watch", "--simulate", shell=True) as terminal:
+        for _ in range(2):
+            terminal.picture("positions")
+            since = len(terminal.shown)
+            terminal.type("\x1a")
+            terminal.wait_for("stopped", since)
+            assert terminal.is_restored
+            terminal.type("\n")
+            terminal.wait_for(ALTERNATE_ON, len(terminal.shown))
+            terminal.picture("LIVE")
+            assert not terminal.is_restored
+        terminal.type("q")
+        assert terminal.end() == 0
+        assert terminal.is_restored
 
 
 def test_after_an_outage_rows_are_marked_as_stale(exchange: Exchange, account: Account) -> None:
