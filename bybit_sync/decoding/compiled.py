@@ -139,10 +139,13 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
 
     # --- compiling ---
 
-    def compile_reader(self, layout: Collection[str], taking: Callable[[Variables], Iterable[str]]) -> Any:
+    def compile_reader(
+        self, layout: Collection[str], taking: Callable[[Variables], Iterable[str]], further: Mapping[str, Any] = EMPTY
+    ) -> Any:
         """Return a function that reads rows of *layout*.
 
-        *taking* yields the lines that assign the variables from ``values``. Raises
+        *taking* yields the lines that assign the variables from ``values``; they may
+        use the names of *further*. Raises
         `InvalidValue` when a required key is missing. For a row of a symbol, a size, a
         time, a word and an unknown key the function is ::
 
@@ -174,7 +177,7 @@ class CompiledReaders(dict[tuple[str, ...], Read]):
             "update.wire = wire",
             "return finished(update)",
         ]
-        scope = self._scope | {"unknown": unknown} | {f"missing_{name}": value for name, value in missing.items()}
+        scope = self._scope | {"unknown": unknown, **further} | {f"missing_{name}": value for name, value in missing.items()}
         return _compiled("\n    ".join(lines) + "\n", scope, self._cls.__name__)
 
     def _from_row(self, variables: Variables) -> Iterable[str]:

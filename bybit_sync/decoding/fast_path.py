@@ -7,8 +7,9 @@ produce, or None, and then the parser reads the frame. Without its one call, in
 A pattern is compiled for each layout in which a row was seen: its keys in their order,
 and the JSON type of each value. A text that matches is valid JSON and has no other
 reading, since each group is a complete JSON value: strings, numbers and flags by their
-pattern; nested objects and lists are parsed, and the parser raises for invalid ones. So
-the groups are the values of the keys that the pattern was made from.
+pattern; the coins of an account are read as the rows of a push, other objects and lists
+are parsed, and both raise for invalid ones. So the groups are the values of the keys
+that the pattern was made from.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from bybit_sync.decoding.parsing import RawFrame, scan
 from bybit_sync.decoding.reader import Reader
 from bybit_sync.decoding.values import moment
 from bybit_sync.model.events import Event, Stream, new_event
-from bybit_sync.model.lazy_row import LazyRow
+from bybit_sync.model.lazy_row import LazyRow, Readable
 
 __all__ = ["FastChannel", "FastRows", "match_push_envelope", "read_rows", "try_fast"]
 
@@ -113,7 +114,7 @@ def read_rows(channel: FastChannel, text: str, at: int, frame: RawFrame) -> tupl
     """
     # Two threads may both make one; `setdefault` keeps the first.
     rows = _ROWS.get(channel.reader) or _ROWS.setdefault(channel.reader, FastRows(channel.reader.compiled))
-    updates = rows.read(text, at, frame)
+    updates = rows.read(text, at, frame, ("data",), "]}")
     return updates if channel.gather is None else channel.gather(updates)
 
 
@@ -146,6 +147,10 @@ _DIGITS: Final[Mapping[type, _ValueKind]] = {
 }
 
 
+# For attributes that are a list of rows: they are read as the rows of a push.
+_ROWS_KIND: Final = _KINDS[list]._replace(source='() if {x} == "[]" else list_{x}({x}, wire)')
+
+
 class _Pattern(NamedTuple):
     """The pattern of one layout of a row.
 
@@ -167,6 +172,8 @@ class FastRows:
 
     def __init__(self, compiled: CompiledReaders) -> None:
         self._compiled = compiled
+        # The patterns of the rows that an attribute is a list of, by its name.
+        self._lists: dict[str, FastRows] = {}
         # The pattern that matched last comes first; initially one that never matches.
         # The tuple is replaced, never changed, so that no thread needs a lock to read
         # it.
@@ -176,11 +183,12 @@ class FastRows:
         self._pause = 0
         self._last_pause = 0
 
-    def read(self, text: str, at: int, frame: RawFrame) -> tuple[Any, ...]:
-        """Return the updates of the rows that *text*, a push, ends with from *at* on.
+    def read(self, text: str, at: int, frame: Readable, path: tuple[str | int, ...], end: str) -> tuple[Any, ...]:
+        """Return the updates of the rows that *text* has from *at* on, before *end*.
 
-        *frame* is the source of their `wire`. Raises any exception for rows that are
-        invalid or have an unknown layout.
+        *end* is the rest of *text*. The list of the rows is under *path* in *frame*,
+        the source of their `wire`. Raises any exception for rows that are invalid or
+        have an unknown layout.
         """
         updates: list[Any] = []
         while True:
@@ -188,12 +196,12 @@ class FastRows:
             found = match(text, at)
             if found is None:
                 found, read = self._find(text, at)
-            updates.append(read(found.groups(), LazyRow(frame, ("data", len(updates)))))
+            updates.append(read(found.groups(), LazyRow(frame, (*path, len(updates)))))
             at = found.end()
             if text[at] != ",":
                 break
             at += 1
-        if text[at:] != "]}":
+        if text[at:] != end:
             raise LookupError
         return tuple(updates)
 
@@ -228,10 +236,11 @@ class FastRows:
         row, end = scan(text, at)
         names = self._compiled.variables(row)
         kinds = {name: self._kind(name, row[key]) for key, name in names.items()}
+        lists = {f"list_{name}": self._list_reader(key, name) for key, name in names.items() if kinds[name] is _ROWS_KIND}
         source = r"\{" + ",".join(f'"{re.escape(key)}":{kinds[name].pattern}' for key, name in names.items()) + r"\}"
         if len(source) > _LONGEST_PATTERN:
             raise LookupError
-        read = self._compiled.compile_reader(tuple(row), lambda _: _from_groups(kinds))
+        read = self._compiled.compile_reader(tuple(row), lambda _: _from_groups(kinds), lists)
         pattern = _Pattern(source, re.compile(source).match, read)
         found = pattern.match(text, at)
         if found is None or found.end() != end:
@@ -245,7 +254,14 @@ class FastRows:
         Raises `LookupError` for a number that only the parser reads exactly.
         """
         value_reader = self._compiled.value_readers.get(name)
+        if value.__class__ is list and value_reader is not None and isinstance(value_reader.lookup, CompiledReaders):
+            return _ROWS_KIND
         return (_DIGITS if value_reader is not None and value_reader.is_plain else _KINDS)[value.__class__]
+
+    def _list_reader(self, key: str, name: str) -> Callable[[str, LazyRow], tuple[Any, ...]]:
+        """Return what reads the text of a list of rows, under *key* of another row."""
+        rows = self._lists.setdefault(name, FastRows(self._compiled.value_readers[name].lookup))
+        return lambda text, wire: rows.read(text, 1, wire.frame, (*wire.path, key), "]")
 
 
 def _from_groups(kinds: Mapping[str, _ValueKind]) -> Iterable[str]:

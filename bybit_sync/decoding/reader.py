@@ -157,7 +157,8 @@ class Reader:
                 raise IterableValidationError("", [error], self.cls) from error
 
         each = f"lookup_{{x}}[tuple(row.keys())](row, wire.part({key!r}, index)) for index, row in enumerate({{x}})"
-        return ValueReader(read, f"tuple([{each}]) if {{x}}.__class__ is list else read_{{x}}({{x}})", self.compiled)
+        inline = f"{{x}} if {{x}}.__class__ is tuple else tuple([{each}]) if {{x}}.__class__ is list else read_{{x}}({{x}})"
+        return ValueReader(read, inline, self.compiled)
 
     # --- a bad row ---
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn, Protocol
 
-__all__ = ["LazyRow", "ReadOnly", "Wire"]
+__all__ = ["LazyRow", "ReadOnly", "Readable", "Wire"]
 
 
 class ReadOnly(dict[str, Any]):
@@ -44,20 +44,20 @@ class Readable(Protocol):
 class LazyRow:
     """The place of a row: the object under *path*, keys and indices, in *frame*."""
 
-    __slots__ = ("_frame", "_path")
+    __slots__ = ("frame", "path")
 
     def __init__(self, frame: Readable, path: tuple[str | int, ...]) -> None:
-        self._frame = frame
-        self._path = path
+        self.frame = frame
+        self.path = path
 
     def part(self, key: str, index: int) -> LazyRow:
         """Return the place of item *index* of the list under *key*."""
-        return LazyRow(self._frame, (*self._path, key, index))
+        return LazyRow(self.frame, (*self.path, key, index))
 
     def read(self) -> ReadOnly:
         """Return the row, read-only."""
-        value = self._frame.message()
-        for step in self._path:
+        value = self.frame.message()
+        for step in self.path:
             value = value[step]
         return ReadOnly(value)
 

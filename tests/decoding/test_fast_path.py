@@ -56,7 +56,7 @@ def rows_of(reader: Reader) -> FastRows:
 def read(reader: Reader, text: str) -> tuple[Any, ...] | None:
     """Return what *reader* sees at a glance in *text*, the end of a push; None when that is left to a parser."""
     try:
-        return rows_of(reader).read(text, 0, RawFrame('{"data":[' + text))
+        return rows_of(reader).read(text, 0, RawFrame('{"data":[' + text), ("data",), "]}")
     except Exception:  # noqa: BLE001 - as it likes
         return None
 
@@ -112,6 +112,53 @@ def test_ways_to_write_may_alternate() -> None:
     reader = fresh(PositionUpdate)
     assert whole(read(reader, written(*rows))) == whole(reader.rows(rows, RawFrame("", {"data": rows}))[0])
     assert len(rows_of(reader)._patterns) == 1 + 3
+
+
+COIN = {"coin": "BTC", "equity": "1.50", "walletBalance": "", "collateralSwitch": True}
+ACCOUNT = {"accountType": "UNIFIED", "totalEquity": "5"}
+
+
+@pytest.mark.parametrize("coins", [[], [COIN], [COIN, COIN], [COIN, {"coin": "ETH", "new": 1}, COIN]])
+def test_coins_are_what_a_parser_makes_of_them(coins: list[Any]) -> None:
+    """However each is written, with its own row."""
+    reader = fresh(BalanceUpdate)
+    assert read(reader, written({**ACCOUNT, "coin": [COIN]}))
+    text = written({**ACCOUNT, "coin": coins})
+    assert read(reader, text)
+    assert whole(read(reader, text)) == whole(parsed(reader, text))
+
+
+def test_coins_that_look_as_usual_need_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way to write one is known from the first on."""
+    reader = fresh(BalanceUpdate)
+    other = {**COIN, "bonus": "1"}
+    assert read(reader, written({**ACCOUNT, "coin": [COIN, other]}))
+    monkeypatch.delattr(fast_path, "scan")
+    assert read(reader, written({**ACCOUNT, "coin": [other, COIN, COIN]}))
+    assert read(reader, written({**ACCOUNT, "coin": [{**COIN, "free": "1"}]})) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("1.50", "1.5e0"),
+        ('"1.50"', "1.50"),
+        ("1.50", "1.5.0"),
+        ("BTC", ""),
+        ("true", "1"),
+        ("true", "truth"),
+        ('"coin":"BTC"', '"coin":null'),
+        ("}]}", "},]}"),
+        ("}]}", "}{}]}"),
+    ],
+)
+def test_coins_that_do_not_look_as_usual_are_left_to_a_parser(old: str, new: str) -> None:
+    """The whole push is."""
+    reader = fresh(BalanceUpdate)
+    text = written({**ACCOUNT, "coin": [COIN]})
+    assert read(reader, text)
+    assert old in text
+    assert read(reader, text.replace(old, new, 1)) is None
 
 
 # --- otherwise ---

@@ -1072,7 +1072,7 @@ MUTANTS: Final = (
     Mutant(
         "take anything behind the rows",
         "decoding/fast_path.py",
-        'if text[at:] != "]}":',
+        "if text[at:] != end:",
         "if False:",
         "tests/decoding/test_fast_path.py",
     ),
@@ -3012,5 +3012,19 @@ MUTANTS: Final = (
         "            self.release(turn)\n",
         "",
         "tests/threads/test_fair_lock.py",
+    ),
+    Mutant(
+        "have a parser read each account without coins",
+        "decoding/fast_path.py",
+        '() if {x} == "[]" else list_{x}',
+        "list_{x}",
+        "tests/decoding/test_fast_path.py -k coins",
+    ),
+    Mutant(
+        "give each coin the first one's row",
+        "decoding/fast_path.py",
+        "LazyRow(frame, (*path, len(updates)))",
+        "LazyRow(frame, (*path, 0))",
+        "tests/decoding/test_fast_path.py -k coins",
     ),
 )
