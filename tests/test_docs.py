@@ -40,14 +40,21 @@ class Links(HTMLParser):
         super().__init__()
         self.links: list[str] = []
         self.anchors: set[str | None] = set()
+        self._is_inside = False
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what *tag* links to, and its id."""
         told = dict(attrs)
         self.anchors.add(told.get("id"))
+        assert not (tag == "a" and self._is_inside), f"a link in a link: {attrs}"
+        self._is_inside = self._is_inside or tag == "a"
         if tag == "a" and (link := told.get("href")) and not link.startswith(("http:", "https:")):
             self.links.append(link)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note the end of a link."""
+        self._is_inside = self._is_inside and tag != "a"
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +134,11 @@ RECIPES = ("pandas", "polars", "sqlite", "gunicorn", "celery", "gevent", "Jupyte
 APART = {f"recipes: {name}" for name in RECIPES}
 HERE = [pytest.param(block, id=name) for name, block in blocks() if name not in APART and "def test_" not in block]
 TESTS = [pytest.param(block, id=name) for name, block in blocks() if "def test_" in block]
+
+
+def test_a_block_is_not_wider_than_the_page() -> None:
+    """Nobody has to scroll sideways."""
+    assert [line for _, block in blocks() for line in block.splitlines() if len(line) > 88] == []
 
 
 def test_every_block_is_run_by_a_test() -> None:

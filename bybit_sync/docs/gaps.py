@@ -48,7 +48,7 @@ with bybit_sync.Client("KEY", "SECRET", recover=True) as client:
     trades = client.subscribe_user_trades()
     for event in trades:
         if event.recovered:
-            print("read over REST:", event.recovered.since, "to", event.recovered.until)
+            print("read over REST, since", event.recovered.since)
         for trade in event:
             print(trade.exec_id, trade.exec_qty, trade.exec_price)
 ```
@@ -68,7 +68,8 @@ writes fills to a file and knows up to when it is complete, which the next start
 import bybit_sync
 from bybit_sync.integrations.sqlite_journal import Journal
 
-with Journal("fills.db") as journal, bybit_sync.Client("KEY", "SECRET", recover=True) as client:
+client = bybit_sync.Client("KEY", "SECRET", recover=True)
+with Journal("fills.db") as journal, client:
     client.subscribe_user_trades(journal, since=journal.complete_until)
     client.wait(timeout=60.0)
     print(journal.complete_until, journal.gaps())

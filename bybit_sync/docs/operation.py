@@ -18,13 +18,15 @@ print(json.dumps(bybit_sync.to_dict(client.health())))
 
 ## Logs
 
-The logger is ``bybit_sync``. INFO tells of connections, WARNING asks you to look, ERROR
-asks you to act, CRITICAL is a bug. No record has a key, a secret or a signature.
+The logger is ``bybit_sync``. INFO: connections and subscriptions. WARNING: look at it.
+ERROR: act. CRITICAL: a bug of the library. No record has a key, a secret or a
+signature.
 
 ```python
 import logging
 
-logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+logging.basicConfig(level=logging.INFO, format=form)
 ```
 
 ## Consumers on other machines

@@ -19,9 +19,12 @@ import bybit_sync
 COLUMNS = ("exec_time", "symbol", "side", "exec_qty", "exec_price", "exec_fee")
 
 def record(trade):
-    values = {name: getattr(trade, name) for name in COLUMNS}
-    values["side"] = str(values["side"])
-    return {name: float(value) if isinstance(value, Decimal) else value for name, value in values.items()}
+    return {name: plain(getattr(trade, name)) for name in COLUMNS}
+
+def plain(value):
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value) if isinstance(value, str) else value  # words are open enums
 
 records = []
 with bybit_sync.Client("KEY", "SECRET") as client:
@@ -43,8 +46,12 @@ import bybit_sync
 
 MONEY = polars.Decimal(38, 12)
 SCHEMA = {
-    "exec_time": polars.Datetime("ms", "UTC"), "symbol": polars.String, "side": polars.String,
-    "exec_qty": MONEY, "exec_price": MONEY, "exec_fee": MONEY,
+    "exec_time": polars.Datetime("ms", "UTC"),
+    "symbol": polars.String,
+    "side": polars.String,
+    "exec_qty": MONEY,
+    "exec_price": MONEY,
+    "exec_fee": MONEY,
 }
 
 def record(trade):
@@ -70,10 +77,13 @@ import sqlite3
 import bybit_sync
 
 db = sqlite3.connect("orders.db")
-db.execute("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, symbol TEXT, status TEXT, qty TEXT)")
+db.execute(
+    "CREATE TABLE IF NOT EXISTS orders"
+    " (id TEXT PRIMARY KEY, symbol TEXT, status TEXT, qty TEXT)"
+)
 with bybit_sync.Client("KEY", "SECRET") as client:
-    for event in client.subscribe_orders():  # on this thread, to which sqlite3 ties the connection
-        rows = [(order.order_id, order.symbol, str(order.order_status), str(order.qty)) for order in event]
+    for event in client.subscribe_orders():  # on this thread: sqlite3 demands one
+        rows = [(o.order_id, o.symbol, str(o.order_status), str(o.qty)) for o in event]
         with db:
             db.executemany("INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?)", rows)
 ```
@@ -199,12 +209,12 @@ import bybit_sync
 freezegun.configure(extend_ignore_list=["bybit_sync", "websocket", "websockets"])
 
 def test_at_midnight(bybit_exchange, bybit_account):
-    with freezegun.freeze_time("2030-01-01"):
-        with bybit_sync.Client("KEY", "SECRET", environment=bybit_exchange.url) as client:
-            orders = client.subscribe_orders()
-            bybit_account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
-            assert orders.get(timeout=10).data[0].order_status == "New"
-            assert datetime.datetime.now().year == 2030
+    client = bybit_sync.Client("KEY", "SECRET", environment=bybit_exchange.url)
+    with freezegun.freeze_time("2030-01-01"), client:
+        orders = client.subscribe_orders()
+        bybit_account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+        assert orders.get(timeout=10).data[0].order_status == "New"
+        assert datetime.datetime.now().year == 2030
 ```
 
 ## time-machine

@@ -28,12 +28,17 @@ PAGES: Final = tuple(f"bybit_sync.docs.{name}" for name in docs.__all__)
 _API: Final = (
     "bybit_sync.simulator",
     "bybit_sync.simulator.faults",
+    "bybit_sync.simulator.scenarios",
+    "bybit_sync.simulator.script",
     "bybit_sync.integrations.prometheus",
     "bybit_sync.integrations.redis_streams",
     "bybit_sync.integrations.sqlite_journal",
     "bybit_sync.pytest_plugin",
 )
 """The modules of the reference besides the package itself."""
+
+_FIRST: Final = ("Client", "Subscription", "Event", "Gap", "OrderUpdate", "PositionUpdate", "UserTradeUpdate", "BalanceUpdate")
+"""The names that a reader looks up first."""
 
 
 def build(folder: Path) -> None:
@@ -58,25 +63,23 @@ def _readme() -> str:
     return _README.read_text(encoding="utf-8")
 
 
-def _title(module: ModuleType) -> str:
-    return (module.__doc__ or "").partition("\n")[0].rstrip(".")
-
-
-def _link(module: ModuleType, root: str = "") -> str:
-    return f"[{module.__name__}]({root}{module.__name__.replace('.', '/')}.html): {_title(module)}"
+def _links(modules: list[ModuleType]) -> str:
+    """Return a list of links, each with the first line of its page."""
+    titles = {module.__name__: (module.__doc__ or "").partition("\n")[0].rstrip(".") for module in modules}
+    return "\n".join(f"* [{title}]({name.replace('.', '/')}.html)" for name, title in titles.items())
 
 
 def _front(modules: list[ModuleType]) -> str:
     """Return the first page: the README with a list of the other pages."""
-    links = "\n".join(f"* {_link(module)}." for module in modules)
     top, heading, rest = _readme().partition("\n## ")
+    names = ", ".join(f"[{name}](#{name})" for name in _FIRST)
+    pages = f"## Pages\n\n{_links(modules)}\n* The package itself: {names} and [all others](#the-package)"
     text = top.partition("\n")[2]
-    return f"{text}\n## Pages\n\n{links}\n{heading}{rest}\n\n## The package\n\n{bybit_sync.__doc__}"
+    return f"{text}\n{pages}\n{heading}{rest}\n\n## The package\n\n{bybit_sync.__doc__}"
 
 
 def _for_programs(modules: list[ModuleType]) -> str:
     """Return ``llms.txt``: the summary and a link to each page, as Markdown."""
     summary = " ".join(_SUMMARY.findall(_readme())[0].split())
-    links = "\n".join(f"- {_link(module)}." for module in modules)
-    first = "- [bybit_sync](bybit_sync.html): README, and the reference of the public names."
-    return f"# bybit_sync\n\n> {summary}\n\n## Pages\n\n{first}\n{links}\n"
+    first = "* [README, and the reference of the public names](bybit_sync.html)"
+    return f"# bybit_sync\n\n> {summary}\n\n## Pages\n\n{first}\n{_links(modules)}\n"

@@ -70,10 +70,13 @@ from decimal import Decimal
 import bybit_sync
 
 def test_fills_of_an_outage_arrive(bybit_exchange, bybit_account, bybit_recovery):
-    with bybit_sync.Client("KEY", "SECRET", environment=bybit_exchange.url, recover=bybit_recovery) as client:
+    url = bybit_exchange.url
+    client = bybit_sync.Client("KEY", "SECRET", environment=url, recover=bybit_recovery)
+    with client:
         trades = client.subscribe_user_trades()
         bybit_exchange.stop_listening()
-        bybit_account.fill(bybit_account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000"))
+        order = bybit_account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
+        bybit_account.fill(order)
         bybit_exchange.listen()
         assert trades.get(timeout=10).data[0].exec_qty == Decimal("0.5")
 ```

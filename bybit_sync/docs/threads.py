@@ -3,6 +3,7 @@
 | your code | its thread |
 |:--|:--|
 | a callback, and ``on_error`` | one for each callback subscription |
+| `bybit_sync.Inline` with a callback | the connection thread: microseconds only |
 | ``on_change`` of an account view | one of its own |
 | ``on_status`` | one of its own |
 | ``put_nowait`` of your queue, log handlers | the connection thread: keep them short |
@@ -31,7 +32,7 @@ def on_orders(event):  # called with one event at a time
 
 client = bybit_sync.Client("KEY", "SECRET")
 sub = client.subscribe_orders(on_orders, maxsize=1_000, overflow="drop_oldest")
-sub.close()  # delivers what is buffered, then returns True; not while you hold that lock
+sub.close()  # delivers what is buffered; do not call it while you hold the lock
 ```
 
 ``close()`` waits for the running callback. So never call it while you hold a lock that
