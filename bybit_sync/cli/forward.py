@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +20,9 @@ from bybit_sync.cli.progress import ProgressLine, fresh_line
 from bybit_sync.cli.status_line import counted
 from bybit_sync.cli.target import SUBSCRIBE, Target, open_target
 from bybit_sync.cli.views import note, warnings_to
+from bybit_sync.client import Client
 from bybit_sync.errors import BybitSyncError, ConfigurationError, RedisStreamError, RedisUnavailable
+from bybit_sync.model.events import Stream
 from bybit_sync.status import Health, State
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ __all__ = ["add"]
 _DESCRIPTION: Final = """\
 Write every event of one or more accounts into the streams of a Redis server (extra redis), each exactly once, for programs on
 other machines: PREFIX:NAME:STREAM, such as bybit:main:orders. Gaps are entries too.
+
+What an outage hid is read over REST where that is possible (V5, with the extra rest), and at the start the executions since the
+last one in the stream, behind a gap.
 
 A server that goes away is waited for; meanwhile the events wait here, 10,000 of each stream, and beyond that a gap tells how
 many are missing. An account that the exchange refuses is reported, and the others go on. Give each account one such process:
@@ -69,6 +74,8 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--maxlen", type=int, metavar="N", default=1_000_000, help="entries kept (default: 1000000)")
     options.add_seconds(command)
     options.add_connection(command)
+    options.add_rest_host(command)
+    command.add_argument("--no-recover", action="store_true", help="read nothing over REST")
     command.set_defaults(run=_run)
 
 
@@ -80,7 +87,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with (
         open_target(arguments, without_key=arguments.account is not None) as target,
         warnings_to(logging.StreamHandler(), fresh_line()),
-        _Forwarder(sink, _targets(target, arguments)) as forwarder,
+        _Forwarder(sink, _targets(target, arguments), recover=not arguments.no_recover) as forwarder,
     ):
         forwarder.begin(arguments.streams or target.streams)
         target.begin()
@@ -107,13 +114,23 @@ def _targets(target: Target, arguments: argparse.Namespace) -> dict[str, Target]
 class _Forwarder:
     """The clients of several accounts, which write to one server."""
 
-    def __init__(self, sink: RedisStreams, targets: dict[str, Target]) -> None:
+    def __init__(self, sink: RedisStreams, targets: dict[str, Target], *, recover: bool) -> None:
         self._sink = sink
-        self._clients = {name: each.client(name=name, on_error=self._failed) for name, each in targets.items()}
+        self._clients = {name: self._client(each, name, recover=recover) for name, each in targets.items()}
         self._open = dict(self._clients)
         self.error: BybitSyncError | None = None
         """The first error that ended an account, or kept an event from a stream."""
         self._refused = False
+
+    def _client(self, target: Target, name: str, *, recover: bool) -> Client:
+        """Return a client that recovers, if *recover* says so and it can."""
+        named: dict[str, Any] = {"name": name, "on_error": self._failed}
+        if recover:
+            try:
+                return target.client(recover=True, **named)
+            except ConfigurationError as error:
+                note(f"{name}: nothing is read over REST: {error}")
+        return target.client(**named)
 
     def _failed(self, error: BaseException, *_: Any) -> None:
         """Keep the error of the sink: it has not written an event."""
@@ -121,17 +138,22 @@ class _Forwarder:
             self.error = self.error or error
             self._refused = self._refused or not isinstance(error, RedisUnavailable)
 
-    def begin(self, streams: Sequence[Any]) -> None:
+    def begin(self, streams: Sequence[Stream]) -> None:
         """Look at the streams, and subscribe. Raises what the server refuses."""
-        for name in self._clients:
-            for stream in streams:
-                # A server that is away is waited for when there is an event.
-                with contextlib.suppress(RedisUnavailable):
-                    self._sink.complete_until(name, stream)
+        complete = {name: [self._complete_until(name, stream) for stream in streams] for name in self._clients}
         note(f"{self._sink!r}: {counted(len(self._clients), 'account')}")
-        for client in self._clients.values():
-            for stream in streams:
-                SUBSCRIBE[stream](client, self._sink, wait=False)
+        for name, client in self._clients.items():
+            for stream, since in zip(streams, complete[name], strict=True):
+                can_mend = stream is Stream.USER_TRADES and client.health().recovery is not None
+                SUBSCRIBE[stream](client, self._sink, wait=False, **({"since": since} if since and can_mend else {}))
+
+    def _complete_until(self, name: str, stream: Stream) -> datetime | None:
+        try:
+            return self._sink.complete_until(name, stream)
+        except RedisUnavailable as error:
+            # It is waited for when there is an event.
+            note(str(error))
+            return None
 
     def go_on(self, deadline: float | None) -> None:
         """Print the progress until *deadline*, or until nothing is left to do."""

@@ -49,6 +49,9 @@ class RedisStreams:
     costs the buffer of the subscription, then an OVERFLOW gap in the stream; the
     connection to the exchange never waits. `close` waits for it until its timeout.
 
+    Not within `Inline`, which would wait on the connection's thread. On a thread of
+    your own a call waits until the server answers.
+
     Anything else raises `RedisStreamError`, which the client passes to ``on_error``:
     the event is not written. When another writer has written to the stream, every later
     event raises too.

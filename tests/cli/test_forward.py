@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from bybit_sync.integrations.redis_streams import RedisStreams
+from bybit_sync import Event, UserTradeUpdate, is_user_trades
+from bybit_sync.integrations.redis_streams import RedisStreams, consume
 from bybit_sync.simulator import Account, Exchange
 from tests.commands import ENVIRONMENT, Terminal, run, start
 from tests.conftest import KEY, SECRET, push
 from tests.integrations.servers import Server, connected
 from tests.integrations.test_redis_faults import oldest, rows
 from tests.integrations.test_redis_streams import publish
+from tests.recovery.reading import buy
 
 WITH_KEY = {**ENVIRONMENT, "BYBIT_API_KEY": KEY, "BYBIT_API_SECRET": SECRET}
 
@@ -110,6 +113,29 @@ def test_it_survives_the_restart_of_the_server(
     assert rows(oldest(kept.url, 3, "new")) == ["o-1", "o-2", "o-3"]
 
 
+def test_fills_of_a_pause_follow_its_gap(
+    forwarding: Callable[..., subprocess.Popen[str]], exchange: Exchange, account: Account, server: Server
+) -> None:
+    """They are read over REST, from the last one in the stream on."""
+    arguments = (server.url, "user_trades", "--rest-url", exchange.rest_url)
+    process = forwarding(*arguments)
+    exchange.wait_for(lambda: account.connections[0].topics, timeout=60)
+    buy(account)
+    (filled,) = oldest_trades(server, 1)
+    assert stopped(process)[0] == 143
+    buy(account)
+    forwarding(*arguments)
+    gap, recovered = oldest_trades(server, 3)[1:]
+    assert gap.gap is not None
+    assert [row.key for row in recovered] == [*(row.key for row in filled), recovered[-1].key]
+
+
+def oldest_trades(server: Server, count: int) -> list[Event[UserTradeUpdate]]:
+    """Return the oldest *count* events of the executions."""
+    reading = consume(server.url, "main", "user_trades", group=f"first-{count}", timeout=60.0)
+    return [event for event in itertools.islice(reading, count) if is_user_trades(event)]
+
+
 def test_events_that_could_not_be_written_are_told_at_the_end(
     forwarding: Callable[..., subprocess.Popen[str]], exchange: Exchange, account: Account
 ) -> None:
@@ -119,7 +145,7 @@ def test_events_that_could_not_be_written_are_told_at_the_end(
     push(account, "a")
     _, told = process.communicate(timeout=60)
     assert process.returncode == 3
-    assert "RedisStreams('unix:///no/such') did not take the last events of main in time" in told.splitlines()[-1]
+    assert "RedisStreams('unix:///no/such') did not take the last events of main in time" in told
 
 
 @pytest.mark.usefixtures("account")
