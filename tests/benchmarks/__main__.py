@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import account, latency, recovery, rest, results, scale, throughput
+from tests.benchmarks import account, latency, recovery, rest, results, scale, streams, throughput
 from tests.benchmarks.contestants import CONTESTANTS
 from tests.benchmarks.machine import machine, versions
 from tests.benchmarks.payloads import STREAMS
@@ -61,6 +61,14 @@ def _account(asked: argparse.Namespace) -> Result:
     return account.report(found), account.as_json(found)
 
 
+def _redis(asked: argparse.Namespace) -> Result:
+    plan = streams.Plan(1, (1, 10), 0.4) if asked.quick else streams.Plan(asked.rounds or 3)
+    found = streams.measure(plan)
+    if asked.write:
+        streams.PLACE.write_text(streams.page(found))
+    return streams.report(found), streams.as_json(found)
+
+
 MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "throughput": _throughput,
     "latency": _latency,
@@ -68,6 +76,7 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "rest": _rest,
     "recovery": _recovery,
     "account": _account,
+    "redis": _redis,
 }
 NEEDED = ("pybit", "ccxt", "msgspec", "psutil")
 _HELP = {
@@ -77,7 +86,8 @@ _HELP = {
     "rest": "imports, events that wait, messages of 100 rows",
     "recovery": "a push with recover, an outage of 1,000 fills, and how many fills others end with",
     "account": "a read of the account view, and a change of one of many orders",
-    "all": "all of these, about ten minutes; writes tests/benchmarks/RESULTS.md",
+    "redis": "1, 10 and 100 accounts into one Redis server; with --write, tests/benchmarks/REDIS.md",
+    "all": "all of these but redis, about ten minutes; writes tests/benchmarks/RESULTS.md",
 }
 
 
@@ -132,7 +142,7 @@ def main() -> int:
     tables_to = sys.stderr if asked.json == "-" else sys.stdout
     sections: dict[str, list[str]] = {}
     figures: dict[str, Any] = {"machine": machine(), "versions": versions()}
-    for name in MEASUREMENTS if asked.what == "all" else (asked.what,):
+    for name in (*results.NOTES,) if asked.what == "all" else (asked.what,):
         began = time.monotonic()
         sections[name], figures[name] = MEASUREMENTS[name](asked)
         print(
@@ -142,7 +152,7 @@ def main() -> int:
         print(json.dumps(figures))
     elif asked.json:
         Path(asked.json).write_text(json.dumps(figures, indent=1))
-    if asked.write or (asked.what == "all" and not asked.quick):
+    if (asked.write and asked.what in results.NOTES) or (asked.what == "all" and not asked.quick):
         results.PLACE.write_text(results.text(sections))
     return 0
 
