@@ -143,9 +143,9 @@ accounts together. With `appendfsync always` each event waits for the disk; thos
   one before it: one stream has at most one event per round trip, and streams are written at the same time.
 * **One process, many accounts.** Each account and kind is a stream of its own, written by a thread of its own: nothing is
   shared, no order is lost. Beyond what one core takes, use more processes, each with its accounts.
-* **One server, many processes.** A server takes the sum of them, until its one thread is busy. Memory decides earlier than speed: an entry takes its frame
-  and 130 to 210 bytes more (measured: a position 970 bytes, an order 1,370, two fills 1,670, a wallet 2,150), so `maxlen=` of
-  a million orders is 1.4 GB. With 100 accounts lower it.
+* **One server, many processes.** A server takes the sum of them, until its one thread is busy. Memory decides earlier than
+  speed: an entry takes its frame and 130 to 210 bytes more (measured: a position 970 bytes, an order 1,370, two fills 1,670,
+  a wallet 2,150), so `maxlen=` of a million orders is 1.4 GB. With 100 accounts lower it.
 * **More servers.** Shard by account: each process gets the URL of its server. No stream is split, so order and gaps stay as
   they are, and consumers know the server by the name of the account. Of a cluster give each process the node that has its
   streams: redirects are an error, with that remedy.
