@@ -78,6 +78,8 @@ def test_a_server_that_is_away_at_the_start_gets_every_event_later(
     synced.start()
     assert rows(oldest(synced.url, 20)) == names(20)
     assert (client.state, client.health().reconnects, errors) == (State.LIVE, 0, [])
+    # Before the server ends: it may not have answered yet.
+    assert client.close()
 
 
 @row(194, kills="an event whose answer did not come is given up")
@@ -128,6 +130,7 @@ def test_a_server_that_stays_away_costs_the_buffer_and_an_overflow_that_is_told(
     assert [event.gap.reason for event in events if event.gap] == [GapReason.OVERFLOW]
     assert rows(events) == ["o-1", "o-2", *names(20, 16)]
     assert client.health().reconnects == 0
+    assert client.close()
 
 
 @row(194, kills="a call that waits for the server does not notice that its subscription is closed")
@@ -353,6 +356,7 @@ def test_another_kind_of_value_at_the_key_is_an_error(
         raw.delete(KEY)
     push(account, "o-3")
     assert outline(oldest(server.url, 2)) == [("OVERFLOW", 2), 3]
+    assert client.close()
 
 
 @row(196, kills="no memory is final")
