@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
+from bybit_sync.config.arguments import positive
 from bybit_sync.errors import ConfigurationError, RedisStreamError, RedisUnavailable
 from bybit_sync.extras import install
 from bybit_sync.integrations.redis_entries import START, EntryId, Fields
@@ -100,12 +101,12 @@ class RedisServer:
         self._redactor.learn(*(seal(str(options[name])) for name in ("password", "username") if options.get(name)))
         self.place: str = _place(options)
         """The address, without user and password."""
-        timeout = options.get("socket_timeout") or _TIMEOUT
+        timeout = options.get("socket_timeout", _TIMEOUT)
         self.block: float = min(_LONGEST_BLOCK, timeout / 2)
         """The seconds that one command may wait for entries."""
         options = {"socket_connect_timeout": timeout, **options, "socket_timeout": timeout, **_ALWAYS}
         # A function: the repr of a pool shows the password.
-        self._new_pool: Callable[[], Any] = lambda: redis.ConnectionPool(**options, retry=Retry(NoBackoff(), 0))
+        self._new_pool: Callable[[], Any] = lambda: redis.ConnectionPool(**{**options, "retry": Retry(NoBackoff(), 0)})
         self._client: Any = None
         self._pid = 0
 
@@ -120,13 +121,20 @@ class RedisServer:
             return command(self._connected())
         except (redis.RedisError, OSError) as error:
             failure = self._failure(error)
-            if not isinstance(error, redis.ResponseError):
+            # Also after a refusal that may end: a failover may have made a replica of
+            # this server, and another one answers at the address.
+            if isinstance(failure, ServerAway) or not isinstance(error, redis.ResponseError):
                 self.close()
         except BaseException:
             # Ctrl-C: an answer may still be on its way.
             self.close()
             raise
-        raise failure
+        try:
+            raise failure
+        finally:
+            # Its traceback holds this frame, and the frame would hold it: a connection
+            # would be open until the next collection.
+            del failure
 
     def _connected(self) -> Any:
         if self._client is None or self._pid != os.getpid():
@@ -147,7 +155,7 @@ class RedisServer:
         text = str(error)
         word = text.partition(" ")[0]
         if not isinstance(error, _FINAL) and (isinstance(error, _RETRIED) or word in _RETRIED_WORDS):
-            return ServerAway(self._told(error, "does not answer" if isinstance(error, redis.ConnectionError) else "refuses"))
+            return ServerAway(self._told(error, "refuses" if isinstance(error, redis.ResponseError) else "does not answer"))
         return RedisStreamError(self._told(error, "refuses"), text=self._redactor.redact(printable(text)))
 
     def _told(self, error: Exception, verb: str) -> str:
@@ -177,9 +185,15 @@ def _parsed(url: object) -> dict[str, Any]:
             options: dict[str, Any] = redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
             # It does not connect; an option that is unknown or no number is refused.
             redis.ConnectionPool(**options).make_connection()
+            # What a socket refuses only when it is used.
+            url.encode()
+            str(options.get("host", "")).encode("idna")
         except (TypeError, ValueError):
             pass
         else:
+            for name in ("socket_timeout", "socket_connect_timeout"):
+                if name in options:
+                    positive(None, f"url=…?{name}", options[name])
             return options
     # Without the URL, and outside of the except clause: it may hold a password.
     raise ConfigurationError(f"url= cannot work: {_REMEDY}")

@@ -17,6 +17,7 @@ import pytest
 
 from bybit_sync import Client, Event, GapReason, RedisStreamError, State
 from bybit_sync.integrations.redis_entries import EntryId
+from bybit_sync.integrations.redis_server import RedisServer, ServerAway
 from bybit_sync.integrations.redis_streams import RedisStreams, consume
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import FAST_ARGUMENTS, SECRET, FastClient, push
@@ -375,6 +376,17 @@ def test_a_server_without_memory_is_waited_for(server: Server, raw: Any, log: py
     publish(sink, 2, 3)
     giving.join()
     assert outline(oldest(server.url, 3)) == [1, 2, 3]
+
+
+@row(196, kills="the connection to a server that became a replica is kept")
+def test_a_server_that_became_a_replica_is_left(server: Server, raw: Any) -> None:
+    """Another one may answer at its address."""
+    asked = RedisServer(server.url)
+    before = asked.call(lambda client: client.client_id())
+    raw.replicaof("127.0.0.1", "1")
+    with pytest.raises(ServerAway, match="read only replica"):
+        asked.call(lambda client: client.xadd("x", {"a": "b"}))
+    assert asked.call(lambda client: client.client_id()) != before
 
 
 @row(196, kills="a permission is waited for")
