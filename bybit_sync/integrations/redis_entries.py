@@ -34,14 +34,13 @@ from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.session.dialects import CHANNELS
 from bybit_sync.session.messages import Push, classify
 
-__all__ = ["START", "EntryId", "Fields", "complete_until", "instant", "new_gap", "previous", "read", "write"]
+__all__ = ["LARGEST", "START", "EntryId", "Fields", "complete_until", "instant", "new_gap", "previous", "read", "write"]
 
 Fields = Mapping[bytes, bytes]
 """The fields of an entry, as the server returns them."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LATEST_MS: Final = 253_402_300_799_000  # the year 9999
-_LARGEST: Final = 2**64 - 1  # of the two numbers of an id
 _DECIMAL: Final = "$decimal"
 
 
@@ -60,7 +59,7 @@ class EntryId:
         """Return the id of *text*. Raises `ValueError`."""
         ms, _, seq = text.partition(b"-")
         entry = cls(int(ms), int(seq))
-        if not (0 <= entry.ms <= _LARGEST and 0 <= entry.seq <= _LARGEST):
+        if not (0 <= entry.ms <= LARGEST and 0 <= entry.seq <= LARGEST):
             raise ValueError("no server has such an id")
         return entry
 
@@ -73,6 +72,8 @@ class EntryId:
         return f"{self.ms}-{self.seq}"
 
 
+LARGEST: Final = 2**64 - 1
+"""The largest number in an id."""
 START: Final = EntryId()
 """The position before the first entry of a stream."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final, NoReturn
@@ -73,8 +74,10 @@ class RedisStreams:
         self._place = self._new_server().place
         self._prefix = _text("prefix", prefix)
         self._maxlen = maxlen
-        # By the stream's name. Each is used by the one thread of its subscription.
-        self._writers: dict[str, StreamWriter] = {}
+        # By the stream's name, until the thread of its subscription ends: each thread
+        # keeps its own, so that no connection is left behind.
+        self._writers: weakref.WeakValueDictionary[str, StreamWriter] = weakref.WeakValueDictionary()
+        self._mine = threading.local()
 
     def __call__(self, event: AnyEvent) -> None:
         """Write *event*, and return when the server has it.
@@ -83,11 +86,12 @@ class RedisStreams:
             RedisStreamError: It is not written: see above.
         """
         key = _key(self._prefix, event.client, event.stream)
-        writer = self._writers.get(key)
-        if writer is not None and writer.thread is not threading.current_thread() and writer.thread.is_alive():
+        writer, thread = self._writers.get(key), threading.current_thread()
+        if writer is not None and writer.thread is not thread and writer.thread.is_alive():
             raise RedisStreamError(f"another subscription writes to {key}: subscribe once to each stream of a client")
-        if writer is None or event.index == 1:
-            writer = self._writers[key] = StreamWriter(self._new_server(), key, self._maxlen, ClientLog(event.client))
+        if writer is None or writer.thread is not thread or event.index == 1:
+            writer = StreamWriter(self._new_server(), key, self._maxlen, ClientLog(event.client))
+            self._writers[key] = vars(self._mine)[key] = writer
         writer.append(event)
 
     def complete_until(self, client: str, stream: Stream | str) -> datetime:
@@ -107,7 +111,7 @@ class RedisStreams:
         """
         server = self._new_server()
         try:
-            fields = server.position(_key(self._prefix, client, _stream(stream))).fields
+            fields = server.position(_key(self._prefix, _text("client", client), _stream(stream))).fields
             return (datetime.now(timezone.utc) if fields is None else complete_until(read(fields, 0))) - _MARGIN
         except ServerAway as error:
             raise RedisUnavailable(str(error)) from None
@@ -206,6 +210,6 @@ def _stream(stream: Stream | str) -> Stream:
 
 
 def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise refuse(name, value, "give a text")
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise refuse(name, value, "give a printable text")
     return value

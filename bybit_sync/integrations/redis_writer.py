@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from bybit_sync.delivery.callback import CallbackThread
 from bybit_sync.errors import RedisStreamError, fresh_copy
-from bybit_sync.integrations.redis_entries import START, EntryId, Fields, complete_until, instant, new_gap, read, write
+from bybit_sync.integrations.redis_entries import LARGEST, START, EntryId, Fields, complete_until, instant, new_gap, read, write
 from bybit_sync.integrations.redis_server import Position, RedisServer, Retrying
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event, GapReason
@@ -140,6 +140,11 @@ class StreamWriter:
         """Begin a series behind *found*, with a gap unless nothing can be missing."""
         # Above every id of the stream and of ours, also when the clock went back.
         least = max(found.last.ms, self._last.ms, self._series or 0) + 1
+        if least > LARGEST:
+            raise RedisStreamError(
+                f"{self._key} of {self._server.place} has no ids left (its last one is {found.last}): "
+                "delete it, or give another prefix="
+            )
         event = self._todo[-1]
         if found.last != START or self._last != START:
             since = [self._since(found, event), *(each.gap.since for each in self._todo if each is not event and each.gap)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -199,6 +201,38 @@ def test_a_second_subscription_of_one_stream_is_refused(sink: Sink) -> None:
     over.set()
     other.join()
     publish(sink, 1, 1)
+
+
+def test_a_subscription_whose_first_events_were_refused_tells_a_gap(sink: Sink, orders: Consumer) -> None:
+    """Though its numbers go on where those of the other one ended."""
+    reading = orders()
+    for first_index, last_index in ((1, 2), (3, 4)):
+        writing = threading.Thread(target=publish, args=(sink, first_index, last_index))
+        writing.start()
+        writing.join()
+    assert outline(first(reading, 5)) == [1, 2, ("DISCONNECTED", None), 3, 4]
+
+
+def test_a_subscription_that_ended_leaves_no_connection(sink: Sink, raw: Any) -> None:
+    """Nor a consumer that nobody uses; without waiting for the collector of garbage."""
+    before, deadline = len(raw.client_list()), time.monotonic() + 30.0
+    gc.disable()
+    try:
+        writing = threading.Thread(target=publish, args=(sink, 1, 2))
+        writing.start()
+        writing.join()
+        while len(raw.client_list()) > before:
+            assert time.monotonic() < deadline
+    finally:
+        gc.enable()
+
+
+def test_a_stream_whose_ids_are_used_up_is_an_error(sink: Sink, raw: Any, prefix: str) -> None:
+    """It says what can be done."""
+    raw.xadd(f"{prefix}:main:orders", {"a": "b"}, id=f"{2**64 - 1}-5")
+    raw.xtrim(f"{prefix}:main:orders", maxlen=0, approximate=False)
+    with pytest.raises(RedisStreamError, match=r"has no ids left .*: delete it, or give another prefix="):
+        publish(sink, 1, 1)
 
 
 def test_executions_of_a_pause_follow_its_gap(
@@ -508,7 +542,21 @@ def test_an_argument_that_cannot_work_is_named(arguments: dict[str, Any], named:
         consume(**{"url": "redis://localhost:1", "client": "main", "stream": "orders", **arguments})
 
 
-@pytest.mark.parametrize("arguments", [{"url": "redis:"}, {"maxlen": 0}, {"maxlen": True}, {"prefix": 1}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"url": "redis:"},
+        {"url": "redis://.host"},
+        {"url": "redis://:\udc80@localhost"},
+        {"url": "redis://localhost?socket_timeout=0"},
+        {"url": "redis://localhost?socket_timeout=nan"},
+        {"url": "redis://localhost?socket_connect_timeout=-1"},
+        {"maxlen": 0},
+        {"maxlen": True},
+        {"prefix": 1},
+        {"prefix": "\udc80"},
+    ],
+)
 def test_an_argument_of_the_sink_that_cannot_work_is_refused(arguments: dict[str, Any]) -> None:
     """As above."""
     with pytest.raises(ConfigurationError, match=next(iter(arguments))):
@@ -580,7 +628,7 @@ def test_a_connection_that_ctrl_c_interrupted_is_not_used_again(redis_url: str) 
 def test_options_of_the_url_are_used(redis_url: str, prefix: str) -> None:
     """Except those that would change the answers."""
     sign = "&" if "?" in redis_url else "?"
-    url = f"{redis_url}{sign}socket_timeout=0.5&decode_responses=True&protocol=3"
+    url = f"{redis_url}{sign}socket_timeout=0.5&decode_responses=True&protocol=3&retry=5"
     reading = consume(url, "main", "orders", prefix=prefix, group="risk", timeout=1.0)
     publish(RedisStreams(url, prefix=prefix), 1, 1)
     assert outline(first(reading, 1)) == [1]

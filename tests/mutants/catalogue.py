@@ -1891,6 +1891,27 @@ MUTANTS: Final = (
         f"{_REDIS_FAULTS} -k closing",
     ),
     Mutant(
+        "go on with the writer of a subscription that ended",
+        "integrations/redis_streams.py",
+        " or writer.thread is not thread or ",
+        " or ",
+        f"{_REDIS} -k were_refused",
+    ),
+    Mutant(
+        "keep the connection of a subscription that ended",
+        "integrations/redis_server.py",
+        "            del failure",
+        "            failure.text = ''",
+        f"{_REDIS} -k leaves_no_connection",
+    ),
+    Mutant(
+        "stay at a server that became a replica",
+        "integrations/redis_server.py",
+        "if isinstance(failure, ServerAway) or not",
+        "if not",
+        f"{_REDIS_FAULTS} -k became_a_replica",
+    ),
+    Mutant(
         "let two subscriptions write to one stream",
         "integrations/redis_streams.py",
         " and writer.thread.is_alive()",
