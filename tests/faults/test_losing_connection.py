@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from tests.faults.exchange import (
     say,
     serve,
 )
-from tests.faults.pace import FACTOR, REAL, patience, seconds, silence, within
+from tests.faults.pace import FACTOR, REAL, patience, seconds, silence, until, within
 from tests.faults.partition import Partition
 from tests.faults.rows import OVER_CABLE, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
@@ -265,9 +266,12 @@ def test_a_network_that_forgets_idle_connections_does_not_forget_ours(play: Play
 def test_a_connection_that_the_network_forgot_is_found(play: Play) -> None:
     """Where pings are rarer than what the network forgives, the next one finds out."""
     scene = play(ping_interval=seconds(10))
-    scene.relay.forgets_after = seconds(4)
+    relay = scene.relay
+    relay.forgets_after = seconds(4)
     scene.subscribe()
     scene.mark()
+    until(lambda: any(connection.forgotten for connection in relay._connections))
+    relay.forgets_after = math.inf  # or the next connection is forgotten, too, before the test has pushed
     scene.is_found(within=15)
     scene.recovers("has sent nothing for")
 

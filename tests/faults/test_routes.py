@@ -112,10 +112,9 @@ def test_a_black_hole_costs_each_attempt_five_seconds(play: Play, monkeypatch: p
     """An address that answers nothing is given up before the attempt's time is; the next attempt follows."""
     monkeypatch.setattr(dialing, "_CONNECT_SECONDS", short() / 2)
     with black_hole() as port:
-        scene = play(environment=f"ws://127.0.0.1:{port}")
-        with pytest.raises(ConnectTimeout, match="no answer within .* s .while connecting"):
-            scene.subscribe(timeout=1.1 * short())
-    assert attempts(scene) >= 2
+        scene = play(environment=f"ws://127.0.0.1:{port}", connect_timeout=60.0)
+        scene.subscribe(wait=False)
+        assert "no answer within" in str(scene.fails(2))
 
 
 @row(4, kills="the attempt has no time of its own")
