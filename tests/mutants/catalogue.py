@@ -157,6 +157,13 @@ MUTANTS: Final = (
         "tests/cli/test_screen.py -k ctrl_z",
     ),
     Mutant(
+        "draw a topic in the colour of gaps",
+        "cli/plot.py",
+        '"option": "#0b3c66"',
+        '"option": "#d62728"',
+        "tests/cli/test_plot.py",
+    ),
+    Mutant(
         "skip the resubscribe",
         "engine/supervisor.py",
         "wanted=self._registry.wanted()",
