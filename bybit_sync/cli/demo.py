@@ -19,6 +19,7 @@ _EXAMPLES: Final = """\
   bybit-sync demo                    an exchange and a client, until Ctrl-C
   bybit-sync demo --seconds 10       the same for ten seconds
   bybit-sync demo --dialect v3       in the words of the V3 streams
+  bybit-sync demo --scenario outages --rate 5
   bybit-sync demo --json | jq .data  one JSON object per event and line"""
 
 
@@ -32,13 +33,13 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
         examples=_EXAMPLES,
     )
     options.add_seconds(command)
+    options.add_exchange(command)
     command.add_argument("--dialect", choices=tuple(DIALECTS), default="v5", help="which dialect of the exchange (default: v5)")
     command.add_argument("--json", action="store_true", help="one JSON object per event and line")
     # The other arguments of `watch`.
     command.set_defaults(
-        run=lambda arguments: watch(arguments, keep=True),
+        run=lambda arguments: watch(arguments, keep=True, called="demo"),
         simulate=True,
-        scenario="story",
         streams=None,
         categories=("linear", "inverse"),
         proxy=None,

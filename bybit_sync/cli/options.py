@@ -27,6 +27,7 @@ __all__ = [
     "above_zero_whole",
     "add_command",
     "add_connection",
+    "add_exchange",
     "add_rest_host",
     "add_seconds",
     "add_server",
@@ -96,6 +97,23 @@ def add_connection(command: argparse.ArgumentParser) -> None:
     group.add_argument("--proxy", type=_proxy, metavar="URL", help='http://host:port, socks5h://host:port, or "env"')
     group.add_argument("--simulate", action="store_true", help="a simulated account instead of yours: no key, no network")
     group.add_argument("--scenario", choices=SCENARIOS, default=SCENARIOS[0], help="what happens to it (default: story)")
+
+
+def add_exchange(command: argparse.ArgumentParser) -> None:
+    """Add the options of a simulated exchange: where it is, and what happens there."""
+    command.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: this machine only)")
+    command.add_argument("--port", type=port, default=0, metavar="N", help="which port (default: a free one)")
+    command.add_argument("--tls", action="store_true", help="speak TLS, with a throw-away authority that is written to a file")
+    command.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        dest="names",
+        metavar="NAME",
+        help="the host name or address that clients of other machines use, for the URL and the certificate; may be repeated",
+    )
+    command.add_argument("--scenario", default="story", metavar="NAME|FILE", help="what happens (default: story)")
+    command.add_argument("--rate", type=above_zero, metavar="N", help="N steps a second, instead of the scenario's own pace")
 
 
 def add_rest_host(command: argparse.ArgumentParser) -> None:

@@ -33,21 +33,7 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
         description=_DESCRIPTION,
         examples=_EXAMPLES,
     )
-    command.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: this machine only)")
-    command.add_argument("--port", type=options.port, default=0, metavar="N", help="which port (default: a free one)")
-    command.add_argument("--tls", action="store_true", help="speak TLS, with a throw-away authority that is written to a file")
-    command.add_argument(
-        "--name",
-        action="append",
-        default=[],
-        dest="names",
-        metavar="NAME",
-        help="the host name or address that clients of other machines use, for the URL and the certificate; may be repeated",
-    )
-    command.add_argument("--scenario", default="story", metavar="NAME|FILE", help="what happens (default: story)")
-    command.add_argument(
-        "--rate", type=options.above_zero, metavar="N", help="N steps a second, instead of the scenario's own pace"
-    )
+    options.add_exchange(command)
     command.set_defaults(run=_run)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -51,6 +52,8 @@ class Target:
     """A function that stops it, and returns whether there was one."""
     rest_url: str | None = None
     """The base URL of the REST host; None for the environment's."""
+    ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
+    """The certificates that are trusted; None for the system's."""
 
     @property
     def title(self) -> str:
@@ -75,6 +78,7 @@ class Target:
             dialect=self.dialect,
             categories=self.categories,
             proxy=self.proxy,
+            ssl_context=self.ssl_context,
             **{"name": "bybit-sync", **options},
         )
 
@@ -88,9 +92,17 @@ def open_target(arguments: argparse.Namespace, *, without_key: bool = False) -> 
     """
     options = arguments.dialect, arguments.categories, arguments.proxy
     if arguments.simulate:
-        with _simulated(arguments.scenario) as (exchange, begin, end):
-            there = Environment.find(exchange.url)
-            yield Target(there, *options, key=_DEMO, begin=begin, end=end, rest_url=exchange.rest_url)
+        with _simulated(arguments) as simulated:
+            exchange = simulated.exchange
+            yield Target(
+                Environment.find(exchange.url),
+                *options,
+                key=simulated.key,
+                begin=simulated.begin,
+                end=simulated.end,
+                rest_url=exchange.rest_url,
+                ssl_context=exchange.ssl_context,
+            )
         return
     rest_url = getattr(arguments, "rest_url", None)
     target = Target(Environment.find(arguments.environment), *options, key=_DEMO, rest_url=rest_url)
@@ -106,17 +118,27 @@ def open_target(arguments: argparse.Namespace, *, without_key: bool = False) -> 
     yield target
 
 
+@attrs.frozen
+class _Simulated:
+    """A simulated exchange, its account, and functions that start and stop it."""
+
+    exchange: Exchange
+    key: Key
+    begin: Callable[[], object]
+    end: Callable[[], bool]
+
+
 @contextlib.contextmanager
-def _simulated(scenario: str) -> Iterator[tuple[Exchange, Callable[[], object], Callable[[], bool]]]:
-    """Yield an exchange, and functions that start and stop *scenario*."""
-    from bybit_sync.simulator import Exchange  # noqa: PLC0415 - comes with an extra
-    from bybit_sync.simulator.scenarios import SCENARIOS  # noqa: PLC0415
-    from bybit_sync.simulator.scheduling import on_time, paused  # noqa: PLC0415
+def _simulated(arguments: argparse.Namespace) -> Iterator[_Simulated]:
+    """Yield the simulated exchange of *arguments*.
+
+    Raises `ConfigurationError` when it cannot be as they say.
+    """
+    from bybit_sync.simulator import Exchange, ScriptError  # noqa: PLC0415 - comes with an extra
+    from bybit_sync.simulator.scheduling import on_time  # noqa: PLC0415
+    from bybit_sync.simulator.server_command import plan  # noqa: PLC0415
 
     stop = threading.Event()
-
-    def play() -> None:
-        on_time(paused(SCENARIOS[scenario](exchange, account)), stop)
 
     def end() -> bool:
         stop.set()
@@ -124,11 +146,16 @@ def _simulated(scenario: str) -> Iterator[tuple[Exchange, Callable[[], object], 
         player.join(_PATIENCE)
         return True
 
-    player = threading.Thread(target=play, name="exchange-scenario", daemon=True)
-    with Exchange() as exchange:
-        account = exchange.account(*_DEMO, balances={"USDT": 10_000})
+    where = {name: getattr(arguments, name) for name in ("host", "port", "tls", "names") if hasattr(arguments, name)}
+    with contextlib.ExitStack() as stack:
         try:
-            yield exchange, player.start, end
+            exchange = stack.enter_context(Exchange(**where))
+            accounts, steps = plan(exchange, arguments.scenario, getattr(arguments, "rate", None))
+        except (OSError, ScriptError) as error:
+            raise ConfigurationError(str(error)) from None
+        player = threading.Thread(target=lambda: on_time(steps, stop), name="exchange-scenario", daemon=True)
+        try:
+            yield _Simulated(exchange, Key(accounts[0].key, accounts[0].secret), player.start, end)
         finally:
             if player.ident is not None:
                 end()

@@ -68,11 +68,17 @@ def _run(arguments: argparse.Namespace) -> int:
     return watch(arguments, say=note)
 
 
-def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[str], object] = lambda _text: None) -> int:
+def watch(
+    arguments: argparse.Namespace,
+    *,
+    keep: bool = False,
+    say: Callable[[str], object] = lambda _text: None,
+    called: str = "watch",
+) -> int:
     """Subscribe and show events until a signal or the end of the last stream.
 
     *keep* leaves the last picture on the terminal; *say* is called with texts about the
-    progress.
+    progress; *called* is the command in the title.
     """
     inbox: queue.Queue[AnyEvent] = queue.Queue(QUEUE)
     with (
@@ -88,7 +94,7 @@ def watch(arguments: argparse.Namespace, *, keep: bool = False, say: Callable[[s
         say(f"connected; {_NO_SNAPSHOT if client.health().recovery is None else _RECOVERING}")
         target.begin()
         deadline = time.monotonic() + arguments.seconds if arguments.seconds else None
-        title = f"bybit-sync watch  {target.title}  q or Ctrl-C ends"
+        title = f"bybit-sync {called}  {target.title}  q or Ctrl-C ends"
         with open_view(arguments, board, title, lambda: of_client(client.health(), board), keep=keep) as (view, enough):
             follow(inbox, view, enough, go_on=lambda: not client.wait(0), deadline=deadline)
             if target.end():

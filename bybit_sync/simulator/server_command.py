@@ -17,7 +17,7 @@ from bybit_sync.simulator.scenarios import SCENARIOS
 from bybit_sync.simulator.scheduling import on_time, paused
 from bybit_sync.simulator.script import Script, ScriptError
 
-__all__ = ["simulate"]
+__all__ = ["plan", "simulate"]
 
 # The seconds to wait for a step after Ctrl-C; the step may wait for a client.
 _PATIENCE = 0.5
@@ -39,7 +39,7 @@ def simulate(*, host: str, port: int, tls: bool, names: Sequence[str], scenario:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         with Exchange(host=host, port=port, tls=tls, names=names) as exchange, _authority_file(exchange) as file:
-            accounts, steps = _plan(exchange, scenario, rate)
+            accounts, steps = plan(exchange, scenario, rate)
             _introduce(exchange, accounts, scenario, file)
             if host in EVERY_ADDRESS and not (tls and names):
                 _log.warning(_ELSEWHERE)
@@ -75,7 +75,7 @@ def _play(steps: Iterator[float]) -> None:
     raise wrong[0]
 
 
-def _plan(exchange: Exchange, scenario: str, rate: float | None) -> tuple[list[Account], Iterator[float]]:
+def plan(exchange: Exchange, scenario: str, rate: float | None) -> tuple[list[Account], Iterator[float]]:
     """Open the accounts; return them and the steps.
 
     A step yields its due time in seconds from the start.

@@ -150,6 +150,24 @@ def test_on_a_terminal_there_are_tables() -> None:
 # --- how it ends ---
 
 
+def test_a_demo_takes_what_a_simulation_takes() -> None:
+    """Its exchange may be elsewhere, speak TLS, play another scenario, and fast; the title is its own."""
+    with Terminal("demo", "--tls", "--name", "localhost", "--scenario", "outages", "--rate", "20") as terminal:
+        assert terminal.picture("BTCUSDT")[0].startswith("bybit-sync demo  wss://localhost:")
+        terminal.picture("1 reconnect")
+        terminal.type("q")
+        assert terminal.end() == 0
+
+
+def test_a_demo_that_cannot_be_says_so() -> None:
+    """As a simulation does."""
+    code, _, err = run("demo", "--scenario", "chaos")
+    assert (code, err) == (
+        2,
+        "bybit-sync: --scenario: 'chaos' is none of story, busy, outages, liquidation, and no file either\n",
+    )
+
+
 @pytest.mark.parametrize("options", [["--json"], []])
 def test_ctrl_c_ends_it_cleanly(options: list[str]) -> None:
     """Exit code 130, and not a word."""
