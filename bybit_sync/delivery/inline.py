@@ -40,10 +40,10 @@ class Inline(Generic[E_contra]):
     Example:
         >>> import threading
         >>> seen = queue.SimpleQueue()
-        >>> orders = client.subscribe_orders(Inline(lambda event: seen.put(threading.current_thread().name)))
+        >>> orders = client.subscribe_orders(Inline(seen.put))
         >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")
-        >>> seen.get(timeout=5)
-        'main-connection'
+        >>> seen.get(timeout=5).data[0].order_status
+        OrderStatus('New')
 
     Raises:
         ConfigurationError: *callback* cannot be called, or is a coroutine or generator
