@@ -74,6 +74,14 @@ def callback(url: str, sinks: Sinks) -> None:
         subscribe(_handing_to(sinks[stream]))
 
 
+def inline(url: str, sinks: Sinks) -> None:
+    """Take events by callbacks on the connection thread."""
+    import bybit_sync  # noqa: PLC0415 - a peer's process does without it
+
+    for stream, subscribe in subscribers(_client(url)).items():
+        subscribe(bybit_sync.Inline(_handing_to(sinks[stream])))
+
+
 class _NothingThere(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_error(404)
@@ -281,10 +289,12 @@ CONTESTANTS: dict[str, Contestant] = {
     "callback": callback,
     "queue": one_queue,
     "iterator": iterator,
+    "inline": inline,
     "recover": recovering,
     "callback+speed": callback,
     "queue+speed": one_queue,
     "iterator+speed": iterator,
+    "inline+speed": inline,
     "recover+speed": recovering,
     "pybit": pybit,
     "ccxt": ccxt,
@@ -292,7 +302,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "limit": limit,
     "exact limit": exact_limit,
 }
-OURS = tuple(name for name in CONTESTANTS if name.split("+")[0] in ("callback", "queue", "iterator", "recover"))
+OURS = tuple(name for name in CONTESTANTS if name.split("+")[0] in ("callback", "queue", "iterator", "inline", "recover"))
 DEFAULT_INSTALL = frozenset(name for name in OURS if not name.endswith("+speed"))
 
 

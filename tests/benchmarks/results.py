@@ -19,6 +19,7 @@ process that has rendered all messages before; the order changes from round to r
 not counted, and everybody has to prove that they were handed all of them, the last one last.
 
 * **callback**, **queue**, **iterator**: this library in its three forms, msgspec not importable; **+speed** with it.
+* **inline**: callbacks on the connection thread (`Inline`).
 * **pybit**: callbacks. **ccxt**: a loop over each `watch_…`. While messages come back to back, that loop gets a turn for less
   than one in a hundred (the last table says how many): what ccxt has processed is counted, though its user sees little of it.
 * **bare**: a loop over websocket-client without its UTF-8 check, and `json.loads`.
