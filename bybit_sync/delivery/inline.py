@@ -107,8 +107,8 @@ class InlineSink(Generic[T]):
             if self._open:
                 self._open = not is_last
                 self._run(event)
-                if is_last and self._call is not None:
-                    self._call.finish()
+                if not self._open:
+                    self._finish()
         finally:
             self._thread = None
             if not self._open:
@@ -126,6 +126,10 @@ class InlineSink(Generic[T]):
         seconds = time.monotonic() - began
         if seconds > SLOW and not self._has_warned:
             self._warn(event, seconds)
+
+    def _finish(self) -> None:
+        if self._call is not None:
+            self._call.finish()
 
     def _warn(self, event: Event[T], seconds: float) -> None:
         assert self._owner is not None
@@ -164,7 +168,10 @@ class InlineSink(Generic[T]):
 
         Return False when *deadline* passes first.
         """
-        return self._condition.wait(lambda: self.is_done, deadline)
+        if not self._condition.wait(lambda: self.is_done, deadline):
+            return False
+        self._finish()
+        return True
 
     wait_flushed = wait_done
 

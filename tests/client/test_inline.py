@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -76,6 +77,26 @@ def test_what_it_raises_is_isolated(
         assert (str(error), event.index, subscription, thread) == (str(index), index, orders, f"{client.name}-connection")
     assert client.health().subscriptions[0].handler_errors == 2
     assert "the callback of orders raised" in log.text
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_closing_logs_how_often_it_raised_again(
+    account: Account, client: Client, log: pytest.LogCaptureFixture, *, inside: bool
+) -> None:
+    """From outside and from inside; the first one has a traceback."""
+    seen: queue.Queue[int] = queue.Queue()
+
+    def fail(event: Event[Any]) -> None:
+        seen.put(event.index)
+        if inside and event.index == 3:
+            orders.close()
+        raise ValueError(event.index)
+
+    orders = client.subscribe_orders(Inline(fail))
+    push(account, "one", "two", "three")
+    assert [seen.get(timeout=10) for _ in range(3)] == [1, 2, 3]
+    assert client.close()
+    assert len(re.findall("raised again: ValueError in .*, 2 more times", log.text)) == 1
 
 
 def test_a_slow_one_is_warned_about_once(account: Account, client: Client, log: pytest.LogCaptureFixture) -> None:

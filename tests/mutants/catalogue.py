@@ -2979,6 +2979,13 @@ MUTANTS: Final = (
         _INLINE,
     ),
     Mutant(
+        "forget how often a closed inline callback raised",
+        "delivery/inline.py",
+        "        self._finish()\n        return True",
+        "        return True",
+        _INLINE,
+    ),
+    Mutant(
         "call inline after the close",
         "delivery/inline.py",
         "            if self._open:\n                self._open = not is_last",
