@@ -1,7 +1,8 @@
 """One connection to a Redis server: the only file that knows redis-py.
 
-redis-py reconnects by itself and sends a command again. A stream needs to know of each
-such moment, so here a connection is made once and dropped at the first error.
+redis-py reconnects by itself and sends a command again. The writer of a stream needs to
+know of each such moment, so here a connection is made once and dropped at the first
+error. A pipeline, which only readers use, takes one of its own and may reconnect.
 """
 
 from __future__ import annotations

@@ -186,6 +186,22 @@ def test_a_consumer_goes_on_where_it_was_when_the_server_is_back(synced: Server,
     assert outline(events) == [*range(1 if group else 3, 8)]
 
 
+@row(194, kills="a consumer of a group ends with the connection that it waits on")
+@pytest.mark.parametrize("group", [None, "risk"])
+def test_a_consumer_that_waits_while_the_server_restarts_goes_on(synced: Server, group: str | None) -> None:
+    """With what a new publisher writes."""
+    synced.start()
+    reading = consume(synced.url, "main", "orders", group=group, timeout=30.0)
+    publish(RedisStreams(synced.url), 1, 1)
+    assert outline(first(reading, 1)) == [1]
+    restarting = threading.Timer(
+        0.3, lambda: (synced.kill(), time.sleep(0.1), synced.start(), publish(RedisStreams(synced.url), 1, 1))
+    )
+    restarting.start()
+    assert outline(first(reading, 2)) == [("DISCONNECTED", None), 1]
+    restarting.join()
+
+
 # --- the answer is lost ---
 
 

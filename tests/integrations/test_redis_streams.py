@@ -268,6 +268,13 @@ def test_a_server_that_is_away_cannot_be_asked() -> None:
         RedisStreams("unix:///no/such").complete_until("main", "orders")
 
 
+def test_a_foreign_entry_proves_nothing(sink: Sink, raw: Any, prefix: str) -> None:
+    """It is named."""
+    raw.xadd(f"{prefix}:main:orders", {"a": "b"})
+    with pytest.raises(RedisStreamError, match="main, orders: the entry is no event of bybit_sync"):
+        sink.complete_until("main", "orders")
+
+
 # --- following ---
 
 
