@@ -56,7 +56,8 @@ def build(folder: Path) -> None:
 
 def _image(found: re.Match[str]) -> str:
     text = base64.b64encode(svg(parsed(found[1])).encode()).decode()
-    return f"![the states, and when they change](data:image/svg+xml;base64,{text})"
+    source = f"data:image/svg+xml;base64,{text}"
+    return f'<img alt="the states, and when they change" style="max-width: 100%" src="{source}">'
 
 
 def _readme() -> str:
