@@ -18,7 +18,6 @@ from typing import Any
 from tests.benchmarks import account, latency, recovery, rest, results, scale, streams, throughput
 from tests.benchmarks.contestants import CONTESTANTS
 from tests.benchmarks.machine import machine, versions
-from tests.benchmarks.payloads import STREAMS
 
 Result = tuple[list[str], dict[str, Any]]
 """The tables, and everything as JSON."""
@@ -78,7 +77,7 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "account": _account,
     "redis": _redis,
 }
-NEEDED = ("pybit", "ccxt", "msgspec", "psutil")
+NEEDED = ("pybit", "ccxt", "msgspec", "psutil", "wsaccel")
 _HELP = {
     "throughput": "CPU and wall time of a message, from the wire to the user's code",
     "latency": "time from the exchange's send to the callback, at several paces",
@@ -121,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write", action="store_true", help="write RESULTS.md from what is measured (all does, unless --quick)"
     )
-    kinds, contestants = (*STREAMS, "unusual", "paced"), tuple(CONTESTANTS)
+    kinds, contestants = throughput.Plan().kinds, tuple(CONTESTANTS)
     parser.add_argument("--kinds", type=_names(kinds), default=kinds, metavar="A,B", help=f"of throughput: {','.join(kinds)}")
     parser.add_argument(
         "--contestants",

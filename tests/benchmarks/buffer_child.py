@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any
 
-from tests.benchmarks.contestants import KEY, SECRET, block_speed, subscribers
+from tests.benchmarks.contestants import KEY, SECRET, SPEED, WSACCEL, block, subscribers
 from tests.benchmarks.memory import resident_bytes
 from tests.benchmarks.processes import own_output, serve
 
@@ -83,7 +83,7 @@ class Held:
 def main(stream: str, url: str) -> None:
     """Be a client on a default install."""
     output = own_output()
-    block_speed()
+    block((*SPEED, *WSACCEL))
     held = Held(stream, url)
     serve(output, {name: getattr(held, name) for name in ("pass_on", "passed", "hold", "held", "release")})
 

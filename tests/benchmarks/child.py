@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from tests.benchmarks.contestants import CONTESTANTS, DEFAULT_INSTALL, SPEED, block_speed, marks
+from tests.benchmarks.contestants import CONTESTANTS, SPEED, WSACCEL, block, left_out, marks, reads
 from tests.benchmarks.payloads import KINDS, STREAMS
 from tests.benchmarks.processes import own_output, serve
 from tests.benchmarks.tally import Stopwatch, Tally
@@ -22,7 +22,7 @@ class Costs:
     """Measures what messages cost."""
 
     def __init__(self, name: str) -> None:
-        self.sinks = {stream: Tally(mark) for stream, mark in marks(name).items()}
+        self.sinks = {stream: Tally(mark, reads(name)) for stream, mark in marks(name).items()}
         self._began = 0
         self._awaited = ""
 
@@ -45,7 +45,8 @@ class Costs:
             "rows": tally.rows,
             "turns": tally.turns,
             "mark": str(tally.last),
-            "speed": any(sys.modules.get(name) for name in SPEED),
+            "speed": any(map(sys.modules.get, SPEED)),
+            "wsaccel": any(map(sys.modules.get, WSACCEL)),
         }
 
 
@@ -70,8 +71,7 @@ class Latencies:
 def main(name: str, url: str, what: str) -> None:
     """Be contestant *name*, and measure ``costs`` or ``latencies``."""
     output = own_output()
-    if name in DEFAULT_INSTALL:
-        block_speed()
+    block(left_out(name))
     measure = Costs(name) if what == "costs" else Latencies(name)
     CONTESTANTS[name](url, measure.sinks)
     serve(output, {"ready": dict, "expect": measure.expect, "result": measure.result})

@@ -14,10 +14,12 @@ import queue
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from operator import attrgetter, itemgetter
 from typing import Any
+
+import attrs
 
 from tests.benchmarks.payloads import CONTRACTS, KINDS, STREAMS
 from tests.benchmarks.tally import Sink
@@ -29,14 +31,21 @@ KEY, SECRET = "bench-key", "bench-secret"
 PATH = "/v5/private"
 SPEED = ("msgspec",)
 """What the extra ``speed`` brings; a default install is one in which these cannot be imported."""
+WSACCEL = ("wsaccel",)
+"""What websocket-client uses by itself where it is installed: its UTF-8 check in C. Only ``pybit+wsaccel`` has it."""
 
 _OUR_MARKS = {"position": "seq", "order": "order_link_id", "execution": "seq", "wallet": "total_equity"}
 
 
-def block_speed() -> None:
-    """Make this process one in which the extra ``speed`` is not installed; before anything is imported that might use it."""
-    for name in SPEED:
+def block(names: Iterable[str]) -> None:
+    """Make this process one in which *names* are not installed; before anything is imported that might use them."""
+    for name in names:
         sys.modules[name] = None  # type: ignore[assignment]
+
+
+def left_out(name: str) -> tuple[str, ...]:
+    """Return what is not installed for contestant *name*."""
+    return (*(SPEED if name in DEFAULT_INSTALL else ()), *(() if "+wsaccel" in name else WSACCEL))
 
 
 # -- ours
@@ -75,7 +84,7 @@ def callback(url: str, sinks: Sinks) -> None:
 
 
 def inline(url: str, sinks: Sinks) -> None:
-    """Take events by callbacks on the connection thread."""
+    """Take events on the thread that reads them."""
     import bybit_sync  # noqa: PLC0415 - a peer's process does without it
 
     for stream, subscribe in subscribers(_client(url)).items():
@@ -296,14 +305,37 @@ CONTESTANTS: dict[str, Contestant] = {
     "iterator+speed": iterator,
     "inline+speed": inline,
     "recover+speed": recovering,
+    "callback, all read": callback,
+    "callback+speed, all read": callback,
     "pybit": pybit,
+    "pybit+wsaccel": pybit,
+    "pybit, all read": pybit,
+    "pybit+wsaccel, all read": pybit,
     "ccxt": ccxt,
     "bare": bare,
     "limit": limit,
     "exact limit": exact_limit,
 }
-OURS = tuple(name for name in CONTESTANTS if name.split("+")[0] in ("callback", "queue", "iterator", "inline", "recover"))
-DEFAULT_INSTALL = frozenset(name for name in OURS if not name.endswith("+speed"))
+FORMS = ("callback", "queue", "iterator", "recover", "inline")
+OURS = tuple(name for name in CONTESTANTS if name.replace(",", "+").split("+")[0] in FORMS)
+DEFAULT_INSTALL = frozenset(name for name in OURS if "+speed" not in name)
+
+
+def reads(name: str) -> Callable[[Any], object] | None:
+    """Return what reads every field of a row that contestant *name* hands over; None if its user reads one."""
+    if not name.endswith("all read"):
+        return None
+    return _every_attribute if name in OURS else lambda row: [*row.values()]
+
+
+def _every_attribute(row: Any) -> list[Any]:
+    return [getattr(row, name) for name in _attributes(type(row))]
+
+
+@functools.cache
+def _attributes(cls: type[Any]) -> tuple[str, ...]:
+    """Return the names of what the exchange sent: `wire` and `extra` are the same once more."""
+    return tuple(field.name for field in attrs.fields(cls) if field.name not in ("wire", "extra"))
 
 
 def marks(name: str) -> dict[str, Callable[[Any], object]]:

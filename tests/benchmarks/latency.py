@@ -22,7 +22,7 @@ class Pace(NamedTuple):
 
 
 PACES = (Pace(200, 1), Pace(2_000, 1), Pace(1_000, 100))
-BOUND = "(p50 at most 0.5, p99 at most 1)"
+BOUNDS = {"pybit": " (p50 at most 0.5, p99 and p99.9 at most 1)", "pybit+wsaccel": " (inline at most 1)"}
 SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     rounds: int = 3
     seconds: float = 5.0
     fewest: int = 2_000
-    contestants: Sequence[str] = ("callback", "callback+speed", "pybit", "limit")
+    contestants: Sequence[str] = ("callback", "callback+speed", "inline", "pybit", "pybit+wsaccel", "limit")
     paces: Sequence[Pace] = PACES
 
 
@@ -79,10 +79,11 @@ def report(plan: Plan, rounds: Sequence[Round]) -> list[str]:
     each = [(pace, name) for pace in plan.paces for name in plan.contestants]
     rows = [[str(pace), name, *(found(rounds, pace, name, share) for share in SHARES)] for pace, name in each]
     tables = [table(("messages", "latency, µs", *SHARES), rows)]
-    if "pybit" in plan.contestants:
-        ours = [(pace, name) for pace, name in each if name in OURS]
-        times = [[str(pace), name, *(ratios(rounds, pace, name, "pybit", share) for share in SHARES)] for pace, name in ours]
-        tables.append(table(("messages", f"latency for pybit's {BOUND}", *SHARES), times))
+    ours = [(pace, name) for pace, name in each if name in OURS]
+    for to, bound in BOUNDS.items():
+        if to in plan.contestants:
+            times = [[str(pace), name, *(ratios(rounds, pace, name, to, share) for share in SHARES)] for pace, name in ours]
+            tables.append(table(("messages", f"latency for that of {to}{bound}", *SHARES), times))
     return tables
 
 

@@ -220,11 +220,12 @@ KINDS = {
     "wallet": Kind("wallet", lambda market: [market.account()], "totalEquity"),
     "unusual": Kind("position", lambda market: [market.position()], "seq", is_unusual=True),
     "paced": Kind("position", lambda market: [market.position()], "seq"),
+    "slow": Kind("position", lambda market: [market.position()], "seq"),
     "hundred": Kind("position", lambda market: [market.position() for _ in range(HUNDRED)], "seq"),
     "stamped": Kind("position", lambda market: [market.position()], "seq", is_stamped=True),
 }
-"""What there is to send. Unusual pushes have their rows in front; paced ones come one by one; a stamped one has room for the
-time of its sending where others have their id."""
+"""What there is to send. Unusual pushes have their rows in front; paced and slow ones come one by one; a stamped one has room
+for the time of its sending where others have their id."""
 
 STREAMS = ("position", "order", "execution", "wallet")
 

@@ -18,19 +18,22 @@ ratio is taken within a round. In every round each contestant runs once, in a pr
 process that has rendered all messages before; the order changes from round to round. Every message is another, warming up is
 not counted, and everybody has to prove that they were handed all of them, the last one last.
 
-* **callback**, **queue**, **iterator**: this library in its three forms, msgspec not importable; **+speed** with it.
-* **inline**: callbacks on the connection thread (`Inline`).
-* **pybit**: callbacks. **ccxt**: a loop over each `watch_…`. While messages come back to back, that loop gets a turn for less
-  than one in a hundred (the last table says how many): what ccxt has processed is counted, though its user sees little of it.
+* **callback**, **queue**, **iterator**, **inline**, **recover**: this library in its forms, msgspec not importable; **+speed**
+  with it. A consumer reads one field of a row; with **all read**, every one.
+* **pybit**: callbacks, as pip installs it; **+wsaccel** with that package beside it, which websocket-client picks up by itself:
+  its UTF-8 check is then done in C. Everybody else runs without it.
+* **ccxt**: a loop over each `watch_…`. While messages come back to back, that loop gets a turn for less than one in a hundred
+  (the last table says how many): what ccxt has processed is counted, though its user sees little of it.
 * **bare**: a loop over websocket-client without its UTF-8 check, and `json.loads`.
 * **limit**: one thread, large reads, frames cut in place, JSON decoded in C into structs of text; the **exact limit** makes
-  Decimals of the numbers in quotes, as we do."""
+  Decimals of the numbers in quotes, as we do. It does without: a check of UTF-8, pings and pongs, fragments, masks of what it
+  reads, unknown keys and topics, rows that cannot be read, gaps, a second thread, an end."""
 
 NOTES = {
     "throughput": (
         "From the wire to the user's code, back to back; `execution` has two fills in a message. "
         "Unusual pushes have their rows in front of the topic, as Bybit does not send them: what does not look as usual is for "
-        "the JSON parser. In the last column messages come one by one, and everybody has to wake up for each."
+        "the JSON parser. In the last two columns messages come one by one, and everybody has to wake up for each."
     ),
     "latency": (
         "From the exchange's send to the callback, by the clock that all processes of a machine share. "

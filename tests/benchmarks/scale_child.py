@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from tests.benchmarks.contestants import KEY, SECRET, block_speed, subscribers
+from tests.benchmarks.contestants import KEY, SECRET, SPEED, WSACCEL, block, subscribers
 from tests.benchmarks.memory import resident_bytes
 from tests.benchmarks.payloads import STREAMS
 from tests.benchmarks.processes import own_output, serve
@@ -113,7 +113,7 @@ def main(count: str, url: str) -> None:
     # A client has four descriptors, and the usual limit is 1,024.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    block_speed()
+    block((*SPEED, *WSACCEL))
     logging.disable(logging.WARNING)  # every client says that the exchange has gone
     crowd = Crowd(int(count), url)
     names = ("first", "idle", "expect_gaps", "back", "expect", "result")

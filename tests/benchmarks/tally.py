@@ -21,10 +21,14 @@ class Sink(Protocol):
 
 
 class Tally:
-    """Counts the messages of one stream, and stops the clocks at the last one of those that are expected."""
+    """Counts the messages of one stream, and stops the clocks at the last one of those that are expected.
 
-    def __init__(self, mark: Callable[[Any], object]) -> None:
+    Of each message it reads one field of a row, or, with *read*, every row.
+    """
+
+    def __init__(self, mark: Callable[[Any], object], read: Callable[[Any], object] | None = None) -> None:
         self._mark = mark
+        self._read = read
         self._expected = 0
         self._done = threading.Event()
         self._wrong = ""
@@ -44,6 +48,9 @@ class Tally:
         """Count a message with *rows*."""
         self.messages += 1
         self.rows += len(rows)
+        if self._read is not None:
+            for row in rows:
+                self._read(row)
         self.last = self._mark(rows[-1])
         if self.messages == self._expected:
             self._ended = time.process_time_ns(), time.monotonic_ns()

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
 
+import attrs
 import pytest
 import websocket
 
 from bybit_sync import V5, Stream
 from tests.benchmarks import account, latency, recovery, throughput
-from tests.benchmarks.contestants import CONTESTANTS, DEFAULT_INSTALL, OURS, marks
+from tests.benchmarks.contestants import CONTESTANTS, DEFAULT_INSTALL, OURS, left_out, marks, reads
 from tests.benchmarks.payloads import KINDS, STAMP, STREAMS, mark_of, pushes, renamed
 from tests.benchmarks.peer import frame, reply
 from tests.benchmarks.processes import Process
@@ -173,12 +174,12 @@ def test_a_stopwatch_reads_the_stamps() -> None:
     assert watch.wait(0)[0] > 0
 
 
-RESULT = {"messages": 5, "rows": 10, "mark": "9", "speed": False}
+RESULT = {"messages": 5, "rows": 10, "mark": "9", "speed": False, "wsaccel": False}
 
 
-@pytest.mark.parametrize("wrong", [{"messages": 4}, {"rows": 9}, {"mark": "8"}, {"speed": True}])
+@pytest.mark.parametrize("wrong", [{"messages": 4}, {"rows": 9}, {"mark": "8"}, {"speed": True}, {"wsaccel": True}])
 def test_a_result_that_is_wrong_in_anything_is_refused(wrong: dict[str, object]) -> None:
-    """Fewer messages, another last one, or msgspec where it was to be absent."""
+    """Fewer messages, another last one, or msgspec or wsaccel where it was to be absent."""
     sent = {"mark": "9", "peers": 1}
     verify("callback", 5, 2, sent, RESULT)
     with pytest.raises(RuntimeError, match="callback"):
@@ -187,7 +188,7 @@ def test_a_result_that_is_wrong_in_anything_is_refused(wrong: dict[str, object])
 
 def test_the_default_install_has_no_msgspec() -> None:
     """Blocked before the library is imported, so that it cannot be used by accident."""
-    block = "from tests.benchmarks.contestants import block_speed; block_speed()"
+    block = "from tests.benchmarks.contestants import block, left_out; block(left_out('callback'))"
     script = f"{block}; from bybit_sync.decoding.parsing import PARSERS; print(*PARSERS)"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
@@ -196,7 +197,21 @@ def test_the_default_install_has_no_msgspec() -> None:
 
 def test_half_of_ours_is_the_default_install() -> None:
     """Each form is measured with and without the extra."""
-    assert DEFAULT_INSTALL | {f"{name}+speed" for name in DEFAULT_INSTALL} == set(OURS) < set(CONTESTANTS)
+    with_it = {"+speed,".join(name.split(",")) if "," in name else f"{name}+speed" for name in DEFAULT_INSTALL}
+    assert DEFAULT_INSTALL | with_it == set(OURS) < set(CONTESTANTS)
+
+
+def test_only_one_contestant_has_wsaccel() -> None:
+    """Whoever has websocket-client would use it without asking."""
+    assert "wsaccel" not in left_out("pybit+wsaccel, all read")
+    assert all("wsaccel" in left_out(name) for name in ("pybit", "callback", "bare", "limit"))
+
+
+def test_a_consumer_reads_a_field_or_all() -> None:
+    """Of ours every attribute but the two that are the row once more, of a dict every value."""
+    row = attrs.make_class("Row", ["symbol", "size", "wire", "extra"])("BTCUSDT", 1, {}, {})
+    assert reads("callback") is None
+    assert [reads("callback, all read")(row), reads("pybit, all read")({"a": 1})] == [["BTCUSDT", 1], [1]]  # type: ignore[misc]
 
 
 # -- what is made of it

@@ -13,16 +13,18 @@ from tests.benchmarks.processes import Process
 from tests.benchmarks.table import Spread, number, spread, table
 
 PACE = 2_000
-"""How many paced messages come in a second."""
-PACED = 1_000
-"""How many of them there are at most: they take their time."""
-TITLES = {"unusual": "position, unusual", "paced": f"position, {PACE:,}/s"}
+PACES = {"paced": PACE, "slow": 200}
+"""How many messages of these kinds come in a second."""
+PACED_SECONDS = 1.0
+"""How long they come at most."""
+TITLES = {"unusual": "position, unusual", **{kind: f"position, {pace:,}/s" for kind, pace in PACES.items()}}
 ROWS = {"execution": 2, "hundred": HUNDRED}
 """How many rows a push has, where it is not one."""
 
 
 BOUNDS = {
     "pybit": " (at most 1/8 = 0.125)",
+    "pybit+wsaccel": "",
     "ccxt": " (at most 1/4 = 0.25)",
     "exact limit": " (at most 4.5, with speed 3.5)",
     "limit": "",
@@ -49,7 +51,7 @@ class Plan(NamedTuple):
     messages: int = 10_000
     warm_up: int = 1_000
     contestants: Sequence[str] = tuple(CONTESTANTS)
-    kinds: Sequence[str] = (*STREAMS, "unusual", "paced")
+    kinds: Sequence[str] = (*STREAMS, "unusual", *PACES)
 
 
 Round = dict[str, dict[str, Cost]]
@@ -91,7 +93,7 @@ def _round(plan: Plan, server: Process, url: str, number: int) -> Round:
     for name in (*plan.contestants[first:], *plan.contestants[:first]):
         with subscribed(server, name, url) as child:
             for kind in plan.kinds:
-                most = PACED if kind == "paced" else plan.messages
+                most = int(PACES[kind] * PACED_SECONDS) if kind in PACES else plan.messages
                 warm_up, count = min(plan.warm_up, most // 4), min(plan.messages, most)
                 _send(server, child, name, kind, 0, warm_up)
                 costs[kind][name] = _send(server, child, name, kind, warm_up, count)
@@ -102,7 +104,7 @@ def _send(server: Process, child: Process, name: str, kind: str, first: int, cou
     """Send one part of the pushes, verify that all of them arrived, and return what one cost."""
     child.ask(do="expect", kind=kind, count=count)
     before = server.ask(do="cost")["cpu"]
-    way = {"do": "deal", "rate": PACE} if kind == "paced" else {"do": "blast"}
+    way = {"do": "deal", "rate": PACES[kind]} if kind in PACES else {"do": "blast"}
     sent = server.ask(**way, kind=kind, first=first, count=count)
     result = child.ask(do="result")
     verify(name, count, ROWS.get(kind, 1), sent, result)
@@ -122,6 +124,8 @@ def verify(name: str, count: int, rows: int, sent: dict[str, Any], result: dict[
         raise RuntimeError(f"{name} was handed {arrived}; sent was {expected}, to {sent['peers']} connections")
     if name in OURS and result["speed"] == (name in DEFAULT_INSTALL):
         raise RuntimeError(f"{name} ran {'with' if result['speed'] else 'without'} the extra speed")
+    if result["wsaccel"] != ("+wsaccel" in name):
+        raise RuntimeError(f"{name} ran {'with' if result['wsaccel'] else 'without'} wsaccel")
 
 
 # -- what the rounds say
@@ -145,22 +149,29 @@ def report(plan: Plan, rounds: Sequence[Round]) -> list[str]:
 
 
 def _in_short(plan: Plan, rounds: Sequence[Round]) -> Iterator[str]:
-    """Yield the sentence that all of this is about, when all was measured that it speaks of."""
-    if "position" not in plan.kinds or not {"callback", "callback+speed", "pybit", "ccxt", "exact limit"} <= {
-        *plan.contestants
-    }:
-        return
+    """Yield the sentences that all of this is about, when all was measured that they speak of."""
+    if {"callback", "inline", "pybit", "pybit+wsaccel", "ccxt", "exact limit"} <= {*plan.contestants}:
+        yield from (_sentence(rounds, kind, when) for kind, when in _MOMENTS.items() if kind in plan.kinds)
 
+
+_MOMENTS = {
+    "position": "back to back",
+    **{kind: f"one by one, {pace:,} a second" for kind, pace in PACES.items()},
+}
+
+
+def _sentence(rounds: Sequence[Round], kind: str, when: str) -> str:
     def cost(name: str) -> str:
-        return number(costs(rounds, "position", name, "cpu").median)
+        return number(costs(rounds, kind, name, "cpu").median)
 
     def times(name: str) -> str:
-        return number(1 / ratios(rounds, "position", "callback", name).median)
+        return number(1 / ratios(rounds, kind, "callback", name).median)
 
-    yield (
-        f"A position push costs **{cost('callback')} µs** of CPU from the wire to the callback, {cost('callback+speed')} with "
-        f"the extra `speed`. pybit takes {cost('pybit')} µs ({times('pybit')} times as much), ccxt.pro {cost('ccxt')} "
-        f"({times('ccxt')} times), one thread that does it all in C {cost('exact limit')} ({times('exact limit')} times)."
+    return (
+        f"A position, {when}: **{cost('callback')} µs** of CPU from the wire to the callback, {cost('inline')} with `Inline`; "
+        f"pybit {cost('pybit')} µs ({times('pybit')} times the callback's), with wsaccel {cost('pybit+wsaccel')} "
+        f"({times('pybit+wsaccel')} times), ccxt.pro {cost('ccxt')} ({times('ccxt')} times), one thread that does it all in C "
+        f"{cost('exact limit')} ({times('exact limit')} times)."
     )
 
 
