@@ -292,7 +292,10 @@ def sizeless(out: str) -> str:
     return re.sub(r"1 file, [0-9.]+ .?B", "1 file", out)
 
 
-@pytest.mark.parametrize("content", [b"my notes\n", b'{"a": 1}\n', b"\x89PNG\r\n\x1a\n", gzip.compress(b"my notes\n")])
+OTHERS = {"text": b"my notes\n", "json": b'{"a": 1}\n', "picture": b"\x89PNG\r\n\x1a\n", "packed": gzip.compress(b"my notes\n")}
+
+
+@pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
 @pytest.mark.parametrize("command", ["stats", "replay"])
 def test_a_file_that_is_no_recording_is_called_so(command: str, content: bytes, tmp_path: Path) -> None:
     """It is not taken for a damaged one."""
