@@ -8,6 +8,7 @@ An entry holds one event as it was delivered. Its fields:
 * ``event``: JSON of `to_dict`, for every event that its frame does not hold: a gap,
   rows of REST, a push of which recovery left rows out. ``frame`` is then its `raw`.
 * ``after``: only in the first entry of a series, the id of the entry before it.
+* ``mending``: only while the publisher still reads what an outage hid, since when.
 
 The ids of a series are ``T-1``, ``T-2``, ``T-3``, ... with one time ``T`` in
 milliseconds. So each id tells which one stood before it: a reader notices entries that
@@ -34,7 +35,20 @@ from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.session.dialects import CHANNELS
 from bybit_sync.session.messages import Push, classify
 
-__all__ = ["LARGEST", "START", "EntryId", "Fields", "complete_until", "instant", "new_gap", "previous", "read", "write"]
+__all__ = [
+    "LARGEST",
+    "START",
+    "EntryId",
+    "Fields",
+    "complete_until",
+    "instant",
+    "mending_since",
+    "new_gap",
+    "previous",
+    "read",
+    "resume_at",
+    "write",
+]
 
 Fields = Mapping[bytes, bytes]
 """The fields of an entry, as the server returns them."""
@@ -112,6 +126,31 @@ def complete_until(event: Event[Any]) -> datetime:
     return instant(event)
 
 
+def mending_since(event: Event[Any], before: datetime | None) -> datetime | None:
+    """Return since when something is still to be mended by a later event than *event*.
+
+    *before* is the same for the event before it; None: nothing is.
+    """
+    if event.gap is not None and event.gap.recovering:
+        return min(event.gap.since, before or event.gap.since)
+    is_mended = event.recovered is not None and before is not None and event.recovered.since <= before
+    # Recovery has given up: the same window, told again.
+    is_left = event.gap is not None and event.gap.since == before
+    return None if is_mended or is_left else before
+
+
+def resume_at(fields: Fields) -> datetime:
+    """Return since when a publisher has to read what a stream that ends here lacks.
+
+    Raises `ValueError` for an entry of another program.
+    """
+    event = read(fields, 0)
+    times = [complete_until(event), *([event.gap.since] if event.gap is not None else [])]
+    if b"mending" in fields:
+        times.append(datetime.fromisoformat(fields[b"mending"].decode()).astimezone(timezone.utc))
+    return min(times)
+
+
 def new_gap(
     event: Event[Any], reason: GapReason, since: datetime, detail: str, missed: int | None = None, until: datetime | None = None
 ) -> Event[Any]:
@@ -131,8 +170,11 @@ def new_gap(
 # --- events ---
 
 
-def write(event: Event[Any], run: str, after: EntryId | None) -> dict[bytes, bytes]:
-    """Return the fields of *event*; *after* is the id before a series, else None."""
+def write(event: Event[Any], run: str, after: EntryId | None, mending: datetime | None = None) -> dict[bytes, bytes]:
+    """Return the fields of *event*; *after* is the id before a series, else None.
+
+    *mending* is `mending_since` of the event.
+    """
     texts = {
         "run": run,
         "client": event.client,
@@ -141,6 +183,7 @@ def write(event: Event[Any], run: str, after: EntryId | None) -> dict[bytes, byt
         "index": event.index,
         "received_at": event.received_at.isoformat(),
         **({} if after is None else {"after": after}),
+        **({} if mending is None else {"mending": mending.isoformat()}),
     }
     fields = {name.encode(): str(text).encode(errors="surrogatepass") for name, text in texts.items()}
     if event.raw:

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from bybit_sync.config.arguments import positive, refuse, whole
 from bybit_sync.errors import RedisStreamError, RedisUnavailable
-from bybit_sync.integrations.redis_entries import complete_until, read
+from bybit_sync.integrations.redis_entries import resume_at
 from bybit_sync.integrations.redis_reader import EntrySource, Follower, GroupMember, Reader
 from bybit_sync.integrations.redis_server import RedisServer, ServerAway
 from bybit_sync.integrations.redis_writer import StreamWriter
@@ -97,8 +97,10 @@ class RedisStreams:
     def complete_until(self, client: str, stream: Stream | str) -> datetime:
         """Return the ``since=`` that mends the time in which no publisher ran.
 
-        It is 60 seconds before the last event in the stream of *client*; of an empty
-        stream, before now. With ``recover=True``,
+        It is 60 seconds before the last event in the stream of *client*; before the
+        `since` of a gap that is the last event, or that the publisher was still mending
+        when it ended; of an empty stream, before now. With
+        ``recover=True``,
 
             sink = RedisStreams(url)
             client.subscribe_user_trades(sink, since=sink.complete_until("main", "user_trades"))
@@ -112,7 +114,7 @@ class RedisStreams:
         server = self._new_server()
         try:
             fields = server.position(_key(self._prefix, _text("client", client), _stream(stream))).fields
-            return (datetime.now(timezone.utc) if fields is None else complete_until(read(fields, 0))) - _MARGIN
+            return (datetime.now(timezone.utc) if fields is None else resume_at(fields)) - _MARGIN
         except ServerAway as error:
             raise RedisUnavailable(str(error)) from None
         except ValueError as error:

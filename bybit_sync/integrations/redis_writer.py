@@ -17,7 +17,18 @@ from typing import Any, Final
 
 from bybit_sync.delivery.callback import CallbackThread
 from bybit_sync.errors import RedisStreamError, fresh_copy
-from bybit_sync.integrations.redis_entries import LARGEST, START, EntryId, Fields, complete_until, instant, new_gap, read, write
+from bybit_sync.integrations.redis_entries import (
+    LARGEST,
+    START,
+    EntryId,
+    Fields,
+    complete_until,
+    instant,
+    mending_since,
+    new_gap,
+    read,
+    write,
+)
 from bybit_sync.integrations.redis_server import Position, RedisServer, Retrying
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event, GapReason
@@ -53,6 +64,8 @@ class StreamWriter:
         # The last event that was written: its number, and the time proven by it.
         self._index = 0
         self._complete: datetime | None = None
+        # Since when something is missing in the stream that is still to come.
+        self._mending: datetime | None = None
         self._error: RedisStreamError | None = None
 
     def append(self, event: Event[Any]) -> None:
@@ -100,7 +113,8 @@ class StreamWriter:
             assert self._series is not None
             is_first = self._last.ms != self._series
             entry = EntryId(self._series, 1 if is_first else self._last.seq + 1)
-            self._sent = entry, write(event, self._run, self._last if is_first else None)
+            mending = mending_since(event, self._mending)
+            self._sent = entry, write(event, self._run, self._last if is_first else None, mending)
         entry, fields = self._sent
         try:
             done = self._server.call(
@@ -120,6 +134,7 @@ class StreamWriter:
         event = self._todo.popleft()
         self._index = event.index or self._index
         self._complete = complete_until(event)
+        self._mending = mending_since(event, self._mending)
         self._is_sure = True
 
     def _look(self) -> None:

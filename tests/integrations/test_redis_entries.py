@@ -22,7 +22,7 @@ from bybit_sync import (
     Stream,
     UserTradeUpdate,
 )
-from bybit_sync.integrations.redis_entries import START, EntryId, complete_until, previous, read, write
+from bybit_sync.integrations.redis_entries import START, EntryId, complete_until, mending_since, previous, read, write
 from tests.integrations.reading import difference
 from tests.talking import at
 
@@ -167,3 +167,26 @@ PROVEN = {
 def test_a_stream_is_complete_until_its_last_event(event: Event[Any], seconds: float) -> None:
     """By the exchange's time, if there is one."""
     assert complete_until(event) == at(0).utc + timedelta(seconds=seconds)
+
+
+MENDING = attrs.evolve(LOST, recovering=True)
+
+
+@pytest.mark.parametrize(
+    ("event", "before", "after"),
+    [
+        (pushed(order("a")), None, None),
+        (pushed(order("a")), 5, 5),
+        (rest(gap=MENDING), None, 5),
+        (rest(gap=MENDING), 3, 3),
+        (rest(gap=MENDING), 7, 5),
+        (rest(gap=LOST), 3, 3),
+        (rest(gap=LOST), 5, None),
+        (rest(recovered=LOST), 5, None),
+        (rest(recovered=LOST), 3, 3),
+    ],
+)
+def test_what_is_to_be_mended_is_known_until_it_is_told(event: Event[Any], before: int | None, after: int | None) -> None:
+    """By an event that mends the window, or the gap of one that cannot be."""
+    known, found = (None if seconds is None else at(seconds).utc for seconds in (before, after))
+    assert mending_since(event, known) == found

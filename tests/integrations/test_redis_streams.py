@@ -26,7 +26,7 @@ from bybit_sync.simulator import Account, Exchange
 from tests.conftest import push
 from tests.integrations.reading import difference, outline
 from tests.integrations.servers import Server, connected
-from tests.integrations.test_redis_entries import order, pushed
+from tests.integrations.test_redis_entries import LOST, order, pushed, rest
 from tests.recovery.conftest import Recovering
 
 Sink = RedisStreams
@@ -213,6 +213,28 @@ def test_a_subscription_whose_first_events_were_refused_tells_a_gap(sink: Sink, 
     assert outline(first(reading, 5)) == [1, 2, ("DISCONNECTED", None), 3, 4]
 
 
+def test_a_subscription_begins_again_after_one_that_was_refused(
+    sink: Sink, orders: Consumer, redis_url: str, prefix: str
+) -> None:
+    """Its error, which a user may keep, holds what raised it."""
+    reading, errors = orders(), []
+
+    def be_refused() -> None:
+        publish(sink, 1, 1)
+        publish(RedisStreams(redis_url, prefix=prefix), 1, 1)
+        try:
+            publish(sink, 2, 2)
+        except RedisStreamError as error:
+            errors.append(error)
+
+    writing = threading.Thread(target=be_refused)
+    writing.start()
+    writing.join()
+    publish(sink, 3, 3)
+    assert outline(first(reading, 5)) == [1, ("DISCONNECTED", None), 1, ("DISCONNECTED", None), 3]
+    assert "another writer" in str(errors)
+
+
 def test_a_subscription_that_ended_leaves_no_connection(sink: Sink, raw: Any) -> None:
     """Nor a consumer that nobody uses; without waiting for the collector of garbage."""
     before, deadline = len(raw.client_list()), time.monotonic() + 30.0
@@ -260,6 +282,18 @@ def test_the_time_that_a_stream_is_complete_until(sink: Sink) -> None:
     sink(event)
     assert event.created_at is not None
     assert sink.complete_until("main", Stream.ORDERS) == event.created_at - timedelta(seconds=60)
+
+
+def test_a_window_that_is_being_mended_is_not_complete(sink: Sink) -> None:
+    """Also when later pushes are behind its gap, until the event that mends it."""
+    mended, minute = attrs.evolve(LOST, recovering=True), timedelta(seconds=60)
+    push = attrs.evolve(next(numbered(2, 2)), created_at=LOST.until)
+    events = [rest(gap=mended, index=1, stream=Stream.ORDERS), push, rest(recovered=LOST, index=3, stream=Stream.ORDERS)]
+    found = []
+    for event in events:
+        sink(event)
+        found.append(sink.complete_until("main", "orders") + minute)
+    assert found == [LOST.since, LOST.since, LOST.until]
 
 
 def test_a_server_that_is_away_cannot_be_asked() -> None:

@@ -1898,11 +1898,18 @@ MUTANTS: Final = (
         f"{_REDIS_FAULTS} -k closing",
     ),
     Mutant(
+        "forget the window that is being mended at the next event",
+        "integrations/redis_writer.py",
+        "        self._mending = mending_since(event, self._mending)\n",
+        "",
+        f"{_REDIS} -k being_mended",
+    ),
+    Mutant(
         "go on with the writer of a subscription that ended",
         "integrations/redis_streams.py",
         " or writer.thread is not thread or ",
         " or ",
-        f"{_REDIS} -k were_refused",
+        f"{_REDIS} -k was_refused",
     ),
     Mutant(
         "keep the connection of a subscription that ended",
