@@ -137,6 +137,7 @@ def test_each_log_record_is_an_object_in_json(recipe: Path, environment: dict[st
 @of("gunicorn")
 def test_each_worker_of_gunicorn_has_a_client(recipe: Path, exchange: Exchange, environment: dict[str, str]) -> None:
     """Made after the fork; the application tells that it is LIVE."""
+    need("import gunicorn")  # its configuration does not
     with socket.create_server(("127.0.0.1", 0)) as free:
         place = f"127.0.0.1:{free.getsockname()[1]}"
     command = ("-m", "gunicorn", "--no-control-socket", "-c", "python:trading", "-b", place, "trading:app")
