@@ -47,8 +47,8 @@ class LazyRow:
     __slots__ = ("frame", "path")
 
     def __init__(self, frame: Readable, path: tuple[str | int, ...]) -> None:
-        self.frame = frame
-        self.path = path
+        self.frame: Readable = frame
+        self.path: tuple[str | int, ...] = path
 
     def part(self, key: str, index: int) -> LazyRow:
         """Return the place of item *index* of the list under *key*."""
