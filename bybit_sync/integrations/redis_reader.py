@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -11,7 +12,7 @@ import attrs
 
 from bybit_sync.errors import RedisStreamError
 from bybit_sync.integrations.redis_entries import START, EntryId, Fields, complete_until, new_gap, previous, read
-from bybit_sync.integrations.redis_server import RedisServer, Retrying
+from bybit_sync.integrations.redis_server import RedisServer, Retrying, ServerAway
 from bybit_sync.logs import ClientLog
 from bybit_sync.model.events import Event, GapReason, Stream, new_event
 
@@ -19,6 +20,7 @@ __all__ = ["Follower", "GroupMember", "Reader"]
 
 _BATCH: Final = 100
 _TURN: Final = 0.1  # seconds until a consumer that waits for its turn asks again
+_LONG_IDLE: Final = 1_000_000_000  # milliseconds: above each claim_idle
 
 
 @attrs.frozen
@@ -52,6 +54,9 @@ class EntrySource(Protocol):
     def has(self, entry: EntryId) -> bool:
         """Return whether *entry* is in the stream, and was given to someone."""
 
+    def leave(self) -> None:
+        """Leave to others what was taken, not given. Raises as `RedisServer.call`."""
+
 
 class Follower:
     """Reads every entry from now on."""
@@ -83,6 +88,9 @@ class Follower:
         """Return False: it would have been read."""
         return False
 
+    def leave(self) -> None:
+        """Do nothing: each reader is given every entry."""
+
 
 class GroupMember:
     """Reads as a consumer of a group: one entry at a time, in the stream's order.
@@ -103,6 +111,8 @@ class GroupMember:
         self._is_joined = False
         # The entry to acknowledge with the next read.
         self._done: EntryId | None = None
+        # The entry that this consumer was given by the server before its turn.
+        self._held: EntryId | None = None
         # Whether nothing older is known to wait at any consumer.
         self._is_clear = False
 
@@ -156,13 +166,16 @@ class GroupMember:
         if found is not None and found.id == oldest:
             return found
         # Another consumer holds an older one.
+        self._held = None if found is None else found.id
         self._is_clear = found is None and oldest is None
         return None
 
     def _waiting(self, seconds: float) -> Entry | None:
         """Return the oldest entry without acknowledgement, if it is this consumer's."""
         own, oldest = self._ask("0", None)
+        self._held = None if own is None else own.id
         if own is not None and own.id == oldest:
+            self._held = None
             self._is_clear = True
             return attrs.evolve(own, is_new=self.last is None or own.id > self.last)
         self._is_clear = oldest is None
@@ -208,6 +221,13 @@ class GroupMember:
         """Return whether *entry* is there: a consumer of the group was given it."""
         return bool(self._server.call(lambda client: client.xrange(self._key, str(entry), str(entry), count=1)))
 
+    def leave(self) -> None:
+        """Let another consumer claim the entry whose turn has not come, at once."""
+        held, self._held = self._held, None
+        if held is not None:
+            key, group, consumer = self._key, self._group, self._consumer
+            self._server.call(lambda client: client.xclaim(key, group, consumer, 0, [str(held)], idle=_LONG_IDLE, justid=True))
+
 
 def _blocking_read(server: RedisServer, key: str, after: EntryId, seconds: float) -> list[Entry]:
     block = max(1, round(seconds * 1000))
@@ -247,6 +267,8 @@ class Reader:
             while (entry := self._next()) is not None:
                 yield from self._events(entry)
         finally:
+            with contextlib.suppress(ServerAway, RedisStreamError):
+                self._source.leave()
             self._server.close()
 
     def _next(self) -> Entry | None:

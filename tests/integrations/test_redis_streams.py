@@ -446,6 +446,18 @@ def test_a_second_consumer_waits_for_the_first_and_then_takes_its_event(sink: Si
     assert outline(first(orders(group="risk", consumer="b", claim_idle=0.2), 3)) == [1, 2, 3]
 
 
+def test_a_consumer_that_ends_leaves_to_others_what_it_has_not_given(
+    sink: Sink, orders: Consumer, raw: Any, prefix: str
+) -> None:
+    """They do not wait until it is idle."""
+    publish(sink, 1, 2)
+    reading = orders(group="risk", consumer="a")
+    assert next(reading).index == 1
+    raw.xreadgroup("risk", "b", {f"{prefix}:main:orders": ">"}, count=1)
+    assert list(orders(group="risk", consumer="b", timeout=0.5)) == []
+    assert next(reading).index == 2
+
+
 def test_two_consumers_take_turns(sink: Sink, orders: Consumer) -> None:
     """Each event once, in the stream's order."""
     publish(sink, 1, 60)

@@ -1975,6 +1975,13 @@ MUTANTS: Final = (
         _ENTRIES,
     ),
     Mutant(
+        "keep an event that was not given from the other consumers",
+        "integrations/redis_reader.py",
+        "                self._source.leave()",
+        "                pass",
+        f"{_REDIS} -k leaves_to_others",
+    ),
+    Mutant(
         "skip what was trimmed while a consumer had it",
         "integrations/redis_reader.py",
         "        if claimed[2:] and claimed[2]:",
