@@ -139,9 +139,9 @@ def test_closing_does_not_wait_longer_for_a_server_than_it_may(
     client: Client, account: Account, exchange: Exchange, log: pytest.LogCaptureFixture, errors: list[BaseException]
 ) -> None:
     """The thread ends then, and says what it did not write."""
-    client.subscribe_orders(RedisStreams("unix:///no/such"))
+    orders = client.subscribe_orders(RedisStreams("unix:///no/such"))
     push(account, *names(3))
-    exchange.wait_for(lambda: "it is tried again" in log.text)
+    exchange.wait_for(lambda: "it is tried again" in log.text and orders.queued == 2)
     began = time.monotonic()
     assert not client.close(timeout=1.0)
     assert time.monotonic() - began < 3.0
