@@ -19,7 +19,7 @@ from bybit_sync.simulator import Account, Exchange, RestFaults, script
 from bybit_sync.simulator.scenarios import SCENARIOS
 from bybit_sync.simulator.scheduling import on_time, paused
 from bybit_sync.simulator.script import VERBS, Script, ScriptError
-from bybit_sync.simulator.server_command import _plan
+from bybit_sync.simulator.server_command import plan
 from tests.conftest import KEY, SECRET
 from tests.simulator.peers import Listener, Peer
 
@@ -216,8 +216,8 @@ def test_what_the_shell_plays_is_due_when_it_says(exchange: Exchange, tmp_path: 
     (tmp_path / "bug.json").write_text(json.dumps([{"do": "mark", "symbol": "BTCUSDT", "price": "1", "after": 1}] * 3))
     for rate, due in ((None, [1.0, 2.0, 3.0]), (4.0, [0.25, 0.5, 0.75])):
         with Exchange() as other:
-            assert list(_plan(other, str(tmp_path / "bug.json"), rate)[1]) == due
-    assert list(itertools.islice(_plan(exchange, "story", 2.0)[1], 2)) == [0.5, 1.0]
+            assert list(plan(other, str(tmp_path / "bug.json"), rate)[1]) == due
+    assert list(itertools.islice(plan(exchange, "story", 2.0)[1], 2)) == [0.5, 1.0]
 
 
 def test_a_step_that_is_late_does_not_make_the_next_one_late() -> None:
