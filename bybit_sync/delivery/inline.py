@@ -38,7 +38,6 @@ class Inline(Generic[E_contra]):
     *maxsize* and *overflow* of ``subscribe_*`` do not apply.
 
     Example:
-        >>> import threading
         >>> seen = queue.SimpleQueue()
         >>> orders = client.subscribe_orders(Inline(seen.put))
         >>> order = account.place_order("BTCUSDT", "Buy", qty="0.5", price="20000")

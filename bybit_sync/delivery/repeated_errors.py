@@ -11,8 +11,9 @@ __all__ = ["LOG_INTERVAL", "RepeatedErrors"]
 
 LOG_INTERVAL: Final = 60.0
 """The seconds between two log records about one kind of exception."""
-# The number of kinds that are remembered; the oldest one is forgotten.
+# The number of kinds that are told apart; all others count as one.
 _MOST_KINDS: Final = 20
+_OTHERS: Final = "exceptions of other kinds"
 
 
 @define
@@ -27,7 +28,8 @@ class RepeatedErrors:
     """Decides which exceptions of a callback are logged.
 
     The first of a kind (of one class, raised on one line) is logged, further ones as a
-    number. *now* is in seconds on the monotonic clock. One thread.
+    number. From the 21st kind on all of them are one kind. *now* is in seconds on the
+    monotonic clock. One thread.
     """
 
     def __init__(self) -> None:
@@ -36,14 +38,13 @@ class RepeatedErrors:
     def is_first(self, error: BaseException, now: float) -> bool:
         """Count *error*; return whether it is the first of its kind."""
         name = _name(error)
-        kind = self._kinds.get(name)
-        if kind is not None:
-            kind.count += 1
-            return False
-        if len(self._kinds) >= _MOST_KINDS:
-            del self._kinds[next(iter(self._kinds))]
-        self._kinds[name] = _Kind(now)
-        return True
+        if name not in self._kinds and len(self._kinds) >= _MOST_KINDS:
+            name = _OTHERS
+        if name not in self._kinds:
+            self._kinds[name] = _Kind(now)
+            return True
+        self._kinds[name].count += 1
+        return False
 
     def due(self, now: float, interval: float = LOG_INTERVAL) -> Iterator[str]:
         """Yield a text for each kind that was not logged for *interval* seconds."""

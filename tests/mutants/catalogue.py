@@ -96,8 +96,8 @@ MUTANTS: Final = (
     Mutant(
         "write the traceback of every exception of a callback",
         "delivery/repeated_errors.py",
-        "if kind is not None:\n            kind.count += 1\n            return False",
-        "if kind is not None:\n            kind.count += 1\n            return True",
+        "self._kinds[name].count += 1\n        return False",
+        "self._kinds[name].count += 1\n        return True",
         "tests/delivery/test_repeated_errors.py",
     ),
     Mutant(
