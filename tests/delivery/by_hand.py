@@ -19,6 +19,7 @@ from tests.delivery.record import (
     Log,
     Look,
     Missed,
+    Ponged,
     Record,
     Synced,
     Taken,
@@ -67,11 +68,6 @@ class ByHand:
 
     # --- the exchange ---
 
-    def answers_no_ping(self) -> ByHand:
-        """Leave pings without an answer."""
-        self.history.pongs = False
-        return self
-
     def opens(self) -> ByHand:
         """Open the next connection, and ask for everything."""
         self._line += 1
@@ -87,6 +83,10 @@ class ByHand:
     def live(self) -> ByHand:
         """Open the next connection and say yes to everything, which the client reads."""
         return self.opens().confirms().reads()
+
+    def pongs(self) -> ByHand:
+        """Answer a ping."""
+        return self._add(Ponged(self._line))
 
     def pushes(self, *numbers: int, topic: str = "") -> ByHand:
         """Write a frame for each of *numbers*."""

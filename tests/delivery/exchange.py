@@ -18,7 +18,21 @@ from collections.abc import Callable
 from typing import Any
 
 from tests import peers
-from tests.delivery.record import Asked, Confirmed, Cut, Disturbed, Frame, Gone, Left, Log, LoggedIn, Synced, Upgraded, Wrote
+from tests.delivery.record import (
+    Asked,
+    Confirmed,
+    Cut,
+    Disturbed,
+    Frame,
+    Gone,
+    Left,
+    Log,
+    LoggedIn,
+    Ponged,
+    Synced,
+    Upgraded,
+    Wrote,
+)
 
 PATIENCE = 5.0
 """How long the client may take for anything, in seconds; all that it has to do takes a few milliseconds."""
@@ -135,6 +149,7 @@ class Connection:
         """Answer the oldest request."""
         request = self.pending.popleft()
         if request["op"] == "ping":
+            self._log.add(Ponged(self.number))
             self.write(peers.frame(json.dumps({"op": "pong", "args": [str(time.time_ns() // 1_000_000)], "conn_id": "c"})))
             return
         reply = {"success": yes, "ret_msg": "" if yes else "API key is invalid.", "op": request["op"], "conn_id": "c"}

@@ -31,6 +31,7 @@ from tests.delivery.record import (
     Left,
     Log,
     Missed,
+    Ponged,
     Record,
     Synced,
     Taken,
@@ -58,6 +59,8 @@ class Line:
     asked: dict[str, list[int]] = attrs.Factory(dict)
     answered: dict[str, list[int]] = attrs.Factory(dict)
     left: dict[str, list[int]] = attrs.Factory(dict)
+    ponged: float = math.inf
+    """Position of the first pong: until then the gap of an outage, and what follows it, may wait for a moment."""
     read: float = 0
     """The client has surely read all that was written before this position."""
     ended: int | None = None
@@ -88,6 +91,8 @@ def _enter(line: Line, at: int, entry: Entry) -> None:
             line.answered.setdefault(topic, []).append(at)
         case Left(topic=topic):
             line.left.setdefault(topic, []).append(at)
+        case Ponged():
+            line.ponged = min(line.ponged, at)
         case Synced(upto=upto):
             line.read = max(line.read, upto)
         case Disturbed():
@@ -178,9 +183,9 @@ def reference(history: History, record: Record, upto: float = math.inf) -> list[
             if any(frame.topic is None or frame.topic in record.topics for _, frame in line.frames):
                 lived = lived or "perhaps"
             continue
-        if lived and not history.pongs and not any(line.upgraded < at <= following for at in record.seen_live):
-            # Without a pong the gap of an outage, and what follows it, wait for a moment that the connection may not live.
-            confirmed = attrs.evolve(confirmed, sure=math.inf)
+        if lived and not any(line.upgraded < at <= following for at in record.seen_live):
+            # The connection may not live for the moment that the gap waits for a pong.
+            confirmed = attrs.evolve(confirmed, sure=max(confirmed.sure, line.ponged))
         sure = _is_surely_confirmed(record, line, confirmed, following)
         if lived:
             epoch = history.epochs.get(line.number)
@@ -575,9 +580,14 @@ def shared_in_order(history: History) -> Complaints:
         at, line = places.get(str(one.event.id), (last, None))
         record = next(r for r in history.records if r.shared and one.event.topic in r.topics)
         confirmed = confirmation(line, record) if line is not None else None
-        if at < last and confirmed is not None and at > confirmed.sure:
+        if at < last and confirmed is not None and at > confirmed.sure and not _waits_for_pong(record, line, at):
             yield f"{one.event!r} comes behind what another stream was sent later"
         last = max(last, at)
+
+
+def _waits_for_pong(record: Record, line: Line, at: int) -> bool:
+    """Whether the gap of an outage, and with it what was written at *at*, may wait for the first pong of *line*."""
+    return line.number > 1 and at < line.ponged and not any(line.upgraded < seen <= at for seen in record.seen_live)
 
 
 def clean(history: History) -> Complaints:

@@ -78,7 +78,7 @@ class Harness:
     def __init__(self, plot: Plot) -> None:
         self.plot = plot
         self.exchange = Exchange(numbered=plot.numbered, pongs=plot.pongs)
-        self.history = History(self.exchange.log, pongs=plot.pongs, clock_error=timedelta(seconds=plot.pongs))
+        self.history = History(self.exchange.log, clock_error=timedelta(seconds=plot.pongs))
         self.desks: list[Desk] = []
         self.client = LawClient(
             "delivery-k3y",

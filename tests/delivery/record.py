@@ -87,6 +87,13 @@ class Missed:
 
 
 @attrs.frozen
+class Ponged:
+    """A ping of the client is answered."""
+
+    line: int
+
+
+@attrs.frozen
 class Synced:
     """The client has dealt with all that was written before position *upto*."""
 
@@ -116,7 +123,7 @@ class Gone:
     line: int
 
 
-Entry = Upgraded | LoggedIn | Asked | Confirmed | Left | Wrote | Missed | Synced | Disturbed | Cut | Gone
+Entry = Upgraded | LoggedIn | Asked | Confirmed | Left | Wrote | Missed | Ponged | Synced | Disturbed | Cut | Gone
 
 
 class Log:
@@ -221,8 +228,6 @@ class History:
     """Which login each connection was, as `health()` told."""
     shared: list[Taken] = attrs.Factory(list)
     """What came out of the queue that several streams share."""
-    pongs: bool = True
-    """Whether the exchange answers pings: without that the gap of an outage waits for a moment."""
     clock_error: timedelta = timedelta(0)
     """By how much the client may err about the exchange's clock, once it was told."""
     left_behind: list[str] = attrs.Factory(list)

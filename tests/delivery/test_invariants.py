@@ -31,9 +31,14 @@ def one(*topics: str, **record: Any) -> ByHand:
     return ByHand(*topics, **record).live()
 
 
+def lost(**record: Any) -> ByHand:
+    """Return a history in which a subscription got 1 and lost its connection."""
+    return one(**record).pushes(1).reads().gets(1).drops()
+
+
 def back(**record: Any) -> ByHand:
     """Return a history in which a subscription got 1, lost its connection, and is live again."""
-    return one(**record).pushes(1).reads().gets(1).drops().live()
+    return lost(**record).opens().confirms().pongs().reads()
 
 
 def full(capacity: int, policy: str = "drop_oldest", **record: Any) -> ByHand:
@@ -44,6 +49,11 @@ def full(capacity: int, policy: str = "drop_oldest", **record: Any) -> ByHand:
 def sharing() -> ByHand:
     """Return a history in which two streams share a queue."""
     return ByHand("order", shared=True).beside("spot", shared=True).live()
+
+
+def returning() -> ByHand:
+    """Return a history in which a stream returns from an outage, and another one begins, to share a queue with it."""
+    return ByHand("order", shared=True).live().drops().beside("spot", shared=True).opens().confirms()
 
 
 CASES = [
@@ -300,6 +310,13 @@ CASES = [
         "there was room for it",
     ),
     Case(
+        invariants.lost_to_overflow_only,
+        "an event behind an outage never comes though its subscription was found LIVE",
+        lost().opens().confirms().has(seen_live=[11]).pushes(2).reads().told(LOST).finds_nothing(),
+        lost().opens().confirms().has(seen_live=[11]).pushes(2).reads().told(LOST).gets(2).finds_nothing(),
+        "there was room for it",
+    ),
+    Case(
         invariants.confirmed_first,
         "an event comes while another topic of its stream is not confirmed",
         ByHand("order", "spot").opens().confirms("order").pushes(1).gets(1).confirms("spot"),
@@ -323,15 +340,15 @@ CASES = [
     Case(
         invariants.windowed,
         "a gap begins behind what is missing",
+        back().misses(2).pushes(3).told(LOST, since=14).gets(3),
         back().misses(2).pushes(3).told(LOST, since=13).gets(3),
-        back().misses(2).pushes(3).told(LOST, since=12).gets(3),
         "before 3 something",
     ),
     Case(
         invariants.windowed,
         "a gap ends before what is missing",
-        back().misses(2).pushes(3).told(LOST, until=11).gets(3),
         back().misses(2).pushes(3).told(LOST, until=12).gets(3),
+        back().misses(2).pushes(3).told(LOST, until=13).gets(3),
         "before 3 something",
     ),
     Case(
@@ -432,6 +449,20 @@ CASES = [
         sharing().spoils(1).pushes(1).pushes(2, topic="spot").told(SPOILT, 1).gets(1).gets(2, topic="spot"),
         "comes behind what another stream was sent later",
     ),
+    Case(
+        invariants.shared_in_order,
+        "a stream that returns from an outage comes late though there was a pong",
+        returning().pongs().pushes(1).pushes(2, topic="spot").pongs().gets(2, topic="spot").told(LOST).gets(1),
+        returning().pushes(1).pushes(2, topic="spot").gets(2, topic="spot").pongs().told(LOST).gets(1),
+        "comes behind what another stream was sent later",
+    ),
+    Case(
+        invariants.shared_in_order,
+        "a stream that returns from an outage comes late though it was found LIVE",
+        returning().has(seen_live=[11]).pushes(1).pushes(2, topic="spot").gets(2, topic="spot").told(LOST).gets(1),
+        returning().pushes(1).has(seen_live=[12]).pushes(2, topic="spot").gets(2, topic="spot").told(LOST).gets(1),
+        "comes behind what another stream was sent later",
+    ),
     Case(invariants.clean, "a thread is left behind", one().leaves("a thread"), one().leaves(), "left behind: a thread"),
 ]
 
@@ -465,7 +496,8 @@ SOUND = {
     .pushes(1)
     .told(LOST)
     .gets(1),
-    "the gap waits for a pong that never comes": back().answers_no_ping().finds_nothing(),
+    "the gap waits for a pong that never comes": lost().opens().confirms().reads().finds_nothing(),
+    "the gap waits for a pong that was not read": lost().opens().confirms().reads().pongs().finds_nothing(),
     "a subscription that begins later misses no earlier connection": (
         one(asked_at=8, given_at=11).pushes(1).reads().drops().live().pushes(2).reads().gets(2)
     ),
