@@ -68,7 +68,7 @@ class Notifier:
         self._start = start
         self._log = log
         self._changes: queue.SimpleQueue[StatusChange] = queue.SimpleQueue()
-        # Reentrant: `close` in a signal handler may post during an interrupted `post`.
+        # Reentrant: `close` in a signal handler may interrupt `catch_up` and call it.
         self._lock = threading.RLock()
         self.idle: SignalSafeEvent = SignalSafeEvent()
         """Set while there is no thread."""
@@ -76,16 +76,15 @@ class Notifier:
         self._is_late = False
         self.idle.set()
 
-    def post(self, change: StatusChange) -> None:
-        """Call *on_status* with *change* on the notifier's thread. Any thread."""
+    def add(self, change: StatusChange) -> None:
+        """Add *change*, with which *on_status* is called after the next `catch_up`.
+
+        Any thread; takes no lock.
+        """
         self._changes.put(change)
-        self.catch_up()
 
     def catch_up(self) -> None:
-        """Start a thread if changes wait and no thread runs.
-
-        An earlier thread may have failed to start. Any thread.
-        """
+        """Start a thread if changes wait and no thread runs. Any thread."""
         # The new thread takes this token when it begins; this method takes it when the
         # start failed. Only one of them gets it.
         right: list[None] = []

@@ -18,7 +18,8 @@ class ClientState:
     def __init__(self, now: datetime) -> None:
         # Reentrant: `close` in a signal handler may change the state during an
         # interrupted change.
-        self._lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
+        """Held while the state changes, and until that is queued for ``on_status``."""
         self._condition = SignalSafeCondition()
         self.state: State = State.IDLE
         self.since: datetime = now
@@ -33,7 +34,7 @@ class ClientState:
         Returns None, and changes nothing, when *state* cannot follow by `NEXT_STATES`:
         it is the same, or the previous one was final.
         """
-        with self._lock:
+        with self.lock:
             previous = self.state
             if state not in NEXT_STATES[previous]:
                 return None
@@ -43,7 +44,7 @@ class ClientState:
 
     def clear_error(self) -> None:
         """Clear the error of the last subscription; a failure of the client stays."""
-        with self._lock:
+        with self.lock:
             if self.state is not State.FAILED:
                 self.error = None
 

@@ -27,22 +27,29 @@ class StatusReporter:
         Does nothing when the state is the same or the previous one was final.
         """
         now = Moment.now().utc
-        previous = self._state.change(state, now)
-        if previous is not None:
-            self._log.debug("%s -> %s", previous.value, state.value)
-            if state is State.CLOSED:
-                self._log.info("closed")
-            self._post(StatusChange(previous=previous, state=state, at=now, error=error, downtime=downtime))
+        # The lock keeps the order: a change that another thread queued behind CLOSED
+        # would keep the notifier's thread waiting for ever.
+        with self._state.lock:
+            previous = self._state.change(state, now)
+            if previous is None:
+                return
+            self._add(StatusChange(previous=previous, state=state, at=now, error=error, downtime=downtime))
+        self._log.debug("%s -> %s", previous.value, state.value)
+        if state is State.CLOSED:
+            self._log.info("closed")
+        self.catch_up()
 
     def subscription_ended(self, ended: Ended) -> None:
         """Report that a subscription ended by itself; the state of the client stays."""
-        state, stream = self._state.state, ended.receiver.stream
-        self._log.error("the subscription to %s has ended: %s", stream.value, ended.error)
+        self._log.error("the subscription to %s has ended: %s", ended.receiver.stream.value, ended.error)
         now = Moment.now().utc
-        self._post(StatusChange(previous=state, state=state, at=now, error=ended.error, subscription=ended.receiver.handle))
+        with self._state.lock:
+            state = self._state.state
+            self._add(StatusChange(previous=state, state=state, at=now, error=ended.error, subscription=ended.receiver.handle))
+        self.catch_up()
 
     def catch_up(self) -> None:
-        """Report the changes that waited because no thread could be started."""
+        """Report the changes that wait, also because no thread could be started."""
         if self._notifier is not None:
             self._notifier.catch_up()
 
@@ -53,6 +60,6 @@ class StatusReporter:
         """
         return self._notifier is None or wait_for(self._notifier.idle, deadline)
 
-    def _post(self, change: StatusChange) -> None:
+    def _add(self, change: StatusChange) -> None:
         if self._notifier is not None:
-            self._notifier.post(change)
+            self._notifier.add(change)

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from types import CodeType, FrameType
+from types import CodeType, FrameType, SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -38,9 +38,11 @@ from bybit_sync import (
 )
 from bybit_sync.delivery.buffer import Buffer
 from bybit_sync.delivery.receiver import Receiver
+from bybit_sync.delivery.registry import Ended
 from bybit_sync.engine.notifier import Notifier
 from bybit_sync.engine.rate_limit import RateLimiter, rate_limiter
 from bybit_sync.engine.state import ClientState
+from bybit_sync.engine.status_reporter import StatusReporter
 from bybit_sync.engine.supervisor import Supervisor
 from bybit_sync.engine.worker import Worker
 from bybit_sync.logs import ClientLog
@@ -646,6 +648,38 @@ def test_one_slow_call_after_another_is_told_each_time(
 # --- what is told of the state ---
 
 
+@pytest.mark.parametrize("last", ["change", "end"])
+def test_what_a_thread_tells_while_another_closes_the_client_comes_before_the_close(last: str) -> None:
+    """Behind it, the change would keep the notifier's thread waiting for ever."""
+    told: list[tuple[State, State]] = []
+    notifier = Notifier(lambda change: told.append((change.previous, change.state)), start_daemon, ClientLog("test"))
+    reporter = StatusReporter(ClientState(at(0).utc), notifier, ClientLog("test"))
+    reporter.change(State.CONNECTING)
+    receiver: Any = SimpleNamespace(stream=Stream.ORDERS, handle=None)
+    ended = Ended(receiver, OSError("gone"), in_band=True)
+    with Halt(Notifier.add) as halt:
+        telling = in_background(lambda: reporter.change(State.LIVE) if last == "change" else reporter.subscription_ended(ended))
+    assert halt.reached.wait(5)
+    closing = in_background(lambda: reporter.change(State.CLOSED))
+    with suppress(queue.Empty):
+        closing.put(closing.get(timeout=0.2))
+    halt.go.set()
+    assert (telling.get(timeout=5), closing.get(timeout=5)) == (None, None)
+    assert reporter.wait_idle(time.monotonic() + 5)
+    assert [previous for previous, _ in told[1:]] == [state for _, state in told[:-1]]
+
+
+def post(notifier: Notifier, change: StatusChange) -> None:
+    """Have *change* told."""
+    notifier.add(change)
+    notifier.catch_up()
+
+
+def start_daemon(run: Callable[[], None], name: str) -> None:
+    """Start a thread, as a client does."""
+    threading.Thread(target=run, name=name, daemon=True).start()
+
+
 def test_a_change_posted_as_its_thread_ends_leaves_no_thread() -> None:
     """However post and end fall together, everything is told, and the end is seen."""
     told: queue.Queue[StatusChange] = queue.Queue()
@@ -656,9 +690,9 @@ def test_a_change_posted_as_its_thread_ends_leaves_no_thread() -> None:
         threads[-1].start()
 
     notifier = Notifier(told.put, start, ClientLog("test"))
-    notifier.post(StatusChange(previous=State.IDLE, state=State.LIVE, at=at(0).utc))
-    with Halt(Notifier.post, "c_return", "put") as halt:
-        posted = in_background(lambda: notifier.post(StatusChange(previous=State.LIVE, state=State.CLOSED, at=at(1).utc)))
+    post(notifier, StatusChange(previous=State.IDLE, state=State.LIVE, at=at(0).utc))
+    with Halt(Notifier.add, "c_return", "put") as halt:
+        posted = in_background(lambda: post(notifier, StatusChange(previous=State.LIVE, state=State.CLOSED, at=at(1).utc)))
     assert halt.reached.wait(5)
     assert [told.get(timeout=5).state for _ in range(2)] == [State.LIVE, State.CLOSED]
     threads[0].join(0.2)
@@ -670,12 +704,12 @@ def test_a_change_posted_as_its_thread_ends_leaves_no_thread() -> None:
 def test_many_posts_of_many_threads_are_all_told() -> None:
     """And then the thread rests."""
     told: list[StatusChange] = []
-    notifier = Notifier(told.append, lambda run, name: threading.Thread(target=run, daemon=True).start(), ClientLog("test"))
+    notifier = Notifier(told.append, start_daemon, ClientLog("test"))
     change = StatusChange(previous=State.LIVE, state=State.IDLE, at=at(0).utc)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
-        posts = [in_background(lambda: [notifier.post(change) for _ in range(500)]) for _ in range(4)]
+        posts = [in_background(lambda: [post(notifier, change) for _ in range(500)]) for _ in range(4)]
         assert all(post.get(timeout=10) for post in posts)
     finally:
         sys.setswitchinterval(interval)

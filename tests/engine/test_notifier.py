@@ -119,13 +119,19 @@ def crowd() -> Iterator[Crowd]:
 CHANGES = [StatusChange(previous=State.LIVE, state=State.IDLE, at=at(n).utc) for n in range(200)]
 
 
+def post(notifier: Notifier, change: StatusChange) -> None:
+    """Have *change* told."""
+    notifier.add(change)
+    notifier.catch_up()
+
+
 def test_changes_are_told_in_order(crowd: Crowd) -> None:
     """One call at a time, none left out, however they fall together with the end of a thread."""
     told: queue.Queue[StatusChange] = queue.Queue()
     notifier = Notifier(told.put, crowd.start, ClientLog("test"))
     for change in CHANGES[::2]:
-        notifier.post(change)
-        notifier.post(change)
+        post(notifier, change)
+        post(notifier, change)
         assert [told.get(timeout=10) for _ in range(2)] == [change] * 2
 
 
@@ -139,7 +145,7 @@ def test_a_call_that_raises_is_logged_and_the_next_is_made(crowd: Crowd, caplog:
 
     notifier = Notifier(on_status, crowd.start, ClientLog("test"))
     for change in CHANGES[:3]:
-        notifier.post(change)
+        post(notifier, change)
     assert [told.get(timeout=10) for _ in range(3)] == CHANGES[:3]
     crowd.leave()
     assert [record.getMessage() for record in caplog.records] == ["test: on_status raised"] * 3
@@ -150,7 +156,7 @@ def test_the_thread_stays_until_the_client_rests(crowd: Crowd) -> None:
     told: queue.Queue[StatusChange] = queue.Queue()
     notifier = Notifier(told.put, crowd.start, ClientLog("test"))
     for state in (State.CONNECTING, State.LIVE, State.CLOSED):
-        notifier.post(StatusChange(previous=State.IDLE, state=state, at=NOW))
+        post(notifier, StatusChange(previous=State.IDLE, state=state, at=NOW))
         assert told.get(timeout=10).state is state
     assert len(crowd.threads) == 1
     crowd.leave()
@@ -162,7 +168,7 @@ def test_there_is_no_thread_while_the_client_rests(crowd: Crowd) -> None:
     told: queue.Queue[StatusChange] = queue.Queue()
     notifier = Notifier(told.put, crowd.start, ClientLog("test"))
     for change in CHANGES[:3]:
-        notifier.post(change)
+        post(notifier, change)
         crowd.leave()
     assert len(crowd.threads) == 3
     assert told.qsize() == 3
@@ -173,9 +179,9 @@ def test_without_a_thread_the_change_stays_in_line(crowd: Crowd, caplog: pytest.
     told: queue.Queue[StatusChange] = queue.Queue()
     notifier = Notifier(told.put, crowd.start, ClientLog("test"))
     crowd.refuse = True
-    notifier.post(CHANGES[0])
+    post(notifier, CHANGES[0])
     crowd.refuse = False
-    notifier.post(CHANGES[1])
+    post(notifier, CHANGES[1])
     assert [told.get(timeout=10) for _ in range(2)] == CHANGES[:2]
     assert caplog.records[0].levelno == logging.ERROR
 
@@ -191,7 +197,7 @@ def test_a_thread_that_began_although_its_start_failed_tells_nothing() -> None:
 
     notifier = Notifier(told.append, start, ClientLog("test"))
     with pytest.raises(KeyboardInterrupt):
-        notifier.post(CHANGES[0])
+        post(notifier, CHANGES[0])
     begun[0]()
     assert told == []
     assert notifier.idle.is_set()
@@ -204,8 +210,8 @@ def test_a_change_may_be_posted_by_the_call_itself(crowd: Crowd) -> None:
     def on_status(change: StatusChange) -> None:
         told.put(change)
         if change is CHANGES[0]:
-            notifier.post(CHANGES[1])
+            post(notifier, CHANGES[1])
 
     notifier = Notifier(on_status, crowd.start, ClientLog("test"))
-    notifier.post(CHANGES[0])
+    post(notifier, CHANGES[0])
     assert [told.get(timeout=10) for _ in range(2)] == CHANGES[:2]

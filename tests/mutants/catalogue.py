@@ -110,9 +110,23 @@ MUTANTS: Final = (
     Mutant(
         "say closed at every change of state",
         "engine/status_reporter.py",
-        "if state is State.CLOSED:\n                self._log.info",
-        "if state:\n                self._log.info",
+        "if state is State.CLOSED:\n            self._log.info",
+        "if state:\n            self._log.info",
         "tests/client/test_log.py",
+    ),
+    Mutant(
+        "queue a change of state behind the close of another thread",
+        "engine/status_reporter.py",
+        "with self._state.lock:\n            previous",
+        "if True:\n            previous",
+        "tests/client/test_threads.py -k before_the_close",
+    ),
+    Mutant(
+        "queue the end of a subscription behind the close of another thread",
+        "engine/status_reporter.py",
+        "with self._state.lock:\n            state",
+        "if True:\n            state",
+        "tests/client/test_threads.py -k before_the_close",
     ),
     Mutant(
         "leave the other names out of the certificate",
