@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import select
 import socket
 import ssl
 import struct
@@ -205,8 +206,12 @@ class Peer:
         thread.start()
 
     def _accept(self) -> None:
+        waits = select.poll()
+        waits.register(self._listener)
         with contextlib.suppress(OSError):
             while True:
+                # accept() takes a descriptor before it waits: while a test allows none, a thread that comes here would end.
+                waits.poll()
                 sock, _ = self._listener.accept()
                 self._sockets.append(sock)
                 self.accepted += 1
