@@ -28,8 +28,8 @@ class ClientState:
         still work.
         """
 
-    def change(self, state: State, at: datetime) -> State | None:
-        """Set *state* and return the previous one.
+    def change(self, state: State, at: datetime, error: BaseException | None = None) -> State | None:
+        """Set *state*, with *error* if it is FAILED, and return the previous one.
 
         Returns None, and changes nothing, when *state* cannot follow by `NEXT_STATES`:
         it is the same, or the previous one was final.
@@ -39,6 +39,9 @@ class ClientState:
             if state not in NEXT_STATES[previous]:
                 return None
             self.state, self.since = state, at
+            if state is State.FAILED:
+                # In the same step: before it, a late call may clear the error.
+                self.error = error
         self._condition.wake()
         return previous
 

@@ -30,7 +30,7 @@ class StatusReporter:
         # The lock keeps the order: a change that another thread queued behind CLOSED
         # would keep the notifier's thread waiting for ever.
         with self._state.lock:
-            previous = self._state.change(state, now)
+            previous = self._state.change(state, now, error)
             if previous is None:
                 return
             self._add(StatusChange(previous=previous, state=state, at=now, error=error, downtime=downtime))

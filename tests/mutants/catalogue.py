@@ -108,6 +108,13 @@ MUTANTS: Final = (
         "tests/delivery/test_repeated_errors.py",
     ),
     Mutant(
+        "fail without the error that a late call has cleared",
+        "engine/state.py",
+        "                self.error = error\n        self._condition",
+        "                pass\n        self._condition",
+        "tests/engine/test_state.py",
+    ),
+    Mutant(
         "say closed at every change of state",
         "engine/status_reporter.py",
         "if state is State.CLOSED:\n            self._log.info",
