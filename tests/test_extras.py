@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 FRAME = '{"price": 0.10000000000000000001, "text": "\\\\ud800", "list": [1, true, null]}'
 
 
@@ -55,30 +57,21 @@ except ConfigurationError as error:
     assert "pip install 'bybit-sync[rest]'" in without("urllib3", script)
 
 
-def test_without_prometheus_client_metrics_are_refused_with_the_remedy() -> None:
-    """When the module is imported; `health` needs none."""
-    script = """
+@pytest.mark.parametrize(
+    ("package", "module", "extra"),
+    [("prometheus_client", "prometheus", "prometheus"), ("redis", "redis_streams", "redis")],
+)
+def test_without_its_package_an_integration_is_refused_with_the_remedy(package: str, module: str, extra: str) -> None:
+    """When the module is imported; the client needs none."""
+    script = f"""
 try:
-    from bybit_sync.integrations.prometheus import collector
+    import bybit_sync.integrations.{module}
 except ImportError as error:
     print(error.name, error)
 """
-    told = without("prometheus_client", script)
-    assert told.startswith("prometheus_client ")
-    assert "pip install 'bybit-sync[prometheus]'" in told
-
-
-def test_without_redis_its_streams_are_refused_with_the_remedy() -> None:
-    """When the module is imported."""
-    script = """
-try:
-    import bybit_sync.integrations.redis_streams
-except ImportError as error:
-    print(error.name, error)
-"""
-    told = without("redis", script)
-    assert told.startswith("redis ")
-    assert "pip install 'bybit-sync[redis]'" in told
+    told = without(package, script)
+    assert told.startswith(f"{package} ")
+    assert f"pip install 'bybit-sync[{extra}]'" in told
 
 
 WITHOUT = ("msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme", "urllib3", "prometheus_client", "redis")

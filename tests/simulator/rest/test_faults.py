@@ -51,13 +51,19 @@ def test_an_endpoint_lags_behind_the_books(exchange: Exchange, account: Account,
     assert asker.get("execution/list", category="linear").rows[0]["orderId"] == order.order_id
 
 
-def test_a_slow_answer_is_of_the_moment_of_its_request(exchange: Exchange, account: Account, asker: Asker) -> None:
-    """What happens while it is under way is not in it."""
-    exchange.rest.slow(0.5, "order/realtime")
+def asked_in_background(exchange: Exchange, asker: Asker) -> tuple[threading.Thread, list[Answered]]:
+    """Ask for the open orders on a thread; return when the exchange has the request."""
     answers: list[Answered] = []
     asking = threading.Thread(target=lambda: answers.append(asker.get("order/realtime", **LINEAR)))
     asking.start()
     exchange.wait_for(lambda: exchange.rest.calls)
+    return asking, answers
+
+
+def test_a_slow_answer_is_of_the_moment_of_its_request(exchange: Exchange, account: Account, asker: Asker) -> None:
+    """What happens while it is under way is not in it."""
+    exchange.rest.slow(0.5, "order/realtime")
+    asking, answers = asked_in_background(exchange, asker)
     place(account)
     asking.join()
     assert time.monotonic() - exchange.rest.calls[0].at >= 0.5
@@ -74,10 +80,7 @@ def test_a_slow_answer_is_made_before_it_waits(exchange: Exchange) -> None:
 def test_a_slow_answer_is_sent_when_the_delay_ends(exchange: Exchange, account: Account, asker: Asker) -> None:
     """Though it is under way already."""
     exchange.rest.slow(3600.0, "order/realtime")
-    answers: list[Answered] = []
-    asking = threading.Thread(target=lambda: answers.append(asker.get("order/realtime", **LINEAR)))
-    asking.start()
-    exchange.wait_for(lambda: exchange.rest.calls)
+    asking, answers = asked_in_background(exchange, asker)
     assert answers == []
     exchange.rest.heal()
     asking.join(30)
