@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import socket
 import threading
 import time
@@ -13,8 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.sync.server import Server
 
 from bybit_sync.simulator import Account, Exchange
+from bybit_sync.simulator.server import listener
+from bybit_sync.simulator.server.connection import Wire
 from bybit_sync.simulator.server.conversation import sign
 from tests.conftest import KEY, SECRET
 from tests.simulator.peers import PATHS, Peer
@@ -508,6 +512,32 @@ def test_nothing_is_left_after_the_end() -> None:
         assert not thread.is_alive()
     with socket.create_server(address):
         pass
+
+
+def test_a_connection_accepted_while_the_exchange_ends_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that reads it ends, although the connection was known to nobody yet."""
+    made: queue.SimpleQueue[Wire] = queue.SimpleQueue()
+    silent = threading.Event()
+
+    class Slow(Wire):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            made.put(self)
+            assert silent.wait(10)
+
+    def shut_down(server: Server) -> None:
+        silent.set()
+        server_shutdown(server)
+
+    server_shutdown = Server.shutdown
+    monkeypatch.setattr(Server, "shutdown", shut_down)
+    monkeypatch.setattr(listener, "Wire", Slow)
+    exchange = Exchange().start()
+    with socket.create_connection(("127.0.0.1", urlsplit(exchange.url).port or 0)):
+        wire = made.get(timeout=10)
+        exchange.close()
+    wire.recv_events_thread.join(5)
+    assert not wire.recv_events_thread.is_alive()
 
 
 def test_a_client_that_reads_nothing_does_not_hold_up_the_end(peer: Peer, account: Account, exchange: Exchange) -> None:
