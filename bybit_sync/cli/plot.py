@@ -14,10 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from bybit_sync.cli.statistics import Statistics, Topic, percentile
-from bybit_sync.cli.status_line import seconds_text
+from bybit_sync.cli.statistics import Statistics, Topic, negative_text
 
-__all__ = ["GAP", "colour_of", "negative_text", "plot", "spans"]
+__all__ = ["GAP", "colour_of", "plot", "spans"]
 
 # The most bars that can be distinguished; a bar is at least a second wide.
 _BARS: Final = 240
@@ -80,17 +79,6 @@ def _draw_latency(axes: Axes, statistics: Statistics, topics: Sequence[Topic]) -
     axes.set_ylim(min(0.0, axes.get_ylim()[0]))
     axes.axhline(0.0, color="black", linewidth=0.6)
     axes.set_title(negative_text(statistics), loc="left", fontsize="small")
-
-
-def negative_text(statistics: Statistics) -> str:
-    """Return why latencies are below 0; "" when none is."""
-    below = sum(value < 0 for topic in statistics.topics.values() for value in topic.latencies())
-    if not below:
-        return ""
-    if statistics.clock_offset is None:
-        return f"{below:,} below 0: this machine's clock is behind the exchange's, which no pong in the recording tells"
-    error = (percentile(sorted(statistics.round_trips), 50) or 0.0) / 2
-    return f"{below:,} below 0: the exchange's clock is known to half a round trip, ± {seconds_text(error)}"
 
 
 def _draw_rate(axes: Axes, statistics: Statistics, topics: Sequence[Topic]) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import attrs
 
+from bybit_sync.cli.status_line import seconds_text
 from bybit_sync.clock import ExchangeClock, Moment
 from bybit_sync.decoding.parsing import Unreadable, parse
 from bybit_sync.errors import RecordingError
@@ -26,7 +27,7 @@ from bybit_sync.recording.replay import replay
 from bybit_sync.session.messages import Pong, Push, classify
 from bybit_sync.session.pings import Pings
 
-__all__ = ["Statistics", "Topic", "percentile", "read_statistics"]
+__all__ = ["Statistics", "Topic", "negative_text", "percentile", "read_statistics"]
 
 PERCENTILES: Final = (50, 90, 99, 100)
 
@@ -115,6 +116,17 @@ def percentile(ordered: Sequence[float], percent: float) -> float | None:
     if not ordered:
         return None
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def negative_text(statistics: Statistics) -> str:
+    """Return why latencies are below 0; "" when none is."""
+    below = sum(value < 0 for topic in statistics.topics.values() for value in topic.latencies())
+    if not below:
+        return ""
+    if statistics.clock_offset is None:
+        return f"{below:,} below 0: this machine's clock is behind, and no pong tells the exchange's"
+    error = (percentile(sorted(statistics.round_trips), 50) or 0.0) / 2
+    return f"{below:,} below 0: the exchange's clock is known to half a round trip, ± {seconds_text(error)}"
 
 
 def _count_events(statistics: Statistics, events: Iterable[AnyEvent]) -> None:

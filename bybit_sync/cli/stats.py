@@ -16,7 +16,7 @@ import attrs
 
 from bybit_sync.cli import options
 from bybit_sync.cli.exits import DONE
-from bybit_sync.cli.statistics import PERCENTILES, Statistics, Topic, percentile, read_statistics
+from bybit_sync.cli.statistics import PERCENTILES, Statistics, Topic, negative_text, percentile, read_statistics
 from bybit_sync.cli.status_line import counted, gap_text, seconds_text, size_text
 from bybit_sync.cli.views import note
 from bybit_sync.text import printable
@@ -100,6 +100,7 @@ def _lines(statistics: Statistics) -> Iterator[str]:
     yield ""
     yield f"{'topic':<18} {'pushes':>8} {'rows':>8} {'mean/s':>7} {'peak/s':>6} {'p50':>6} {'p90':>6} {'p99':>6} {'max':>6}"
     yield from (_line(statistics, topic) for topic in _sorted(statistics))
+    yield from filter(None, [negative_text(statistics)])
     yield ""
     yield f"{counted(len(statistics.gaps), 'gap')}"
     yield from (f"  {gap_text(gap, stream, why=False)}" for stream, gap in statistics.gaps[:_GAPS_SHOWN])

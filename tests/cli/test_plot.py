@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bybit_sync import DIALECTS, Gap, GapReason, Stream
-from bybit_sync.cli.statistics import Statistics, Topic
+from bybit_sync.cli.statistics import Statistics, Topic, negative_text
 
 pytest.importorskip("matplotlib")
 
-from bybit_sync.cli.plot import GAP, colour_of, negative_text, plot, spans
+from bybit_sync.cli.plot import GAP, colour_of, plot, spans
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 CATEGORIES = ("linear", "inverse", "option", "spot")
@@ -98,4 +98,4 @@ def test_latencies_below_0_are_explained() -> None:
     assert negative_text(statistics(0.1, 0.2)) == ""
     told = statistics(-0.001, 0.2, clock_offset=0.0, round_trips=array("d", [0.01]))
     assert negative_text(told) == "1 below 0: the exchange's clock is known to half a round trip, ± 5 ms"
-    assert "no pong in the recording tells" in negative_text(statistics(-0.001, 0.2))
+    assert "no pong tells the exchange's" in negative_text(statistics(-0.001, 0.2))

@@ -211,6 +211,16 @@ def test_stats_fit_on_a_terminal(known: str, capsys: pytest.CaptureFixture[str])
     assert max(map(len, lines[1:])) <= 80
 
 
+def test_stats_explain_latencies_below_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line below the table, as wide as a terminal."""
+    push = {"topic": "order.linear", "creationTime": in_ms(2.0), "data": []}
+    (tmp_path / "r.jsonl").write_text(a_line(1.0, "in", push) + "\n")
+    assert main(["stats", str(tmp_path / "r.jsonl")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (explained,) = (line for line in lines if line.startswith("1 below 0: "))
+    assert len(explained) <= 80
+
+
 def test_stats_tell_gaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two recordings in the same file: updates may be missing between the two."""
     path = tmp_path / "r.jsonl"
