@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -14,8 +15,9 @@ __all__ = ["Coverage", "ExchangeClock", "Moment"]
 
 
 def _clock_that_never_sleeps() -> Callable[[], int]:
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic_ns if clock is None else partial(time.clock_gettime_ns, clock)
+    if sys.platform == "linux":
+        return partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+    return time.monotonic_ns
 
 
 _MILLISECOND: Final = 1_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Protocol, TextIO
@@ -139,7 +140,7 @@ class _File:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         self.warning = ""
         # On other systems the mode does not control access.
-        if os.name == "posix" and mode & _OTHERS:
+        if sys.platform != "win32" and mode & _OTHERS:
             os.fchmod(file.fileno(), mode & ~_OTHERS)
             self.warning = f"could be read by others (mode {mode:04o}): now by its owner only"
 
