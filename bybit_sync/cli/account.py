@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from bybit_sync.account.snapshot import AccountSnapshot
-from bybit_sync.cli import options
+from bybit_sync.cli import connection, options
 from bybit_sync.cli.board import Total, ordered
 from bybit_sync.cli.columns import COLUMNS, Column
 from bybit_sync.cli.exits import DONE, UNCERTAIN
@@ -28,20 +28,18 @@ rest) and followed on the streams until all of it fits together.
 The exit code says whether it is current: 0, or 6 when something could not be read in time, which is then named."""
 
 _EXAMPLES: Final = """\
-  bybit-sync account                          of your account
+  bybit-sync account                of your account
   bybit-sync account --json | jq .positions
   bybit-sync account --seconds 5 || echo "not sure"
-  bybit-sync account --simulate               a simulated account: no key, no network"""
+  bybit-sync account --simulate     a simulated account: no key, no network"""
 
 _PATIENCE: Final = 30.0
 _SHOWN: Final = (Stream.POSITIONS, Stream.ORDERS, Stream.BALANCES)
 
 
-def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    command = options.add_command(
-        commands, "account", summary="print an account as it is now", description=_DESCRIPTION, examples=_EXAMPLES
-    )
+def add(command: argparse.ArgumentParser) -> None:
+    """Add help and arguments to *command*."""
+    options.describe(command, _DESCRIPTION, _EXAMPLES)
     command.add_argument("--json", action="store_true", help="one JSON object; numbers as texts")
     command.add_argument(
         "--seconds",
@@ -50,8 +48,8 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
         default=_PATIENCE,
         help=f"print what is known after N seconds (default: {_PATIENCE:.0f})",
     )
-    options.add_connection(command)
-    options.add_rest_host(command)
+    connection.add_connection(command)
+    connection.add_rest_host(command)
     command.set_defaults(run=_run)
 
 

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from bybit_sync.cli import options
+from bybit_sync.cli import connection, options
 from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.inspection import Outcome, inspect
 from bybit_sync.cli.status_line import seconds_text
@@ -33,18 +33,12 @@ _INDENT: Final = " " * 8
 _SIGNS: Final = {True: "ok", False: "FAILED", None: "-"}
 
 
-def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    command = options.add_command(
-        commands,
-        "check",
-        summary="say what works between here and an account",
-        description=_DESCRIPTION,
-        examples=_EXAMPLES,
-    )
+def add(command: argparse.ArgumentParser) -> None:
+    """Add help and arguments to *command*."""
+    options.describe(command, _DESCRIPTION, _EXAMPLES)
     command.add_argument("--json", action="store_true", help="one JSON object")
-    options.add_connection(command)
-    options.add_rest_host(command)
+    connection.add_connection(command)
+    connection.add_rest_host(command)
     command.set_defaults(run=_run)
 
 

@@ -27,16 +27,14 @@ _EXAMPLES: Final = """\
   bybit-sync consume redis://localhost:6379 main orders
   bybit-sync consume env main positions balances      the URL in REDIS_URL
   bybit-sync consume redis://localhost main orders --json | jq -c .data[]
-  bybit-sync consume redis://localhost main user_trades --group books --consumer books-1"""
+  bybit-sync consume env main orders --group books --consumer books-1"""
 
 _BEAT: Final = 0.2
 
 
-def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    command = options.add_command(
-        commands, "consume", summary="print the events in Redis streams", description=_DESCRIPTION, examples=_EXAMPLES
-    )
+def add(command: argparse.ArgumentParser) -> None:
+    """Add help and arguments to *command*."""
+    options.describe(command, _DESCRIPTION, _EXAMPLES)
     options.add_server(command)
     command.add_argument("client", metavar="CLIENT", help="the name of the account that forward was given")
     options.add_streams(command)

@@ -23,15 +23,9 @@ _EXAMPLES: Final = """\
   bybit-sync demo --json | jq .data  one JSON object per event and line"""
 
 
-def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    command = options.add_command(
-        commands,
-        "demo",
-        summary="show all four streams of a simulated account",
-        description=_DESCRIPTION,
-        examples=_EXAMPLES,
-    )
+def add(command: argparse.ArgumentParser) -> None:
+    """Add help and arguments to *command*."""
+    options.describe(command, _DESCRIPTION, _EXAMPLES)
     options.add_seconds(command)
     options.add_exchange(command)
     command.add_argument("--dialect", choices=tuple(DIALECTS), default="v5", help="which dialect of the exchange (default: v5)")

@@ -8,19 +8,33 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Final
 
 from bybit_sync._version import __version__
-from bybit_sync.cli import account, check, consume, demo, forward, record, replay, simulate, stats, watch
 from bybit_sync.cli.exits import DONE, MISSING, code_of, described
 from bybit_sync.cli.stopping import Stopped, stoppable
 from bybit_sync.extras import EXTRAS, absent
 from bybit_sync.text import printable
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
 
-_COMMANDS: Final = (watch, account, record, replay, stats, forward, consume, check, demo, simulate)
+# The command NAME is in bybit_sync.cli.NAME, which is imported when it is chosen: a
+# client takes part of a second, and half of the commands have none.
+COMMANDS: Final[Mapping[str, str]] = {
+    "watch": "show an account live",
+    "account": "print an account as it is now",
+    "record": "write every frame to a file",
+    "replay": "show a recording as it happened",
+    "stats": "count what is in a recording",
+    "forward": "write the events of accounts into Redis streams",
+    "consume": "print the events in Redis streams",
+    "check": "say what works between here and an account",
+    "demo": "show all four streams of a simulated account",
+    "simulate": "run the simulated exchange for other clients",
+}
+"""The commands, each with what ``--help`` says of it."""
 
 _EXAMPLES: Final = """\
 examples:
@@ -40,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with stoppable(for_good=argv is None):
-            arguments = _parser().parse_args(argv)
+            arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
             return int(arguments.run(arguments))
     except KeyboardInterrupt as stopped:
         _hush()
@@ -59,7 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _told(_sentence(error), code)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of *given*: only the chosen command has its options."""
+    # The options before a command take no value.
+    chosen = next((text for text in given if not text.startswith("-")), None)
     parser = argparse.ArgumentParser(
         prog="bybit-sync",
         description="Bybit's private contract streams, from the command line.",
@@ -69,8 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"bybit-sync {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add(commands)
+    for name, summary in COMMANDS.items():
+        # Abbreviated, "--key SECRET" would be taken as --key-file SECRET.
+        command = commands.add_parser(name, help=summary, allow_abbrev=False)
+        if name == chosen:
+            import_module(f"bybit_sync.cli.{name}").add(command)
     return parser
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from bybit_sync.cli import options
+from bybit_sync.cli import connection, options
 from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.keys import key_in, read_key_file
 from bybit_sync.cli.progress import ProgressLine, fresh_line
@@ -44,8 +44,8 @@ many are missing. An account that the exchange refuses is reported, and the othe
 a second one makes the first one end."""
 
 _EXAMPLES: Final = """\
-  bybit-sync forward redis://localhost:6379              all four streams, as bybit:main:...
-  bybit-sync forward env orders positions --name risk    two of them; the URL in REDIS_URL
+  bybit-sync forward redis://localhost:6379    all four streams: bybit:main:...
+  bybit-sync forward env orders --name risk    one of them; the URL in REDIS_URL
   bybit-sync forward redis://localhost --account a.env --account b.env
   bybit-sync forward redis://localhost --simulate --seconds 10"""
 
@@ -53,15 +53,9 @@ _BEAT: Final = 0.2
 _PATIENCE: Final = 5.0
 
 
-def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    command = options.add_command(
-        commands,
-        "forward",
-        summary="write the events of accounts into Redis streams",
-        description=_DESCRIPTION,
-        examples=_EXAMPLES,
-    )
+def add(command: argparse.ArgumentParser) -> None:
+    """Add help and arguments to *command*."""
+    options.describe(command, _DESCRIPTION, _EXAMPLES)
     options.add_server(command)
     options.add_streams(command)
     command.add_argument(
@@ -73,8 +67,8 @@ def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--name", default=os.environ.get("BYBIT_NAME") or "main", help="of the one account (default: main)")
     command.add_argument("--maxlen", type=int, metavar="N", default=1_000_000, help="entries kept (default: 1000000)")
     options.add_seconds(command)
-    options.add_connection(command)
-    options.add_rest_host(command)
+    connection.add_connection(command)
+    connection.add_rest_host(command)
     command.add_argument("--no-recover", action="store_true", help="read nothing over REST")
     command.set_defaults(run=_run)
 

@@ -8,16 +8,10 @@ import math
 import os
 import re
 import textwrap
-from collections.abc import Sequence
 from typing import Final
 
 from bybit_sync.cli.exits import described
-from bybit_sync.client import CATEGORIES
-from bybit_sync.config.environments import ENVIRONMENTS
-from bybit_sync.errors import ConfigurationError
 from bybit_sync.model.events import Stream
-from bybit_sync.recovery.options import Recovery
-from bybit_sync.session.dialects import DIALECTS
 
 __all__ = [
     "RECORDING",
@@ -25,78 +19,36 @@ __all__ = [
     "STREAMS",
     "above_zero",
     "above_zero_whole",
-    "add_command",
-    "add_connection",
     "add_exchange",
-    "add_rest_host",
     "add_seconds",
     "add_server",
     "add_streams",
     "address",
+    "describe",
     "port",
     "size",
     "wrapped",
 ]
 
-Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
-
 STREAMS: Final = (Stream.POSITIONS, Stream.ORDERS, Stream.USER_TRADES, Stream.BALANCES)
 # Copied from the simulator, which needs an extra.
 SCENARIOS: Final = ("story", "busy", "outages", "liquidation")
-ALL_IN_ONE: Final = "all"
 RECORDING: Final = "a recording, with those that it was rotated to, packed by gzip or not; - for the standard input"
 _SIZE: Final = re.compile(r"([0-9]{1,15})\s*([kmg]?)i?b?", re.ASCII | re.IGNORECASE)
 _WIDTH: Final = 76
 _UNITS: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
-def add_command(
-    commands: Commands[argparse.ArgumentParser], name: str, *, summary: str, description: str, examples: str
-) -> argparse.ArgumentParser:
-    """Add the command *name* with its help: description, examples, exit codes."""
-    return commands.add_parser(
-        name,
-        help=summary,
-        description=wrapped(description),
-        epilog=f"examples:\n{examples}\n\n{described()}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        # Without this, "--key SECRET" would be taken as --key-file SECRET.
-        allow_abbrev=False,
-    )
+def describe(command: argparse.ArgumentParser, description: str, examples: str) -> None:
+    """Give *command* its help: *description*, *examples*, exit codes."""
+    command.description = wrapped(description)
+    command.epilog = f"examples:\n{examples}\n\n{described()}"
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def wrapped(text: str) -> str:
     """Return *text* with its paragraphs wrapped for a terminal."""
     return "\n\n".join(textwrap.fill(paragraph, _WIDTH) for paragraph in text.split("\n\n"))
-
-
-def add_connection(command: argparse.ArgumentParser) -> None:
-    """Add the options of the account: environment, dialect, key."""
-    group = command.add_argument_group(
-        "the account",
-        wrapped(
-            "The key comes from BYBIT_API_KEY and BYBIT_API_SECRET, from --key-file, or from a prompt; never from an argument, "
-            "which every user of this machine could read. A read-only key is enough."
-        ),
-    )
-    group.add_argument(
-        "--environment",
-        metavar="NAME|URL",
-        default=os.environ.get("BYBIT_ENVIRONMENT") or "mainnet",
-        help=f"{', '.join(ENVIRONMENTS)}, or wss://host[:port] (default: BYBIT_ENVIRONMENT, else mainnet)",
-    )
-    group.add_argument("--dialect", choices=tuple(DIALECTS), default="v5", help="which dialect of the exchange (default: v5)")
-    group.add_argument(
-        "--categories",
-        type=_categories,
-        default=("linear", "inverse"),
-        metavar="LIST",
-        help=f"out of {','.join(CATEGORIES)}; or {ALL_IN_ONE}, with spread, too (default: linear,inverse)",
-    )
-    group.add_argument("--key-file", metavar="FILE", help="lines BYBIT_API_KEY=... and BYBIT_API_SECRET=..., mode 0600")
-    group.add_argument("--proxy", type=_proxy, metavar="URL", help='http://host:port, socks5h://host:port, or "env"')
-    group.add_argument("--simulate", action="store_true", help="a simulated account instead of yours: no key, no network")
-    group.add_argument("--scenario", choices=SCENARIOS, default=SCENARIOS[0], help="what happens to it (default: story)")
 
 
 def add_exchange(command: argparse.ArgumentParser) -> None:
@@ -114,13 +66,6 @@ def add_exchange(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--scenario", default="story", metavar="NAME|FILE", help="what happens (default: story)")
     command.add_argument("--rate", type=above_zero, metavar="N", help="N steps a second, instead of the scenario's own pace")
-
-
-def add_rest_host(command: argparse.ArgumentParser) -> None:
-    """Add --rest-url."""
-    command.add_argument(
-        "--rest-url", type=_rest_url, metavar="URL", help="the REST host: https://host[:port] (default: the environment's)"
-    )
 
 
 def add_server(command: argparse.ArgumentParser) -> None:
@@ -193,24 +138,6 @@ def _stream(text: str) -> Stream:
     raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(stream.value for stream in STREAMS)}")
 
 
-def _categories(text: str) -> Sequence[str] | None:
-    if text == ALL_IN_ONE:
-        return None
-    names = tuple(name.strip() for name in text.split(","))
-    if any(name not in CATEGORIES for name in names):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list out of {','.join(CATEGORIES)}, and not {ALL_IN_ONE}")
-    return names
-
-
-def _rest_url(text: str) -> str:
-    try:
-        return Recovery(base_url=text).base_url or ""
-    except ConfigurationError:
-        # The error's own text is for Python: it names Recovery.
-        remedy = "give https://host[:port] (http:// for loopback addresses), without a path"
-        raise argparse.ArgumentTypeError(f"{text!r} is no URL of a REST host: {remedy}") from None
-
-
 def _redis_url(text: str) -> str:
     if text == "env":
         if url := os.environ.get("REDIS_URL"):
@@ -219,11 +146,4 @@ def _redis_url(text: str) -> str:
     if "@" in text or "password" in text:
         # The password is not repeated in the error either.
         raise argparse.ArgumentTypeError('every user of this machine could read the password: set REDIS_URL, and give "env"')
-    return text
-
-
-def _proxy(text: str) -> str:
-    if "@" in text:
-        # The password is not repeated in the error either.
-        raise argparse.ArgumentTypeError('every user of this machine could read the password: set HTTPS_PROXY, and give "env"')
     return text

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Final
 
-from bybit_sync.cli import options
+from bybit_sync.cli import connection, options
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.progress import ProgressLine, fresh_line
@@ -38,17 +38,15 @@ _EXAMPLES: Final = """\
   bybit-sync record try.jsonl --simulate --seconds 10"""
 
 
-def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    command = options.add_command(
-        commands, "record", summary="write every frame to a file", description=_DESCRIPTION, examples=_EXAMPLES
-    )
+def add(command: argparse.ArgumentParser) -> None:
+    """Add help and arguments to *command*."""
+    options.describe(command, _DESCRIPTION, _EXAMPLES)
     command.add_argument("file", metavar="FILE", help="where to; - for the standard output")
     options.add_streams(command)
     command.add_argument("--rotate", type=options.size, metavar="SIZE", help="begin a new file at SIZE, such as 500k, 100M, 1G")
     command.add_argument("--keep", type=options.above_zero_whole, metavar="N", help="with --rotate: keep the newest N files")
     options.add_seconds(command)
-    options.add_connection(command)
+    connection.add_connection(command)
     command.set_defaults(run=_run)
 
 

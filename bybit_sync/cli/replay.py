@@ -34,11 +34,9 @@ _EXAMPLES: Final = """\
 _AHEAD: Final = 1_000
 
 
-def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    command = options.add_command(
-        commands, "replay", summary="show a recording as it happened", description=_DESCRIPTION, examples=_EXAMPLES
-    )
+def add(command: argparse.ArgumentParser) -> None:
+    """Add help and arguments to *command*."""
+    options.describe(command, _DESCRIPTION, _EXAMPLES)
     command.add_argument(
         "file",
         metavar="FILE",

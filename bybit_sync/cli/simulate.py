@@ -24,15 +24,9 @@ _EXAMPLES: Final = """\
   bybit-sync simulate --host 0.0.0.0 --tls --name exchange"""
 
 
-def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    command = options.add_command(
-        commands,
-        "simulate",
-        summary="run the simulated exchange for other clients",
-        description=_DESCRIPTION,
-        examples=_EXAMPLES,
-    )
+def add(command: argparse.ArgumentParser) -> None:
+    """Add help and arguments to *command*."""
+    options.describe(command, _DESCRIPTION, _EXAMPLES)
     options.add_exchange(command)
     command.set_defaults(run=_run)
 

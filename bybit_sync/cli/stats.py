@@ -36,11 +36,9 @@ _PLOTS: Final = (".png", ".svg")
 _GAPS_SHOWN: Final = 20
 
 
-def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    command = options.add_command(
-        commands, "stats", summary="count what is in a recording", description=_DESCRIPTION, examples=_EXAMPLES
-    )
+def add(command: argparse.ArgumentParser) -> None:
+    """Add help and arguments to *command*."""
+    options.describe(command, _DESCRIPTION, _EXAMPLES)
     command.add_argument(
         "file",
         metavar="FILE",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from bybit_sync.cli import options
+from bybit_sync.cli import connection, options
 from bybit_sync.cli.board import Board
 from bybit_sync.cli.exits import DONE
 from bybit_sync.cli.status_line import of_client
@@ -44,16 +44,14 @@ _EXAMPLES: Final = """\
   bybit-sync watch orders --json | jq -c .data[]"""
 
 
-def add(commands: options.Commands[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    command = options.add_command(
-        commands, "watch", summary="show an account live", description=_DESCRIPTION, examples=_EXAMPLES
-    )
+def add(command: argparse.ArgumentParser) -> None:
+    """Add help and arguments to *command*."""
+    options.describe(command, _DESCRIPTION, _EXAMPLES)
     options.add_streams(command)
     add_views(command)
     options.add_seconds(command)
-    options.add_connection(command)
-    options.add_rest_host(command)
+    connection.add_connection(command)
+    connection.add_rest_host(command)
     command.add_argument("--no-recover", action="store_true", help="read nothing over REST")
     command.add_argument(
         "--metrics",

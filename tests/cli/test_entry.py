@@ -18,11 +18,10 @@ from bybit_sync import (
     TLSError,
 )
 from bybit_sync.cli import main
+from bybit_sync.cli.entry import COMMANDS
 from bybit_sync.cli.exits import EXITS, code_of
 from bybit_sync.cli.stopping import Stopped, stoppable
 from tests.commands import ENVIRONMENT, run
-
-COMMANDS = ("watch", "record", "replay", "stats", "check", "demo", "simulate")
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
@@ -47,6 +46,23 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         main(["--help"])
     out = capsys.readouterr().out
     assert all(f"\n    {name} " in out for name in COMMANDS)
+
+
+def test_a_command_loads_only_what_it_needs() -> None:
+    """A client, its sockets and its signatures are for the commands that connect."""
+    program = """
+import contextlib, io, sys
+from bybit_sync.cli import main
+def load(*commands):
+    for command in commands:
+        with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+            main([command, "--help"])
+    print(*sorted({"bybit_sync.client", "bybit_sync.network.dialing", "ssl", "websocket"} & set(sys.modules)))
+load("--version", "replay", "stats", "consume", "simulate")
+load("watch")
+"""
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    assert process.stdout == "\nbybit_sync.client bybit_sync.network.dialing ssl websocket\n"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +184,7 @@ def test_the_module_is_the_command() -> None:
     assert out.startswith("bybit-sync ")
 
 
-@pytest.mark.parametrize("module", ["bybit_sync.cli.entry", "bybit_sync.client", "bybit_sync.cli.simulate"])
+@pytest.mark.parametrize("module", ["bybit_sync.cli.entry", "bybit_sync.model.events", "bybit_sync.cli.simulate"])
 def test_ctrl_c_while_the_command_is_loaded_shows_no_traceback(module: str) -> None:
     """In the first second, too: 130, and not a word."""
     program = f"""
