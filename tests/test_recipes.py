@@ -189,22 +189,3 @@ def test_the_cells_of_a_notebook_show_the_events(
     client.execute(cwd=str(recipe.parent))
     exchange.wait_for(lambda: not exchange.connections, timeout=60)
     assert "Event(orders, 1 row" in str(notebook.cells[2].outputs)
-
-
-def test_the_types_of_the_windows_service_are_right(tmp_path: Path) -> None:
-    """By mypy, with the stubs of pywin32: it runs on Windows only."""
-    if not any((Path(folder) / "win32-stubs").exists() for folder in sys.path):
-        pytest.skip("types-pywin32 is not installed")
-    path = tmp_path / "service.py"
-    path.write_text(RECIPES["A Windows service"], encoding="utf-8")
-    options = ["--platform", "win32", "--check-untyped-defs", "--follow-imports", "silent", "--cache-dir", os.devnull]
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, str(path)],
-        cwd=tmp_path,
-        env={**os.environ, "MYPYPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
