@@ -46,8 +46,12 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not i
 # warning that a busy machine causes later.
 FAST = attrs.evolve(Timings().scaled(1 / 30), refused=(0.02, 0.1, 0.2), no_pong=10.0)
 
-# What takes longest begins first, and on one worker: no other is left with it at the end, or starts the examples again.
-LONGEST = ("test_typing.py", "test_walk.py", "test_delivery.py", "test_examples.py")
+# What takes longest begins first, and on one worker: no other is left with it at the end, or starts the examples, builds
+# the site, or parses the library again.
+LONGEST = (
+    *("test_typing.py", "test_walk.py", "test_delivery.py", "test_examples.py"),
+    *("test_docs.py", "test_architecture.py", "test_language.py"),
+)
 
 
 class FastClient(Client):

@@ -223,8 +223,10 @@ def read(house: Path) -> dict[str, Module]:
 class Facts:
     """What the rules ask of a text: what it imports, calls and names, and how large its classes are."""
 
-    imports: tuple[tuple[str, str], ...]
-    """Wherever in it, also for annotations only: (module, name), the name "" without one."""
+    foreign: frozenset[str]
+    """The top packages that it imports, wherever in it, also for annotations only."""
+    own: frozenset[tuple[str, str]]
+    """What it imports of the library, as often: (module, what it may be called if the name in it is a module, too)."""
     calls: frozenset[str]
     dialects: tuple[str, ...]
     classes: tuple[tuple[str, int], ...]
@@ -236,8 +238,10 @@ def facts(text: str) -> Facts:
     """Return what the rules ask of *text*; the tree itself is too large to keep."""
     nodes = list(ast.walk(ast.parse(text)))
     names = (getattr(node, "id", getattr(node, "attr", getattr(node, "value", None))) for node in nodes)
+    imports = [found for node in nodes for found in _imports(node)]
     return Facts(
-        imports=tuple(found for node in nodes for found in _imports(node)),
+        foreign=frozenset(name.partition(".")[0] for name, _ in imports),
+        own=frozenset(_own(*found) for found in imports if found[0].partition(".")[0] == "bybit_sync"),
         calls=frozenset(n.func.attr for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)),
         dialects=tuple(str(name) for name in names if name in ("V3", "V5", "v3", "v5")),
         classes=tuple((node.name, len(_methods(node))) for node in nodes if isinstance(node, ast.ClassDef)),
@@ -256,20 +260,19 @@ def _imports(node: ast.AST) -> list[tuple[str, str]]:
     return []
 
 
-def foreign(module: Module) -> set[str]:
+def _own(imports: str, name: str) -> tuple[str, str]:
+    inner = imports.partition(".")[2]
+    return inner or "__init__", f"{inner}.{name}".strip(".")
+
+
+def foreign(module: Module) -> frozenset[str]:
     """Return the top packages that *module* imports."""
-    return {name.partition(".")[0] for name, _ in facts(module.text).imports}
+    return facts(module.text).foreign
 
 
 def own(module: Module, known: Library) -> set[str]:
     """Return the modules of the library that *module* imports; *known* are all that there are."""
-    found = set()
-    for imports, name in facts(module.text).imports:
-        if imports.partition(".")[0] == "bybit_sync":
-            inner = imports.partition(".")[2]
-            longer = f"{inner}.{name}".strip(".")
-            found.add(longer if longer in known else inner or "__init__")
-    return found
+    return {longer if longer in known else shorter for shorter, longer in facts(module.text).own}
 
 
 @functools.cache
@@ -339,6 +342,7 @@ def wrong_doors(library: Library) -> list[str]:
     return wrong
 
 
+@functools.cache
 def is_pure(module: str) -> bool:
     """Return whether *module* has to be pure."""
     where = NOT_MOVED.get(module, module)

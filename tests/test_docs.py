@@ -120,21 +120,26 @@ def blocks() -> Iterator[tuple[str, str]]:
                 yield f"{short}: {heading}", found
 
 
+def missing(block: str) -> list[str]:
+    """Return the libraries that *block* imports and that are not installed."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(block)):
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+    return [name for name in (name.partition(".")[0] for name in names) if find_spec(name) is None]
+
+
 def need(block: str) -> None:
     """Skip the test if a library that *block* imports is not installed."""
-    for node in ast.walk(ast.parse(block)):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-        for name in (name.partition(".")[0] for name in names):
-            if find_spec(name) is None:
-                pytest.skip(f"{name} is not installed")
+    if names := missing(block):
+        pytest.skip(f"{names[0]} is not installed")
 
 
 # Those of test_recipes.py.
 RECIPES = ("pandas", "polars", "sqlite", "gunicorn", "celery", "gevent", "Jupyter", "structlog", "A Windows service")
 APART = {f"recipes: {name}" for name in RECIPES}
 HERE = [pytest.param(block, id=name) for name, block in blocks() if name not in APART and "def test_" not in block]
-TESTS = [pytest.param(block, id=name) for name, block in blocks() if "def test_" in block]
+TESTS = [block for _, block in blocks() if "def test_" in block]
 
 
 def test_a_block_is_not_wider_than_the_page() -> None:
@@ -155,12 +160,12 @@ def test_a_block_of_a_page_runs(block: str, exchange: Exchange, readers: list[Cl
     run(block, exchange, readers)
 
 
-@pytest.mark.parametrize("block", TESTS)
-def test_the_tests_on_a_page_pass(block: str, tmp_path: Path) -> None:
-    """Run by pytest, as a reader runs them."""
-    need(block)
-    (tmp_path / "test_block.py").write_text(block, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "test_block.py"]
+def test_the_tests_on_the_pages_pass(tmp_path: Path) -> None:
+    """Run by pytest, as a reader runs them: each block a file of its own."""
+    texts = [block for block in TESTS if not missing(block)]
+    for number, text in enumerate(texts):
+        (tmp_path / f"test_block_{number}.py").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "."]
     path = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True, timeout=100, check=False)
-    assert f"{block.count('def test_')} passed" in done.stdout, done.stdout + done.stderr
+    assert f"\n{''.join(texts).count('def test_')} passed" in done.stdout, done.stdout + done.stderr

@@ -36,10 +36,17 @@ def parsed(source: str) -> ast.Module:
     return ast.parse(source)
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
-    """Yield each file of the library."""
+@functools.cache
+def nodes(source: str) -> list[ast.AST]:
+    """Return every node of *source*; each tree is walked once."""
+    return list(ast.walk(parsed(source)))
+
+
+def library() -> Iterator[tuple[str, ast.AST]]:
+    """Yield each node of the library, with its file."""
     for file, source in sources():
-        yield file, parsed(source)
+        for node in nodes(source):
+            yield file, node
 
 
 def public(node: ast.Module | ast.ClassDef) -> Iterator[Definition]:
@@ -59,8 +66,7 @@ def test_no_docstring_is_a_riddle() -> None:
     """None opens with What, Who, Whose, Whom or Whether, nor does the text below an attribute."""
     found = [
         f"{file}:{node.lineno}"
-        for file, tree in trees()
-        for node in ast.walk(tree)
+        for file, node in library()
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and RIDDLE.match(str(node.value.value))
     ]
     assert found == []
@@ -70,8 +76,7 @@ def test_a_public_function_says_what_it_does() -> None:
     """Its docstring opens with a verb, not with a noun phrase."""
     functions = [
         (f"{file}:{node.lineno}", ast.get_docstring(node) or "")
-        for file, tree in trees()
-        for node in ast.walk(tree)
+        for file, node in library()
         if isinstance(node, ast.FunctionDef) and not VALUES.search(decorators(node))
     ]
     assert [place for place, says in functions if NOUN_PHRASE.match(says)] == []
@@ -82,8 +87,8 @@ def test_no_public_docstring_is_missing() -> None:
     """Each module has one, and each public class, function and method."""
     missing = [
         f"{file}:{getattr(node, 'lineno', 1)}"
-        for file, tree in trees()
-        for node in public(tree)
+        for file, source in sources()
+        for node in public(parsed(source))
         if not ast.get_docstring(node) and decorators(node) != "overload"
     ]
     assert missing == []
@@ -92,9 +97,9 @@ def test_no_public_docstring_is_missing() -> None:
 # --- prose ---
 
 
-def docstrings(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Yield the docstrings in *tree*, those below attributes as well."""
-    for node in ast.walk(tree):
+def docstrings(source: str) -> Iterator[ast.Constant]:
+    """Yield the docstrings in *source*, those below attributes as well."""
+    for node in nodes(source):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.value
 
@@ -127,7 +132,7 @@ def prose(source: str) -> list[tuple[int, str]]:
 
 def _prose(source: str) -> Iterator[tuple[int, str]]:
     lines = source.splitlines()
-    for text in docstrings(parsed(source)):
+    for text in docstrings(source):
         body = [line for line in lines[text.lineno - 1 : text.end_lineno] if line.strip() not in QUOTES]
         for paragraph in paragraphs(text.lineno, body):
             if not is_code(paragraph, text.col_offset):
