@@ -14,8 +14,6 @@ import pytest
 from bybit_sync.simulator import Account, Exchange
 from tests.conftest import KEY, SECRET
 
-ccxt = pytest.importorskip("ccxt.pro")
-
 MARKET = {
     "id": "BTCUSDT",
     "symbol": "BTC/USDT:USDT",
@@ -42,9 +40,14 @@ OPTIONS = {
 }
 
 
+def ccxt() -> Any:
+    """Return ccxt.pro, a second to import: by the worker that needs it, not by each that collects."""
+    return pytest.importorskip("ccxt.pro")
+
+
 async def heard(url: str, watch: str, act: Callable[[], Awaitable[None]], secret: str = SECRET) -> Any:
     """Return what ccxt's method *watch* returns when *act* happens after it has subscribed."""
-    client = ccxt.bybit({"apiKey": KEY, "secret": secret, "options": OPTIONS})
+    client = ccxt().bybit({"apiKey": KEY, "secret": secret, "options": OPTIONS})
     client.set_markets([client.safe_market_structure(MARKET)])
     client.urls["api"]["ws"]["private"]["contract"] = f"{url}/v5/private"
     try:
@@ -93,5 +96,5 @@ def test_ccxt_is_told_the_balance(exchange: Exchange, account: Account) -> None:
 
 def test_ccxt_understands_that_it_is_refused(exchange: Exchange, account: Account) -> None:
     """The text of the refusal is in its error."""
-    with pytest.raises(ccxt.ExchangeError, match="Error sign"):
+    with pytest.raises(ccxt().ExchangeError, match="Error sign"):
         asyncio.run(heard(exchange.url, "watch_orders", nothing, secret="WRONG"))
