@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bybit_sync.simulator import Account, Exchange
-from tests.commands import ENVIRONMENT, run
+from tests.commands import ENVIRONMENT, call
 from tests.conftest import KEY, SECRET
 from tests.recovery.reading import buy
 
@@ -17,7 +17,7 @@ WITH_KEY = {**ENVIRONMENT, "BYBIT_API_KEY": KEY, "BYBIT_API_SECRET": SECRET}
 
 def printed(exchange: Exchange, *arguments: str) -> tuple[int, str, str]:
     """Return the exit code and what was printed of the account."""
-    return run("account", "--environment", exchange.url, "--rest-url", exchange.rest_url, *arguments, env=WITH_KEY)
+    return call("account", "--environment", exchange.url, "--rest-url", exchange.rest_url, *arguments, env=WITH_KEY)
 
 
 def test_positions_orders_and_balances_are_tables(exchange: Exchange, account: Account) -> None:
@@ -57,7 +57,7 @@ def test_it_is_one_json_object(exchange: Exchange, account: Account) -> None:
 def test_what_cannot_be_read_is_named(exchange: Exchange) -> None:
     """With 6: the rest is printed."""
     exchange.rest.refuse(10005, "position/list")
-    code, out, err = printed(exchange, "--seconds", "3")
+    code, out, err = printed(exchange, "--seconds", "1")
     assert (code, out.startswith("NOT CURRENT, as of ")) == (6, True)
     assert "bybit-sync: not current: positions: a gap not mended" in err
     assert "position/list" in err
@@ -66,11 +66,11 @@ def test_what_cannot_be_read_is_named(exchange: Exchange) -> None:
 
 def test_a_simulated_account_is_shown() -> None:
     """Without a key."""
-    code, out, _ = run("account", "--simulate", env=ENVIRONMENT)
+    code, out, _ = call("account", "--simulate", env=ENVIRONMENT)
     assert (code, out.startswith("current")) == (0, True)
 
 
 def test_without_a_rest_host_it_cannot_be_shown(exchange: Exchange) -> None:
     """It would not know what is there."""
-    code, _, err = run("account", "--environment", exchange.url, env=WITH_KEY)
+    code, _, err = call("account", "--environment", exchange.url, env=WITH_KEY)
     assert (code, "--rest-url" in err) == (2, True)

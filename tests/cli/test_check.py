@@ -12,7 +12,7 @@ import pytest
 
 from bybit_sync.cli import main
 from bybit_sync.simulator import Account, Exchange
-from tests.commands import run
+from tests.commands import call
 from tests.conftest import KEY, SECRET
 from tests.peers import Line, Peer
 
@@ -230,7 +230,7 @@ def test_a_url_that_is_none_is_refused_at_once(capsys: pytest.CaptureFixture[str
 
 def test_a_key_file_that_is_missing_is_told_first() -> None:
     """Before any step, as a wrong argument."""
-    code, out, err = run("check", "--environment", "wss://127.0.0.1:1", "--key-file", "/nowhere/key")
+    code, out, err = call("check", "--environment", "wss://127.0.0.1:1", "--key-file", "/nowhere/key")
     assert (code, out) == (2, "")
     assert err == "bybit-sync: --key-file: /nowhere/key cannot be read: No such file or directory\n"
 
@@ -246,7 +246,7 @@ def test_another_protocol_on_the_port_has_a_remedy(said: bytes, remedy: str) -> 
         line.wait_for_end()
 
     with Peer(answer) as peer:
-        code, out, _ = run("check", "--environment", f"ws://127.0.0.1:{peer.port}")
+        code, out, _ = call("check", "--environment", f"ws://127.0.0.1:{peer.port}")
     assert code == 3
     assert "the answer is not HTTP" in " ".join(out.split())
     assert remedy in " ".join(out.split())

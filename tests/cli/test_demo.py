@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import PATIENCE, Terminal, interrupt, leave, run, start
+from tests.commands import Terminal, call, interrupt, leave, start
 
 STREAMS = {"orders", "user_trades", "positions", "balances"}
 Rows = list[dict[str, Any]]
@@ -19,11 +19,14 @@ Rows = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def told() -> Mapping[str, list[dict[str, Any]]]:
     """What the demo prints as JSON, in each dialect."""
-    processes = {dialect: start("demo", "--seconds", "3", "--json", "--dialect", dialect) for dialect in ("v5", "v3")}
-    outputs = {dialect: process.communicate(timeout=PATIENCE) for dialect, process in processes.items()}
-    assert {err for _, err in outputs.values()} == {""}
-    assert {process.returncode for process in processes.values()} == {0}
-    return {dialect: [json.loads(line) for line in out.splitlines()] for dialect, (out, _) in outputs.items()}
+    return {dialect: shown("--seconds", "1", "--rate", "20", "--json", "--dialect", dialect) for dialect in ("v5", "v3")}
+
+
+def shown(*options: str) -> list[dict[str, Any]]:
+    """Return the objects that the demo prints."""
+    code, out, err = call("demo", *options)
+    assert (code, err) == (0, "")
+    return [json.loads(line) for line in out.splitlines()]
 
 
 @pytest.fixture(params=["v5", "v3"])
@@ -129,7 +132,7 @@ def test_a_reduce_only_order_closes_the_position(lines: list[dict[str, Any]]) ->
 
 def test_without_a_terminal_there_is_a_plain_line_per_row() -> None:
     """No colour, no cursor, each stream by its name."""
-    code, out, err = run("demo", "--seconds", "1")
+    code, out, err = call("demo", "--seconds", "1", "--rate", "20")
     assert (code, err) == (0, "")
     assert "\x1b" not in out
     assert {line.split()[1] for line in out.splitlines()} == STREAMS
@@ -161,7 +164,7 @@ def test_a_demo_takes_what_a_simulation_takes() -> None:
 
 def test_a_demo_that_cannot_be_says_so() -> None:
     """As a simulation does."""
-    code, _, err = run("demo", "--scenario", "chaos")
+    code, _, err = call("demo", "--scenario", "chaos")
     assert (code, err) == (
         2,
         "bybit-sync: --scenario: 'chaos' is none of story, busy, outages, liquidation, and no file either\n",

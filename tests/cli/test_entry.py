@@ -21,6 +21,7 @@ from bybit_sync.cli import main
 from bybit_sync.cli.entry import COMMANDS
 from bybit_sync.cli.exits import EXITS, code_of
 from bybit_sync.cli.stopping import Stopped, stoppable
+from bybit_sync.extras import EXTRAS
 from tests.commands import ENVIRONMENT, run
 
 
@@ -121,47 +122,37 @@ def test_a_timeout_for_a_refused_login_is_a_refusal() -> None:
     assert code_of(error) == 4
 
 
-@pytest.mark.parametrize(
-    ("missing", "extra", "arguments"),
-    [
-        ("websockets", "simulator", ["demo", "--json"]),
-        ("websockets", "simulator", ["watch", "--simulate", "--json"]),
-        ("matplotlib", "plot", ["stats", "/dev/null", "--json", "--plot", "p.png"]),
-    ],
-)
-def test_an_extra_that_is_missing_is_told_in_one_line(missing: str, extra: str, arguments: list[str]) -> None:
-    """What to install, and nothing else."""
-    program = (
-        f"import sys; sys.modules[{missing!r}] = None; from bybit_sync.cli import main; raise SystemExit(main({arguments}))"
-    )
-    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, check=False)
-    assert process.returncode == 1
-    remedy = f"pip install 'bybit-sync[{extra}]' (in a copy of the source: pip install {missing})"
-    assert process.stderr == f"bybit-sync: {missing} is not installed: {remedy}\n"
+def missing(package: str, extra: str, reason: str = "{} is not installed") -> tuple[int, str]:
+    """Return the exit code for want of *package*, and the one line about it."""
+    remedy = f"pip install 'bybit-sync[{extra}]' (in a copy of the source: pip install {package})"
+    return 1, f"bybit-sync: {reason.format(package)}: {remedy}\n"
 
 
-def test_an_account_without_the_extra_rest_tells_it() -> None:
-    """With 1, as for the other extras: it is no wrong argument."""
-    program = "import sys; sys.modules['urllib3'] = None; from bybit_sync.cli import main; raise SystemExit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", program, "account", "--simulate"]
-    process = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
-    assert (process.returncode, "pip install 'bybit-sync[rest]'" in process.stderr) == (1, True)
+# Where nothing is installed that comes with an extra.
+BARE = {
+    "stats /dev/null": (0, ""),
+    "watch --plain --key-file /no": (2, "bybit-sync: --key-file: /no cannot be read: No such file or directory\n"),
+    "demo --json": missing("websockets", "simulator"),
+    "watch --simulate --json": missing("websockets", "simulator"),
+    "stats /dev/null --json --plot p.png": missing("matplotlib", "plot"),
+    "account --rest-url https://127.0.0.1": missing("urllib3", "rest", "recover needs the package {}"),
+}
 
 
-def test_without_any_extra_there_is_text() -> None:
-    """What people look at needs rich, a simulation websockets, a plot matplotlib; all else nothing."""
-    code, err = run_without(["rich", "websockets", "matplotlib", "trustme"], ["stats", "/dev/null"])
-    assert (code, err) == (0, "")
-    code, err = run_without(["rich", "websockets", "matplotlib", "trustme"], ["watch", "--plain"])
-    assert (code, "BYBIT_API_KEY is not set" in err) == (2, True)
-
-
-def run_without(modules: list[str], arguments: list[str]) -> tuple[int, str]:
-    """Run the command where *modules* cannot be imported, and return its exit code and errors."""
-    lines = ["import sys", *(f"sys.modules[{name!r}] = None" for name in modules), "from bybit_sync.cli import main"]
-    program = "\n".join([*lines, f"raise SystemExit(main({arguments}))"])
-    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, check=False)
-    return process.returncode, process.stderr
+def test_what_needs_an_extra_says_so_in_one_line_and_all_else_works() -> None:
+    """What people look at needs rich, a simulation websockets, a plot matplotlib, an account urllib3."""
+    program = f"""
+import contextlib, io, sys
+sys.modules.update(dict.fromkeys({[name.replace("-", "_") for name in EXTRAS]}))
+from bybit_sync.cli import main
+for command in sys.argv[1:]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
+        code = main(command.split())
+    print((code, errors.getvalue()))
+"""
+    env = {**ENVIRONMENT, "BYBIT_API_KEY": "k", "BYBIT_API_SECRET": "s"}
+    process = subprocess.run([sys.executable, "-c", program, *BARE], stdout=subprocess.PIPE, text=True, env=env, check=True)
+    assert [eval(line) for line in process.stdout.splitlines()] == list(BARE.values())
 
 
 def test_only_the_first_signal_interrupts() -> None:

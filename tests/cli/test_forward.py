@@ -7,14 +7,16 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bybit_sync import Event, UserTradeUpdate, is_user_trades
 from bybit_sync.integrations.redis_streams import RedisStreams, consume
 from bybit_sync.simulator import Account, Exchange
-from tests.commands import ENVIRONMENT, Terminal, run, start
+from tests.commands import ENVIRONMENT, Terminal, call, run, start
 from tests.conftest import KEY, SECRET, push
 from tests.integrations.servers import Server, connected
 from tests.integrations.test_redis_faults import oldest, rows
@@ -89,7 +91,7 @@ def test_two_accounts_of_one_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / folder / "main.env").write_text("BYBIT_API_KEY=k\nBYBIT_API_SECRET=s\n")
         (tmp_path / folder / "main.env").chmod(0o600)
     files = [f"--account={tmp_path / folder / 'main.env'}" for folder in "ab"]
-    code, _, told = run("forward", "redis://localhost", *files, env=ENVIRONMENT)
+    code, _, told = call("forward", "redis://localhost", *files)
     assert (code, "two are called main" in told) == (2, True)
 
 
@@ -137,56 +139,58 @@ def oldest_trades(server: Server, count: int) -> list[Event[UserTradeUpdate]]:
 
 
 def test_events_that_could_not_be_written_are_told_at_the_end(
-    forwarding: Callable[..., subprocess.Popen[str]], exchange: Exchange, account: Account
+    exchange: Exchange, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the code of a server that cannot be reached."""
-    process = forwarding("unix:///no/such", "orders", "--seconds", "2")
-    exchange.wait_for(lambda: account.connections[0].topics, timeout=60)
-    push(account, "a")
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 3
+
+    def fill(forwarder: Any, _deadline: object) -> None:
+        exchange.wait_for(lambda: account.connections[0].topics)
+        push(account, "a", "b")
+        exchange.wait_for(lambda: forwarder._text().endswith(", 1 waiting"))
+
+    monkeypatch.setattr("bybit_sync.cli.forward._PATIENCE", 0.1)
+    monkeypatch.setattr("bybit_sync.cli.forward._Forwarder.go_on", fill)
+    code, _, told = call("forward", "unix:///no/such", "orders", "--environment", exchange.url, env=WITH_KEY)
+    assert code == 3
     assert "RedisStreams('unix:///no/such') did not take the last events of main in time" in told
 
 
 @pytest.mark.usefixtures("account")
-def test_what_the_server_refuses_ends_it(forwarding: Callable[..., subprocess.Popen[str]], server: Server) -> None:
+def test_what_the_server_refuses_ends_it(exchange: Exchange, server: Server) -> None:
     """At once, as nothing could be written."""
     with connected(server.url) as raw:
         raw.set("bybit:main:orders", "mine")
-    _, told = (process := forwarding(server.url, "orders")).communicate(timeout=60)
-    assert process.returncode == 4
+    code, _, told = call("forward", server.url, "orders", "--environment", exchange.url, env=WITH_KEY)
+    assert code == 4
     assert "WRONGTYPE" in told.splitlines()[-1]
 
 
-def test_another_publisher_ends_it(
-    forwarding: Callable[..., subprocess.Popen[str]], exchange: Exchange, account: Account, server: Server
-) -> None:
+def test_another_publisher_ends_it(exchange: Exchange, account: Account, server: Server) -> None:
     """The one that began later goes on."""
-    process = forwarding(server.url, "orders")
-    exchange.wait_for(lambda: account.connections[0].topics, timeout=60)
-    push(account, "a")
-    assert rows(oldest(server.url, 1)) == ["a"]
-    publish(RedisStreams(server.url), 1, 1)
-    push(account, "b")
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 4
+    with ThreadPoolExecutor() as pool:
+        ending = pool.submit(call, "forward", server.url, "orders", "--environment", exchange.url, env=WITH_KEY)
+        exchange.wait_for(lambda: account.connections[0].topics, timeout=60)
+        push(account, "a")
+        assert rows(oldest(server.url, 1)) == ["a"]
+        publish(RedisStreams(server.url), 1, 1)
+        push(account, "b")
+        code, _, told = ending.result(60)
+    assert code == 4
     assert "another writer writes to bybit:main:orders" in told.splitlines()[-1]
 
 
 def test_an_account_that_the_exchange_refuses_ends_with_its_code(exchange: Exchange, server: Server) -> None:
     """When no other is left."""
     env = {**ENVIRONMENT, "BYBIT_API_KEY": "wrong", "BYBIT_API_SECRET": "wrong"}
-    process = start("forward", server.url, "--environment", exchange.url, env=env)
-    _, told = process.communicate(timeout=100)
-    assert process.returncode == 4
-    assert "main ended: " in told
+    code, _, told = call("forward", server.url, "--environment", exchange.url, env=env)
+    assert (code, "main ended: " in told) == (4, True)
 
 
 @pytest.mark.parametrize("url", ["redis://user:c4n4ry@localhost", "redis://localhost?password=c4n4ry"])
 @pytest.mark.parametrize("command", ["forward", "consume"])
 def test_a_password_among_the_arguments_is_refused(command: str, url: str) -> None:
     """Every user of the machine can read them."""
-    code, _, told = run(command, url, *(["main"] if command == "consume" else []))
+    code, _, told = call(command, url, *(["main"] if command == "consume" else []))
     assert (code, 'give "env"' in told, "c4n4ry" in told.partition("error:")[2]) == (2, True, False)
 
 
@@ -228,5 +232,5 @@ def test_what_cannot_be_read_ends_consuming(server: Server) -> None:
     """With its code."""
     with connected(server.url) as raw:
         raw.set("bybit:main:orders", "mine")
-    code, _, told = run("consume", server.url, "main", "orders", env=ENVIRONMENT)
+    code, _, told = call("consume", server.url, "main", "orders")
     assert (code, "WRONGTYPE" in told) == (4, True)

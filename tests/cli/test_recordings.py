@@ -16,7 +16,7 @@ import pytest
 from bybit_sync.cli import main
 from bybit_sync.cli.options import size
 from bybit_sync.cli.statistics import percentile
-from tests.commands import Terminal, interrupt, leave, run, start
+from tests.commands import Terminal, call, interrupt, leave, run, start
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 Line = dict[str, Any]
@@ -26,7 +26,7 @@ Line = dict[str, Any]
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second of a simulated account."""
     path = tmp_path_factory.mktemp("recordings") / "r.jsonl"
-    code, out, err = run("record", str(path), "--simulate", "--seconds", "1")
+    code, out, err = call("record", str(path), "--simulate", "--seconds", "1")
     assert (code, out) == (0, ""), err
     return path
 
@@ -267,7 +267,7 @@ def test_a_reader_of_a_replay_may_leave(recording: Path) -> None:
 @pytest.mark.parametrize(("place", "why"), [("gone/r.jsonl", "No such file or directory"), ("", "Is a directory")])
 def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_dialled(place: str, why: str, tmp_path: Path) -> None:
     """With 5 and the system's word, though there is neither a key nor an exchange."""
-    code, out, err = run("record", str(tmp_path / place), "--environment", "wss://127.0.0.1:1")
+    code, out, err = call("record", str(tmp_path / place), "--environment", "wss://127.0.0.1:1")
     assert (code, out, err) == (5, "", f"bybit-sync: {tmp_path / place}: {why}\n")
 
 
@@ -275,7 +275,7 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     """Before anything is dialled: nothing is appended to it."""
     path = tmp_path / "notes.txt"
     path.write_text("my notes\n")
-    code, _, err = run("record", str(path), "--environment", "wss://127.0.0.1:1")
+    code, _, err = call("record", str(path), "--environment", "wss://127.0.0.1:1")
     assert (code, path.read_text()) == (5, "my notes\n")
     assert "something else than a recording" in err
 
@@ -289,10 +289,9 @@ def test_a_recording_is_read_packed_and_from_the_standard_input(
     text = recording.read_bytes()
     path = tmp_path / "r.jsonl"
     path.write_bytes(gzip.compress(text) if packed else text)
-    expected = run(command[0], str(recording), *command[1:])[1].replace(str(recording), "")
-    named = run(command[0], str(path), *command[1:])
-    with path.open("rb") as piped:
-        given = run(command[0], "-", *command[1:], stdin=piped)
+    expected = call(command[0], str(recording), *command[1:])[1].replace(str(recording), "")
+    named = call(command[0], str(path), *command[1:])
+    given = call(command[0], "-", *command[1:], stdin=str(path))
     assert (named[0], named[2], given[0], given[2]) == (0, "", 0, "")
     assert sizeless(named[1].replace(str(path), "")) == sizeless(given[1].removeprefix("-")) == sizeless(expected)
 
@@ -311,7 +310,7 @@ def test_a_file_that_is_no_recording_is_called_so(command: str, content: bytes, 
     """It is not taken for a damaged one."""
     path = tmp_path / "file"
     path.write_bytes(content)
-    code, _, err = run(command, str(path))
+    code, _, err = call(command, str(path))
     assert (code, f"{path} is not a recording: line 1 of it is none" in err) == (5, True), err
 
 
@@ -319,16 +318,18 @@ def test_a_packed_recording_that_breaks_off_is_read_up_to_there(recording: Path,
     """As one that is not packed."""
     path = tmp_path / "r.jsonl.gz"
     path.write_bytes(gzip.compress(recording.read_bytes())[:-200])
-    code, out, err = run("replay", str(path), "--plain")
+    code, out, err = call("replay", str(path), "--plain")
     assert (code, "breaks off" in err, bool(out)) == (5, True, True)
 
 
 def test_only_the_newest_files_are_kept(tmp_path: Path) -> None:
     """Those and the one that is written to; what they hold is a recording."""
     path = tmp_path / "r.jsonl"
-    code, _, err = run("record", str(path), "--simulate", "--seconds", "2", "--rotate", "2k", "--keep", "3")
+    code, _, err = call(
+        "record", str(path), "--simulate", "--scenario", "busy", "--seconds", "0.5", "--rotate", "2k", "--keep", "3"
+    )
     assert code == 0, err
     numbers = sorted(int(file.suffix[1:]) for file in tmp_path.glob("r.jsonl.*"))
     assert (len(numbers), numbers[0] > 1, numbers[1] - numbers[0]) == (2, True, 1)
-    assert run("stats", str(path))[0] == 0
-    assert run("record", str(path), "--keep", "3")[0] == 2
+    assert call("stats", str(path))[0] == 0
+    assert call("record", str(path), "--keep", "3")[0] == 2
