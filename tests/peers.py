@@ -72,7 +72,7 @@ class Line:
         self.sock = sock
         self.over = over
         """Set when the test is over."""
-        self._ahead = b""
+        self._ahead = bytearray()
 
     def send(self, data: bytes) -> None:
         """Send *data* in one piece."""
@@ -82,7 +82,8 @@ class Line:
         """Return the next *count* bytes; raises EOFError when the other side has closed before."""
         while len(self._ahead) < count:
             self._more()
-        data, self._ahead = self._ahead[:count], self._ahead[count:]
+        data = bytes(self._ahead[:count])
+        del self._ahead[:count]
         return data
 
     def read_head(self) -> str:
@@ -113,6 +114,11 @@ class Line:
         with contextlib.suppress(OSError, EOFError):
             while not self.over.is_set():
                 self._more()
+                self._ahead.clear()
+
+    def wait_unread(self) -> None:
+        """Wait until the test is over, and read nothing."""
+        assert self.over.wait(PATIENCE)
 
     def reset(self) -> None:
         """Close with RST."""
