@@ -1,8 +1,9 @@
-"""pybit on the simulated exchange, unmodified except for the URL. Needs the extra ``peers``."""
+"""pybit on the simulated exchange, unmodified except for the URL and one race. Needs the extra ``peers``."""
 
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,36 @@ unified_trading = pytest.importorskip("pybit.unified_trading")
 STREAMS = ("order", "execution", "position", "wallet")
 
 
+class Subscriptions(dict[str, str]):
+    """What pybit subscribed to, by request; a look-up waits for it.
+
+    pybit sends a request before it notes it here: an answer that is faster is a KeyError,
+    which ends pybit's thread, and its next subscribe waits for ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._noted = threading.Condition()
+
+    def __setitem__(self, request: str, message: str) -> None:
+        with self._noted:
+            super().__setitem__(request, message)
+            self._noted.notify_all()
+
+    def __getitem__(self, request: str) -> str:
+        with self._noted:
+            self._noted.wait_for(lambda: request in self, 30)
+            return super().__getitem__(request)
+
+
+def connected(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a client of pybit that is connected to *exchange*."""
+    monkeypatch.setattr(unified_trading, "PRIVATE_WSS", f"{exchange.url}/v5/private")
+    client = unified_trading.WebSocket("private", testnet=False, api_key=KEY, api_secret=SECRET, private_auth_expire=10)
+    client.subscriptions = Subscriptions()
+    return client
+
+
 @pytest.fixture
 def inbox() -> queue.Queue[Any]:
     """What pybit's callbacks were given."""
@@ -27,8 +58,7 @@ def inbox() -> queue.Queue[Any]:
 @pytest.fixture
 def pybit(exchange: Exchange, account: Account, inbox: queue.Queue[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """pybit, logged in and subscribed to all four streams."""
-    monkeypatch.setattr(unified_trading, "PRIVATE_WSS", f"{exchange.url}/v5/private")
-    client = unified_trading.WebSocket("private", testnet=False, api_key=KEY, api_secret=SECRET, private_auth_expire=10)
+    client = connected(exchange, monkeypatch)
     for stream in STREAMS:
         getattr(client, f"{stream}_stream")(inbox.put)
     exchange.wait_for(lambda: set(exchange.connections[0].topics) == set(STREAMS), 30)
@@ -77,8 +107,7 @@ def test_pybit_is_served_over_tls(inbox: queue.Queue[Any], monkeypatch: pytest.M
         account = exchange.account(KEY, SECRET)
         (tmp_path / "authority.pem").write_bytes(exchange.authority_pem or b"")
         monkeypatch.setenv("WEBSOCKET_CLIENT_CA_BUNDLE", str(tmp_path / "authority.pem"))
-        monkeypatch.setattr(unified_trading, "PRIVATE_WSS", f"{exchange.url}/v5/private")
-        client = unified_trading.WebSocket("private", testnet=False, api_key=KEY, api_secret=SECRET, private_auth_expire=10)
+        client = connected(exchange, monkeypatch)
         client.order_stream(inbox.put)
         exchange.wait_for_topics(["order"], timeout=5)
         account.flood(1000)
