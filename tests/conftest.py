@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -17,7 +18,7 @@ from typing import Any
 import attrs
 import pytest
 
-from bybit_sync import Backoff, Client
+from bybit_sync import Backoff, Client, redaction
 from bybit_sync.config.timings import Timings
 from bybit_sync.simulator import Account, Exchange
 from bybit_sync.threads.waker import Waker
@@ -93,6 +94,14 @@ def no_proxies() -> Iterator[None]:
             patch.delenv(name, raising=False)
             patch.delenv(name.upper(), raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def few_clients() -> Iterator[None]:
+    """Free the clients that were closed, if there are many: each log record is searched for the secrets of all."""
+    yield
+    if len(redaction._redactors) > 50:
+        gc.collect()
 
 
 @pytest.fixture

@@ -453,7 +453,7 @@ def test_an_outage_of_an_hour_is_told_nine_times(caplog: pytest.LogCaptureFixtur
     """Why, then after 1 and 5 minutes and every 10; in the end, how long it was."""
     outage, error = OutageLog(ClientLog("bybit-1"), Timings()), ConnectionFailed("refused")
     outage.begin(0.0)
-    for now in range(3601):
+    for now in range(0, 3601, 5):
         outage.failed(error, 3.75, log_error=False)
         outage.remind(float(now), error)
     outage.end(3601.0)
