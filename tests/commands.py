@@ -15,12 +15,14 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from bybit_sync.cli import main
+from bybit_sync.cli.views import View, follow
+from bybit_sync.model.events import AnyEvent
 
 ROOT = Path(__file__).parent.parent
 # Nothing of whoever runs the tests: neither a key nor the size of a terminal.
@@ -103,6 +105,36 @@ def call(*arguments: str, env: Mapping[str, str] = ENVIRONMENT, stdin: str = os.
         except SystemExit as exited:
             code = int(exited.code or 0)
     return code, *(_written(stream) for stream in (out, err))
+
+
+def call_until(seen: Callable[[AnyEvent], bool], command: str, *arguments: str) -> tuple[int, str, str]:
+    """Run *command* on a simulated account until it has shown an event that *seen* is true of, and the last pushes."""
+
+    def follow_until(inbox: Any, view: View, enough: Any, *, deadline: float | None = None, **options: Any) -> None:
+        shown = _Shown(view, seen)
+        follow(inbox, shown, lambda: shown.enough if deadline is None else enough(), deadline=deadline, **options)
+
+    module = f"bybit_sync.cli.{'watch' if command == 'demo' else command}"
+    with mock.patch(f"{module}.follow", follow_until), mock.patch("bybit_sync.cli.watch._AFTERGLOW", 1.0):
+        return call(command, *arguments)
+
+
+class _Shown:
+    """A view that notices one of the events."""
+
+    def __init__(self, view: View, seen: Callable[[AnyEvent], bool]) -> None:
+        self._view, self._seen = view, seen
+        self.enough = False
+        self.tick = view.tick
+
+    def show(self, event: AnyEvent) -> None:
+        self._view.show(event)
+        self.enough = self.enough or self._seen(event)
+
+
+def has_order(status: str) -> Callable[[AnyEvent], bool]:
+    """Return a function that is true of events with an order of this *status*."""
+    return lambda event: any(getattr(row, "order_status", None) == status for row in event.data)
 
 
 def _written(stream: io.TextIOWrapper) -> str:

@@ -39,33 +39,25 @@ def test_a_bot_is_tested_as_the_example_shows() -> None:
 
 
 def test_each_test_has_an_exchange_of_its_own(tmp_path: Path) -> None:
-    """Nothing of one test is there in the next, and the account is on the exchange."""
+    """Nothing of one test is there in the next; the account is on it, and recovery knows its REST host."""
     text = (
-        "def use(exchange, account):\n"
+        "def use(exchange, account, recovery):\n"
         "    assert not account.orders()\n"
         "    account.place_order('BTCUSDT', 'Buy', qty=1, price=1)\n"
         "    assert exchange.url.startswith('ws://127.0.0.1:')\n"
         "    assert (account.key, account.secret) == ('KEY', 'SECRET')\n"
-        "def test_one(bybit_exchange, bybit_account): use(bybit_exchange, bybit_account)\n"
-        "def test_two(bybit_exchange, bybit_account): use(bybit_exchange, bybit_account)\n"
+        "    assert recovery.base_url == exchange.rest_url\n"
+        "    assert type(recovery).__name__ == 'Recovery'\n"
+        "def test_one(bybit_exchange, bybit_account, bybit_recovery): use(bybit_exchange, bybit_account, bybit_recovery)\n"
+        "def test_two(bybit_exchange, bybit_account, bybit_recovery): use(bybit_exchange, bybit_account, bybit_recovery)\n"
     )
     done = pytest(cwd=user_s_test(tmp_path, text))
     assert "2 passed" in done.stdout, done.stdout
 
 
-def test_the_options_of_recovery_know_the_exchange_s_rest_host(tmp_path: Path) -> None:
-    """Where the account is answered for."""
-    text = (
-        "def test_one(bybit_exchange, bybit_recovery):\n"
-        "    assert bybit_recovery.base_url == bybit_exchange.rest_url\n"
-        "    assert type(bybit_recovery).__name__ == 'Recovery'\n"
-    )
-    done = pytest(cwd=user_s_test(tmp_path, text))
-    assert "1 passed" in done.stdout, done.stdout
-
-
 def test_who_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
-    """Nothing but the plugin is imported, not even the package that it lies in: who patches ssl or socket comes first."""
+    """Only the plugin is imported: a conftest that patches ssl, as gevent's, comes before it, whatever plugin there is."""
+    (tmp_path / "conftest.py").write_text("import sys\nassert 'ssl' not in sys.modules\n")
     text = (
         "import sys\n"
         "def test_nothing_is_there():\n"
@@ -74,13 +66,6 @@ def test_who_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
         "    assert mine == {'bybit_sync', 'bybit_sync._version', 'bybit_sync.pytest_plugin'}\n"
     )
     done = pytest(cwd=user_s_test(tmp_path, text))
-    assert "1 passed" in done.stdout, done.stdout
-
-
-def test_a_conftest_that_patches_the_standard_library_comes_in_time(tmp_path: Path) -> None:
-    """As gevent's has to: it warns when ssl was imported before it, by whatever plugin."""
-    (tmp_path / "conftest.py").write_text("import sys\nassert 'ssl' not in sys.modules\n")
-    done = pytest(cwd=user_s_test(tmp_path, "def test_mine(): pass\n"))
     assert "1 passed" in done.stdout, done.stdout
 
 

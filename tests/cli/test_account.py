@@ -57,7 +57,7 @@ def test_it_is_one_json_object(exchange: Exchange, account: Account) -> None:
 def test_what_cannot_be_read_is_named(exchange: Exchange) -> None:
     """With 6: the rest is printed."""
     exchange.rest.refuse(10005, "position/list")
-    code, out, err = printed(exchange, "--seconds", "1")
+    code, out, err = printed(exchange, "--seconds", "3")
     assert (code, out.startswith("NOT CURRENT, as of ")) == (6, True)
     assert "bybit-sync: not current: positions: a gap not mended" in err
     assert "position/list" in err

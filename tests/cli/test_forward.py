@@ -48,21 +48,6 @@ def stopped(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, told
 
 
-def test_every_event_of_an_account_gets_into_its_streams(
-    forwarding: Callable[..., subprocess.Popen[str]], exchange: Exchange, account: Account, server: Server
-) -> None:
-    """Until a signal; the last line has the sums."""
-    process = forwarding(server.url, "orders", "--name", "one", "--maxlen", "5000")
-    exchange.wait_for(lambda: account.connections[0].topics, timeout=60)
-    push(account, "a", "b")
-    with connected(server.url) as raw:
-        exchange.wait_for(lambda: raw.xlen("bybit:one:orders") == 2)
-    code, told = stopped(process)
-    assert code == 143
-    assert "1 account\n" in told
-    assert told.endswith("1 of 1 live  2 events, 0 waiting\n")
-
-
 def test_several_accounts_come_from_key_files(
     forwarding: Callable[..., subprocess.Popen[str]], exchange: Exchange, account: Account, server: Server, tmp_path: Path
 ) -> None:
@@ -81,7 +66,10 @@ def test_several_accounts_come_from_key_files(
     push(other, "b")
     with connected(server.url) as raw:
         exchange.wait_for(lambda: raw.xlen("bybit:one:orders") + raw.xlen("bybit:second:orders") == 2)
-    assert "2 of 2 live  2 events" in stopped(process)[1]
+    code, told = stopped(process)
+    assert code == 143
+    assert "2 accounts\n" in told
+    assert told.endswith("2 of 2 live  2 events, 0 waiting\n")
 
 
 def test_two_accounts_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -144,9 +132,9 @@ def test_events_that_could_not_be_written_are_told_at_the_end(
     """With the code of a server that cannot be reached."""
 
     def fill(forwarder: Any, _deadline: object) -> None:
-        exchange.wait_for(lambda: account.connections[0].topics)
+        exchange.wait_for(lambda: account.connections[0].topics, timeout=60)
         push(account, "a", "b")
-        exchange.wait_for(lambda: forwarder._text().endswith(", 1 waiting"))
+        exchange.wait_for(lambda: forwarder._text().endswith(", 1 waiting"), timeout=60)
 
     monkeypatch.setattr("bybit_sync.cli.forward._PATIENCE", 0.1)
     monkeypatch.setattr("bybit_sync.cli.forward._Forwarder.go_on", fill)
@@ -194,11 +182,15 @@ def test_a_password_among_the_arguments_is_refused(command: str, url: str) -> No
     assert (code, 'give "env"' in told, "c4n4ry" in told.partition("error:")[2]) == (2, True, False)
 
 
-def test_the_progress_is_one_line_on_a_terminal(exchange: Exchange, account: Account, server: Server) -> None:
-    """As of record."""
+def test_every_event_of_an_account_gets_into_its_streams(exchange: Exchange, account: Account, server: Server) -> None:
+    """On a terminal, the progress is one line."""
     env = {**WITH_KEY, "REDIS_URL": server.url}
-    with Terminal("forward", "env", "orders", "--environment", exchange.url, env=env) as terminal:
+    arguments = "orders", "--environment", exchange.url, "--name", "one", "--maxlen", "5000"
+    with Terminal("forward", "env", *arguments, env=env) as terminal, connected(server.url) as raw:
         terminal.wait_for("1 of 1 live  0 events, 0 waiting\x1b[K")
+        push(account, "a", "b")
+        terminal.wait_for("\r1 of 1 live  2 events, 0 waiting\x1b[K")
+        assert raw.xlen("bybit:one:orders") == 2
         terminal.type("\x03")
         assert terminal.end() == 130
 

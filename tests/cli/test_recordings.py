@@ -16,7 +16,7 @@ import pytest
 from bybit_sync.cli import main
 from bybit_sync.cli.options import size
 from bybit_sync.cli.statistics import percentile
-from tests.commands import Terminal, call, interrupt, leave, run, start
+from tests.commands import Terminal, call, call_until, has_order, leave, start
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 Line = dict[str, Any]
@@ -24,10 +24,10 @@ Line = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of a simulated account."""
+    """A simulated account until its first order is filled."""
     path = tmp_path_factory.mktemp("recordings") / "r.jsonl"
-    code, out, err = call("record", str(path), "--simulate", "--seconds", "1")
-    assert (code, out) == (0, ""), err
+    code, out, _ = call_until(has_order("Filled"), "record", str(path), "--simulate")
+    assert (code, out) == (0, "")
     return path
 
 
@@ -51,11 +51,9 @@ def test_every_frame_is_recorded_for_its_owner_only(recording: Path) -> None:
 def test_how_far_it_is_stands_on_the_standard_error(tmp_path: Path) -> None:
     """In whole lines where it is no terminal; the last one has the sums."""
     path = tmp_path / "r.jsonl"
-    process = start("record", str(path), "orders", "--simulate")
-    assert process.stderr is not None
-    said = [process.stderr.readline(), process.stderr.readline()]
-    code, out, err = interrupt(process)
-    assert (code, out) == (130, "")
+    code, out, err = call("record", str(path), "orders", "--simulate", "--seconds", "0.2")
+    said = err.splitlines()
+    assert (code, out) == (0, "")
     assert said[0].startswith("bybit-sync: connecting to ws://127.0.0.1:")
     assert said[1].startswith("bybit-sync: LIVE  ")
     count, size_in_bytes = len(lines_of(path)), path.stat().st_size
@@ -73,21 +71,20 @@ def test_on_a_terminal_that_is_one_line(tmp_path: Path) -> None:
         assert f"{tmp_path / 'r.jsonl'}: " in terminal.shown.splitlines()[-1]
 
 
-def test_a_recording_is_rotated_by_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recording_is_rotated_by_size(tmp_path: Path) -> None:
     """And is still one to those that read it."""
     path = tmp_path / "r.jsonl"
-    assert main(["record", str(path), "--simulate", "--scenario", "busy", "--seconds", "0.5", "--rotate", "20k"]) == 0
+    busy = "--simulate", "--scenario", "busy", "--rotate", "20k"
+    assert call_until(lambda event: event.index > 50, "record", str(path), *busy)[0] == 0
     parts = list(tmp_path.iterdir())
     assert len(parts) > 1
     assert max(part.stat().st_size for part in parts) <= 20 * 1024
-    capsys.readouterr()
-    assert main(["stats", str(path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["files"] == len(parts)
+    assert json.loads(call("stats", str(path), "--json")[1])["files"] == len(parts)
 
 
 def test_a_recording_goes_to_a_pipe(recording: Path) -> None:
     """For those who compress it."""
-    code, out, _ = run("record", "-", "--simulate", "--seconds", "0.2")
+    code, out, _ = call("record", "-", "--simulate", "--seconds", "0.2")
     assert code == 0
     assert {tuple(json.loads(line)) for line in out.splitlines()} == {tuple(lines_of(recording)[0])}
 
@@ -325,9 +322,8 @@ def test_a_packed_recording_that_breaks_off_is_read_up_to_there(recording: Path,
 def test_only_the_newest_files_are_kept(tmp_path: Path) -> None:
     """Those and the one that is written to; what they hold is a recording."""
     path = tmp_path / "r.jsonl"
-    code, _, err = call(
-        "record", str(path), "--simulate", "--scenario", "busy", "--seconds", "0.5", "--rotate", "2k", "--keep", "3"
-    )
+    busy = "--simulate", "--scenario", "busy", "--rotate", "2k", "--keep", "3"
+    code, _, err = call_until(lambda event: event.index > 50, "record", str(path), *busy)
     assert code == 0, err
     numbers = sorted(int(file.suffix[1:]) for file in tmp_path.glob("r.jsonl.*"))
     assert (len(numbers), numbers[0] > 1, numbers[1] - numbers[0]) == (2, True, 1)

@@ -9,19 +9,26 @@ from pathlib import Path
 import pytest
 
 from bybit_sync.simulator import Account, Exchange
-from tests.commands import ALTERNATE_ON, ENVIRONMENT, HOME, Terminal
+from tests.commands import ALTERNATE_OFF, ALTERNATE_ON, ENVIRONMENT, HOME, Terminal, call_until, has_order
 from tests.conftest import KEY, SECRET
 
 NAMES = ["positions", "orders", "user trades", "balances"]
 WITH_KEY = {**ENVIRONMENT, "BYBIT_API_KEY": KEY, "BYBIT_API_SECRET": SECRET}
 End = Callable[[Terminal], None]
-ENDS: dict[str, tuple[End, int]] = {
-    "Ctrl-C": (lambda terminal: terminal.type("\x03"), 130),
-    "q": (lambda terminal: terminal.type("q"), 0),
-    "SIGTERM": (lambda terminal: terminal.process.send_signal(signal.SIGTERM), 143),
-    "SIGHUP": (lambda terminal: terminal.process.send_signal(signal.SIGHUP), 129),
-    "three signals": (lambda terminal: [terminal.process.send_signal(2) for _ in range(3)] and None, 130),
+ENDS: dict[str, tuple[str, End, int]] = {
+    "Ctrl-C": ("watch", lambda terminal: terminal.type("\x03"), 130),
+    "q": ("watch", lambda terminal: terminal.type("q"), 0),
+    "SIGTERM": ("replay", lambda terminal: terminal.process.send_signal(signal.SIGTERM), 143),
+    "SIGHUP": ("replay", lambda terminal: terminal.process.send_signal(signal.SIGHUP), 129),
 }
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A recording of an order, for what is shown whatever it is."""
+    path = str(tmp_path_factory.mktemp("recordings") / "r.jsonl")
+    assert call_until(has_order("New"), "record", path, "orders", "--simulate")[0] == 0
+    return path
 
 
 def test_there_are_four_tables_and_a_status_line() -> None:
@@ -37,15 +44,16 @@ def test_there_are_four_tables_and_a_status_line() -> None:
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_the_terminal_is_given_back(how: str) -> None:
-    """Picture gone, cursor there, keyboard as before; and not a word after it."""
-    end, code = ENDS[how]
-    with Terminal("watch", "--simulate") as terminal:
+def test_the_terminal_is_given_back(how: str, recording: str) -> None:
+    """Picture gone, cursor there, keyboard as before; and not a word after it, or after the last picture of a replay."""
+    command, end, code = ENDS[how]
+    with Terminal(command, *([recording, "--speed", "0.001"] if command == "replay" else ["--simulate"])) as terminal:
         terminal.picture("positions")
         end(terminal)
         assert terminal.end() == code
         assert terminal.is_restored
-        assert terminal.shown.endswith("\x1b[?1049l")
+        after = terminal.shown[terminal.shown.rindex(ALTERNATE_OFF) :]
+        assert after == ALTERNATE_OFF if command == "watch" else "bybit-sync:" not in after
 
 
 def test_an_error_gives_the_terminal_back_too(tmp_path: Path) -> None:
@@ -56,7 +64,7 @@ def test_an_error_gives_the_terminal_back_too(tmp_path: Path) -> None:
         assert terminal.end() == 5
         assert ALTERNATE_ON in terminal.shown
         assert terminal.is_restored
-        assert "bybit-sync: line 1 of " in terminal.shown[terminal.shown.rindex("\x1b[?1049l") :]
+        assert "bybit-sync: line 1 of " in terminal.shown[terminal.shown.rindex(ALTERNATE_OFF) :]
 
 
 def test_a_terminal_that_is_closed_ends_it() -> None:
@@ -142,19 +150,19 @@ def test_after_an_outage_rows_are_marked_as_stale(exchange: Exchange, account: A
 
 
 @pytest.mark.parametrize("lacking", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "latin-1"}])
-def test_a_terminal_that_cannot_be_drawn_upon_gets_lines(lacking: dict[str, str]) -> None:
+def test_a_terminal_that_cannot_be_drawn_upon_gets_lines(lacking: dict[str, str], recording: str) -> None:
     """It cannot move its cursor, or has no sign for what was cut."""
-    with Terminal("watch", "--simulate", "--seconds", "0.5", env={**ENVIRONMENT, **lacking}) as terminal:
+    with Terminal("replay", recording, env={**ENVIRONMENT, **lacking}) as terminal:
         assert terminal.end() == 0
         assert "\x1b" not in terminal.shown
         assert "status=New" in terminal.shown
 
 
-def test_a_screen_needs_rich(tmp_path: Path) -> None:
+def test_a_screen_needs_rich(tmp_path: Path, recording: str) -> None:
     """What to install is told in one line, on the terminal as it was."""
     (tmp_path / "rich.py").write_text("raise ModuleNotFoundError('gone', name='rich')")
     env = {**ENVIRONMENT, "PYTHONPATH": f"{tmp_path}:{ENVIRONMENT['PYTHONPATH']}"}
-    with Terminal("demo", env=env) as terminal:
+    with Terminal("replay", recording, env=env) as terminal:
         assert terminal.end() == 1
         remedy = "pip install 'bybit-sync[cli]' (in a copy of the source: pip install rich)"
         assert terminal.shown == f"bybit-sync: rich is not installed: {remedy}\r\n"

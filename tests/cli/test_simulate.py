@@ -14,7 +14,7 @@ import pytest
 import bybit_sync
 from bybit_sync import Client, Recovery
 from bybit_sync.cli.options import SCENARIOS
-from bybit_sync.simulator import scenarios
+from bybit_sync.simulator import Exchange, scenarios
 from tests.commands import PATIENCE, call, interrupt, start
 
 
@@ -47,29 +47,23 @@ def simulation() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 def test_a_simulation_serves_a_client_with_the_keys_that_it_prints(simulation: Callable[..., subprocess.Popen[str]]) -> None:
     """The account does something; Ctrl-C ends it with 130."""
     told = introduced(simulation("--scenario", "busy"))
+    assert told["url"].startswith("ws://127.0.0.1:")
     recover = Recovery(base_url=told["rest"])
     with Client(told["key"], told["secret"], environment=told["url"], recover=recover) as client:
         assert client.subscribe_orders().get(timeout=30).snapshot
 
 
-def test_a_simulation_speaks_tls_with_an_authority_in_a_file(simulation: Callable[..., subprocess.Popen[str]]) -> None:
-    """Any client can be told to trust it; afterwards the file is gone."""
-    process = simulation("--tls", "--rate", "50")
-    told = introduced(process)
-    context = ssl.create_default_context(cafile=told["authority"])
-    with Client(told["key"], told["secret"], environment=told["url"], ssl_context=context) as client:
-        assert client.subscribe_orders().get(timeout=30)
-    process.send_signal(signal.SIGINT)
-    process.wait(PATIENCE)
-    assert not Path(told["authority"]).exists()
-
-
 def test_a_simulation_prints_the_line_of_a_client(simulation: Callable[..., subprocess.Popen[str]]) -> None:
-    """It can be copied as it stands."""
-    told = introduced(simulation("--host", "0.0.0.0", "--tls", "--name", "localhost"))
+    """It can be copied as it stands; the authority that it trusts is in a file, which is gone afterwards."""
+    process = simulation("--host", "0.0.0.0", "--tls", "--name", "localhost", "--rate", "50")
+    told = introduced(process)
     assert told["url"].startswith("wss://localhost:")
     with eval(told["client"], {"bybit_sync": bybit_sync, "ssl": ssl}) as client:
         assert client.subscribe_orders().get(timeout=30)
+    assert Path(told["authority"]).exists()
+    process.send_signal(signal.SIGINT)
+    process.wait(PATIENCE)
+    assert not Path(told["authority"]).exists()
 
 
 @pytest.mark.parametrize("options", [[], ["--tls"], ["--name", "localhost"]])
@@ -97,12 +91,9 @@ def test_a_simulation_plays_a_file_and_stays(simulation: Callable[..., subproces
         assert client.wait_live(30)
 
 
-def test_a_simulation_listens_where_it_is_told(simulation: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_simulation_listens_where_it_is_told(exchange: Exchange) -> None:
     """And says so when somebody else does already."""
-    told = introduced(simulation())
-    port = told["url"].rpartition(":")[2]
-    assert told["url"].startswith("ws://127.0.0.1:")
-    code, out, err = call("simulate", "--port", port)
+    code, out, err = call("simulate", "--port", exchange.url.rpartition(":")[2])
     assert (code, out) == (2, "")
     assert "Address already in use" in err
 

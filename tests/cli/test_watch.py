@@ -16,7 +16,7 @@ import pytest
 from bybit_sync import Client
 from bybit_sync.cli import main
 from bybit_sync.simulator import Account, Exchange
-from tests.commands import ENVIRONMENT, PATIENCE, command, interrupt, start
+from tests.commands import ENVIRONMENT, PATIENCE, call, command, interrupt, start
 from tests.conftest import FAST, KEY, SECRET
 from tests.integrations.scraping import scrape_port
 
@@ -69,17 +69,21 @@ def test_there_is_a_line_per_update(watch: Watch, account: Account) -> None:
     assert " orders      BTCUSDT side=Buy qty=0.5 price=20000 filled=0 status=New " in next_line(process)
 
 
-def test_only_the_streams_that_are_named_are_subscribed(watch: Watch, exchange: Exchange) -> None:
-    """With the categories that are."""
-    watch("positions", "orders", "--json", "--categories", "linear,option")
-    topics = exchange.connections[0].topics
-    assert set(topics) == {"position.linear", "position.option", "order.linear", "order.option"}
-
-
-def test_all_categories_are_one_topic(watch: Watch, exchange: Exchange) -> None:
-    """With spot and spread."""
-    watch("orders", "--categories", "all")
-    assert exchange.connections[0].topics == ("order",)
+@pytest.mark.parametrize(
+    ("arguments", "topics"),
+    [
+        ("positions orders --categories linear,option", "position.linear position.option order.linear order.option"),
+        ("orders --categories all", "order"),
+    ],
+)
+def test_only_what_is_named_is_subscribed(
+    arguments: str, topics: str, exchange: Exchange, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The streams with the categories; all of these are one topic, with spot and spread."""
+    found: list[str] = []
+    monkeypatch.setattr("bybit_sync.cli.watch.follow", lambda *_, **__: found.extend(exchange.connections[0].topics))
+    assert call("watch", *arguments.split(), "--environment", exchange.url, "--no-recover", env=WITH_KEY)[0] == 0
+    assert sorted(found) == sorted(topics.split())
 
 
 def test_a_gap_is_an_object_of_its_own(watch: Watch, exchange: Exchange, account: Account) -> None:
@@ -125,19 +129,17 @@ def test_a_port_that_is_taken_is_said(exchange: Exchange, account: Account) -> N
     """Before anything is connected."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = start("watch", "--environment", exchange.url, "--metrics", str(port), env=WITH_KEY)
-        out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, out) == (2, "")
+        code, out, err = call("watch", "--environment", exchange.url, "--metrics", str(port), env=WITH_KEY)
+    assert (code, out) == (2, "")
     assert f"--metrics: cannot listen at 127.0.0.1:{port}: Address already in use" in err
 
 
 def test_without_a_rest_host_it_says_so_and_goes_on(exchange: Exchange, account: Account) -> None:
     """Nobody knows the REST host of a URL of one's own."""
-    process = start("watch", "orders", "--environment", exchange.url, env=WITH_KEY)
-    assert process.stderr is not None
-    assert "nothing is read over REST: " in process.stderr.readline()
-    assert [process.stderr.readline(), process.stderr.readline()][1].endswith(f"{NO_SNAPSHOT}\n")
-    assert interrupt(process)[0] == 130
+    code, _, err = call("watch", "orders", "--environment", exchange.url, "--seconds", "0.1", env=WITH_KEY)
+    reason, _, last = err.splitlines()
+    assert (code, last.endswith(NO_SNAPSHOT)) == (0, True)
+    assert "nothing is read over REST: " in reason
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
