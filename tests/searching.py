@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hypothesis import settings
 
-__all__ = ["LONGER", "examples", "is_search", "set_at_length", "some_of", "wants"]
+__all__ = ["LONGER", "at_length_only", "examples", "is_search", "set_at_length", "some_of", "wants"]
 
 LONGER: Final = 100
 """How many times as many examples a search draws with ``-m soak``."""
@@ -41,6 +41,11 @@ def is_search(item: pytest.Item) -> bool:
 def some_of(cases: Sequence[T]) -> Sequence[T]:
     """Return every third of *cases* by default, and all with ``-m soak``."""
     return cases if at_length else cases[::3]
+
+
+def at_length_only(cases: Iterable[object]) -> list[Any]:
+    """Return *cases* for ``-m soak``, and none by default: hundreds that are left out would be collected by each worker."""
+    return [pytest.param(case, marks=pytest.mark.soak) for case in cases] if at_length else []
 
 
 def examples(count: int) -> settings:

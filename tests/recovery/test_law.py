@@ -16,8 +16,9 @@ from bybit_sync.simulator import Account, Exchange
 from tests.faults.rows import row
 from tests.recovery.conftest import Recovering
 from tests.recovery.reading import OPEN, booked, coins, fills, held_orders, held_positions, indices
+from tests.searching import at_length_only
 
-SEEDS = (1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 101)))
+SEEDS = (1, *at_length_only(range(2, 101)))
 # What was pushed within a second before a read counts as newer than the balance that it brings.
 CONFIRMED = (0.4, 1.2)
 SYMBOLS = {"BTCUSDT": "20000", "ETHUSDT": "2000", "BTCUSD": "20000"}
