@@ -161,8 +161,8 @@ def test_a_childs_own_client_works_whatever_its_parent_held(busy: Client, exchan
 
     def work() -> str:
         client = FastClient(KEY, SECRET, environment=exchange.url, connect_limit=ConnectLimit())
-        orders = client.subscribe_orders(timeout=5)
-        words = [row.order_status for _ in range(2) for row in orders.get(timeout=5)]
+        orders = client.subscribe_orders(timeout=20)
+        words = [row.order_status for _ in range(2) for row in orders.get(timeout=20)]
         return f"{words} {client.close()}"
 
     def push() -> None:
