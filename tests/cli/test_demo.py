@@ -139,9 +139,10 @@ def test_without_a_terminal_there_is_a_plain_line_per_row() -> None:
 
 
 def test_on_a_terminal_there_are_tables() -> None:
-    """All four with their names; they stay there when it ends."""
-    with Terminal("demo") as terminal:
-        for text in ("positions", "orders", "user trades", "balances", "PartiallyFilled", "Ctrl-C ends"):
+    """All four, which stay there when it ends; the exchange takes what a simulation takes, and the title is the demo's own."""
+    with Terminal("demo", "--tls", "--name", "localhost", "--scenario", "outages", "--rate", "20") as terminal:
+        assert terminal.picture("BTCUSDT")[0].startswith("bybit-sync demo  wss://localhost:")
+        for text in ("positions", "orders", "user trades", "balances", "1 reconnect", "Ctrl-C ends"):
             terminal.wait_for(text)
         terminal.type("\x03")
         assert terminal.end() == 130
@@ -150,15 +151,6 @@ def test_on_a_terminal_there_are_tables() -> None:
 
 
 # --- how it ends ---
-
-
-def test_a_demo_takes_what_a_simulation_takes() -> None:
-    """Its exchange may be elsewhere, speak TLS, play another scenario, and fast; the title is its own."""
-    with Terminal("demo", "--tls", "--name", "localhost", "--scenario", "outages", "--rate", "20") as terminal:
-        assert terminal.picture("BTCUSDT")[0].startswith("bybit-sync demo  wss://localhost:")
-        terminal.picture("1 reconnect")
-        terminal.type("q")
-        assert terminal.end() == 0
 
 
 def test_a_demo_that_cannot_be_says_so() -> None:

@@ -14,6 +14,7 @@ from tests.conftest import KEY, SECRET
 
 NAMES = ["positions", "orders", "user trades", "balances"]
 WITH_KEY = {**ENVIRONMENT, "BYBIT_API_KEY": KEY, "BYBIT_API_SECRET": SECRET}
+SLOWLY = "--speed", "0.001"
 End = Callable[[Terminal], None]
 ENDS: dict[str, tuple[str, End, int]] = {
     "Ctrl-C": ("watch", lambda terminal: terminal.type("\x03"), 130),
@@ -47,7 +48,7 @@ def test_there_are_four_tables_and_a_status_line() -> None:
 def test_the_terminal_is_given_back(how: str, recording: str) -> None:
     """Picture gone, cursor there, keyboard as before; and not a word after it, or after the last picture of a replay."""
     command, end, code = ENDS[how]
-    with Terminal(command, *([recording, "--speed", "0.001"] if command == "replay" else ["--simulate"])) as terminal:
+    with Terminal(command, *([recording, *SLOWLY] if command == "replay" else ["--simulate"])) as terminal:
         terminal.picture("positions")
         end(terminal)
         assert terminal.end() == code
@@ -105,19 +106,19 @@ def names(picture: list[str]) -> list[str]:
     return [line[:11].rstrip() for line in picture if line.startswith(tuple(NAMES))]
 
 
-def test_what_is_typed_does_not_spoil_the_picture() -> None:
+def test_what_is_typed_does_not_spoil_the_picture(recording: str) -> None:
     """Nothing is echoed; Ctrl-Z stops nothing where no shell could let it go on."""
-    with Terminal("watch", "--simulate") as terminal:
+    with Terminal("replay", recording, *SLOWLY) as terminal:
         terminal.picture("positions")
         terminal.type("hello\r\n\x1b[A\x1a")
-        terminal.picture("PartiallyFilled")
-        terminal.picture("LIVE")
+        for _ in range(2):
+            terminal.wait_for(HOME, len(terminal.shown))
         assert "hello" not in terminal.shown
 
 
-def test_ctrl_z_gives_the_terminal_back_until_the_process_goes_on() -> None:
+def test_ctrl_z_gives_the_terminal_back_until_the_process_goes_on(recording: str) -> None:
     """As often as it is typed; the picture and the silent keyboard come back with ``fg``, and q ends it as before."""
-    with Terminal("watch", "--simulate", shell=True) as terminal:
+    with Terminal("replay", recording, *SLOWLY, shell=True) as terminal:
         for _ in range(2):
             terminal.picture("positions")
             since = len(terminal.shown)
@@ -126,7 +127,7 @@ def test_ctrl_z_gives_the_terminal_back_until_the_process_goes_on() -> None:
             assert terminal.is_restored
             terminal.type("\n")
             terminal.wait_for(ALTERNATE_ON, len(terminal.shown))
-            terminal.picture("LIVE")
+            terminal.picture("REPLAY")
             assert not terminal.is_restored
         terminal.type("q")
         assert terminal.end() == 0
