@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hypothesis import settings
+    from hypothesis.strategies import SearchStrategy
 
-__all__ = ["LONGER", "at_length_only", "examples", "is_search", "set_at_length", "some_of", "wants"]
+__all__ = ["LONGER", "any_text", "at_length_only", "examples", "is_search", "set_at_length", "some_of", "wants"]
 
 LONGER: Final = 100
 """How many times as many examples a search draws with ``-m soak``."""
@@ -62,3 +63,13 @@ def examples(count: int) -> settings:
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
+
+
+def any_text(*, min_size: int = 0, max_size: int | None = None) -> SearchStrategy[str]:
+    """Return a strategy for texts of any characters but surrogates: what `st.text` draws, in the same order.
+
+    That one works its alphabet out for two seconds, in each process of the first run.
+    """
+    from hypothesis import strategies as st  # noqa: PLC0415 as above
+
+    return st.text(st.characters(exclude_categories=["Cs"]), min_size=min_size, max_size=max_size)

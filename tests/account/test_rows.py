@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bybit_sync.account.rows import Rows
-from tests.searching import examples
+from tests.searching import any_text, examples
 
 
 @examples(30)
-@given(st.lists(st.tuples(st.text(max_size=3), st.none() | st.integers())))
+@given(st.lists(st.tuples(any_text(max_size=3), st.none() | st.integers())))
 def test_it_is_a_dict_that_is_copied_at_each_change(changes: list[tuple[str, int | None]]) -> None:
     """And no copy changes with another."""
     rows, known = Rows[str, int](), dict[str, int]()

@@ -22,7 +22,7 @@ from bybit_sync.model.positions import PositionUpdate
 from bybit_sync.model.trades import UserTradeUpdate
 from bybit_sync.session.dialects import RENAMES, WORDS
 from tests.benchmarks.payloads import Market, compact
-from tests.searching import examples, some_of
+from tests.searching import any_text, examples, some_of
 
 MARKET = Market()
 ROWS: Mapping[type[Any], Callable[[], dict[str, Any]]] = {
@@ -251,7 +251,7 @@ def test_a_row_of_any_values_is_read_as_a_parser_reads_it(cls: type[Any]) -> Non
     keys = sorted(ROWS[cls]())
 
     @examples(15)
-    @given(st.dictionaries(st.sampled_from(keys), json_values, max_size=4), st.dictionaries(st.text(max_size=4), json_values))
+    @given(st.dictionaries(st.sampled_from(keys), json_values, max_size=4), st.dictionaries(any_text(max_size=4), json_values))
     def is_never_misread(odd: dict[str, Any], strange: dict[str, Any]) -> None:
         reader = fresh(cls)
         text = written(ROWS[cls]() | odd | strange, ROWS[cls]() | odd | strange)

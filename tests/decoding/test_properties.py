@@ -20,7 +20,7 @@ from bybit_sync import V3, V5, Dialect, OpenEnum, Stream, from_dict, to_dict
 from bybit_sync.decoding.parsing import PARSERS
 from bybit_sync.model import enums
 from tests.documented_keys import COIN, DOCUMENTED, EXECUTION, ORDER, POSITION, Key
-from tests.searching import examples
+from tests.searching import any_text, examples
 
 few, many = examples(8), examples(30)
 
@@ -48,7 +48,7 @@ def exponents(limit: int) -> st.SearchStrategy[str]:
 
 numbers = plain_numbers | exponents(30)
 times = st.integers(1, LAST)
-texts = st.text(min_size=1, max_size=20)
+texts = any_text(min_size=1, max_size=20)
 
 
 class Kind(NamedTuple):
@@ -240,7 +240,7 @@ def test_bare_number_equals_its_text(parse: Any, text: str) -> None:
 
 
 @many
-@given(st.text("0123456789.-+eE_ ", max_size=12) | st.text(max_size=8))
+@given(st.text("0123456789.-+eE_ ", max_size=12) | any_text(max_size=8))
 def test_text_is_a_number_only_by_the_grammar(text: str) -> None:
     """Every text is read by one grammar: sign, ASCII digits, point, exponent; whatever else Python would take is refused."""
     number = re.fullmatch(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?0*([0-9]+))?", text)
@@ -263,8 +263,8 @@ def test_time_is_exact(milliseconds: int) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.decimals(),
-    lambda held: st.lists(held, max_size=3) | st.dictionaries(st.text(max_size=5), held, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | any_text(max_size=5) | st.decimals(),
+    lambda held: st.lists(held, max_size=3) | st.dictionaries(any_text(max_size=5), held, max_size=3),
     max_leaves=5,
 )
 KEYS = sorted({key.name for table in DOCUMENTED.values() for key in table})

@@ -20,7 +20,7 @@ import bybit_sync
 from bybit_sync import Client, ConfigurationError, Event, GapReason, Recorder, RecordingError, Stream
 from bybit_sync.recording.format import read_recording
 from bybit_sync.simulator import Account, Exchange
-from tests.searching import examples
+from tests.searching import any_text, examples
 
 MakeClient = Callable[..., Client]
 _numbers = itertools.count(1)
@@ -551,9 +551,9 @@ def test_a_recording_that_is_no_utf8_is_told() -> None:
     frames=st.lists(
         st.tuples(
             st.sampled_from(["in", "out", "lost"]),
-            st.text()
+            any_text()
             | st.recursive(
-                st.none() | st.integers() | st.text(),
+                st.none() | st.integers() | any_text(),
                 lambda inner: (
                     st.lists(inner)
                     | st.dictionaries(st.sampled_from(["op", "args", "topic", "data", "success", "req_id"]), inner)
