@@ -482,29 +482,29 @@ ELSEWHERE: Final = ("already", "no, no login", "not linear", "login taken back")
 
 WALKS: Final[dict[str, tuple[tuple[str, ...], list[str], int, int]]] = {
     # name: where from, with which inputs, how deep, how deep with ``-m soak``
-    "everything": ((), [name for name in INPUTS if name not in ELSEWHERE], 4, 8),
-    "login": ((), ["yes", "no", "no, the clock", "pong", "silence", "leave orders", *ALWAYS], 7, 12),
+    "everything": ((), [name for name in INPUTS if name not in ELSEWHERE], 3, 8),
+    "login": ((), ["yes", "no", "no, the clock", "pong", "silence", "leave orders", *ALWAYS], 6, 12),
     "answers": (
         IN,
         ["yes", "yes, out of order", "yes, without a number", "no", "push linear", "push inverse", "silence", *ALWAYS],
-        7,
+        6,
         10,
     ),
     "wishes": (IN, ["yes", "no", "push linear", "want orders", "leave orders", *ALWAYS], 8, 10),
     "leaving": (
         (*IN, "yes", "yes"),
         ["yes", "yes, out of order", "no", "already", "push linear", "silence", "want orders", "leave orders"],
-        7,
+        6,
         10,
     ),
     "contradictions": (
         (*IN, "want balances", "yes, out of order"),
         ["yes", "no, no login", "not logged in", "not linear", "login taken back", "push linear", "push inverse", "drop"],
-        7,
+        6,
         10,
     ),
     "two streams": ((), ["yes", "yes, out of order", "push wallet", "want balances", "leave balances", "drop"], 8, 10),
-    "time": ((*IN, "yes", "yes"), ["pong", "silence", "doubt", "jump", "garbage", "push linear", "drop"], 7, 10),
+    "time": ((*IN, "yes", "yes"), ["pong", "silence", "doubt", "jump", "garbage", "push linear", "drop"], 6, 10),
 }
 
 
