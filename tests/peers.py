@@ -20,10 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pytest
-
 from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed, ProtocolError
+from bybit_sync.network.dialing import dial
 from bybit_sync.network.websocket import Transport, open_websocket
 from bybit_sync.network.wire import Deadline, Wire
 from bybit_sync.threads.waker import Interrupt, Waker
@@ -238,6 +237,16 @@ class Peer:
             sock.close()
 
 
+class Abandoned(Exception):
+    """What the caller raises to get out of a dial."""
+
+
+def dialled(url: str, waker: Waker, *, within: float = 10.0, **options: Any) -> Wire:
+    """Return a wire to *url*."""
+    interrupt = Interrupt(waker, options.pop("on_wake", lambda: None))
+    return dial(Environment.find(url), deadline=time.monotonic() + within, interrupt=interrupt, **options)
+
+
 def opened(url: str, **options: Any) -> Transport:
     """Return an open websocket to *url*, a base URL."""
     given: dict[str, Any] = {"max_message_bytes": 4 * 2**20, **options}
@@ -332,6 +341,9 @@ def in_namespace(script: str, *, nameserver: str = "127.0.0.1", hosts: str = "12
 
     Skips the test where that is not possible.
     """
+    # Not above: the scripts, each a process of its own, import this module, and skip nothing.
+    import pytest  # noqa: PLC0415
+
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("needs Linux and root for a network namespace")
     with tempfile.TemporaryDirectory() as folder:

@@ -8,17 +8,14 @@ import struct
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bybit_sync.config.environments import Environment
 from bybit_sync.errors import ConnectionFailed
 from bybit_sync.network import dialing
-from bybit_sync.network.dialing import dial
-from bybit_sync.network.wire import Deadline, Wire
-from bybit_sync.threads.waker import Interrupt, Waker
-from tests.peers import Line, Peer, black_hole, closed_port, in_namespace, opened
+from bybit_sync.network.wire import Deadline
+from bybit_sync.threads.waker import Waker
+from tests.peers import Abandoned, Line, Peer, black_hole, closed_port, dialled, in_namespace, opened
 
 REAL_WAIT = Deadline.wait
 
@@ -27,16 +24,6 @@ def reset(server: socket.socket) -> None:
     """Accept a connection of *server* and reset it."""
     with server.accept()[0] as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-class Abandoned(Exception):
-    """What the caller raises to get out of a dial."""
-
-
-def dialled(url: str, waker: Waker, *, within: float = 10.0, **options: Any) -> Wire:
-    """Return a wire to *url*."""
-    interrupt = Interrupt(waker, options.pop("on_wake", lambda: None))
-    return dial(Environment.find(url), deadline=time.monotonic() + within, interrupt=interrupt, **options)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -193,8 +180,7 @@ import os, sys, threading, time
 from bybit_sync.network import dialing
 from bybit_sync.threads.waker import Interrupt, Waker
 from bybit_sync.errors import ConnectionFailed
-from tests.peers import Line, NameServer, Peer, black_hole
-from tests.network.test_dialing import Abandoned, dialled
+from tests.peers import Abandoned, Line, NameServer, Peer, black_hole, dialled
 
 def abandon():
     raise Abandoned
