@@ -52,17 +52,17 @@ def sent_and_meant(key: Key) -> tuple[Any, Any]:
     return samples[key.holds]
 
 
-DOCUMENTED_KEYS = [
-    pytest.param(cls, key, id=f"{cls.__name__}-{key.name}") for cls, table in DOCUMENTED.items() for key in table
-]
+def is_described(cls: type[Any], name: str) -> bool:
+    """Return whether *cls* has the attribute *name*, and tells in its docstring what it is."""
+    fields = {field.name for field in attrs.fields(cls)}
+    return name in fields and bool(re.search(rf"^ +{name}: .", inspect.getdoc(cls) or "", re.MULTILINE))
 
 
-@pytest.mark.parametrize(("cls", "key"), DOCUMENTED_KEYS)
-def test_documented_key_has_an_attribute(cls: type[Any], key: Key) -> None:
+def test_documented_key_has_an_attribute() -> None:
     """Whatever Bybit documents is an attribute, named after its key, and described in the class."""
-    name = attribute(cls, key.name)
-    assert name in {field.name for field in attrs.fields(cls)}
-    assert re.search(rf"^ +{name}: .", inspect.getdoc(cls) or "", re.MULTILINE)
+    keys = [(cls, key.name) for cls, table in DOCUMENTED.items() for key in table]
+    assert [(cls, name) for cls, name in keys if not is_described(cls, attribute(cls, name))] == []
+    assert len(keys) > 150
 
 
 @pytest.mark.parametrize("cls", DOCUMENTED, ids=lambda cls: cls.__name__)
