@@ -105,6 +105,15 @@ def few_clients() -> Iterator[None]:
 
 
 @pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Let the interpreter change threads 500 times as often as usual."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(before / 500)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.fixture
 def waker() -> Iterator[Waker]:
     """A waker that nobody wakes, unless the test does."""
     waker = Waker()

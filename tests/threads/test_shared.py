@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 
 from bybit_sync.engine import processes
 from bybit_sync.engine.rate_limit import ConnectLimit, RateLimiter
@@ -19,26 +20,21 @@ from bybit_sync.redaction import Redactor, get_logger
 from bybit_sync.session.dialects import DECODER
 from bybit_sync.threads.counter import Counter
 
+pytestmark = pytest.mark.usefixtures("hasty_threads")
+
 
 def at_once(*actions: Callable[[], object], times: int = 500) -> None:
-    """Do each of *actions* so many *times*, all at the same time; raises what one of them raises.
-
-    The interpreter changes threads 500 times as often as usual.
-    """
-    start, before = threading.Barrier(len(actions)), sys.getswitchinterval()
+    """Do each of *actions* so many *times*, all at the same time; raises what one of them raises."""
+    start = threading.Barrier(len(actions))
 
     def repeat(action: Callable[[], object]) -> None:
         start.wait(10)
         for _ in range(times):
             action()
 
-    sys.setswitchinterval(before / 500)
-    try:
-        with ThreadPoolExecutor(len(actions)) as pool:
-            for done in [pool.submit(repeat, action) for action in actions]:
-                done.result(60)
-    finally:
-        sys.setswitchinterval(before)
+    with ThreadPoolExecutor(len(actions)) as pool:
+        for done in [pool.submit(repeat, action) for action in actions]:
+            done.result(60)
 
 
 class Member:
