@@ -25,7 +25,7 @@ from bybit_sync.threads.waker import Waker
 from tests.integrations.servers import CHOSEN, Server
 from tests.searching import is_search, set_at_length, wants
 
-pytest_plugins = ("tests.faults.marks", "tests.hangs")
+pytest_plugins = ("tests.faults.marks", "tests.garbage", "tests.hangs")
 
 ROOT = Path(__file__).parent.parent
 KEY, SECRET = "test-key-c4n4ry", "test-secret-c4n4ry"
