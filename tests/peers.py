@@ -186,15 +186,12 @@ class Peer:
         return f"{'wss' if self._context else 'ws'}://{host}:{self.port}"
 
     def __enter__(self) -> Peer:
-        self._start(self._accept)
+        self.listen()
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         self._over.set()
-        # shutdown() wakes the thread that waits in accept(); close() alone would not.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self.refuse()
         for sock in self._sockets:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
@@ -205,10 +202,26 @@ class Peer:
         if self._errors and error is None:
             raise self._errors[0]
 
-    def _start(self, target: Callable[..., None], *args: object) -> None:
+    def listen(self) -> None:
+        """Accept connections, also after `refuse`."""
+        if self._listener.fileno() < 0:
+            self._listener = socket.create_server((self.host, self.port), family=self._listener.family)
+        self._acceptor = self._start(self._accept)
+
+    def refuse(self) -> None:
+        """Accept no connection any more; the thread that did has ended when this returns."""
+        # shutdown() wakes the thread that polls; close() alone would not. And it polls a number,
+        # which may be that of another socket once this one is closed.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join(PATIENCE)
+        self._listener.close()
+
+    def _start(self, target: Callable[..., None], *args: object) -> threading.Thread:
         thread = threading.Thread(target=target, args=args, daemon=True, name=f"peer-{self.port}")
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _accept(self) -> None:
         waits = select.poll()
@@ -226,8 +239,7 @@ class Peer:
         try:
             sock.settimeout(PATIENCE)
             if self._context is not None:
-                sock = self._context.wrap_socket(sock, server_side=True)
-                self._sockets.append(sock)
+                sock = self._secured(sock, self._context)
             script(Line(sock, self._over))
         except (OSError, EOFError):
             pass
@@ -235,6 +247,15 @@ class Peer:
             self._errors.append(error)
         finally:
             sock.close()
+
+    def _secured(self, plain: socket.socket, context: ssl.SSLContext) -> socket.socket:
+        """Return *plain* after a TLS handshake, which the end of the ``with`` block cuts."""
+        sock = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        self._sockets.append(sock)
+        # Set before the sockets are shut down: one of the two threads sees the other's step.
+        if not self._over.is_set():
+            sock.do_handshake()
+        return sock
 
 
 class Abandoned(Exception):

@@ -43,11 +43,9 @@ from tests.peers import Line, black_hole, closed_port, in_namespace
 @contextlib.contextmanager
 def refusing(exchange: Exchange) -> Iterator[None]:
     """Let nobody listen where *exchange* is, inside the ``with`` block."""
-    exchange._listener.shutdown(socket.SHUT_RDWR)
-    exchange._listener.close()
+    exchange.refuse()
     yield
-    exchange._listener = socket.create_server((exchange.host, exchange.port))
-    exchange._start(exchange._accept)
+    exchange.listen()
 
 
 def attempts(scene: Scene) -> int:

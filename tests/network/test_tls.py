@@ -510,3 +510,13 @@ def test_key_update_in_mid_stream_is_invisible(waker: Waker, trusting: ssl.SSLCo
             assert read_messages(transport, 1) == [b"and on"]
     finally:
         server.close()
+
+
+def test_the_end_of_a_peer_cuts_a_handshake() -> None:
+    """A client that says nothing keeps no test waiting."""
+    with Peer(Line.wait_for_end, context=server_context("127.0.0.1")) as peer:
+        client = socket.create_connection((peer.host, peer.port))
+        until(lambda: peer.accepted)
+        before = time.monotonic()
+    assert time.monotonic() - before < 10
+    client.close()
