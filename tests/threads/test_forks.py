@@ -165,8 +165,12 @@ def test_a_childs_own_client_works_whatever_its_parent_held(busy: Client, exchan
         words = [row.order_status for _ in range(2) for row in orders.get(timeout=20)]
         return f"{words} {client.close()}"
 
+    def both_are_there() -> bool:
+        return sum("order.linear" in connection.topics for connection in exchange.connections) == 2
+
     def push() -> None:
-        exchange.wait_for(lambda: sum("order.linear" in connection.topics for connection in exchange.connections) == 2)
+        # Longer than it takes to find every lock, and the child to log in.
+        exchange.wait_for(both_are_there, timeout=60)
         account.push("orders", [{"category": "linear", "orderStatus": "Unheard"}, {"category": "linear", "qty": "x"}])
 
     pushing = threading.Thread(target=push)
