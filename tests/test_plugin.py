@@ -39,20 +39,21 @@ def test_a_bot_is_tested_as_the_example_shows() -> None:
 
 
 def test_each_test_has_an_exchange_of_its_own(tmp_path: Path) -> None:
-    """Nothing of one test is there in the next; the account is on it, and recovery knows its REST host."""
+    """Nothing of one test is there in the next, the account is on the exchange, and its REST host answers for it."""
     text = (
-        "def use(exchange, account, recovery):\n"
+        "def use(exchange, account):\n"
         "    assert not account.orders()\n"
         "    account.place_order('BTCUSDT', 'Buy', qty=1, price=1)\n"
         "    assert exchange.url.startswith('ws://127.0.0.1:')\n"
         "    assert (account.key, account.secret) == ('KEY', 'SECRET')\n"
-        "    assert recovery.base_url == exchange.rest_url\n"
-        "    assert type(recovery).__name__ == 'Recovery'\n"
-        "def test_one(bybit_exchange, bybit_account, bybit_recovery): use(bybit_exchange, bybit_account, bybit_recovery)\n"
-        "def test_two(bybit_exchange, bybit_account, bybit_recovery): use(bybit_exchange, bybit_account, bybit_recovery)\n"
+        "def test_one(bybit_exchange, bybit_account): use(bybit_exchange, bybit_account)\n"
+        "def test_two(bybit_exchange, bybit_account): use(bybit_exchange, bybit_account)\n"
+        "def test_recovery(bybit_exchange, bybit_recovery):\n"
+        "    assert bybit_recovery.base_url == bybit_exchange.rest_url\n"
+        "    assert type(bybit_recovery).__name__ == 'Recovery'\n"
     )
     done = pytest(cwd=user_s_test(tmp_path, text))
-    assert "2 passed" in done.stdout, done.stdout
+    assert "3 passed" in done.stdout, done.stdout
 
 
 def test_who_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
