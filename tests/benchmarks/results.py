@@ -41,6 +41,8 @@ NOTES = {
     ),
     "scale": (
         "Many clients in one process, each with a callback on all four streams. Idle includes the pings. "
+        "A burst is 6,000 messages for all clients together, which are three of a stream for each of 500; a flood brings each "
+        "client at least 50 of each stream. "
         "The exchange is away for half a second; all are back when the last stream of the last client has told its gap."
     ),
     "rest": "Imports, events that wait because their callback does, and messages of 100 rows.",
