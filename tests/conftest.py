@@ -65,7 +65,7 @@ FAST_ARGUMENTS: dict[str, Any] = {
     "connect_timeout": 2.0,
     "request_timeout": 2.0,
     "ping_interval": 0.5,
-    "pong_timeout": 0.5,
+    "pong_timeout": 2.0,
     "backoff": Backoff(initial=0.02, factor=2.0, maximum=0.2),
 }
 
