@@ -150,6 +150,10 @@ def fragments(data: bytes, *, size: int, empty: int = 0) -> bytes:
     return frame(parts[0], TEXT, fin=False) + middle + frame(parts[-1], CONT)
 
 
+# The catalogue's second of CPU, in seconds: a core that runs other programs, too, does less in each.
+CPU_LIMIT = 3
+
+
 def cpu_seconds(client: Client) -> float:
     """Return the CPU time that the connection thread of *client* has used."""
     ident = next(t.ident for t in threading.enumerate() if t.name == f"{client.name}-connection")
@@ -160,17 +164,17 @@ def cpu_seconds(client: Client) -> float:
 @row(95, kills="fragments are joined one after the other, each time all over")
 @PLAIN_AND_TLS
 def test_many_small_fragments_cost_linear_time(play: Play) -> None:
-    """A message in 50,000 fragments is read in less than a second of CPU."""
+    """A message in 50,000 fragments is read in the time that it takes to look at each once."""
     # The exchange answers no ping while it sends.
     scene = play(ping_interval=60.0, timings={"frame": 60.0, "no_pong": 60.0})
     orders = scene.subscribe()
-    message = payload(order(scene.exchange.talks[0], "long", orderLinkId="x" * 1_000_000))
-    data = fragments(message, size=20)
+    message = payload(order(scene.exchange.talks[0], "long", orderLinkId="x" * 3_000_000))
+    data = fragments(message, size=60)
     before = cpu_seconds(scene.client)
     scene.cause(say, data)
     orders.update("long")
     scene.measure("CPU of 50,000 fragments", spent := cpu_seconds(scene.client) - before)
-    assert spent < traced()
+    assert spent < CPU_LIMIT * traced()
     scene.goes_on()
 
 
@@ -195,7 +199,7 @@ def test_a_million_fragments_are_refused_in_time(play: Play) -> None:
     scene.exchange.talks[0].do(say, frame(b"{", TEXT, fin=False) + frame(b"", CONT, fin=False) * 1_000_000)
     scene.recovers("fragments")
     scene.measure("CPU of 1,000,000 fragments", spent := cpu_seconds(scene.client) - before)
-    assert spent < traced()
+    assert spent < CPU_LIMIT * traced()
 
 
 # --- what is rare, and right ---
