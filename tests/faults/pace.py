@@ -38,7 +38,7 @@ FACTOR = FAST
 FLOORS: Final = {
     "connect_timeout": 2.0,
     "request_timeout": 2.0,
-    "pong_timeout": 0.25,
+    "pong_timeout": 1.0,
     "write": 0.25,
     "probe": 0.25,
     "no_pong": 3.0,
@@ -84,7 +84,7 @@ def silence() -> float:
 
 def patience() -> float:
     """Return how many seconds to wait for what must come before calling the test failed."""
-    return max(10.0, seconds(90))
+    return max(30.0, seconds(90))
 
 
 def until(holds: Callable[[], object]) -> None:
