@@ -124,7 +124,6 @@ class Supervisor:
         strip_traceback(error)
         if self.recovery is not None:
             self.recovery.close()
-        self._state.set_error(error)
         self._status.change(State.FAILED, error=error)
         self._commands.run_guarded(self._log)
         self._fail_waiting(error)

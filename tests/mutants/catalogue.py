@@ -249,9 +249,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "fail without telling who waits",
-        "engine/supervisor.py",
-        "self._state.set_error(error)\n        self._status.change(State.FAILED",
-        "self._status.change(State.FAILED",
+        "engine/state.py",
+        "                self.error = error\n        self._condition.wake()",
+        "                pass\n        self._condition.wake()",
         f"{_LIFE} -k row140",
     ),
     Mutant(
