@@ -562,8 +562,8 @@ def forgetful(text: str) -> Act:
 
     def act(line: Talk, request: Message) -> None:
         wallet = request["args"] == ["wallet"]
-        answer(line, request, success=not wallet, text=text if wallet else "")
         line.topics += [] if wallet else request["args"]
+        answer(line, request, success=not wallet, text=text if wallet else "")
 
     return act
 

@@ -72,8 +72,8 @@ def ignoring(*topics: str, times: int = 99) -> Act:
 
 def yes(line: Talk, topic: str, **fields: Any) -> None:
     """Confirm the latest request for *topic*."""
-    answer(line, [r for r in line.requests if r.get("args") == [topic]][-1], **fields)
     line.topics.append(topic)
+    answer(line, [r for r in line.requests if r.get("args") == [topic]][-1], **fields)
 
 
 # --- what to look at ---
@@ -458,8 +458,9 @@ def test_a_new_subscription_begins_where_the_old_one_ended(play: Play, *, wait: 
 def unless_held(line: Talk, request: Message) -> None:
     """Confirm a subscription, unless there is one: Bybit refuses a second one."""
     held = request["args"][0] in line.topics
-    answer(line, request, success=not held, text=f"error:already subscribed,topic:{request['args'][0]}" if held else "")
+    # First: with the answer the client is LIVE, and the test looks at the topics.
     line.topics += [] if held else request["args"]
+    answer(line, request, success=not held, text=f"error:already subscribed,topic:{request['args'][0]}" if held else "")
 
 
 @row(204, kills="already subscribed is a yes while the unsubscribe is unanswered: LIVE, and silent from then on")
