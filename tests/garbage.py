@@ -7,6 +7,7 @@ of collecting, and much of each search that a test asks for.
 from __future__ import annotations
 
 import gc
+import sys
 
 
 def pytest_configure() -> None:
@@ -16,5 +17,14 @@ def pytest_configure() -> None:
 
 def pytest_collection_finish() -> None:
     """Search from now on, among what the tests themselves make."""
+    if "hypothesis" in sys.modules:
+        play_a_property()
     gc.freeze()
     gc.enable()
+
+
+def play_a_property() -> None:
+    """Let Hypothesis make its random numbers' source, and look for what holds it: that is not found once it is frozen."""
+    from hypothesis import given, settings, strategies  # noqa: PLC0415 - only where the tests use it
+
+    settings(max_examples=1, database=None)(given(strategies.none())(lambda _: None))()
