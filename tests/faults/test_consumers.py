@@ -167,6 +167,9 @@ def test_a_logging_handler_that_raises_does_not_matter(play: Play, capsys: pytes
     """In the callback's thread and in the connection's: a line on stderr for each record, and both go on."""
     scene = play()
     orders = trying(scene, raising(ValueError("no")))
+    # The connection's thread has written what it has to say of the subscription once this arrives.
+    push(scene, "first")
+    orders.update("first")
     capsys.readouterr()
     push(scene, "bad", "next")
     orders.update("bad")
