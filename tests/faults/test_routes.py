@@ -163,7 +163,7 @@ def test_a_name_that_does_not_exist_yet() -> None:
 server = NameServer({})
 with scene() as scene:
     try:
-        scene.subscribe(timeout=short())
+        scene.subscribe(timeout=4 * short())
     except ConnectTimeout as error:
         assert "'localhost' was not resolved" in str(error) and "is the name right" in str(error), error
     else:
