@@ -27,7 +27,7 @@ standard error. Neither key nor signature nor account number gets into the file,
 appended to; a kill loses at most the last second. FILE - is the standard output.
 
 With --rotate, a file that would grow beyond SIZE is renamed to FILE.1, the next to FILE.2 and so on; replay and stats read
-them all. With --keep, the oldest are deleted."""
+them all, also those that gzip packed since (FILE.1.gz). With --keep, the oldest are deleted."""
 
 _EXAMPLES: Final = """\
   bybit-sync record today.jsonl                all four streams, until Ctrl-C

@@ -41,6 +41,9 @@ Source = str | os.PathLike[str] | Iterable[str]
 BEGINNING: Final = b'{"recv_ns": '
 """The first bytes of every line."""
 
+# The ends of the names of files that are packed, and not read.
+_OTHER_PACKERS: Final = r"\.bz2|\.xz|\.zst|\.lz4"
+
 
 class Direction(Enum):
     """The direction of a frame."""
@@ -136,13 +139,17 @@ def read_recording(source: Source) -> Iterator[Line]:
     """Yield the lines of *source*.
 
     A path also stands for its rotated files, the oldest first. Raises `RecordingError`
-    at the first damaged line, after yielding all lines before it; and `OSError` from
-    opening a file.
+    at the first damaged line and at a file of another packer than gzip, after yielding
+    all lines before it; and `OSError` from opening a file.
     """
     if not isinstance(source, (str, os.PathLike)):
         yield from _lines(source, "")
         return
     for path in parts(Path(source)):
+        if re.fullmatch(_OTHER_PACKERS, path.suffix):
+            raise RecordingError(
+                f"{path} is not packed by gzip: unpack it. All that stands before it was given", path=str(path)
+            )
         with path.open("rb") as file:
             yield from _lines(unpacked(file), str(path))
 
@@ -198,26 +205,44 @@ def _damaged(path: str, number: int, why: str, *, breaks_off: bool) -> Recording
 def parts(path: Path) -> list[Path]:
     """Return the files of the recording *path*, the oldest first.
 
-    They are ``path.1``, ``path.2``, …, *path*.
+    They are ``path.1``, ``path.2``, …, *path*, each packed (``path.1.gz``) or not.
     """
-    rotated = rotated_parts(path)
-    return [*rotated, path] if path.exists() or not rotated else rotated
+    newest = [file for file in (path, _packed(path)) if file.exists()][:1]
+    return [*rotated_parts(_recorded_as(path)), *newest] or [path]
 
 
 def rotated_parts(path: Path) -> list[Path]:
     """Return the files that *path* was rotated to, the oldest first."""
-    return [path.with_name(f"{path.name}.{number}") for number in sorted(_numbers(path))]
+    return [file for _, file in sorted(_rotated(path).items())]
 
 
 def next_part(path: Path) -> Path:
     """Return the name that *path* gets at the next rotation."""
-    return path.with_name(f"{path.name}.{max(_numbers(path), default=0) + 1}")
+    return _part(path, max(_rotated(path), default=0) + 1)
 
 
-def _numbers(path: Path) -> list[int]:
-    pattern = re.compile(re.escape(path.name) + r"\.([1-9][0-9]{0,8})", re.ASCII)
+def _part(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")
+
+
+def _packed(path: Path) -> Path:
+    return path.with_name(f"{path.name}.gz")
+
+
+def _recorded_as(path: Path) -> Path:
+    """Return the name of the recording *path* before it was packed."""
+    plain = path.with_suffix("")
+    return path if path.suffix != ".gz" or plain.exists() else plain
+
+
+def _rotated(path: Path) -> dict[int, Path]:
+    """Return the files that *path* was rotated to, by their numbers.
+
+    Of a file and its packed copy it is the file: gzip may still write the copy.
+    """
+    pattern = re.compile(rf"{re.escape(path.name)}\.([1-9][0-9]{{0,8}})(?:\.gz|{_OTHER_PACKERS})?", re.ASCII)
     try:
-        names = [file.name for file in path.parent.iterdir()]
+        files = sorted(path.parent.iterdir(), reverse=True)
     except OSError:
-        return []
-    return [int(found[1]) for name in names if (found := pattern.fullmatch(name))]
+        return {}
+    return {int(found[1]): file for file in files if (found := pattern.fullmatch(file.name))}

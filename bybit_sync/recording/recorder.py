@@ -58,7 +58,8 @@ class Recorder:
             closed.
         rotate_bytes: A file that would become larger is renamed: first to ``path.1``,
             then to ``path.2`` and so on, so that the highest number is the newest;
-            nothing is deleted. None (the default) for one file.
+            nothing is deleted. gzip may pack them (``path.1.gz``). None (the default)
+            for one file.
         keep_files: The number of files that are kept at a rotation, the newest ones;
             older ones are deleted. None (the default) for all.
 

@@ -65,15 +65,16 @@ def replay(path: Source, speed: float | None = None, sink: Sink | None = None) -
     an ENDED without the exchange's refusal.
 
     Args:
-        path: The file of a recording, with its earlier rotated files; or its lines,
-            such as an open file.
+        path: The file of a recording, with its earlier rotated files, packed by gzip or
+            not; or its lines, such as an open file.
         speed: 1.0 as recorded, 2.0 twice as fast; None (the default) without waiting.
         sink: A callable, or a queue (anything with ``put_nowait``). Its error, such as
             ``queue.Full``, ends the replay and is raised here.
 
     Raises:
-        RecordingError: a line is damaged or incomplete; everything before it was
-            returned. It names file, line and remedy.
+        RecordingError: a line is damaged or incomplete, or a rotated file is packed by
+            something else than gzip; everything before it was returned. It names file,
+            line and remedy.
         ConfigurationError: *speed* is no number above 0, or *sink* neither callable nor
             queue.
         OSError: the file cannot be opened or read.

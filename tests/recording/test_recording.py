@@ -336,6 +336,17 @@ def test_a_rotated_recording_goes_on_with_the_next_number(path: Path, make_clien
     assert len(lines_of(path.with_name("session.jsonl.8"))) == 1
 
 
+def test_a_rotated_recording_counts_its_packed_files(path: Path, make_client: MakeClient, account: Account) -> None:
+    """Their numbers are not given again, and the oldest go as they would unpacked."""
+    for number in (6, 7):
+        path.with_name(f"session.jsonl.{number}.gz").write_bytes(b"packed")
+    client = make_client(record=Recorder(path, rotate_bytes=1, keep_files=3))
+    client.subscribe_orders()
+    client.close()
+    numbers = sorted(int(file.suffix[1:]) for file in path.parent.glob("session.jsonl.*"))
+    assert (len(numbers), numbers[0] > 7) == (2, True)
+
+
 def test_two_clients_in_one_file_are_refused(path: Path, make_client: MakeClient, account: Account) -> None:
     """What is whose could not be told."""
     make_client(record=path).subscribe_orders()

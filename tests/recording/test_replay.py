@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import itertools
 import json
@@ -408,6 +409,49 @@ def test_a_rotated_recording_is_read_from_its_first_part_on(
         live.trade()
     assert len(list(tmp_path.iterdir())) > 10
     assert_same(live.finish(), list(bybit_sync.replay(tmp_path / "session.jsonl")))
+
+
+@pytest.fixture
+def rotated(make_client: MakeClient, exchange: Exchange, account: Account, tmp_path: Path) -> Path:
+    """A recording of more than ten files."""
+    live = Live(make_client, exchange, account, Recorder(tmp_path / "session.jsonl", rotate_bytes=3000))  # type: ignore[arg-type]
+    for _ in range(6):
+        live.trade()
+    live.finish()
+    return tmp_path / "session.jsonl"
+
+
+def pack(file: Path, suffix: str = ".gz") -> None:
+    """Replace *file* by a packed one."""
+    file.with_name(file.name + suffix).write_bytes(gzip.compress(file.read_bytes()))
+    file.unlink()
+
+
+@pytest.mark.parametrize("names", ["session.jsonl.1", "session.jsonl.1*", "session.jsonl*"])
+def test_rotated_files_may_be_packed(rotated: Path, names: str) -> None:
+    """Some of them or all, by the name of either kind; each is read in its place."""
+    whole = list(bybit_sync.replay(rotated))
+    for file in rotated.parent.glob(names):
+        pack(file)
+    assert_same(whole, list(bybit_sync.replay(rotated)))
+    newest = next(rotated.parent.glob("session.jsonl.gz"), rotated)
+    assert_same(whole, list(bybit_sync.replay(newest)))
+
+
+def test_a_file_that_is_being_packed_is_read_once(rotated: Path) -> None:
+    """The copy of it is not complete yet."""
+    whole = list(bybit_sync.replay(rotated))
+    rotated.with_name("session.jsonl.2.gz").write_bytes(gzip.compress(rotated.read_bytes())[:-20])
+    assert_same(whole, list(bybit_sync.replay(rotated)))
+
+
+def test_a_rotated_file_of_another_packer_is_told(rotated: Path) -> None:
+    """It is not left out; what stands before it was given."""
+    pack(rotated.with_name("session.jsonl.5"), ".zst")
+    before: list[Any] = []
+    with pytest.raises(RecordingError, match=r"session\.jsonl\.5\.zst is not packed by gzip: unpack it"):
+        bybit_sync.replay(rotated, sink=before.append)
+    assert before
 
 
 def test_a_part_without_those_before_it_gives_what_it_has(recorded: Path) -> None:
