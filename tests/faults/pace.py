@@ -45,6 +45,9 @@ FLOORS: Final = {
     "outage_reminders": 3.0,
 }
 
+# After so many seconds without a byte the catalogue takes a connection for dead.
+SILENCE: Final = 10
+
 # What this machine's scheduler, not the library, may add to a deadline.
 JITTER: Final = 1.0
 
@@ -96,8 +99,12 @@ def until(holds: Callable[[], object]) -> None:
 
 
 def within(of_catalogue: float) -> float:
-    """Return a deadline of so many seconds of the catalogue: the catalogue's half second, or the machine's jitter, on top."""
-    return seconds(of_catalogue) + max(seconds(0.5), JITTER)
+    """Return a deadline of so many seconds of the catalogue: the catalogue's half second, or the machine's jitter, on top.
+
+    From ten on they include the silence that ends a connection, which does not go as fast as the rest.
+    """
+    longer = silence() - seconds(SILENCE) if of_catalogue >= SILENCE else 0.0
+    return seconds(of_catalogue) + longer + max(seconds(0.5), JITTER)
 
 
 def traced() -> int:
