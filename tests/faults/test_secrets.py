@@ -425,7 +425,7 @@ ANSWERS = (
 @pytest.mark.parametrize(("net", "plain"), [("plain", True), ("tls", True), ("tls", False)], indirect=["net"])
 def test_nobody_but_the_exchange_gets_the_login(play: Play, *, plain: bool) -> None:
     """Whoever answers in its place, and wherever that one points to, gets no key, no signature and no cookie."""
-    scene = play(timings={"distrust": seconds(1)}, connect_timeout=short(), backoff=HASTY)
+    scene = play(timings={"distrust": seconds(1)}, connect_timeout=2 * short(), backoff=HASTY)
     relay = scene.relay
     scene.subscribe()
     with Peer(elsewhere := Listener(b"")) as target:
