@@ -189,7 +189,7 @@ def write(event: Event[Any], run: str, after: EntryId | None, mending: datetime 
     if event.raw:
         fields[b"frame"] = event.raw
     if not _is_its_frame(event):
-        fields[b"event"] = json.dumps(_plain(event), default=_tagged, separators=(",", ":")).encode()
+        fields[b"event"] = json.dumps(_plain(event), separators=(",", ":")).encode()
     return fields
 
 
@@ -210,7 +210,7 @@ def read(fields: Fields, received_ns: int) -> Event[Any]:
 
 def _event(fields: Fields, received_ns: int) -> Event[Any]:
     if b"event" in fields:
-        plain = json.loads(fields[b"event"], object_hook=_untagged)
+        plain = json.loads(fields[b"event"])
         return attrs.evolve(_record(plain), raw=fields.get(b"frame", b""), received_ns=received_ns)
     text = {name: fields[name].decode(errors="surrogatepass") for name in (b"client", b"received_at", b"epoch", b"index")}
     now = Moment(received_ns, datetime.fromisoformat(text[b"received_at"]))
@@ -249,7 +249,7 @@ def _plain(record: Any) -> dict[str, Any]:
     """Return *record* as `to_dict` does, with `wire` and `extra` of each row."""
     plain = to_dict(record)
     for name in _whole(type(record)):
-        plain[name] = dict(getattr(record, name))
+        plain[name] = _tagged(getattr(record, name))
     for name in _rows(record):
         plain[name] = [_plain(row) for row in getattr(record, name)]
     return plain
@@ -258,7 +258,7 @@ def _plain(record: Any) -> dict[str, Any]:
 def _record(plain: Mapping[str, Any]) -> Any:
     """Return the record of *plain*, which `_plain` made."""
     record = from_dict(plain)
-    whole = {name: plain[name] for name in _whole(type(record))}
+    whole = {name: _untagged(plain[name]) for name in _whole(type(record))}
     rows = {name: tuple(map(_record, plain[name])) for name in _rows(record)}
     return attrs.evolve(record, **whole, **rows)
 
@@ -271,10 +271,25 @@ def _rows(record: Any) -> list[str]:
     return [name for name in ("data", "coins") if getattr(record, name, ())]
 
 
-def _tagged(number: Decimal) -> dict[str, str]:
-    """Return a bare number of the exchange, exactly, as JSON has none like it."""
-    return {_DECIMAL: str(number)}
+def _tagged(value: Any) -> Any:
+    """Return *value* of `wire` or `extra` for JSON, which has no exact number.
+
+    A `Decimal` becomes an object with the key "$decimal". A key that begins with "$"
+    gets one more, so that no key of the exchange is taken for that one.
+    """
+    if isinstance(value, Decimal):
+        return {_DECIMAL: str(value)}
+    if isinstance(value, Mapping):
+        return {f"${key}" if key.startswith("$") else key: _tagged(held) for key, held in value.items()}
+    return [_tagged(held) for held in value] if isinstance(value, (tuple, list)) else value
 
 
-def _untagged(found: dict[str, Any]) -> Any:
-    return Decimal(found[_DECIMAL]) if [*found] == [_DECIMAL] else found
+def _untagged(value: Any) -> Any:
+    """Return the value of which `_tagged` made *value*."""
+    if isinstance(value, list):
+        return [_untagged(held) for held in value]
+    if not isinstance(value, dict):
+        return value
+    if [*value] == [_DECIMAL]:
+        return Decimal(value[_DECIMAL])
+    return {key[1:] if key.startswith("$$") else key: _untagged(held) for key, held in value.items()}

@@ -17,6 +17,7 @@ from bybit_sync import (
     Event,
     Gap,
     GapReason,
+    OrderUpdate,
     ProtocolError,
     Source,
     Stream,
@@ -78,6 +79,23 @@ EVENTS = {
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
 def test_an_event_comes_back_with_every_attribute(event: Event[Any]) -> None:
     """Its rows with `wire` and `extra` too; of an error the class and the text."""
+    assert difference(read(write(event, "run", None), 5), event) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"$decimal": "1.5"},
+        {"$decimal": "x"},
+        {"$decimal": Decimal("1.50"), "b": 1},
+        {"$$decimal": {"$decimal": Decimal(1)}},
+        {"type": "Gap", "$": [{"$decimal": None}]},
+    ],
+)
+def test_no_value_of_the_exchange_is_taken_for_a_mark(value: dict[str, Any]) -> None:
+    """Whatever an unknown key holds, and a coin may be called anything."""
+    row = OrderUpdate(order_id="o", wire={"a": value, **value}, extra={"a": value}, cum_fee_detail={"$decimal": Decimal("0.1")})
+    event = rest(row, stream=Stream.ORDERS)
     assert difference(read(write(event, "run", None), 5), event) == []
 
 
