@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
@@ -35,11 +37,19 @@ __all__ = ["Position", "RedisServer", "Retrying", "ServerAway"]
 T = TypeVar("T")
 
 _TIMEOUT: Final = 5.0  # seconds for a connect or an answer, unless the URL has others
-# Whatever the URL says: the forms of the answers.
-_ALWAYS: Final[dict[str, Any]] = {"protocol": 2, "decode_responses": False}
+# Whatever the URL says: the forms of questions and answers, no second attempt that this
+# file does not see, and a second connection for pipelines.
+_ALWAYS: Final[dict[str, Any]] = {
+    "protocol": 2,
+    "encoding": "utf-8",
+    "decode_responses": False,
+    "retry": Retry(NoBackoff(), 0),
+    "max_connections": 2,
+}
 _LONGEST_BLOCK: Final = 1.0  # seconds that a read waits for entries in one command
 _REMEDY: Final = (
-    'give the URL of one server: "redis://user:password@host:6379/0", "rediss://…" for TLS, "unix:///path/to/socket"'
+    'give the URL of one server: "redis://user:password@host:6379/0", "rediss://…" for TLS, "unix:///path/to/socket"; '
+    "quote special characters of user and password: %40 for @, %2F for /, %23 for #, %3F for ?, %25 for %"
 )
 
 # What is tried again until it succeeds, by the class of redis-py or by the first word
@@ -107,7 +117,7 @@ class RedisServer:
         """The seconds that one command may wait for entries."""
         options = {"socket_connect_timeout": timeout, **options, "socket_timeout": timeout, **_ALWAYS}
         # A function: the repr of a pool shows the password.
-        self._new_pool: Callable[[], Any] = lambda: redis.ConnectionPool(**{**options, "retry": Retry(NoBackoff(), 0)})
+        self._new_pool: Callable[[], Any] = lambda: redis.ConnectionPool(**options)
         self._client: Any = None
         self._pid = 0
 
@@ -185,7 +195,8 @@ def _parsed(url: object) -> dict[str, Any]:
         try:
             options: dict[str, Any] = redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
             # It does not connect; an option that is unknown or no number is refused.
-            redis.ConnectionPool(**options).make_connection()
+            redis.ConnectionPool(**{**options, **_ALWAYS}).make_connection()
+            _check_quoted(urlsplit(url))
             # What a socket refuses only when it is used.
             url.encode()
             str(options.get("host", "")).encode("idna")
@@ -198,6 +209,18 @@ def _parsed(url: object) -> dict[str, Any]:
             return options
     # Without the URL, and outside of the except clause: it may hold a password.
     raise ConfigurationError(f"url= cannot work: {_REMEDY}")
+
+
+def _check_quoted(url: SplitResult) -> None:
+    """Raise `ValueError` if a special character made something else of a password.
+
+    Another server would be asked, and a part of the password be shown as its address.
+    """
+    is_number = re.fullmatch(r"/?[0-9]*", url.path) is not None
+    if url.fragment or not all("=" in option for option in url.query.split("&") if option):
+        raise ValueError
+    if not (url.path if url.scheme == "unix" else is_number):
+        raise ValueError
 
 
 def _place(options: dict[str, Any]) -> str:

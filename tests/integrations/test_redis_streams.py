@@ -599,6 +599,11 @@ def test_an_argument_that_cannot_work_is_named(arguments: dict[str, Any], named:
     "arguments",
     [
         {"url": "redis:"},
+        {"url": "unix://name"},
+        {"url": "redis://localhost/orders"},
+        {"url": "redis://main:1234?5678@localhost"},
+        {"url": "redis://main:1234#5678@localhost"},
+        {"url": "redis://main:1234/5678@localhost"},
         {"url": "redis://.host"},
         {"url": "redis://:\udc80@localhost"},
         {"url": "redis://localhost?socket_timeout=0"},
@@ -681,7 +686,8 @@ def test_a_connection_that_ctrl_c_interrupted_is_not_used_again(redis_url: str) 
 def test_options_of_the_url_are_used(redis_url: str, prefix: str) -> None:
     """Except those that would change the answers."""
     sign = "&" if "?" in redis_url else "?"
-    url = f"{redis_url}{sign}socket_timeout=0.5&decode_responses=True&protocol=3&retry=5"
+    changed = "decode_responses=True&protocol=3&retry=5&encoding=utf-16&max_connections=1"
+    url = f"{redis_url}{sign}socket_timeout=0.5&{changed}"
     reading = consume(url, "main", "orders", prefix=prefix, group="risk", timeout=1.0)
     publish(RedisStreams(url, prefix=prefix), 1, 1)
     assert outline(first(reading, 1)) == [1]
