@@ -70,6 +70,7 @@ _FINAL: Final = (
     redis.AuthenticationError,
     redis.exceptions.AuthorizationError,
 )
+_NO_CLUSTER: Final = "this is a cluster: give the URL of the node that has this key, or of a server that is none"
 # What to do, by a word in the class's name or the text.
 _REMEDIES: Final = {
     "Authentication": "give the right user and password in the URL",
@@ -78,7 +79,10 @@ _REMEDIES: Final = {
     "OutOfMemory": "give the server more memory, or lower maxlen=",
     "MISCONF": "give the server a disk that it can write to",
     "WRONGTYPE": "another program keeps something else under this key: delete it, or give another prefix=",
-    "Moved": "this is a cluster: give the URL of the node that has this key, or of a server that is none",
+    "Moved": _NO_CLUSTER,
+    "Ask": _NO_CLUSTER,
+    "unknown command": "Redis 6.2 or newer, or Valkey, with all commands of streams, is needed",
+    "Invalid stream ID": "Redis 6.2 or newer, or Valkey, is needed",  # NOMKSTREAM is taken for an id
     "max number of clients": "raise maxclients of the server",
 }
 
@@ -163,14 +167,14 @@ class RedisServer:
             client.connection_pool.disconnect()
 
     def _failure(self, error: Exception) -> Exception:
-        text = str(error)
+        text = _text(error)
         word = text.partition(" ")[0]
         if not isinstance(error, _FINAL) and (isinstance(error, _RETRIED) or word in _RETRIED_WORDS):
             return ServerAway(self._told(error, "refuses" if isinstance(error, redis.ResponseError) else "does not answer"))
         return RedisStreamError(self._told(error, "refuses"), text=self._redactor.redact(printable(text)))
 
     def _told(self, error: Exception, verb: str) -> str:
-        kind, text = type(error).__name__, self._redactor.redact(printable(str(error)))
+        kind, text = type(error).__name__, self._redactor.redact(printable(_text(error)))
         remedy = next((remedy for word, remedy in _REMEDIES.items() if word in kind or word in text), "")
         return f"{self.place} {verb}: {text or kind}{': ' if remedy else ''}{remedy}"
 
@@ -221,6 +225,11 @@ def _check_quoted(url: SplitResult) -> None:
         raise ValueError
     if not (url.path if url.scheme == "unix" else is_number):
         raise ValueError
+
+
+def _text(error: Exception) -> str:
+    """Return the text of *error* without what was sent, such as a password."""
+    return str(error).partition(", with args beginning with")[0]
 
 
 def _place(options: dict[str, Any]) -> str:

@@ -416,6 +416,12 @@ def test_a_user_who_may_not_write_is_told(server: Server) -> None:
     assert "pw-c4n4ry" not in str(error)
 
 
+def test_a_server_that_is_too_old_is_told(server: Server) -> None:
+    """Before Redis 6.2 the word NOMKSTREAM is taken for an id."""
+    with pytest.raises(RedisStreamError, match="Invalid stream ID specified .*: Redis 6.2 or newer, or Valkey, is needed"):
+        RedisServer(server.url).call(lambda client: client.xadd(KEY, {"a": "b"}, "NOMKSTREAMS"))
+
+
 # --- consumers die ---
 
 

@@ -639,6 +639,17 @@ def test_no_text_holds_the_password(make_server: Callable[..., Server], log: pyt
     assert [text for text in told if "c4n4ry" in text] == []
 
 
+@pytest.mark.parametrize("password", ["short", "a%0Ab%5C", "c4n4ry%22%C3%A4%5C%27" * 9])
+def test_a_server_that_repeats_a_password_is_not_quoted(make_server: Callable[..., Server], password: str) -> None:
+    """As one that does not know the command repeats what it was sent."""
+    server = make_server("--rename-command", "AUTH", "LOGIN")
+    server.start()
+    with pytest.raises(RedisStreamError, match="unknown command 'AUTH'") as refused:
+        publish(RedisStreams(f"redis://:{password}@127.0.0.1:{server.port}"), 1, 1)
+    assert "args" not in f"{refused.value} {refused.value.text}"
+    assert "Redis 6.2 or newer" in str(refused.value)
+
+
 def test_a_server_without_a_password_is_told(make_server: Callable[..., Server]) -> None:
     """With the remedy."""
     server = make_server("--requirepass", "secret")
