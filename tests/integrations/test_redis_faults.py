@@ -422,6 +422,13 @@ def test_a_server_that_is_too_old_is_told(server: Server) -> None:
         RedisServer(server.url).call(lambda client: client.xadd(KEY, {"a": "b"}, "NOMKSTREAMS"))
 
 
+@pytest.mark.parametrize("answer", ["MOVED 11135 127.0.0.1:6381", "ASK 11135 127.0.0.1:6381"])
+def test_a_node_of_a_cluster_that_has_not_the_stream_is_told(server: Server, answer: str) -> None:
+    """With the node that has it, and what to do."""
+    with pytest.raises(RedisStreamError, match=r"11135 127.0.0.1:6381: this is a cluster: give the URL of the node"):
+        RedisServer(server.url).call(lambda client: client.eval(f"return redis.error_reply('{answer}')", 0))
+
+
 # --- consumers die ---
 
 
