@@ -279,7 +279,7 @@ def test_it_makes_no_difference_where_the_network_cuts(play: Play) -> None:
 def test_a_frame_may_be_cut_at_each_point_of_its_header(play: Play, size: int) -> None:
     """Whether its length has one, three or nine bytes: the first part is read before the second is sent."""
     # No ping but that of the login: its answer would stand in the middle of a frame. And nobody misses it.
-    scene = play(ping_interval=60.0, timings={"no_pong": 60.0})
+    scene = play(ping_interval=60.0, timings={"frame": 60.0, "no_pong": 60.0})
     orders = scene.subscribe()
     until(lambda: scene.client.health().ping_rtt is not None)
     talk = scene.exchange.talks[0]
