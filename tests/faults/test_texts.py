@@ -21,7 +21,7 @@ from tests.conftest import KEY
 from tests.faults.canaries import canaries_in, rendered
 from tests.faults.conftest import Play
 from tests.faults.exchange import Message, Talk, answer, push, read_request, say, serve
-from tests.faults.pace import seconds
+from tests.faults.pace import short
 from tests.faults.rows import row
 from tests.peers import frame, plays
 
@@ -191,7 +191,7 @@ def test_no_error_tells_what_comes_before_the_login(play: Play) -> None:
     """Nor does the warning of it."""
     scene = play(pushes_before_login)
     with pytest.raises(ConnectTimeout) as raised:
-        scene.subscribe(timeout=seconds(5))
+        scene.subscribe(timeout=2 * short())
     assert not canaries_in(rendered(raised.value))
     assert not canaries_in(scene.log.text)
     assert "***" in scene.log.text
