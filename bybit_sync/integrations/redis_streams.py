@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import socket
 import threading
 import weakref
@@ -74,9 +76,10 @@ class RedisStreams:
         self._place = self._new_server().place
         self._prefix = _text("prefix", prefix)
         self._maxlen = maxlen
-        # By the stream's name, until the thread of its subscription ends: each thread
-        # keeps its own, so that no connection is left behind.
-        self._writers: weakref.WeakValueDictionary[str, StreamWriter] = weakref.WeakValueDictionary()
+        # By the stream's name: the threads of its subscriptions, in the order of their
+        # first events. Each thread keeps its own writer until it ends, so that no
+        # connection is left behind.
+        self._threads: dict[str, list[weakref.ref[threading.Thread]]] = {}
         self._mine = threading.local()
 
     def __call__(self, event: AnyEvent) -> None:
@@ -85,14 +88,26 @@ class RedisStreams:
         Raises:
             RedisStreamError: It is not written: see above.
         """
-        key = _key(self._prefix, event.client, event.stream)
-        writer, thread = self._writers.get(key), threading.current_thread()
-        if writer is not None and writer.thread is not thread and writer.thread.is_alive():
-            raise RedisStreamError(f"another subscription writes to {key}: subscribe once to each stream of a client")
-        if writer is None or writer.thread is not thread or event.index == 1:
-            writer = StreamWriter(self._new_server(), key, self._maxlen, ClientLog(event.client))
-            self._writers[key] = vars(self._mine)[key] = writer
-        writer.append(event)
+        key, writers = _key(self._prefix, event.client, event.stream), vars(self._mine)
+        self._take(key)
+        if key not in writers or event.index == 1:
+            writers[key] = StreamWriter(self._new_server(), key, self._maxlen, ClientLog(event.client))
+        writers[key].append(event)
+
+    def _take(self, key: str) -> None:
+        """Raise `RedisStreamError` while a thread that came before writes to *key*.
+
+        Without a lock, which a fork could leave locked: each step is atomic, and all
+        threads see the same order.
+        """
+        mine, threads = weakref.ref(threading.current_thread()), self._threads.setdefault(key, [])
+        if mine not in threads:
+            threads.append(mine)
+        for each in itertools.takewhile(lambda other: other != mine, threads.copy()):
+            if _lives(each):
+                raise RedisStreamError(f"another subscription writes to {key}: subscribe once to each stream of a client")
+            with contextlib.suppress(ValueError):
+                threads.remove(each)
 
     def complete_until(self, client: str, stream: Stream | str) -> datetime:
         """Return the ``since=`` that mends the time in which no publisher ran.
@@ -198,6 +213,11 @@ def _servers(url: str) -> Any:
     """Return a function that makes a server for *url*, which it does not show."""
     shown = seal(url)
     return lambda: RedisServer(shown())
+
+
+def _lives(thread: weakref.ref[threading.Thread]) -> bool:
+    found = thread()
+    return found is not None and found.is_alive()
 
 
 def _key(prefix: str, client: str, stream: Stream) -> str:

@@ -40,17 +40,20 @@ _REFUSED: Final = "equal or smaller"  # of an id that is not above the stream's 
 
 
 class StreamWriter:
-    """Writes the events of one subscription, in its callback's thread."""
+    """Writes the events of one subscription, in its callback's thread.
+
+    That thread makes it.
+    """
 
     def __init__(self, server: RedisServer, key: str, maxlen: int, log: ClientLog) -> None:
-        self.thread: threading.Thread = threading.current_thread()
-        """The thread whose subscription it serves."""
         self._server = server
         self._key = key
         self._maxlen = maxlen
         self._log = log
         self._run = uuid.uuid4().hex
-        self._retrying = Retrying("the event was not written: its subscription was closed", log, _pause(self.thread))
+        self._retrying = Retrying(
+            "the event was not written: its subscription was closed", log, _pause(threading.current_thread())
+        )
         # The event that is to be written, after a gap if there is one.
         self._todo: deque[Event[Any]] = deque()
         # The entry that was sent and may have been written.

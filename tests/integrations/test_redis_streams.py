@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import os
@@ -201,6 +202,54 @@ def test_a_second_subscription_of_one_stream_is_refused(sink: Sink) -> None:
     over.set()
     other.join()
     publish(sink, 1, 1)
+
+
+def test_of_two_subscriptions_that_begin_at_once_one_writes(redis_url: str, prefix: str, raw: Any) -> None:
+    """Every event; the other one is refused each time."""
+    begin, end, written = threading.Barrier(2), threading.Barrier(2), []
+
+    def write_all(sink: RedisStreams) -> None:
+        begin.wait(60)
+        written.append(accepted(sink))
+        end.wait(60)
+
+    with switching_often():
+        for number in range(20):
+            sink = RedisStreams(redis_url, prefix=f"{prefix}:{number}")
+            run_together(partial(write_all, sink))
+            entries = raw.xrange(f"{prefix}:{number}:main:orders")
+            assert [int(fields[b"index"]) for _, fields in entries] == [1, 2, 3, 4]
+    assert sorted(map(len, written)) == [0] * 20 + [4] * 20
+
+
+def accepted(sink: RedisStreams) -> list[int]:
+    """Return which of the events 1 to 4 are not refused."""
+    found = []
+    for event in numbered(1, 4):
+        with contextlib.suppress(RedisStreamError):
+            sink(event)
+            found.append(event.index)
+    return found
+
+
+@contextlib.contextmanager
+def switching_often() -> Iterator[None]:
+    """Let threads take turns within a microsecond."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def run_together(call: Callable[[], None]) -> None:
+    """Run *call* in two threads, and wait for both."""
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_a_subscription_whose_first_events_were_refused_tells_a_gap(sink: Sink, orders: Consumer) -> None:

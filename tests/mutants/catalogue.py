@@ -1928,9 +1928,9 @@ MUTANTS: Final = (
     Mutant(
         "go on with the writer of a subscription that ended",
         "integrations/redis_streams.py",
-        " or writer.thread is not thread or ",
-        " or ",
-        f"{_REDIS} -k was_refused",
+        "if key not in writers or event.index == 1:",
+        "if key not in writers:",
+        f"{_REDIS} -k made_again",
     ),
     Mutant(
         "keep the connection of a subscription that ended",
@@ -1949,8 +1949,8 @@ MUTANTS: Final = (
     Mutant(
         "let two subscriptions write to one stream",
         "integrations/redis_streams.py",
-        " and writer.thread.is_alive()",
-        " and not writer.thread.is_alive()",
+        "            if _lives(each):",
+        "            if not _lives(each):",
         f"{_REDIS} -k second_subscription",
     ),
     Mutant(
