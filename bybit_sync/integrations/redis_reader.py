@@ -134,10 +134,19 @@ class GroupMember:
                 raise
 
     def _resume(self) -> None:
-        groups = self._server.call(lambda client: client.xinfo_groups(self._key))
-        (found,) = [each for each in groups if each["name"] == self._group.encode()]
-        self.last = self.last or EntryId.parse(found["last-delivered-id"])
-        self._is_joined = True
+        """Go on where the group is, unless it is gone again, or the stream with it."""
+        for found in self._groups():
+            if found["name"] == self._group.encode():
+                self.last = self.last or EntryId.parse(found["last-delivered-id"])
+                self._is_joined = True
+
+    def _groups(self) -> list[Any]:
+        try:
+            return list(self._server.call(lambda client: client.xinfo_groups(self._key)))
+        except RedisStreamError as error:
+            if "no such key" not in error.text:
+                raise
+            return []
 
     def read(self, seconds: float) -> Entry | None:
         """Acknowledge the entry before; return the next one as `Follower.read`."""

@@ -596,6 +596,38 @@ def test_an_event_that_is_gone_before_it_was_handled_is_told(
     assert outline(first(orders(group="risk", consumer=consumer, claim_idle=0.1), 3)) == [("OVERFLOW", 1), 2, 3]
 
 
+@pytest.mark.parametrize("lose", ["group", "stream"])
+def test_a_group_that_is_gone_as_it_is_joined_is_joined_again(
+    sink: Sink, raw: Any, redis_url: str, prefix: str, lose: str
+) -> None:
+    """It was there at the first question, and is not at the second."""
+    key = f"{prefix}:main:orders"
+    publish(sink, 1, 1)
+    for group in ("books", "risk"):
+        raw.xgroup_create(key, group, "0")
+    losing = partial(raw.xgroup_destroy, key, "risk") if lose == "group" else partial(raw.delete, key)
+    member = GroupMember(Losing(redis_url, losing), key, "risk", "a", 60.0)
+    member.begin()
+    publish(sink, 2, 2)
+    assert taken(member) == (1 if lose == "group" else 0)
+
+
+class Losing(RedisServer):
+    """A connection after whose first refusal something is lost."""
+
+    def __init__(self, url: str, lose: Callable[[], object]) -> None:
+        super().__init__(url)
+        self._lose = lose
+
+    def call(self, command: Callable[[Any], Any]) -> Any:
+        """Call *command*; lose it when that is refused."""
+        try:
+            return super().call(command)
+        except RedisStreamError:
+            self._lose()
+            raise
+
+
 def test_a_group_of_a_stream_that_was_lost_begins_again(sink: Sink, orders: Consumer, raw: Any, prefix: str) -> None:
     """With the gap of the publisher, and its own."""
     publish(sink, 1, 2)
