@@ -188,7 +188,7 @@ class GroupMember:
             self._is_clear = True
             return attrs.evolve(own, is_new=self.last is None or own.id > self.last)
         self._is_clear = oldest is None
-        return None if oldest is None else self._claim(own, seconds)
+        return None if oldest is None else self._claim(own, oldest, seconds)
 
     def _ask(self, position: str, block: int | None) -> tuple[Entry | None, EntryId | None]:
         """Acknowledge the last entry; return one more, and the oldest that waits."""
@@ -210,21 +210,31 @@ class GroupMember:
         oldest = waiting["min"]
         return next(iter(_entries(found)), None), None if oldest is None else EntryId.parse(oldest)
 
-    def _claim(self, own: Entry | None, seconds: float) -> Entry | None:
-        """Take the oldest entry of a consumer that is idle, or wait for a moment.
+    def _claim(self, own: Entry | None, oldest: EntryId, seconds: float) -> Entry | None:
+        """Take the *oldest* entry from a consumer that is idle, or wait for a moment.
 
         *own* is this consumer's: it is kept from being claimed meanwhile.
         """
         key, group, consumer = self._key, self._group, self._consumer
-        claimed = self._server.call(lambda client: client.xautoclaim(key, group, consumer, self._claim_ms, "0-0", count=1))
-        # Redis 7 takes deleted entries from the group, and lists their ids.
-        if claimed[2:] and claimed[2]:
-            return Entry(EntryId.parse(claimed[2][0]), None, is_new=False)
-        if not claimed[1]:
+        if not self._is_idle(oldest):
             if own is not None:
                 self._server.call(lambda client: client.xclaim(key, group, consumer, 0, [str(own.id)], justid=True))
             time.sleep(min(self._turn, seconds))
-        return None
+            return None
+        # Claimed, Redis 7 would forget that it waits: this consumer may die before the
+        # gap is handled.
+        if not self.has(oldest):
+            return Entry(oldest, None, is_new=False)
+        claimed = self._server.call(
+            lambda client: client.xautoclaim(key, group, consumer, self._claim_ms, str(oldest), count=1)
+        )
+        # It was trimmed since. Redis 7 takes it from the group, and lists its id.
+        return Entry(EntryId.parse(claimed[2][0]), None, is_new=False) if claimed[2:] and claimed[2] else None
+
+    def _is_idle(self, entry: EntryId) -> bool:
+        """Return whether the consumer that has *entry* is idle for long enough."""
+        key, group, where, idle = self._key, self._group, str(entry), self._claim_ms
+        return bool(self._server.call(lambda client: client.xpending_range(key, group, where, where, 1, idle=idle)))
 
     def has(self, entry: EntryId) -> bool:
         """Return whether *entry* is there: a consumer of the group was given it."""

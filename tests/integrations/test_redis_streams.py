@@ -596,6 +596,40 @@ def test_an_event_that_is_gone_before_it_was_handled_is_told(
     assert outline(first(orders(group="risk", consumer=consumer, claim_idle=0.1), 3)) == [("OVERFLOW", 1), 2, 3]
 
 
+def test_a_gap_of_an_event_that_is_gone_is_told_until_it_is_handled(
+    sink: Sink, orders: Consumer, raw: Any, prefix: str
+) -> None:
+    """The consumer that was told it may have died."""
+    publish(sink, 1, 4)
+    (one, other) = (orders(group="risk", consumer=name, claim_idle=0.1) for name in "ab")
+    assert next(one).index == 1
+    raw.xtrim(f"{prefix}:main:orders", maxlen=2, approximate=False)
+    assert outline([next(other)]) == [("OVERFLOW", 1)]
+    assert outline(first(orders(group="risk", consumer="c", claim_idle=0.1), 4)) == [("OVERFLOW", 1), ("OVERFLOW", 1), 3, 4]
+
+
+def test_an_event_that_is_trimmed_as_it_is_claimed_is_told(
+    sink: Sink, orders: Consumer, raw: Any, redis_url: str, prefix: str
+) -> None:
+    """Between the look at it and the claim."""
+    publish(sink, 1, 2)
+    assert next(orders(group="risk", consumer="a")).index == 1
+    server = RedisServer(redis_url)
+    member = Late(server, f"{prefix}:main:orders", "risk", "b", 0.01)
+    raw.xtrim(f"{prefix}:main:orders", maxlen=1, approximate=False)
+    found = next(entry for entry in iter(lambda: member.read(0.1), 0) if entry is not None)
+    assert (found.fields, found.id.seq) == (None, 1)
+    server.close()
+
+
+class Late(GroupMember):
+    """A consumer that looks before an entry is gone."""
+
+    def has(self, entry: EntryId) -> bool:
+        """Return True."""
+        return True
+
+
 @pytest.mark.parametrize("lose", ["group", "stream"])
 def test_a_group_that_is_gone_as_it_is_joined_is_joined_again(
     sink: Sink, raw: Any, redis_url: str, prefix: str, lose: str

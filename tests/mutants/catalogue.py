@@ -2005,9 +2005,16 @@ MUTANTS: Final = (
     Mutant(
         "skip what was trimmed while a consumer had it",
         "integrations/redis_reader.py",
-        "        if claimed[2:] and claimed[2]:",
-        "        if claimed[3:]:",
-        f"{_REDIS} -k is_gone",
+        "if claimed[2:] and claimed[2] else None",
+        "if claimed[3:] else None",
+        f"{_REDIS} -k as_it_is_claimed",
+    ),
+    Mutant(
+        "forget what was trimmed when a consumer is told it",
+        "integrations/redis_reader.py",
+        "        if not self.has(oldest):",
+        "        if not oldest:",
+        f"{_REDIS} -k until_it_is_handled",
     ),
     Mutant(
         "wait for a permission",
