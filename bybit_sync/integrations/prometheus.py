@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ except ModuleNotFoundError as _error:
     ) from None
 
 if TYPE_CHECKING:
+    import threading
+    from wsgiref.simple_server import WSGIServer
+
     from bybit_sync.client import Client
 
 __all__ = ["collector", "serve"]
@@ -37,8 +41,8 @@ def collector(*clients: Client) -> Collector:
     never decrease. A closed client keeps its counters. A process that was forked from a
     client's has no samples of it.
 
-    A registry takes one such collector: give it all clients. `METRICS` in
-    ``bybit_sync.integrations.metrics`` has every metric with its meaning.
+    A registry takes one such collector: give it all clients. Every metric and its
+    meaning: `bybit_sync.docs.operation`.
 
     Example:
         >>> from prometheus_client import CollectorRegistry
@@ -59,12 +63,12 @@ def collector(*clients: Client) -> Collector:
     return _Collector(clients)
 
 
-@contextlib.contextmanager
-def serve(port: int, *clients: Client, address: str = "127.0.0.1") -> Iterator[int]:
-    """Serve the metrics of *clients*, and no others, over HTTP in a ``with`` block.
+def serve(port: int, *clients: Client, address: str = "127.0.0.1") -> AbstractContextManager[int]:
+    """Serve the metrics of *clients*, and no others, over HTTP from now on.
 
-    Yields the port, for *port* 0 a free one. Without TLS and password: *address* should
-    be one that only the scraper can reach. The threads are daemons.
+    It ends with the ``with`` block, which gets the port (for *port* 0 a free one), or
+    else with the program: the threads are daemons. Without TLS and password: *address*
+    should be one that only the scraper can reach.
 
     Example:
         >>> from urllib.request import urlopen
@@ -82,13 +86,25 @@ def serve(port: int, *clients: Client, address: str = "127.0.0.1") -> Iterator[i
     """
     registry = CollectorRegistry()
     registry.register(collector(*clients))
-    server, thread = start_http_server(port, address, registry)
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return _Served(*start_http_server(port, address, registry))
+
+
+class _Served(AbstractContextManager[int]):
+    """A server that runs, until its ``with`` block ends."""
+
+    def __init__(self, server: WSGIServer, thread: threading.Thread) -> None:
+        self._server = server
+        self._thread = thread
+
+    def __enter__(self) -> int:
+        """Return the port."""
+        return self._server.server_port
+
+    def __exit__(self, *_: object) -> None:
+        """End the server and its thread."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
 
 class _Collector(Collector):

@@ -194,6 +194,16 @@ def test_a_forked_process_shows_nothing_of_its_parents_clients(account: Account,
     os.close(writing)
 
 
+def test_metrics_are_served_without_a_with_block_too(make_client: Make) -> None:
+    """From the call on: a program that ignores the result has its metrics."""
+    served = serve(0, client := make_client(name="main"))
+    port = served._server.server_port  # type: ignore[attr-defined]
+    try:
+        assert scrape_port(port).value("state", client=client.name, state="IDLE") == 1
+    finally:
+        served.__exit__(None, None, None)
+
+
 def test_the_port_is_freed_at_the_end(make_client: Make) -> None:
     """Another one can be served there, and no thread is left."""
     client, before = make_client(name="main"), set(threading.enumerate())

@@ -1808,8 +1808,8 @@ MUTANTS: Final = (
     Mutant(
         "leave the server of a scrape open",
         "integrations/prometheus.py",
-        "        server.shutdown()\n        server.server_close()",
-        "        server.shutdown()",
+        "        self._server.shutdown()\n        self._server.server_close()",
+        "        self._server.shutdown()",
         "tests/integrations/test_prometheus.py -k freed",
     ),
     Mutant(
