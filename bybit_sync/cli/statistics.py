@@ -125,8 +125,8 @@ def negative_text(statistics: Statistics) -> str:
         return ""
     if statistics.clock_offset is None:
         return f"{below:,} below 0: this machine's clock is behind, and no pong tells the exchange's"
-    error = (percentile(sorted(statistics.round_trips), 50) or 0.0) / 2
-    return f"{below:,} below 0: the exchange's clock is known to half a round trip, ± {seconds_text(error)}"
+    error = max(statistics.round_trips, default=0.0) / 2
+    return f"{below:,} below 0: the exchange's clock is known to half a round trip, up to ± {seconds_text(error)}"
 
 
 def _count_events(statistics: Statistics, events: Iterable[AnyEvent]) -> None:
