@@ -1,4 +1,10 @@
-"""The scenarios of `bybit-sync simulate`, by name."""
+"""The scenarios of ``bybit-sync simulate``, by name.
+
+* ``story``: trades as in the demo, slowly.
+* ``busy``: hundreds of orders a second, filled or cancelled at once.
+* ``outages``: trades, and a fault every few seconds: resets, silence, lost answers.
+* ``liquidation``: a position that loses until the exchange closes it.
+"""
 
 from __future__ import annotations
 
