@@ -417,8 +417,9 @@ class Client:
         inclusive) come first, the oldest first, in events of at most 1,000.
 
         *fast* subscribes to Bybit's ``execution.fast`` instead: some milliseconds
-        earlier, trades only, and most attributes None (rows that ``recover`` reads are
-        full). V5 only. All subscriptions of a client have the same *fast*.
+        earlier, trades only, and most attributes None. Rows that ``recover`` reads are
+        full and of every ``exec_type``: funding, too, which is not pushed then. V5
+        only. All subscriptions of a client have the same *fast*.
 
         Arguments, threads and errors: `subscribe_positions`.
 

@@ -11,6 +11,7 @@ import re
 import runpy
 import signal
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -171,8 +172,10 @@ def use_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from bybit_sync.integrations import redis_streams  # noqa: PLC0415 - without a server there may be no redis-py
 
     sink, consume = redis_streams.RedisStreams, redis_streams.consume
-    monkeypatch.setattr(redis_streams, "RedisStreams", lambda _: sink(url))
-    monkeypatch.setattr(redis_streams, "consume", lambda _, *names, **group: consume(url, *names, **group, timeout=1.0))
+    # Blocks have the same names of clients, and share a server.
+    own: dict[str, Any] = {"prefix": uuid.uuid4().hex}
+    monkeypatch.setattr(redis_streams, "RedisStreams", lambda _: sink(url, **own))
+    monkeypatch.setattr(redis_streams, "consume", lambda _, *names, **group: consume(url, *names, **group, **own, timeout=1.0))
 
 
 @pytest.mark.parametrize("block", list(blocks()))

@@ -58,6 +58,11 @@ with bybit_sync.Client("KEY", "SECRET", recover=True) as client:
   the rows still come later.
 * ``event.snapshot`` tells that ``data`` is all there is: what is not in it is closed.
 * What REST cannot tell stays a gap: it has no history of positions.
+* Rows of REST are full, and of every kind. With ``fast=True`` pushes are trades only,
+  with few attributes: ``exec_type`` is None. Recovered events then also have funding,
+  settlements and liquidations of the window, which were not pushed: there
+  ``exec_type`` tells them from trades.
+* What is open now, added up from snapshots and pushes: `bybit_sync.docs.account`.
 
 ## Keep each fill once, over restarts
 

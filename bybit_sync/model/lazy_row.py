@@ -70,6 +70,8 @@ class Wire:
 
     def __init__(self, slot: Any) -> None:
         self._slot = slot
+        # `help` and the site show that of the attribute, not that of this class.
+        self.__doc__ = "The row as the exchange sent it; read-only."
 
     def __get__(self, update: Any, owner: type[Any] | None = None) -> Any:
         """Return the row of *update*.
