@@ -689,9 +689,25 @@ def test_three_kinds_of_gap_that_meet_are_the_gravest(play: Play) -> None:
 # --- closing while a gap waits for room ---
 
 
-def overfilled(scene: Scene) -> tuple[queue.Queue[Event[Any]], Subscription[Any]]:
+class Inbox(queue.Queue["Event[Any]"]):
+    """A queue of two that counts what it had no room for."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.refused = 0
+
+    def put_nowait(self, item: Event[Any]) -> None:
+        """Take *item*, or count it."""
+        try:
+            super().put_nowait(item)
+        except queue.Full:
+            self.refused += 1
+            raise
+
+
+def overfilled(scene: Scene) -> tuple[Inbox, Subscription[Any]]:
     """Subscribe with a queue of two, and push until it missed three orders."""
-    inbox: queue.Queue[Event[Any]] = queue.Queue(2)
+    inbox = Inbox()
     orders, witness = scene.client.subscribe_orders(inbox), scene.client.subscribe_orders()
     push(scene, *range(5))
     names(witness, 5)
@@ -701,11 +717,13 @@ def overfilled(scene: Scene) -> tuple[queue.Queue[Event[Any]], Subscription[Any]
 @row(211, kills="close() discards the gap that a queue missed, though somebody reads it")
 @pytest.mark.parametrize("closing", ["subscription", "client"])
 def test_closing_offers_a_gap_until_it_fits(play: Play, closing: str) -> None:
-    """The queue is read only after `close` was called, and all is told: what came, then how many did not."""
+    """The queue is read only when that was tried in vain, and all is told: what came, then how many did not."""
     scene = play()
     inbox, orders = overfilled(scene)
     closed = in_background(lambda: (orders if closing == "subscription" else scene.client).close(timeout=pace.patience()))
     until(lambda: orders.state == "CLOSED")
+    before = inbox.refused
+    until(lambda: inbox.refused > before + 2)
     assert names(inbox, 2) == ["0", "1"]
     overflown(inbox.get(timeout=pace.patience()), GapReason.OVERFLOW, 3)
     assert closed.get(timeout=pace.patience()) is True
