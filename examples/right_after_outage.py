@@ -22,7 +22,9 @@ def apply(event: AnyEvent) -> None:
         is_open = row.order_status not in FINAL if event.stream == Stream.ORDERS else row.size
         table.update({row.key: row}) if is_open else table.pop(row.key, None)
     told = event.gap or ("recovered" if event.recovered else "all there is" if event.snapshot else "pushed")
-    print(f"{event.stream}: {len(table)} open ({told})", flush=True)
+    # One write: the two threads of the callbacks must not mix their lines.
+    sys.stdout.write(f"{event.stream}: {len(table)} open ({told})\n")
+    sys.stdout.flush()
 
 
 if "--simulate" in sys.argv:
