@@ -24,7 +24,8 @@ HOUSE: Final = Path(__file__).parent.parent / "bybit_sync"
 # A module beside the packages is a package of its own.
 ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("__main__",),
-    ("cli", "docs"),  # the pages of the documentation; what builds the site of them
+    ("docs",),  # the pages of the documentation; what builds the site of them
+    ("cli",),
     ("pytest_plugin",),
     ("simulator",),  # what it offers: its `__init__`
     ("simulator.demo", "simulator.server_command"),

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from bybit_sync import Client, docs
+from bybit_sync.cli.entry import COMMANDS
 from bybit_sync.docs.drawing import mermaid, parsed, svg
 from bybit_sync.integrations.metrics import METRICS
 from bybit_sync.simulator import Account, Exchange
@@ -86,6 +87,13 @@ def test_the_reference_has_only_what_a_reader_calls(site: Path) -> None:
     for unwanted in ('id="Recorder.attach"', 'id="Subscription.__init__"', *words):
         assert not any(unwanted in text for text in texts), unwanted
     assert any('id="Recorder.check"' in text for text in texts)
+
+
+def test_the_site_has_the_options_of_every_command(site: Path) -> None:
+    """As ``--help`` prints them."""
+    text = (site / "bybit_sync" / "docs" / "command_line.html").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"usage: bybit-sync {name} [-h]" not in text] == []
+    assert "--claim-idle N" in text
 
 
 def test_no_link_of_the_site_leads_nowhere(site: Path) -> None:

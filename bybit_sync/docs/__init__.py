@@ -6,6 +6,7 @@
 * `bybit_sync.docs.threads`: which thread runs your code, locks, signals, forks.
 * `bybit_sync.docs.testing`: test your bot against a simulated exchange.
 * `bybit_sync.docs.recipes`: pandas, asyncio, gunicorn, Jupyter and others.
+* `bybit_sync.docs.command_line`: every command, with its options.
 * `bybit_sync.docs.redis`: the same events on other machines, by Redis Streams.
 * `bybit_sync.docs.operation`: deployment, metrics, logs, recordings.
 
@@ -19,4 +20,4 @@ pip install '.[docs]' && python -m bybit_sync.docs site
 
 from __future__ import annotations
 
-__all__ = ["connection", "gaps", "account", "threads", "testing", "recipes", "redis", "operation"]  # noqa: RUF022 - modules, as they are read
+__all__ = ["connection", "gaps", "account", "threads", "testing", "recipes", "command_line", "redis", "operation"]  # noqa: RUF022 - modules, as they are read

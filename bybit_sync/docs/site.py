@@ -15,7 +15,9 @@ import pdoc
 
 import bybit_sync
 from bybit_sync import docs
+from bybit_sync.docs import command_line
 from bybit_sync.docs.drawing import parsed, svg
+from bybit_sync.docs.options import helps
 
 __all__ = ["PAGES", "build"]
 
@@ -52,6 +54,7 @@ def build(folder: Path) -> None:
     modules = [importlib.import_module(name) for name in (*PAGES, *_API)]
     for module in modules:
         module.__doc__ = _DIAGRAM.sub(_image, inspect.getdoc(module) or "")
+    command_line.__doc__ = f"{command_line.__doc__}\n{helps()}\n"
     bybit_sync.__doc__ = _front(modules)
     _tidy([bybit_sync, *modules])
     pdoc.render.configure(docformat="google", show_source=False, footer_text=f"bybit_sync {bybit_sync.__version__}")

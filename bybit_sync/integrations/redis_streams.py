@@ -1,4 +1,4 @@
-"""Redis Streams: the same events on other machines, by a server that exists."""
+"""Redis Streams: the sink that writes the events, and the reader of them."""
 
 from __future__ import annotations
 
