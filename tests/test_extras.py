@@ -74,6 +74,20 @@ except ImportError as error:
     assert f"pip install 'bybit-sync[{extra}]'" in told
 
 
+@pytest.mark.parametrize("package", ["pdoc", "redis"])
+def test_without_its_packages_the_site_is_refused_with_the_remedy(package: str) -> None:
+    """No traceback: the extra is named."""
+    script = """
+import runpy
+sys.argv[1:] = ["site"]
+try:
+    runpy.run_module("bybit_sync.docs", run_name="__main__")
+except SystemExit as end:
+    print(end.code)
+"""
+    assert without(package, script) == f"{package} is not installed: pip install '.[docs]', in a copy of the source"
+
+
 WITHOUT = ("msgspec", "cryptography", "rich", "websockets", "python_socks", "trustme", "urllib3", "prometheus_client", "redis")
 
 
