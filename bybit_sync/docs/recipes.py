@@ -72,16 +72,19 @@ The last row of each order. For trades there is
 `bybit_sync.integrations.sqlite_journal`, which is complete after a restart, too.
 
 ```python
+import contextlib
 import sqlite3
 
 import bybit_sync
 
-db = sqlite3.connect("orders.db")
-db.execute(
-    "CREATE TABLE IF NOT EXISTS orders"
-    " (id TEXT PRIMARY KEY, symbol TEXT, status TEXT, qty TEXT)"
-)
-with bybit_sync.Client("KEY", "SECRET") as client:
+with (
+    contextlib.closing(sqlite3.connect("orders.db")) as db,
+    bybit_sync.Client("KEY", "SECRET") as client,
+):
+    db.execute(
+        "CREATE TABLE IF NOT EXISTS orders"
+        " (id TEXT PRIMARY KEY, symbol TEXT, status TEXT, qty TEXT)"
+    )
     for event in client.subscribe_orders():  # on this thread: sqlite3 demands one
         rows = [(o.order_id, o.symbol, str(o.order_status), str(o.qty)) for o in event]
         with db:
