@@ -9,7 +9,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -468,6 +469,28 @@ def test_two_clients_of_one_name_are_told(exchange: Exchange, account: Account, 
     assert "give each client a name of its own" in told[0]
     events = oldest(server.url, connected(server.url).xlen(KEY), "all")
     assert "began again" in next(event.gap.detail for event in events if event.gap)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks are POSIX's")
+@pytest.mark.parametrize("tries", [10, pytest.param(500, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
+def test_of_two_processes_that_begin_at_once_the_later_goes_on(server: Server, raw: Any, tries: int) -> None:
+    """Both find the stream empty. The other one is refused its next event; readers are told a gap."""
+    command = [sys.executable, "-m", "tests.integrations.publishing", server.url, "try", str(tries), "5"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=True)
+    printed = [line.split() for line in done.stdout.splitlines()]
+    for number in range(tries):
+        before, last = [[], *runs(raw, f"try-{number}:main:orders")][-2:]
+        assert last == [1, 2, 3, 4, 5]
+        assert sorted([len(before), 5]) == sorted(int(taken) for at, taken in printed if at == str(number))
+        events = consume(server.url, "main", "orders", group="risk", prefix=f"try-{number}", timeout=30.0)
+        given = first(events, len(before) + bool(before) + 5)
+        assert [event.index for event in given] == [*before, *([0] if before else []), *last]
+
+
+def runs(raw: Any, key: str) -> list[list[int]]:
+    """Return the numbers of the events in a stream, run after run as they stand there."""
+    entries = [(fields[b"run"], int(fields[b"index"])) for _, fields in raw.xrange(key)]
+    return [[index for _, index in run if index] for _, run in groupby(entries, itemgetter(0))]
 
 
 @row(198, kills="the error is forgotten, and the next event begins again")
