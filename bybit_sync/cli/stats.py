@@ -74,6 +74,8 @@ def _run(arguments: argparse.Namespace) -> int:
     """Count, print and draw; raise damage last, after the statistics of the rest."""
     with _file(arguments.file) as file:
         statistics = attrs.evolve(read_statistics(file), file=arguments.file)
+    if statistics.damage is not None and statistics.first is None:
+        raise statistics.damage
     print(json.dumps(_told(statistics)) if arguments.json else "\n".join(_lines(statistics)), flush=True)
     if arguments.plot:
         from bybit_sync.cli.plot import plot  # noqa: PLC0415 - comes with an extra

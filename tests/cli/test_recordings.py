@@ -304,11 +304,11 @@ OTHERS = {"text": b"my notes\n", "json": b'{"a": 1}\n', "picture": b"\x89PNG\r\n
 @pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
 @pytest.mark.parametrize("command", ["stats", "replay"])
 def test_a_file_that_is_no_recording_is_called_so(command: str, content: bytes, tmp_path: Path) -> None:
-    """It is not taken for a damaged one."""
+    """It is not taken for a damaged one, nor for an empty one."""
     path = tmp_path / "file"
     path.write_bytes(content)
-    code, _, err = call(command, str(path))
-    assert (code, f"{path} is not a recording: line 1 of it is none" in err) == (5, True), err
+    code, out, err = call(command, str(path))
+    assert (code, out, f"{path} is not a recording: line 1 of it is none" in err) == (5, "", True), err
 
 
 def test_a_packed_recording_that_breaks_off_is_read_up_to_there(recording: Path, tmp_path: Path) -> None:
