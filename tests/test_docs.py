@@ -180,6 +180,11 @@ def test_a_block_of_a_page_runs(
     need(block)
     if "redis://" in block:
         use_server(request.getfixturevalue("redis_url"), monkeypatch)
+    if "serve(9464" in block:
+        prometheus = pytest.importorskip("bybit_sync.integrations.prometheus")
+        serve = prometheus.serve
+        # Other tests, and other programs of the machine, may have that port.
+        monkeypatch.setattr(prometheus, "serve", lambda _, *clients: serve(0, *clients))
     run(block, exchange, readers, helper_of(block))
 
 
