@@ -3014,13 +3014,6 @@ MUTANTS: Final = (
         _INLINE,
     ),
     Mutant(
-        "wait for an inline call inside of it",
-        "delivery/inline.py",
-        "return self._thread == threading.get_ident()",
-        "return False",
-        _INLINE,
-    ),
-    Mutant(
         "forget how often a closed inline callback raised",
         "delivery/inline.py",
         "        self._finish()\n        return True",
