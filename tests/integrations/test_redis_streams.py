@@ -759,7 +759,7 @@ def test_a_server_that_repeats_a_password_is_not_quoted(make_server: Callable[..
     """As one that does not know the command repeats what it was sent."""
     server = make_server("--rename-command", "AUTH", "LOGIN")
     server.start()
-    with pytest.raises(RedisStreamError, match="unknown command 'AUTH'") as refused:
+    with pytest.raises(RedisStreamError, match="unknown command .AUTH.") as refused:
         publish(RedisStreams(f"redis://:{password}@127.0.0.1:{server.port}"), 1, 1)
     assert "args" not in f"{refused.value} {refused.value.text}"
     assert "Redis 6.2 or newer" in str(refused.value)
