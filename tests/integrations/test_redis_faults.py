@@ -25,6 +25,7 @@ from tests.conftest import FAST_ARGUMENTS, SECRET, FastClient, push
 from tests.conftest import KEY as KEY_OF
 from tests.faults.relay import Relay
 from tests.faults.rows import row
+from tests.integrations.dying import DyingConsumers, skipped
 from tests.integrations.reading import outline
 from tests.integrations.servers import Server, connected
 from tests.integrations.test_redis_streams import first, publish
@@ -446,6 +447,24 @@ def test_a_consumer_that_is_killed_again_and_again_skips_nothing(server: Server,
     # Each death costs one repetition, at once.
     assert all(second - first in (0, 1) for first, second in pairwise(given))
     assert sum(count - 1 for count in Counter(given).values()) == kills
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 40))])
+def test_consumers_that_die_while_trimming_overtakes_them_skip_nothing_unsaid(
+    make_server: Callable[..., Server], seed: int
+) -> None:
+    """Three of one group, which claim from each other what is gone already."""
+    server = make_server("--stream-node-max-entries", "5")
+    server.start()
+    sink = RedisStreams(server.url, maxlen=20)
+    publish(sink, 1, 1)
+    assert outline(oldest(server.url, 1)) == [1]
+    publish(sink, 2, 100)
+    consumers = DyingConsumers(server.url, seed, last=300)
+    publish(sink, 101, 300)
+    consumers.join()
+    assert 0 in consumers.given
+    assert skipped(consumers.given) == []
 
 
 # --- two writers ---
