@@ -123,7 +123,7 @@ def test_health_tells_of_the_running_call(account: Account, client: Client, held
 # --- closing ---
 
 
-@pytest.mark.parametrize("close", [lambda orders, _: orders.close(), lambda _, client: client.close()])
+@pytest.mark.parametrize("close", [lambda orders, _: orders.close(60), lambda _, client: client.close(60)])
 def test_closing_waits_for_the_running_call(
     close: Callable[[Subscription[Any], Client], bool], account: Account, client: Client, held: Held
 ) -> None:
@@ -237,12 +237,13 @@ def test_outages_and_the_end_are_told_in_order(exchange: Exchange, account: Acco
     assert (last.gap.reason, last.index) == (GapReason.ENDED, orders.delivered)
 
 
+@pytest.mark.parametrize("refuse", [Exchange.refuse_login, lambda exchange: exchange.refuse_topic("order.linear")])
 def test_closing_the_client_waits_for_the_call_with_the_end(
-    exchange: Exchange, account: Account, client: Client, held: Held
+    refuse: Callable[[Exchange], None], exchange: Exchange, account: Account, client: Client, held: Held
 ) -> None:
     """The subscription has ended, but its last call runs."""
     client.subscribe_orders(Inline(held))
-    exchange.refuse_login()
+    refuse(exchange)
     exchange.drop()
     assert held.entered.wait(30)
     closed = in_background(client.close)
