@@ -99,11 +99,13 @@ class Position:
     """Where a stream ends.
 
     *last* is the id that was written last, also when that entry is gone; *fields* are
-    those of the last entry that is there, None when there is none.
+    those of the last entry that is there, None when there is none. *is_there* tells
+    whether that is the one with the id *last*.
     """
 
     last: EntryId = START
     fields: Fields | None = None
+    is_there: bool = False
 
 
 class RedisServer:
@@ -189,8 +191,8 @@ class RedisServer:
             if "no such key" not in error.text:
                 raise
             return Position()
-        entry = found["last-entry"]
-        return Position(EntryId.parse(found["last-generated-id"]), entry and entry[1])
+        last, fields = found["last-entry"] or (None, None)
+        return Position(EntryId.parse(found["last-generated-id"]), fields, last == found["last-generated-id"])
 
 
 def _parsed(url: object) -> dict[str, Any]:

@@ -145,7 +145,8 @@ class StreamWriter:
         found = self._server.position(self._key)
         if self._series is None:
             self._begin(found)
-        elif self._sent is not None and found.last == self._sent[0] and found.fields == self._sent[1]:
+        # One that was deleted meanwhile cannot be compared; readers notice the hole.
+        elif self._sent is not None and found.last == self._sent[0] and not (found.is_there and found.fields != self._sent[1]):
             self._written()
         elif found.last > self._last:
             raise self._end(found)

@@ -281,6 +281,16 @@ def test_a_lost_answer_after_which_somebody_else_wrote_is_an_error(relay: Relay,
     losing.join()
 
 
+def test_an_entry_that_is_deleted_before_its_answer_was_seen_is_no_foreign_one(server: Server, relay: Relay, raw: Any) -> None:
+    """The publisher goes on, and readers notice that it is gone."""
+    sink = RedisStreams(f"redis://127.0.0.1:{relay.port}")
+    publish(sink, 1, 1)
+    losing = losing_answers(relay, lambda: raw.xlen(KEY) == 2, lambda: raw.xdel(KEY, raw.xrevrange(KEY, count=1)[0][0]))
+    publish(sink, 2, 3)
+    losing.join()
+    assert outline(oldest(server.url, 3)) == [1, ("OVERFLOW", 1), 3]
+
+
 @row(195, kills="an entry under the same id counts as ours, whatever it is")
 def test_an_entry_of_somebody_else_under_our_id_is_an_error(relay: Relay, raw: Any) -> None:
     """Its content is compared."""

@@ -1865,7 +1865,7 @@ MUTANTS: Final = (
     Mutant(
         "take any entry under the same id for ours",
         "integrations/redis_writer.py",
-        " and found.fields == self._sent[1]",
+        " and not (found.is_there and found.fields != self._sent[1])",
         "",
         f"{_REDIS_FAULTS} -k row195",
     ),
