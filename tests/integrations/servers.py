@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -76,6 +77,16 @@ class Server:
         self._process.kill()
         self._process.wait()
         (self.folder / "s").unlink(missing_ok=True)
+
+    def pause(self) -> None:
+        """Let it do nothing: what is sent waits in the system's buffers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def remove(self) -> None:
         """Kill it if it runs, and delete its folder."""

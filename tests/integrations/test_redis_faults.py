@@ -204,6 +204,53 @@ def test_a_consumer_that_waits_while_the_server_restarts_goes_on(synced: Server,
     restarting.join()
 
 
+def when_it_is_tried_again(log: pytest.LogCaptureFixture, end: Callable[[], object]) -> threading.Thread:
+    """Return a thread that ends an outage when the publisher has noticed it."""
+    ending = threading.Thread(target=lambda: (until(lambda: "it is tried again" in log.text), end()))
+    ending.start()
+    return ending
+
+
+def test_a_server_that_runs_a_script_is_waited_for(make_server: Callable[..., Server], log: pytest.LogCaptureFixture) -> None:
+    """Until somebody kills the script."""
+    server = make_server("--lua-time-limit", "10")
+    server.start()
+    sink = RedisStreams(server.url)
+    publish(sink, 1, 1)
+    with connected(server.url) as raw, connected(server.url) as other:
+        other.connection_pool.get_connection().send_command("EVAL", "while true do end", 0)
+        until(lambda: is_busy(raw))
+        ending = when_it_is_tried_again(log, raw.script_kill)
+        publish(sink, 2, 3)
+        ending.join()
+    assert "refuses: BUSY" in log.text
+    assert outline(oldest(server.url, 3)) == [1, 2, 3]
+
+
+def is_busy(raw: Any) -> bool:
+    """Return whether the server runs a script for longer than it may."""
+    import redis  # noqa: PLC0415 - only where there is a server
+
+    try:
+        return not raw.ping()
+    except redis.ResponseError:
+        return True
+
+
+def test_what_a_server_reads_after_the_publisher_gave_up_is_written_once(
+    server: Server, log: pytest.LogCaptureFixture, raw: Any
+) -> None:
+    """It answered nothing for a while, and has the entry in the buffers of several connections."""
+    sink = RedisStreams(f"{server.url}?socket_timeout=0.1")
+    publish(sink, 1, 1)
+    server.pause()
+    ending = when_it_is_tried_again(log, server.resume)
+    publish(sink, 2, 4)
+    ending.join()
+    assert outline(oldest(server.url, 4)) == [1, 2, 3, 4]
+    assert raw.xlen(KEY) == 4
+
+
 # --- the answer is lost ---
 
 
