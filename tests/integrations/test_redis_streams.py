@@ -646,6 +646,18 @@ def test_a_group_that_is_gone_as_it_is_joined_is_joined_again(
     assert taken(member) == (1 if lose == "group" else 0)
 
 
+def test_a_stream_that_is_replaced_as_its_group_is_joined_is_an_error(
+    sink: Sink, raw: Any, redis_url: str, prefix: str
+) -> None:
+    """It is not waited for."""
+    key = f"{prefix}:main:orders"
+    publish(sink, 1, 1)
+    raw.xgroup_create(key, "risk", "0")
+    member = GroupMember(Losing(redis_url, lambda: raw.set(key, "mine")), key, "risk", "a", 60.0)
+    with pytest.raises(RedisStreamError, match="WRONGTYPE"):
+        member.begin()
+
+
 class Losing(RedisServer):
     """A connection after whose first refusal something is lost."""
 
