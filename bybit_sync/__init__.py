@@ -259,11 +259,10 @@ if not TYPE_CHECKING:
         """Return the public *name*, and import what comes before it in `_HOMES`."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        for home in _HOMES:
-            module = import_module(home)
+        homes = iter(_HOMES)
+        while name not in globals():
+            module = import_module(next(homes))
             globals().update((public, getattr(module, public)) for public in module.__all__ if public in __all__)
-            if name in globals():
-                break
         return globals()[name]
 
     def __dir__() -> list[str]:

@@ -16,7 +16,7 @@ def forget_resolved(cls: type) -> None:
 
     Its value is the class, so `help` would show the docstring of the class twice.
     """
-    if "__attrs_types_resolved__" in vars(cls):
+    with contextlib.suppress(AttributeError):
         del cls.__attrs_types_resolved__  # type: ignore[attr-defined]
 
 

@@ -298,7 +298,13 @@ def sizeless(out: str) -> str:
     return re.sub(r"1 file, [0-9.]+ .?B", "1 file", out)
 
 
-OTHERS = {"text": b"my notes\n", "json": b'{"a": 1}\n', "picture": b"\x89PNG\r\n\x1a\n", "packed": gzip.compress(b"my notes\n")}
+OTHERS = {
+    "text": b"my notes\n",
+    "json": b'{"a": 1}\n',
+    "picture": b"\x89PNG\r\n\x1a\n",
+    "packed": gzip.compress(b"my notes\n"),
+    "packed and cut": gzip.compress(b"my notes\n" + b"x" * 100_000)[:-8],
+}
 
 
 @pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bybit_sync import AnyEvent, Client, ConfigurationError, Event, GapReason, Inline, Recovery, Subscription
-from bybit_sync.delivery.inline import SLOW
+from bybit_sync.delivery.inline import SLOW, InlineSink
 from bybit_sync.simulator import Account, Exchange
 from tests.client.test_subscribing import in_background
 from tests.client.test_threads import taken
@@ -150,6 +150,13 @@ def test_closing_returns_false_when_the_call_goes_on(
     held.go.set()
     assert client.close()
     assert len(held.events) == 1
+
+
+def test_one_that_was_never_started_closes() -> None:
+    """Ctrl-C came before."""
+    sink = InlineSink(Inline(print))
+    sink.stop_accepting()
+    assert sink.wait_done(0.0)
 
 
 @pytest.mark.parametrize("whole_client", [False, True])

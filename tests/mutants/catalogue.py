@@ -2981,8 +2981,8 @@ MUTANTS: Final = (
     Mutant(
         "import all public names with the first one",
         "__init__.py",
-        "            if name in globals():\n                break\n",
-        "",
+        "while name not in globals():",
+        "while homes.__length_hint__():",
         "tests/test_public.py -k without_a_connection",
     ),
     Mutant(

@@ -280,6 +280,14 @@ def test_a_recording_that_was_killed_and_went_on_has_a_gap() -> None:
     assert event.gap.since.isoformat() == "2026-01-02T00:00:05+00:00"
 
 
+def test_a_login_of_another_form_names_no_client() -> None:
+    """The replay's own name is given; the second login follows a gap, as usual."""
+    frames = [(way, text.replace('"mine", 1, "there"', '"mine", 1')) for way, text in run()]
+    (event,) = bybit_sync.replay([*lines(*frames), *lines(*frames, ns=10**12 + 10**10)])
+    assert event.gap is not None
+    assert (event.epoch, event.client) == (2, "replay")
+
+
 def test_a_push_of_the_subscription_before_is_dropped() -> None:
     """Left and asked for again: until the exchange has let go, its pushes stem from before."""
     again = [
