@@ -36,7 +36,7 @@ ROWS: Final[tuple[tuple[str, ...], ...]] = (
     ("simulator.server", "simulator.rest"),
     ("simulator.books",),
     ("simulator.push_faults",),
-    ("simulator.dialects", "simulator.malformed_frames", "simulator.refusals", "simulator.scheduling"),
+    ("simulator.dialects", "simulator.malformed_frames", "simulator.port", "simulator.refusals", "simulator.scheduling"),
     ("integrations",),
     ("__init__",),  # the public names
     ("client",),

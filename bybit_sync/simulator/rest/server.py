@@ -11,6 +11,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from bybit_sync.simulator.port import bound, successor
 from bybit_sync.simulator.rest.requests import Reply, RestRequest
 
 __all__ = ["RestServer"]
@@ -37,7 +38,7 @@ class RestServer:
         self._lock = threading.RLock()
         self._server: _Server | None = None
         self._address: tuple[str, int] = (host, 0)
-        self._holder: socket.socket = _bound(self._address)
+        self._holder: socket.socket = bound(*self._address)
         self._address = self._holder.getsockname()[:2]
 
     @property
@@ -54,19 +55,21 @@ class RestServer:
     def fall_silent(self) -> None:
         """Cut every connection and refuse new ones; return when no thread is left."""
         with self._lock:
-            server, self._server = self._server, None
-            if server is None:
-                return
-            server.end()
-            # A bound socket that does not listen refuses connections and keeps the
-            # port.
-            self._holder = _bound(self._address)
+            if self._server is not None:
+                heir = successor(self._holder)
+                self._end()
+                self._holder = heir or bound(*self._address)
 
     def close(self) -> None:
         """Stop accepting, cut every connection, and release the port."""
         with self._lock:
-            self.fall_silent()
+            self._end()
             self._holder.close()
+
+    def _end(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.end()
 
 
 class _Server(ThreadingHTTPServer):
@@ -190,15 +193,3 @@ class _Handler(BaseHTTPRequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(size).decode("utf-8", "replace") if size else "",
         )
-
-
-def _bound(address: tuple[str, int]) -> socket.socket:
-    """Return a socket that is bound to the port but does not listen."""
-    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-    except OSError:
-        sock.close()
-        raise
-    return sock

@@ -13,6 +13,7 @@ from typing import Any, cast
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
+from bybit_sync.simulator.port import bound, successor
 from bybit_sync.simulator.server.connection import Wire
 from bybit_sync.simulator.server.tls import TLSSocket
 
@@ -54,7 +55,7 @@ class Listener:
         self._arriving: set[socket.socket] = set()
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
-        self._socket = _bound(host, port)
+        self._socket = bound(host, port)
         self.host: str
         self.port: int
         self.host, self.port = self._socket.getsockname()[:2]
@@ -83,6 +84,17 @@ class Listener:
 
         Returns when no connection and no thread is left.
         """
+        if self._server is not None:
+            heir = successor(self._socket)
+            self._end()
+            self._socket = heir or bound(self.host, self.port)
+
+    def close(self) -> None:
+        """Stop accepting, cut every connection, and release the port."""
+        self._end()
+        self._socket.close()
+
+    def _end(self) -> None:
         with self._lock:
             server, self._server, wires, arriving = self._server, None, dict(self._wires), list(self._arriving)
         if server is None or self._thread is None:
@@ -95,14 +107,6 @@ class Listener:
         server.shutdown()
         for thread in (self._thread, *wires.values()):
             thread.join()
-        # A bound socket that does not listen refuses connections and keeps the port,
-        # even from a client that connects to itself.
-        self._socket = _bound(self.host, self.port)
-
-    def close(self) -> None:
-        """Stop accepting, cut every connection, and release the port."""
-        self.fall_silent()
-        self._socket.close()
 
     def _accept(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Wire:
         """Return the wire of an accepted connection. That connection's thread."""
@@ -141,16 +145,3 @@ class Listener:
         assert isinstance(wire, Wire)
         threading.current_thread().name = f"exchange-connection-{wire.number}"
         self._converse(wire)
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to the port but does not listen."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
