@@ -21,7 +21,6 @@ __all__ = ["Listener"]
 
 SEND_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
-_SILENT = "accepted while falling silent"
 
 # websockets would log every login, with its signature.
 _silent = logging.getLogger("bybit_sync.simulator.websockets")
@@ -117,21 +116,22 @@ class Listener:
         wire = Wire(cast("socket.socket", secured), *args, **kwargs)
         wire.number = number
         with self._lock:
-            if self._server is not None:
-                self._wires = {known: thread for known, thread in self._wires.items() if thread.is_alive()}
-                self._wires[wire] = threading.current_thread()
-                return wire
-        # Its reading thread runs already. It would wait for ever when the server only
-        # closed the socket: a closed socket is no longer polled.
-        wire.close_socket()
-        raise ConnectionAbortedError(_SILENT)
+            try:
+                self._refuse_when_silent()
+            except ConnectionAbortedError:
+                # Its reading thread runs already. It would wait for ever when the
+                # server only closed the socket: a closed socket is no longer polled.
+                wire.close_socket()
+                raise
+            self._wires = {known: thread for known, thread in self._wires.items() if thread.is_alive()}
+            self._wires[wire] = threading.current_thread()
+            return wire
 
     @contextlib.contextmanager
     def _arrival(self, sock: socket.socket) -> Iterator[int]:
         """Count *sock*, and register it so that `fall_silent` cuts it."""
         with self._lock:
-            if self._server is None:
-                raise ConnectionAbortedError(_SILENT)
+            self._refuse_when_silent()
             self.accepted += 1
             self._arriving.add(sock)
             number = self.accepted
@@ -140,6 +140,10 @@ class Listener:
         finally:
             with self._lock:
                 self._arriving.discard(sock)
+
+    def _refuse_when_silent(self) -> None:
+        if self._server is None:
+            raise ConnectionAbortedError("accepted while falling silent")
 
     def _handle(self, wire: ServerConnection) -> None:
         assert isinstance(wire, Wire)
