@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Final
 
 from bybit_sync.errors import JournalError
@@ -65,7 +66,7 @@ class JournalFile:
             # one transaction, because another journal may be making the tables.
             with _transaction(connection, "DEFERRED"):
                 self._is_empty(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_wal(connection)
             with _transaction(connection):
                 self._fill(connection)
 
@@ -189,6 +190,22 @@ class JournalFile:
 
     def _error(self, fault: str, cause: object, remedy: str) -> JournalError:
         return JournalError(f"the journal {self.path} {fault}: {cause}; {remedy}")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Change the mode of the file, which keeps it."""
+    deadline = monotonic() + _BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # This statement alone does not wait, whatever the timeout of the connection
+            # is, while another journal changes the mode or makes the tables.
+            if "locked" not in str(error) or monotonic() >= deadline:
+                raise
+            sleep(0.01)
+        else:
+            return
 
 
 @contextmanager

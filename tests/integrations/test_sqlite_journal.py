@@ -232,6 +232,25 @@ def test_many_journals_that_are_made_at_once_are_one(path: Path) -> None:
         assert file.execute("SELECT count(*) FROM progress").fetchone() == (1,)
 
 
+def test_a_journal_that_another_one_is_making_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite itself would wait for every statement but the one that changes the mode."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(journal_file, "sleep", lambda _seconds: other.execute("COMMIT"))
+        with Journal(path) as journal:
+            assert booked(journal) == []
+        assert not other.in_transaction
+
+
+def test_a_file_that_stays_locked_cannot_be_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a time the error says so."""
+    monkeypatch.setattr(journal_file, "_BUSY", 0.0)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match="cannot be opened: database is locked"):
+            Journal(path)
+
+
 def test_a_closed_journal_books_nothing(journal: Journal) -> None:
     """Closing it twice is no mistake."""
     journal.close()

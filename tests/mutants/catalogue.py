@@ -1639,8 +1639,15 @@ MUTANTS: Final = (
     Mutant(
         "change a database of something else",
         "integrations/journal_file.py",
-        "            self._is_empty(connection)\n            connection.execute",
-        "            connection.execute",
+        "                self._is_empty(connection)\n",
+        "                pass\n",
+        _JOURNAL,
+    ),
+    Mutant(
+        "give up a journal that another one is making",
+        "integrations/journal_file.py",
+        'if "locked" not in str(error) or',
+        "if True or",
         _JOURNAL,
     ),
     # --- health ---
