@@ -176,6 +176,7 @@ def test_coins_that_do_not_look_as_usual_are_left_to_a_parser(old: str, new: str
         written(SMALL).replace("1.50", "1.5e0"),
         written(SMALL).replace('"1.50"', "1.50"),
         written(SMALL).replace("1.50", "1.5.0"),
+        written(SMALL).replace("1.50", "1/50"),
         written(SMALL).replace("BTC", "\\u0042TC"),
         written(SMALL).replace("BTC", "B\tTC"),
         written(SMALL).replace("BTCUSDT", ""),
