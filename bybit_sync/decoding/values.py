@@ -133,14 +133,13 @@ def _numbers_by_name(value: Any) -> Mapping[str, Decimal]:
     if len(value) > _NAMES:
         raise InvalidValue(f"holds more than {_NAMES} names")
     numbers = {}
-    for name, text in value.items():
-        if text is None:
-            continue
-        try:
-            numbers[name] = _number(text)
-        except InvalidValue as invalid:
-            raise InvalidValue(f"holds {quoted(name)}: {offending(text)} {invalid}") from None
-    return ReadOnly({name: number for name, number in numbers.items() if number is not None})
+    try:
+        for name, text in value.items():
+            if text is not None and (number := _number(text)) is not None:
+                numbers[name] = number
+    except InvalidValue as invalid:
+        raise InvalidValue(f"holds {quoted(name)}: {offending(text)} {invalid}") from None
+    return ReadOnly(numbers)
 
 
 def _time(value: Any) -> datetime | None:
