@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -38,10 +37,10 @@ class Dispatcher:
 
     def dispatch(self, events: Iterable[SessionEvent], session: Session, now: Moment) -> None:
         """Pass *events* of *session* on, and all events that they cause."""
-        waiting = deque(events)
-        while waiting:
-            for ended in self._handle(waiting.popleft(), session, now):
-                waiting.extend(self._after(ended, session))
+        waiting = list(events)
+        for event in waiting:  # also those that are added meanwhile
+            for ended in self._handle(event, session, now):
+                waiting += self._after(ended, session)
 
     def confirm(self, receiver: Receiver[Any], session: Session, now: Moment) -> None:
         """Confirm *receiver*, a new one, because *session* has confirmed its stream."""
