@@ -51,7 +51,7 @@ from tests.faults.exchange import (
     say,
     serve,
 )
-from tests.faults.pace import patience, seconds, short
+from tests.faults.pace import patience, seconds, short, until
 from tests.faults.rows import PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.faults.test_upgrade import HASTY
@@ -348,11 +348,19 @@ def locals_from(frame: types.FrameType | None) -> str:
 
 
 def locals_of(scene: Scene) -> str:
-    """Return the locals of every frame of every thread of the client."""
+    """Return the locals of every frame of every thread of the client.
+
+    Without the GIL a thread runs on while its frames are read, and some may be missing: they are read again.
+    """
     mine = {thread.ident for thread in threading.enumerate() if thread.name.startswith(scene.client.name + "-")}
-    told = "".join(locals_from(frame) for thread, frame in sys._current_frames().items() if thread in mine)
-    assert "_run_session" in told
-    return told
+    told = list[str]()
+
+    def complete() -> bool:
+        told.extend(locals_from(frame) for thread, frame in sys._current_frames().items() if thread in mine)
+        return any("_run_session" in each for each in told)
+
+    until(complete)
+    return "".join(told)
 
 
 def let_in(line: Talk) -> None:
