@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socketserver
 import threading
 import warnings
 from collections.abc import Callable
@@ -24,6 +25,12 @@ from tests.recovery.conftest import Recovering, recovering  # noqa: F401 - a fix
 from tests.rest.conftest import make_reader, reader  # noqa: F401 - fixtures that it needs
 
 Make = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def hasty_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of the standard library looks twice a second whether it is to end: here it looks oftener."""
+    monkeypatch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.02,))
 
 
 def test_a_scrape_during_an_outage_shows_it(exchange: Exchange, account: Account, make_client: Make) -> None:
