@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import account, latency, recovery, rest, results, scale, streams, throughput
+from tests.benchmarks import account, latency, recovery, rest, results, scale, streams, throughput, trace
 from tests.benchmarks.contestants import CONTESTANTS
 from tests.benchmarks.machine import machine, versions
 
@@ -35,6 +35,12 @@ def _latency(asked: argparse.Namespace) -> Result:
     plan = latency.Plan(asked.rounds or 1, seconds=1.0, fewest=400) if asked.quick else latency.Plan(asked.rounds or 3)
     found = latency.measure(plan)
     return latency.report(plan, found), latency.as_json(plan, found)
+
+
+def _trace(asked: argparse.Namespace) -> Result:
+    plan = trace.Plan(1, 500, seconds=0.5, fewest=200) if asked.quick else trace.Plan(asked.rounds or 5)
+    found = trace.measure(plan)
+    return trace.report(found), trace.as_json(found)
 
 
 def _scale(asked: argparse.Namespace) -> Result:
@@ -71,6 +77,7 @@ def _redis(asked: argparse.Namespace) -> Result:
 MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "throughput": _throughput,
     "latency": _latency,
+    "trace": _trace,
     "scale": _scale,
     "rest": _rest,
     "recovery": _recovery,
@@ -81,12 +88,13 @@ NEEDED = ("pybit", "ccxt", "msgspec", "psutil", "wsaccel")
 _HELP = {
     "throughput": "CPU and wall time of a message, from the wire to the user's code",
     "latency": "time from the exchange's send to the callback, at several paces",
+    "trace": "CPU of each stage of a message, and where the slowest messages wait",
     "scale": "1, 10, 100 and 500 clients in one process",
     "rest": "imports, events that wait, messages of 100 rows",
     "recovery": "a push with recover, an outage of 1,000 fills, and how many fills others end with",
     "account": "a read of the account view, and a change of one of many orders",
     "redis": "1, 10 and 100 accounts into one Redis server; with --write, tests/benchmarks/REDIS.md",
-    "all": "all of these but redis, about ten minutes; writes tests/benchmarks/RESULTS.md",
+    "all": "all of these but redis, about a quarter of an hour; writes tests/benchmarks/RESULTS.md",
 }
 
 

@@ -29,6 +29,7 @@ not counted, and everybody has to prove that they were handed all of them, the l
   Decimals of the numbers in quotes, as we do. It does without: a check of UTF-8, pings and pongs, fragments, masks of what it
   reads, unknown keys and topics, rows that cannot be read, gaps, a second thread, an end."""
 
+TITLES = {"trace": "Where the time goes"}
 NOTES = {
     "throughput": (
         "From the wire to the user's code, back to back; `execution` has two fills in a message. "
@@ -39,11 +40,20 @@ NOTES = {
         "From the exchange's send to the callback, by the clock that all processes of a machine share. "
         "Percentiles are those of one round each."
     ),
+    "trace": (
+        "CPU by stage: clients that end after a stage, compared within a round, back to back and one by one. "
+        "Then where messages wait, as the kernel tells it of each thread; to note it takes each message some µs more. "
+        "With `one core` all threads of the client share one. A slice of a core ends when the thread waits, or is cut short "
+        "for another one. The slowest messages are one in a thousand, at least five, and the figures their means: until the "
+        "exchange's process had sent them, until the connection thread had read them, until that thread woke the callback's, "
+        "until the callback had them (the consumer, where one thread does it all). Meanwhile that thread was in the run queue, "
+        "ran, or else: slept, waited for the GIL or for other messages, or the host had taken its core."
+    ),
     "scale": (
         "Many clients in one process, each with a callback on all four streams. Idle includes the pings. "
         "A burst is 6,000 messages for all clients together, which are three of a stream for each of 500; a flood brings each "
         "client at least 50 of each stream. "
-        "The exchange is away for half a second; all are back when the last stream of the last client has told its gap."
+        "The exchange is away for half a second; all are back when the last stream of the last client has told its gap. "
     ),
     "rest": "Imports, events that wait because their callback does, and messages of 100 rows.",
     "recovery": (
@@ -64,5 +74,5 @@ def text(sections: Mapping[str, Sequence[str]]) -> str:
     facts = {**machine(), **{name: version for name, version in versions().items() if name != "bybit-sync"}}
     parts = [_HEAD, table(("", "measured on"), facts.items())]
     for name, tables in sections.items():
-        parts += [f"## {name.capitalize()}", NOTES[name], *tables]
+        parts += [f"## {TITLES.get(name, name.capitalize())}", NOTES[name], *tables]
     return "\n\n".join(parts) + "\n"

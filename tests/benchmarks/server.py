@@ -49,6 +49,7 @@ class Server:
         self._payloads: dict[str, list[bytes]] = {}
         self._reels: dict[tuple[str, str], Reel] = {}
         self._stamped: dict[str, list[tuple[bytes, bytes]]] = {}
+        self._sent_at: list[int] = []
         self._port = 0
         self._listen()
         self._orders = b""
@@ -179,6 +180,7 @@ class Server:
         """Send *count* stamped pushes, *burst* at a time, *rate* a second, each with the time of its sending as its id."""
         ((peer, topic),) = [(peer, topic) for peer in self._peers if (topic := peer.topic(KINDS["stamped"].stream))]
         frames = itertools.cycle(self._stamped_frames(topic))
+        self._sent_at.clear()
         due = time.monotonic()
         for number in range(count):
             if number % burst == 0:
@@ -186,7 +188,12 @@ class Server:
                 due += burst / rate
             before, after = next(frames)
             peer.say(before + b"%019d" % time.monotonic_ns() + after)
+            self._sent_at.append(time.monotonic_ns())
         return {"sent": count}
+
+    def do_sent_at(self) -> dict[str, Any]:
+        """Tell when each of the last stamped pushes had been given to the kernel."""
+        return {"ns": self._sent_at}
 
     def do_restart(self, after: float) -> dict[str, Any]:
         """Drop every connection, be away for *after* seconds, and listen again."""

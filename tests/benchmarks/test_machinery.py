@@ -15,7 +15,7 @@ import pytest
 import websocket
 
 from bybit_sync import V5, Stream
-from tests.benchmarks import account, latency, recovery, throughput
+from tests.benchmarks import account, latency, recovery, scheduling, throughput, trace
 from tests.benchmarks.contestants import CONTESTANTS, DEFAULT_INSTALL, OURS, left_out, marks, reads
 from tests.benchmarks.payloads import KINDS, STAMP, STREAMS, mark_of, pushes, renamed
 from tests.benchmarks.peer import frame, reply
@@ -119,7 +119,7 @@ def test_the_server_sends_what_was_asked_for_to_who_subscribed(server: Process) 
     assert str(got[-1]["data"][-1]["seq"]) == sent["mark"]
     assert server.ask(do="pace", count=2, burst=1, rate=1000) == {"sent": 2}
     first, second = (int(json.loads(client.recv())["id"]) for _ in range(2))
-    assert sent["at"] < first < second
+    assert sent["at"] < first < server.ask(do="sent_at")["ns"][0] < second
     client.close()
 
 
@@ -259,6 +259,35 @@ def test_the_report_of_the_account_has_reads_and_changes() -> None:
     assert [line.split("|")[1].strip() for line in changes.splitlines()[2:]] == ["10", "1,000"]
 
 
+def test_the_trace_has_stages_and_waits() -> None:
+    """Clients that end after a stage prove what they were handed, and each message's places add up to its latency."""
+    plan = trace.Plan(1, 20, 1, seconds=0.0, fewest=20, contestants=("callback",), paces=(latency.Pace(1_000, 1),))
+    found = trace.measure(plan)
+    tables = trace.report(found)
+    assert [len(table.splitlines()) for table in tables[:2]] == [8, 8]
+    for waited in found.waits.values():
+        assert sum(waited.slowest[1:]) == pytest.approx(waited.slowest[0])
+    assert len(found.waits) == (2 if scheduling.IS_KNOWN else 0)
+
+
+CAME = [[1_000, 0, 0], [9_000_000, 400_000, 100_000]]
+
+
+def test_a_message_waits_with_the_one_thread_that_there_is() -> None:
+    """In the exchange's process, in the run queue, running, and asleep; each no longer than it was there."""
+    answer = {"stamps": [500, 8_000_000], "came": CAME, "read": [], "woken": []}
+    _, second = trace.split(answer, [900, 8_200_000])
+    assert second == (1_000, [200, 400, 100, 300, 0, 0, 0, 0, 0, 0])
+
+
+def test_a_message_waits_with_one_thread_after_the_other() -> None:
+    """Until it was read and the other was woken with the connection thread, then with the callback's."""
+    read, woken = [[700, 0, 0], [8_500_000, 100_000, 50_000]], [[800, 0, 0], [8_600_000, 100_000, 150_000]]
+    answer = {"stamps": [500, 8_000_000], "came": CAME, "read": read, "woken": woken}
+    _, second = trace.split(answer, [900, 8_200_000])
+    assert second == (1_000, [200, 100, 50, 150, 0, 100, 0, 400, 0, 0])
+
+
 def test_a_spread_shows_its_range() -> None:
     """Unless there was one value."""
     assert str(spread([1.0, 30.0, 200.0])) == "30.0 (1.00–200)"
@@ -284,8 +313,8 @@ def test_a_table_is_read_by_people_and_by_markdown() -> None:
 def test_the_results_say_where_they_come_from_and_nothing_of_whose_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processor, cores, kernel, Python, versions; no path and no name of a host."""
     monkeypatch.setattr("platform.release", lambda: "6.1.2-of-somebody")
-    found = text({"scale": ["| a table |"]})
+    found = text({"scale": ["| a table |"], "trace": []})
     assert "| a table |" in found
-    assert "## Scale" in found
+    assert ("## Scale" in found, "## Where the time goes" in found) == (True, True)
     for secret in (str(Path(__file__).parents[2]), "somebody"):
         assert secret not in found

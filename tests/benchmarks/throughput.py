@@ -22,11 +22,13 @@ ROWS = {"execution": 2, "hundred": HUNDRED}
 """How many rows a push has, where it is not one."""
 
 
+STREAM_BOUNDS = {"position": 3.0, "order": 3.8, "execution": 3.5, "wallet": 2.6}
+"""How many times the CPU of the exact limit a callback may cost on a default install."""
 BOUNDS = {
     "pybit": " (at most 1/8 = 0.125)",
     "pybit+wsaccel": "",
     "ccxt": " (at most 1/4 = 0.25)",
-    "exact limit": " (at most 4.5, with speed 3.5)",
+    "exact limit": f" (callback at most {', '.join(f'{kind} {bound}' for kind, bound in STREAM_BOUNDS.items())})",
     "limit": "",
 }
 """Whom we are compared with, and what is asked of us."""
@@ -52,6 +54,8 @@ class Plan(NamedTuple):
     warm_up: int = 1_000
     contestants: Sequence[str] = tuple(CONTESTANTS)
     kinds: Sequence[str] = (*STREAMS, "unusual", *PACES)
+    module: str = "child"
+    """What runs as the process of a contestant."""
 
 
 Round = dict[str, dict[str, Cost]]
@@ -68,9 +72,9 @@ def prepared_server(**pushes: int) -> Iterator[tuple[Process, str]]:
 
 
 @contextmanager
-def subscribed(server: Process, name: str, url: str, what: str = "costs") -> Iterator[Process]:
+def subscribed(server: Process, name: str, url: str, what: str = "costs", module: str = "child") -> Iterator[Process]:
     """Give the process of contestant *name*, alone at *server* with all its streams confirmed."""
-    with Process("child", name, url, what) as child:
+    with Process(module, name, url, what) as child:
         child.ask(do="ready")
         deadline = time.monotonic() + 30
         while server.ask(do="topics")["streams"] != [len(STREAMS)]:
@@ -91,7 +95,7 @@ def _round(plan: Plan, server: Process, url: str, number: int) -> Round:
     costs: Round = {kind: {} for kind in plan.kinds}
     first = number % len(plan.contestants)
     for name in (*plan.contestants[first:], *plan.contestants[:first]):
-        with subscribed(server, name, url) as child:
+        with subscribed(server, name, url, module=plan.module) as child:
             for kind in plan.kinds:
                 most = int(PACES[kind] * PACED_SECONDS) if kind in PACES else plan.messages
                 warm_up, count = min(plan.warm_up, most // 4), min(plan.messages, most)
