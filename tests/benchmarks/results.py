@@ -54,6 +54,8 @@ NOTES = {
         "A burst is 6,000 messages for all clients together, which are three of a stream for each of 500; a flood brings each "
         "client at least 50 of each stream. "
         "The exchange is away for half a second; all are back when the last stream of the last client has told its gap. "
+        "A thread that waits for the GIL wakes up after each switch interval (5 ms) to ask for it, in a slice of a core: "
+        "the second table shows how many, and a flood in which threads hardly ever ask."
     ),
     "rest": "Imports, events that wait because their callback does, and messages of 100 rows.",
     "recovery": (

@@ -13,12 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from tests.benchmarks.contestants import KEY, SECRET, SPEED, WSACCEL, block, subscribers
 from tests.benchmarks.memory import resident_bytes
 from tests.benchmarks.payloads import STREAMS
 from tests.benchmarks.processes import own_output, serve
+from tests.benchmarks.scheduling import Scheduled, scheduled
 
 SECONDS = 90.0
 
@@ -59,6 +60,9 @@ class Crowd:
         self._gaps, self._events = Countdown(), Countdown()
         self._count = count
         self._began = 0
+        self._before = Scheduled()
+        self._reads = 0
+        self._count_reads()
         before, threads = resident_bytes(), threading.active_count()
         started = time.monotonic()
         self._clients = [bybit_sync.Client(KEY, SECRET, environment=url) for _ in range(count)]
@@ -96,12 +100,31 @@ class Crowd:
         """Count down from *events*."""
         self._events.begin(events)
         gc.collect()
+        self._before, self._reads = scheduled(), 0
         self._began = time.process_time_ns()
         return {}
 
     def result(self) -> dict[str, Any]:
-        """Tell the CPU time until the last event."""
-        return {"cpu": self._events.wait()[0] - self._began}
+        """Tell the CPU time until the last event, and how often its threads read something and were given a core."""
+        cpu = self._events.wait()[0] - self._began
+        return {"cpu": cpu, "reads": self._reads, "slices": scheduled().since(self._before).slices}
+
+    def patience(self, seconds: float) -> dict[str, Any]:
+        """Let a thread ask for the GIL only after *seconds* without it."""
+        sys.setswitchinterval(seconds)
+        return {}
+
+    def _count_reads(self) -> None:
+        from bybit_sync.network.wire import Wire  # noqa: PLC0415 - after the extra has been blocked
+
+        read, reading = Wire.read, cast("Any", Wire)
+
+        def counted(wire: Wire) -> bytes | None:
+            data = read(wire)
+            self._reads += data is not None  # hardly ever two at a time: one connection of a process reads
+            return data
+
+        reading.read = counted
 
     def _take(self, event: Any) -> None:
         (self._gaps if event.gap else self._events).step()
@@ -116,7 +139,7 @@ def main(count: str, url: str) -> None:
     block((*SPEED, *WSACCEL))
     logging.disable(logging.WARNING)  # every client says that the exchange has gone
     crowd = Crowd(int(count), url)
-    names = ("first", "idle", "expect_gaps", "back", "expect", "result")
+    names = ("first", "idle", "expect_gaps", "back", "expect", "result", "patience")
     serve(output, {name: getattr(crowd, name) for name in names})
 
 

@@ -15,7 +15,7 @@ import pytest
 import websocket
 
 from bybit_sync import V5, Stream
-from tests.benchmarks import account, latency, recovery, scheduling, throughput, trace
+from tests.benchmarks import account, latency, recovery, scale, scheduling, throughput, trace
 from tests.benchmarks.contestants import CONTESTANTS, DEFAULT_INSTALL, OURS, left_out, marks, reads
 from tests.benchmarks.payloads import KINDS, STAMP, STREAMS, mark_of, pushes, renamed
 from tests.benchmarks.peer import frame, reply
@@ -286,6 +286,17 @@ def test_a_message_waits_with_one_thread_after_the_other() -> None:
     answer = {"stamps": [500, 8_000_000], "came": CAME, "read": read, "woken": woken}
     _, second = trace.split(answer, [900, 8_200_000])
     assert second == (1_000, [200, 100, 50, 150, 0, 100, 0, 400, 0, 0])
+
+
+def test_the_report_of_scale_compares_floods_with_one_clients() -> None:
+    """Those with a long switch interval too."""
+    work = [scale.Work(cpu, slices, 40.0) for cpu, slices in ((20.0, 0.1), (15.0, 0.1), (60.0, 15.0), (30.0, 0.3))]
+    one, many = (scale.Cost(5, 100, 0.1, 0.1, 0.1, each, each, each, patient) for each, patient in (work[:2], work[2:]))
+    _, why = scale.report({1: one, 500: many})
+    assert [cell.strip() for cell in why.splitlines()[-1].split("|")[1:-1]] == [
+        *("500", "40.0", "15.0", "60.0", "3.00"),
+        *("0.30", "30.0", "2.00"),
+    ]
 
 
 def test_a_spread_shows_its_range() -> None:
