@@ -10,16 +10,16 @@ from typing import Final
 __all__ = ["FairLock"]
 
 # Longer than nearly every turn, in seconds.
-_TURN: Final = 0.001
+_TURN: Final = 0.005
 # The longest wait of a thread, in patiences, however the lock is passed on.
-_LONGEST: Final = 20
+_LONGEST: Final = 50
 
 
 class _Place:
-    """The place of a thread that waits."""
+    """The place of a thread that waits for turn *number*, or for an earlier one."""
 
-    def __init__(self, ahead: int) -> None:
-        self.ahead = ahead
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.turn = 0
         self.lock = threading.Lock()
         self.lock.acquire()
@@ -36,7 +36,9 @@ class FairLock:
 
     A thread loses it after *patience* seconds. That is noticed by a thread that waits,
     after a time that grows with its place in the queue: hundreds that woke to look
-    would contend for the GIL too.
+    would contend for the GIL too. Measured with a time that does not: a flood over 500
+    clients cost four times as much a message as over one, otherwise one and a half
+    times.
     """
 
     def __init__(self, patience: float) -> None:
@@ -62,21 +64,19 @@ class FairLock:
                 self._is_taken = True
                 self._turn += 1
                 return self._turn
-            place = _Place(ahead=len(self._queue))
+            place = _Place(self._turn + 1 + len(self._queue))
             self._queue.append(place)
         return self._wait(place)
 
     def _wait(self, place: _Place) -> int:
         end = time.monotonic() + _LONGEST * self._patience
-        seconds = self._patience + place.ahead * _TURN
         while True:
             # Read without the lock: a stale number only lets the holder keep it longer.
             turn = self._turn
-            if place.lock.acquire(timeout=seconds):
+            if place.lock.acquire(timeout=self._patience + max(0, place.number - turn) * _TURN):
                 return place.turn
             # The same turn for all that time: its thread does not go on.
             self.release(turn)
-            seconds = self._patience
             if time.monotonic() >= end and self._give_up(place):
                 return 0
 

@@ -1064,7 +1064,7 @@ MUTANTS: Final = (
     Mutant(
         "wait for the lock for ever",
         "threads/fair_lock.py",
-        "place.lock.acquire(timeout=seconds)",
+        "place.lock.acquire(timeout=self._patience + max(0, place.number - turn) * _TURN)",
         "place.lock.acquire()",
         "tests/threads/test_fair_lock.py --timeout=20",
     ),
@@ -1167,8 +1167,15 @@ MUTANTS: Final = (
     Mutant(
         "wait for the lock while it goes on",
         "threads/fair_lock.py",
-        "self.release(turn)\n            seconds",
-        "self.release(self._turn)\n            seconds",
+        "self.release(turn)\n            if",
+        "self.release(self._turn)\n            if",
+        "tests/threads/test_fair_lock.py",
+    ),
+    Mutant(
+        "look as often from the end of the queue",
+        "threads/fair_lock.py",
+        " + max(0, place.number - turn) * _TURN",
+        "",
         "tests/threads/test_fair_lock.py",
     ),
     Mutant(

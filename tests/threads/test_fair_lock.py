@@ -69,7 +69,7 @@ def test_a_lost_turn_goes_to_who_waits_longest() -> None:
     """Not to who notices it."""
     lock, turns = FairLock(patience=0.05), queue.Queue[str]()
     assert lock.acquire()
-    first = _Place(ahead=0)
+    first = _Place(number=2)
     lock._queue.append(first)
     second = threading.Thread(target=lambda: (lock.acquire(), turns.put("second")))
     second.start()
@@ -118,19 +118,42 @@ def test_who_waits_is_patient_as_long_as_the_lock_goes_on() -> None:
     thread.join(5)
 
 
+class Waits(list[float]):
+    """In place of a place's lock: how long it was waited for each time, while a hundred others had their turns."""
+
+    def __init__(self, lock: FairLock) -> None:
+        super().__init__()
+        self._lock = lock
+
+    def acquire(self, timeout: float) -> bool:
+        """Wait in vain, four times."""
+        self.append(timeout)
+        self._lock._turn += 100
+        return len(self) == 5
+
+
+def test_who_is_far_behind_seldom_looks(lock: FairLock) -> None:
+    """The longer, the more are before it, each time; after its turn, which it may have lost, for one patience."""
+    place = _Place(number=400)
+    place.lock = waits = Waits(lock)  # type: ignore[assignment]
+    lock._wait(place)
+    assert waits == sorted(set(waits), reverse=True)
+    assert waits[0] > waits[-1] == lock._patience
+
+
 def test_nobody_waits_for_many_who_are_slow() -> None:
     """Each of them loses its turn, and the next one has it, but there are too many."""
     lock = FairLock(patience=0.01)
     assert lock.acquire()
-    # Twenty patiences are the longest wait, and a turn is lost after one at the soonest.
-    lock._queue.extend(_Place(ahead=0) for _ in range(100))
+    # Fifty patiences are the longest wait, and a turn is lost after one at the soonest.
+    lock._queue.extend(_Place(number) for number in range(2, 102))
     assert not lock.acquire()
 
 
 def test_who_is_handed_the_lock_does_not_give_it_up(lock: FairLock) -> None:
     """Its patience may end in the moment in which it is the next."""
     assert lock.acquire()
-    place = _Place(ahead=0)
+    place = _Place(number=2)
     lock._queue.append(place)
     assert lock._give_up(place)
     assert not lock._give_up(place)
