@@ -261,6 +261,7 @@ def test_the_report_of_the_account_has_reads_and_changes() -> None:
 
 def test_the_trace_has_stages_and_waits() -> None:
     """Clients that end after a stage prove what they were handed, and each message's places add up to its latency."""
+    pytest.importorskip("psutil")  # of the extra bench, which all measurements need
     plan = trace.Plan(1, 20, 1, seconds=0.0, fewest=20, contestants=("callback",), paces=(latency.Pace(1_000, 1),))
     found = trace.measure(plan)
     tables = trace.report(found)
