@@ -10,9 +10,9 @@ from typing import Final
 __all__ = ["FairLock"]
 
 # Longer than nearly every turn, in seconds.
-_TURN: Final = 0.005
+_TURN: Final = 0.01
 # The longest wait of a thread, in patiences, however the lock is passed on.
-_LONGEST: Final = 50
+_LONGEST: Final = 100
 
 
 class _Place:

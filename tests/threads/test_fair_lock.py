@@ -145,7 +145,7 @@ def test_nobody_waits_for_many_who_are_slow() -> None:
     """Each of them loses its turn, and the next one has it, but there are too many."""
     lock = FairLock(patience=0.01)
     assert lock.acquire()
-    # Fifty patiences are the longest wait, and a turn is lost after one at the soonest.
+    # A hundred patiences are the longest wait, and a turn is lost after one at the soonest.
     lock._queue.extend(_Place(number) for number in range(2, 102))
     assert not lock.acquire()
 
