@@ -94,7 +94,7 @@ _HELP = {
     "recovery": "a push with recover, an outage of 1,000 fills, and how many fills others end with",
     "account": "a read of the account view, and a change of one of many orders",
     "redis": "1, 10 and 100 accounts into one Redis server; with --write, tests/benchmarks/REDIS.md",
-    "all": "all of these but redis, about a quarter of an hour; writes tests/benchmarks/RESULTS.md",
+    "all": "all of these but redis, up to half an hour; writes tests/benchmarks/RESULTS.md",
 }
 
 

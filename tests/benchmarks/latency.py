@@ -58,10 +58,15 @@ def _round(plan: Plan, server: Process, url: str, number: int) -> Round:
 
 
 def _send(server: Process, child: Process, pace: Pace, count: int) -> dict[str, float]:
+    latencies = send(server, child, pace, count)["latencies"]
+    return {name: percentile(latencies, share) for name, share in SHARES.items()}
+
+
+def send(server: Process, child: Process, pace: Pace, count: int) -> dict[str, Any]:
+    """Send *count* stamped messages at *pace*, and return what the contestant tells of them."""
     child.ask(do="expect", count=count)
     server.ask(do="pace", count=count, burst=pace.burst, rate=pace.rate)
-    latencies = child.ask(do="result")["latencies"]
-    return {name: percentile(latencies, share) for name, share in SHARES.items()}
+    return child.ask(do="result")
 
 
 def found(rounds: Sequence[Round], pace: Pace, name: str, share: str) -> Spread:

@@ -17,8 +17,6 @@ PACE = 2_000
 """How many messages a second all clients together get when they come at a pace."""
 FLOOD = 50
 """How many messages of each stream a client gets in a flood at least."""
-
-
 PATIENCE = 1.0
 """The switch interval of a flood in which hardly a thread wakes up to ask for the GIL, in seconds; by default it is 0.005."""
 

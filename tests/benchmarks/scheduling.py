@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-_THREADS = Path("/proc/self/task")
+THREADS = Path("/proc/self/task")
 _PREEMPTED = re.compile(r"nonvoluntary_ctxt_switches:\s*(\d+)")
 IS_KNOWN = Path("/proc/thread-self/schedstat").exists()
+
+Note = Sequence[int]
+"""A moment, and how long a thread had waited in the run queue and had run until then; all in ns."""
 
 
 class Scheduled(NamedTuple):
@@ -26,7 +30,7 @@ class Scheduled(NamedTuple):
 
 def scheduled() -> Scheduled:
     """Return the sums over all threads that run now; zeros where the kernel does not tell them."""
-    return Scheduled(*map(sum, zip(*map(_of, _THREADS.iterdir()), strict=True))) if IS_KNOWN else Scheduled()
+    return Scheduled(*map(sum, zip(*map(_of, THREADS.iterdir()), strict=True))) if IS_KNOWN else Scheduled()
 
 
 def _of(thread: Path) -> tuple[int, ...]:

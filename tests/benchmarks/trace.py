@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from tests.benchmarks import throughput
 from tests.benchmarks.contestants import OURS
-from tests.benchmarks.latency import Pace
+from tests.benchmarks.latency import Pace, send
 from tests.benchmarks.payloads import STREAMS
 from tests.benchmarks.processes import Process
-from tests.benchmarks.scheduling import IS_KNOWN, Scheduled
+from tests.benchmarks.scheduling import IS_KNOWN, Note, Scheduled
 from tests.benchmarks.table import number, percentile, spread, table
 from tests.benchmarks.throughput import STREAM_BOUNDS, prepared_server, subscribed
 
@@ -64,8 +64,6 @@ class Waited(NamedTuple):
     """Mean latency of the slowest, and how much of it was in each of the `PLACES`."""
 
 
-Note = Sequence[int]
-"""A moment, and how long a thread had waited in the run queue and had run until then; all in ns."""
 Case = tuple[Pace, str, bool]
 """A pace, a contestant, and whether all of its threads share one core."""
 
@@ -124,19 +122,13 @@ def _all_waits(plan: Plan) -> dict[Case, Waited]:
 def _under_way(plan: Plan, server: Process, url: str, name: str) -> Iterator[tuple[Case, dict[str, Any], list[int]]]:
     """Yield what was noted of messages at each pace, on any core and on one."""
     with subscribed(server, name, url, "waits", "trace_child") as child:
-        _send(server, child, Pace(2_000, 1), 1_000)  # to warm up
+        send(server, child, Pace(2_000, 1), 1_000)  # to warm up
         for is_pinned in (False, True):
             if is_pinned:
                 child.ask(do="pin")
             for pace in plan.paces:
-                answer = _send(server, child, pace, max(plan.fewest, int(pace.rate * plan.seconds)))
+                answer = send(server, child, pace, max(plan.fewest, int(pace.rate * plan.seconds)))
                 yield (pace, name, is_pinned), answer, server.ask(do="sent_at")["ns"]
-
-
-def _send(server: Process, child: Process, pace: Pace, count: int) -> dict[str, Any]:
-    child.ask(do="expect", count=count)
-    server.ask(do="pace", count=count, burst=pace.burst, rate=pace.rate)
-    return child.ask(do="result")
 
 
 def split(answer: Mapping[str, Any], sent: Sequence[int]) -> list[Message]:

@@ -10,22 +10,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from tests.benchmarks.child import SECONDS, Costs
 from tests.benchmarks.contestants import CONTESTANTS, OURS, block, left_out
 from tests.benchmarks.payloads import KINDS, STREAMS
 from tests.benchmarks.processes import own_output, serve
-from tests.benchmarks.scheduling import Scheduled, scheduled
+from tests.benchmarks.scheduling import THREADS, Note, Scheduled, scheduled
 from tests.benchmarks.tally import Stopwatch, Tally
 
 PUSH_BYTES = 300
 """Every push is longer, and everything else that the exchange says is shorter."""
-THREADS = Path("/proc/self/task")
-
-Note = tuple[int, int, int]
-"""A moment, and how long a thread had waited in the run queue and had run until then; all in ns."""
 
 
 # -- what a client costs that stops after a stage
