@@ -26,17 +26,27 @@ from tests.faults.scene import Scene
 from tests.peers import frame
 
 
-def lose(scene: Scene, *names: str) -> None:
-    """Have the exchange send an update that arrives, and then those of the orders *names*, which nobody gets."""
+def arrive(scene: Scene) -> None:
+    """Have the exchange send an update that arrives: what is lost after it is missing."""
     scene.exchange.push_order("arrives")
     scene.histories[0].update("arrives")
-    scene.exchange.do(lambda line: [order(line, name) for name in names] and None)
 
 
-def cut(scene: Scene) -> Gap:
-    """Have the connection reset, wait for the return, and return the gap; what comes after it arrives."""
+def lose(line: Talk) -> None:
+    """Send an update of the order "lost", which nobody gets."""
+    order(line, "lost")
+
+
+def lose_and_reset(line: Talk) -> None:
+    """Send that update and reset: a pong in between would tell that all that was sent before it has been read."""
+    lose(line)
+    reset(line)
+
+
+def cut(scene: Scene, act: Act = reset) -> Gap:
+    """Have *act* reset the connection, wait for the return, and return the gap; what comes after it arrives."""
     history = scene.histories[0]
-    scene.exchange.do(reset)
+    scene.exchange.do(act)
     gap = history.gap(GapReason.DISCONNECTED).gap
     assert gap is not None
     scene.exchange.push_order("after")
@@ -92,8 +102,8 @@ def test_a_late_pong_teaches_nothing_wrong(play: Play, numbered: bool) -> None: 
     scene.exchange.do(stall.end)
     scene.exchange.push_order("behind the burst")
     orders.update("behind the burst")
-    lose(scene, "lost")
-    gap = cut(scene)
+    arrive(scene)
+    gap = cut(scene, lose_and_reset)
     assert (gap.until - scene.exchange.sent_at["lost"]).total_seconds() < patience()
 
 
@@ -131,8 +141,8 @@ def test_the_first_connection_dies_before_its_first_pong(play: Play, skew: float
     scene = play(partial(serve, ping=ignore), second, timings={"probe": patience()})
     scene.exchange.clock_offset = skew
     scene.subscribe()
-    lose(scene, "lost")
-    gap = cut(scene)
+    arrive(scene)
+    gap = cut(scene, lose_and_reset)
     assert (gap.until - gap.since).total_seconds() < patience()
 
 
@@ -166,8 +176,8 @@ def test_a_suspend_is_no_pause_of_the_exchange(play: Play, sleep: Sleep, lasted:
     scene.subscribe()
     fresh_as_of(scene)
     sleep.seconds, scene.exchange.clock_offset = lasted, lasted
-    lose(scene, "lost")
-    cut(scene)
+    arrive(scene)
+    cut(scene, lose_and_reset)
 
 
 # --- ends ---
@@ -319,7 +329,8 @@ def test_the_window_after_a_confirmation_by_mistake_begins_when_it_was_asked_for
     mistaken = SaysYesTwice(**refusal)
     scene = play(partial(serve, subscribe=mistaken.subscribe), serve)
     orders = scene.subscribe()
-    lose(scene, "lost")
+    arrive(scene)
+    scene.exchange.do(lose)
     fresh_as_of(scene)
     scene.exchange.do(mistaken.refuse)
     gap = orders.gap(GapReason.DISCONNECTED).gap
@@ -460,8 +471,8 @@ def test_the_checks_find_what_was_lost_outside_of_the_window(play: Play) -> None
     """An update that was sent a minute after the gap's end is in no window."""
     scene = play()
     orders = scene.subscribe()
-    lose(scene, "lost")
-    cut(scene)
+    arrive(scene)
+    cut(scene, lose_and_reset)
     sent, sent_at = scene.exchange.sent, dict(scene.exchange.sent_at)
     assert scene.client.state is State.LIVE
     assert lost_outside(orders.events, ["first", *sent], {**sent_at, "first": sent_at["lost"]}) == []
