@@ -103,9 +103,11 @@ class Listener:
         for sock in arriving:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-        server.shutdown()
-        for thread in (self._thread, *wires.values()):
+        # The server would look ten times a second whether their threads have ended.
+        for thread in wires.values():
             thread.join()
+        server.shutdown()
+        self._thread.join()
 
     def _accept(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Wire:
         """Return the wire of an accepted connection. That connection's thread."""
