@@ -52,9 +52,10 @@ class Live:
         """Take all events until an order that was pushed just now arrives, and all streams are confirmed."""
         name = f"marker-{next(_numbers)}"
         deadline = time.monotonic() + 20
+        self.account.push("orders", [marker := {"category": "linear", "orderId": name}])
         while not self._takes(name):
             assert time.monotonic() < deadline
-            self.account.push("orders", [{"category": "linear", "orderId": name}])
+            self.account.push("orders", [marker])
         # In v3 each is confirmed for itself: the next outage may not begin before the last one has ended for all.
         self.client.wait_live(20)
 
@@ -417,8 +418,9 @@ def test_a_rotated_recording_is_read_from_its_first_part_on(
     live = Live(make_client, exchange, account, recorder)  # type: ignore[arg-type]  # as `record` takes it
     for _ in range(6):
         live.trade()
+    events = live.finish()
     assert len(list(tmp_path.iterdir())) > 10
-    assert_same(live.finish(), list(bybit_sync.replay(tmp_path / "session.jsonl")))
+    assert_same(events, list(bybit_sync.replay(tmp_path / "session.jsonl")))
 
 
 @pytest.fixture
