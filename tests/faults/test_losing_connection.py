@@ -500,7 +500,7 @@ def test_fragments_without_end_are_an_outage(play: Play) -> None:
 def test_a_cut_every_minute_costs_a_moment_each_time(play: Play) -> None:
     """After a minute's LIVE the next outage is as short as the first: a gap each, and no drift."""
     rounds, minute, proven = (3, 0.2, 0.1) if FACTOR < REAL else (2, 60.0, 30.0)
-    scene = play(timings={"proven": proven}, backoff=Backoff(initial=0.01, factor=50, maximum=60))
+    scene = play(timings={"proven": proven}, backoff=Backoff(initial=0.01, factor=3_000, maximum=60))
     scene.subscribe()
     scene.status.wait_for(State.LIVE)
     for _ in range(rounds):
@@ -509,4 +509,5 @@ def test_a_cut_every_minute_costs_a_moment_each_time(play: Play) -> None:
         scene.recovers("(1012 maintenance)")
     downtimes = [c.downtime for c in scene.status.changes if c.downtime is not None]
     assert len(downtimes) == rounds
-    assert max(downtimes) <= within(1)
+    # What is not forgiven makes it 15 s at least; a busy machine makes it one or two.
+    assert max(downtimes) < 10
