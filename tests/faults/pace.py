@@ -43,6 +43,8 @@ FLOORS: Final = {
     "probe": 0.25,
     "no_pong": 3.0,
     "outage_reminders": 3.0,
+    "callback_reminders": 3.0,
+    "reader_reminders": 3.0,
 }
 
 # After so many seconds without a byte the catalogue takes a connection for dead.
