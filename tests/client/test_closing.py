@@ -9,17 +9,25 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from bybit_sync import Backoff, Client, ClientClosed, State
 from bybit_sync.simulator import Account, Exchange
 from tests.client.test_subscribing import in_background
-from tests.conftest import FastClient, open_descriptors, threads_of
+from tests.conftest import FAST, FastClient, open_descriptors, threads_of
+from tests.peers import PATIENCE
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no reminder wake a connection thread that `close` has not woken."""
+    monkeypatch.setattr(FastClient, "_timings", attrs.evolve(FAST, outage_reminders=(10 * PATIENCE,)))
 
 
 def closes_at_once(client: Client) -> bool:
-    """Close *client* and say whether it waited for nothing, a reminder after 2 s the soonest, and left no thread."""
-    return client.close(timeout=1.5) and not threads_of(client) and client.state is State.CLOSED
+    """Close *client* and say whether it waited for nothing, which would take minutes, and left no thread."""
+    return client.close(timeout=PATIENCE) and not threads_of(client) and client.state is State.CLOSED
 
 
 def test_a_client_that_never_connected(client: Client) -> None:
@@ -29,7 +37,7 @@ def test_a_client_that_never_connected(client: Client) -> None:
 
 def test_a_live_client(exchange: Exchange, account: Account, make_client: Callable[..., Client]) -> None:
     """Three streams, three ways of delivery, one call, and nothing that is due soon."""
-    client = make_client(ping_interval=60, pong_timeout=60)
+    client = make_client(ping_interval=300, pong_timeout=300)
     client.subscribe_orders(lambda event: None)
     client.subscribe_balances(queue.Queue())
     positions = client.subscribe_positions()
@@ -41,12 +49,12 @@ def test_a_live_client(exchange: Exchange, account: Account, make_client: Callab
 def test_while_connecting(make_client: Callable[..., Client]) -> None:
     """A server that accepts and says nothing does not hold the close."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        client = make_client(environment=f"ws://127.0.0.1:{mute.getsockname()[1]}", connect_timeout=60)
+        client = make_client(environment=f"ws://127.0.0.1:{mute.getsockname()[1]}", connect_timeout=300)
         result = in_background(client.subscribe_orders)
         connection, _ = mute.accept()
         with connection:
             assert closes_at_once(client)
-        assert isinstance(result.get(timeout=5), ClientClosed)
+        assert isinstance(result.get(timeout=PATIENCE), ClientClosed)
 
 
 def test_while_waiting_for_the_confirmation(exchange: Exchange, account: Account, client: Client) -> None:
@@ -55,7 +63,7 @@ def test_while_waiting_for_the_confirmation(exchange: Exchange, account: Account
     result = in_background(client.subscribe_orders)
     exchange.wait_for(lambda: exchange.connections and exchange.connections[0].topics)
     assert closes_at_once(client)
-    assert isinstance(result.get(timeout=5), ClientClosed)
+    assert isinstance(result.get(timeout=PATIENCE), ClientClosed)
 
 
 def test_while_backing_off(exchange: Exchange, account: Account, make_client: Callable[..., Client]) -> None:
@@ -72,7 +80,7 @@ def test_twice_and_from_many_threads(account: Account, client: Client) -> None:
     client.subscribe_orders(lambda event: None)
     barrier = threading.Barrier(16)
     results = [in_background(lambda: (barrier.wait(), client.close())[1]) for _ in range(16)]
-    assert [r.get(timeout=5) for r in results] == [True] * 16
+    assert [r.get(timeout=PATIENCE) for r in results] == [True] * 16
     assert client.close()
 
 
@@ -83,14 +91,14 @@ def test_from_a_callback(what: str, account: Account, client: Client) -> None:
     ready = threading.Event()
 
     def close(event: Any) -> None:
-        ready.wait(5)
+        ready.wait(PATIENCE)
         calls.put((subscription if what == "subscription" else client).close())
 
     subscription = client.subscribe_orders(close)
     for n in range(3):
         account.push("orders", [{"category": "linear", "orderId": f"{n}"}])
     ready.set()
-    calls.get(timeout=5)
+    calls.get(timeout=PATIENCE)
     assert client.close()
     assert calls.empty()
     assert subscription.state == "CLOSED"
@@ -105,8 +113,8 @@ def test_two_callbacks_that_close_each_other(account: Account, client: Client) -
 
     def closing(other: int) -> Callable[[Any], None]:
         def close(event: Any) -> None:
-            started.wait(5)
-            both.wait(5)
+            started.wait(PATIENCE)
+            both.wait(PATIENCE)
             subscriptions[other].close()
             done.put(other)
 
@@ -115,7 +123,7 @@ def test_two_callbacks_that_close_each_other(account: Account, client: Client) -
     subscriptions += [client.subscribe_orders(closing(1)), client.subscribe_orders(closing(0))]
     started.set()
     account.push("orders", [{"category": "linear", "orderId": "one"}])
-    assert {done.get(timeout=5), done.get(timeout=5)} == {0, 1}
+    assert {done.get(timeout=PATIENCE), done.get(timeout=PATIENCE)} == {0, 1}
 
 
 def test_what_is_buffered_is_delivered_first(account: Account, client: Client) -> None:
@@ -123,16 +131,16 @@ def test_what_is_buffered_is_delivered_first(account: Account, client: Client) -
     go, got = threading.Event(), []
 
     def slow(event: Any) -> None:
-        go.wait(5)
+        go.wait(PATIENCE)
         got.append(event.data[0].order_id)
 
     orders, witness = client.subscribe_orders(slow), client.subscribe_orders()
     for n in range(5):
         account.push("orders", [{"category": "linear", "orderId": f"{n}"}])
-        witness.get(timeout=5)
+        witness.get(timeout=PATIENCE)
     closed = in_background(orders.close)
     go.set()
-    assert closed.get(timeout=5) is True
+    assert closed.get(timeout=PATIENCE) is True
     assert got == ["0", "1", "2", "3", "4"]
 
 
@@ -143,13 +151,13 @@ def test_a_callback_that_does_not_end_in_time(account: Account, client: Client, 
     def stuck(event: Any) -> None:
         calls.append(event)
         running.set()
-        go.wait(10)
+        go.wait(PATIENCE)
 
     orders, witness = client.subscribe_orders(stuck), client.subscribe_orders()
     for n in range(3):
         account.push("orders", [{"category": "linear", "orderId": f"{n}"}])
-        witness.get(timeout=5)
-    assert running.wait(5)
+        witness.get(timeout=PATIENCE)
+    assert running.wait(PATIENCE)
     assert orders.close(timeout=0) is False
     go.set()
     assert client.close()
@@ -184,7 +192,7 @@ def test_an_open_subscription_keeps_its_client(account: Account, exchange: Excha
     del client
     gc.collect()
     account.push("orders", [{"category": "linear", "orderId": "one"}])
-    assert got.get(timeout=5) == 1
+    assert got.get(timeout=PATIENCE) == 1
     next(o for o in gc.get_objects() if isinstance(o, FastClient) and o.state is State.LIVE).close()
 
 
@@ -205,7 +213,7 @@ def test_wait_ends_with_close(account: Account, client: Client) -> None:
     assert client.wait(timeout=0.05) is False
     waiting = in_background(client.wait)
     client.close()
-    assert waiting.get(timeout=5) is True
+    assert waiting.get(timeout=PATIENCE) is True
 
 
 def test_no_thread_is_left_when_close_returns(exchange: Exchange, account: Account) -> None:
