@@ -34,7 +34,7 @@ from tests.delivery.record import (
     Wrote,
 )
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 """How long the client may take for anything, in seconds; all that it has to do takes a few milliseconds."""
 
 
