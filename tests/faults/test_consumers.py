@@ -191,19 +191,20 @@ def test_a_callback_that_blocks_costs_nothing_but_itself(play: Play) -> None:
     scene = play(timings={"callback_reminders": (pace.seconds(5), pace.seconds(20))})
     go, blocked = threading.Event(), threading.Event()
     orders = trying(scene, lambda _: (blocked.set(), go.wait(pace.patience())))
+    began = time.monotonic()
     push(scene, "one")
     assert blocked.wait(pace.patience())
-    began = time.monotonic()
     push(scene, "two", "three")
-    for after in (5, 20, 40):
-        scene.log.wait_for(f"has been running for {pace.seconds(after):.0f} s")
-    assert time.monotonic() - began >= pace.seconds(39)
+    until(lambda: scene.log.text.count("has been running for") >= 3)
     assert scene.client.health().subscriptions[0].queued == 2
     assert scene.client.health().last_frame_age < pace.within(10)  # type: ignore[operator]
-    assert sum(r["op"] == "ping" for r in scene.exchange.talks[0].requests) >= 5
+    until(lambda: sum(r["op"] == "ping" for r in scene.exchange.talks[0].requests) >= 5)
     go.set()
     assert [orders.next().data[0].order_id for _ in range(3)] == ["one", "two", "three"]
-    scene.logged(["WARNING"] * 3)
+    # A busy machine may have kept the test until more of them were due.
+    told, lasted = scene.log.text.count("has been running for"), time.monotonic() - began
+    assert told <= 1 + lasted / pace.seconds(20)
+    scene.logged(["WARNING"] * told)
     scene.goes_on()
 
 
@@ -275,7 +276,8 @@ def test_a_callback_that_stops_the_process_costs_no_connection(hog: Callable[[fl
             hog(1.5 * (times["ping_interval"] + times["pong_timeout"]))
 
     changes: list[Any] = []
-    times, pong_delay = {"ping_interval": 0.25, "pong_timeout": 0.25}, 0.15
+    # A pong that takes a second longer, for the other process gets no processor, is in time too.
+    times, pong_delay = {"ping_interval": 0.25, "pong_timeout": 1.25}, 0.15
     with Elsewhere(pong_delay) as exchange, fast_client(exchange.url, changes, times) as client:
         client.subscribe_orders(callback)
         exchange.push_order("hold")
@@ -301,13 +303,12 @@ def test_a_callback_may_close_its_subscription(play: Play) -> None:
     scene = play()
     others = scene.subscribe()
     subscriptions: queue.SimpleQueue[Subscription[Any]] = queue.SimpleQueue()
-    go, took = threading.Event(), queue.SimpleQueue[float]()
+    go, done = threading.Event(), threading.Event()
 
     def closing(event: Event[Any]) -> None:
         go.wait(pace.patience())
-        began = time.monotonic()
-        subscriptions.get(timeout=pace.patience()).close()
-        took.put(time.monotonic() - began)
+        subscriptions.get(timeout=pace.patience()).close(timeout=2 * pace.patience())
+        done.set()
 
     orders = Trying(closing)
     subscription = scene.client.subscribe_orders(orders.record)
@@ -316,7 +317,7 @@ def test_a_callback_may_close_its_subscription(play: Play) -> None:
     others.update("one")
     others.update("two")
     go.set()
-    assert took.get(timeout=pace.patience()) < 0.2
+    assert done.wait(pace.patience())
     assert subscription._receiver.remainder.wait_done(time.monotonic() + pace.patience())
     assert [e.data[0].order_id for e in orders.events] == ["one"]
     scene.goes_on()
@@ -327,9 +328,9 @@ def test_a_callback_may_close_the_client(play: Play) -> None:
     """`close` returns, the client is CLOSED, and no other callback starts."""
     scene = play()
     done = threading.Event()
-    orders = trying(scene, lambda _: (scene.client.close(), done.set()))
+    orders = trying(scene, lambda _: (scene.client.close(timeout=2 * pace.patience()), done.set()))
     push(scene, "one")
-    assert done.wait(2)
+    assert done.wait(pace.patience())
     assert scene.client.wait(pace.patience())
     assert scene.client.state is State.CLOSED
     orders.update("one")
@@ -355,7 +356,9 @@ def test_a_callback_may_subscribe_and_wait(play: Play) -> None:
     """The answer is read by another thread: `subscribe_*` returns in there, and the new subscription receives."""
     scene = play()
     made: queue.SimpleQueue[Subscription[Any]] = queue.SimpleQueue()
-    orders = trying(scene, lambda event: made.put(scene.client.subscribe_balances(timeout=5)) if event.index == 1 else None)
+    orders = trying(
+        scene, lambda event: made.put(scene.client.subscribe_balances(timeout=pace.patience())) if event.index == 1 else None
+    )
     push(scene, "one")
     balances = made.get(timeout=pace.patience())
     assert balances.state == "LIVE"
@@ -460,7 +463,7 @@ def test_a_full_queue_of_the_users_is_told_as_soon_as_there_is_room(play: Play) 
 @row(124, kills="a subscription that nobody reads is not told")
 def test_a_reader_that_is_gone_is_told(play: Play) -> None:
     """Nobody took anything for long, and something waits: a WARNING; the rest is an overflow like others."""
-    scene = play(timings={"reader_reminders": (pace.seconds(15), pace.patience())})
+    scene = play(timings={"reader_reminders": (max(1.0, pace.seconds(15)), pace.patience())})
     slow = scene.client.subscribe_orders(maxsize=3)
     witness = scene.subscribe()
     reader = threading.Thread(target=slow.get)
