@@ -119,6 +119,12 @@ def cable() -> Iterator[Partition]:
 
 
 @pytest.fixture
+def bears_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients wait long for a pong: for tests of something else, on a machine that holds the exchange up for a second."""
+    monkeypatch.setitem(pace.FLOORS, "pong_timeout", pace.patience())
+
+
+@pytest.fixture
 def play(net: Net, measure: Callable[[str, float], None], record_property: Callable[[str, object], None]) -> Iterator[Play]:
     """Return how to set a scene: ``play(script, …, timings={…}, **arguments of the client)``.
 

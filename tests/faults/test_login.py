@@ -37,6 +37,8 @@ from tests.faults.rows import PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.peers import frame
 
+pytestmark = pytest.mark.usefixtures("bears_silence")
+
 WRONG_KEY = "API key is invalid. Check whether the key and domain are matched."
 NUMBER = "the number"
 LOGIN = {"op": "auth", "conn_id": "conn-1", "ret_msg": ""}
@@ -298,7 +300,7 @@ def test_a_login_that_is_refused_again_names_the_skew(play: Play, offset: float)
 @row(65, kills="the refusal is forgotten when no pong follows")
 def test_a_refused_login_without_a_pong_is_still_a_refused_login(play: Play) -> None:
     """An exchange that refuses and then says nothing, or leaves, leaves its refusal behind as the reason."""
-    scene = play(lambda line: (refuse(line, "Params Error"), serve(line, ping=ignore)))
+    scene = play(lambda line: (refuse(line, "Params Error"), serve(line, ping=ignore)), pong_timeout=1.0)
     assert refused(scene).clock_offset is None
     scene = play(lambda line: (refuse(line, "Params Error"), hang_up(line)))
     assert "Params Error" in str(refused(scene))
