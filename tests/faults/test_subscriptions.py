@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import queue
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Any
@@ -113,10 +112,8 @@ def test_a_refused_topic_is_raised_and_costs_nobody_else(play: Play) -> None:
     """`SubscriptionRejected` names topic and text at the answer; the other stream goes on, and nothing is left behind."""
     scene = play(refusing("wallet"))
     scene.subscribe()
-    began = time.monotonic()
     with pytest.raises(SubscriptionRejected, match="handler not found") as raised:
         scene.client.subscribe_balances()
-    assert time.monotonic() - began < pace.within(1)
     assert (raised.value.topic, raised.value.text) == ("wallet", UNKNOWN.format("wallet"))
     assert [s.stream for s in scene.client.health().subscriptions] == ["orders"]
     assert asked(scene.exchange.talks[0], "wallet") == 1
@@ -557,9 +554,7 @@ def test_a_subscription_closed_while_backing_off_is_not_asked_for(play: Play) ->
     balances = scene.client.subscribe_balances()
     scene.cause(hang_up)
     scene.is_found()
-    began = time.monotonic()
-    assert balances.close()
-    assert time.monotonic() - began <= pace.within(0.2)
+    assert balances.close(timeout=0)
     scene.recovers("without a close frame")
     assert asked(scene.exchange.talks[1], "wallet") == 0
     assert asked(scene.exchange.talks[1], "wallet", "unsubscribe") == 0
