@@ -226,8 +226,11 @@ def evolved(times: Timings, **changes: Any) -> Timings:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set how long the searches go on."""
+    """Set how long the searches go on, and how many tests a worker is given at once."""
     set_at_length(wants(config, "soak"))
+    # A longer row of slow tests would keep one worker busy when the others have ended.
+    if getattr(config.option, "maxschedchunk", 0) is None:
+        config.option.maxschedchunk = 40
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
