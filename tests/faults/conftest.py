@@ -119,9 +119,9 @@ def cable() -> Iterator[Partition]:
 
 
 @pytest.fixture
-def bears_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let clients wait long for a pong: for tests of something else, on a machine that holds the exchange up for a second."""
-    monkeypatch.setitem(pace.FLOORS, "pong_timeout", pace.patience())
+def silence_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients take an exchange that is silent for a second for dead; where a test is about something else they wait."""
+    monkeypatch.setitem(pace.FLOORS, "pong_timeout", 1.0)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ FACTOR = FAST
 FLOORS: Final = {
     "connect_timeout": 10.0,
     "request_timeout": 10.0,
-    "pong_timeout": 1.0,
+    "pong_timeout": 30.0,
     "write": 0.25,
     "probe": 0.25,
     "no_pong": 60.0,

@@ -209,6 +209,7 @@ signal.pause()
 
 
 @row(147, kills="silence counts while nobody was there to ask")
+@pytest.mark.usefixtures("silence_is_short")
 def test_a_process_that_was_stopped_loses_nothing() -> None:
     """The connection is only judged when a question had its time; what the kernel kept meanwhile is delivered."""
     names = [f"order-{n}" for n in range(50)]
@@ -318,6 +319,7 @@ def assert_ends_with(running: subprocess.Popen[str], *lines: str) -> None:
 
 @row(150, kills="only a write that fails ends a silent connection")
 @OVER_CABLE
+@pytest.mark.usefixtures("silence_is_short")
 def test_a_machine_whose_address_is_gone_takes_the_next_one(play: Play, cable: Partition) -> None:
     """From wifi to ethernet: the old connection is found dead within ten seconds; the next one is from the new address."""
     scene = play()

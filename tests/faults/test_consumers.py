@@ -28,8 +28,6 @@ from tests.faults.pace import until
 from tests.faults.rows import row
 from tests.faults.scene import Scene
 
-pytestmark = pytest.mark.usefixtures("bears_silence")
-
 
 class Odd(BaseException):
     """An exception of a user's that is no Exception."""

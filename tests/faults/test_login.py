@@ -37,8 +37,6 @@ from tests.faults.rows import PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.peers import frame
 
-pytestmark = pytest.mark.usefixtures("bears_silence")
-
 WRONG_KEY = "API key is invalid. Check whether the key and domain are matched."
 NUMBER = "the number"
 LOGIN = {"op": "auth", "conn_id": "conn-1", "ret_msg": ""}

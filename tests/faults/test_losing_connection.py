@@ -36,6 +36,8 @@ from tests.faults.rows import OVER_CABLE, PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.peers import CLOSE, CONT, PING, frame
 
+pytestmark = pytest.mark.usefixtures("silence_is_short")
+
 
 @row(39, kills="a close frame is answered, and what the peer says next is waited for")
 @PLAIN_AND_TLS

@@ -271,6 +271,7 @@ def test_an_ipv6_address_is_as_good_as_any(tls: Net, kind: str) -> None:
 
 @row(10, kills="a failure that comes at once is followed by the next attempt at once")
 @OVER_CABLE
+@pytest.mark.usefixtures("silence_is_short")
 def test_no_route_is_waited_out_without_a_spin(play: Play, cable: Partition) -> None:
     """Each attempt fails at once with the system's word for it; the backoff keeps them apart; a new route is taken."""
     scene = play()

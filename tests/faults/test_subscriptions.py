@@ -40,8 +40,6 @@ from tests.faults.rows import PLAIN_AND_TLS, row
 from tests.faults.scene import Scene
 from tests.peers import frame, opened, read_messages
 
-pytestmark = pytest.mark.usefixtures("bears_silence")
-
 UNKNOWN = "error:handler not found,topic:{}"
 WALLET = pushed("wallet", [{"accountType": "UNIFIED"}])
 

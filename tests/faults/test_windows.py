@@ -25,8 +25,6 @@ from tests.faults.rows import row
 from tests.faults.scene import Scene
 from tests.peers import frame
 
-pytestmark = pytest.mark.usefixtures("bears_silence")
-
 
 def arrive(scene: Scene) -> None:
     """Have the exchange send an update that arrives: what is lost after it is missing."""
