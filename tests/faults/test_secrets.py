@@ -149,6 +149,7 @@ def collection(scene: Scene) -> dict[str, object]:
     scene.exchange.do(hang_up)
     lost = next(e for e in iter(orders.next, None) if e.gap and e.gap.reason is GapReason.DISCONNECTED)
     scene.exchange.wait_for(lambda: scene.exchange.talks[-1].is_open)
+    scene.status.is_told(State.LIVE)
     settings = scene.client._config
     return {
         "client": scene.client,
