@@ -254,8 +254,12 @@ class Scene:
         if self.caused_at is not None:
             took = self._found_at - self.caused_at
             self.measure("detection", took)
-            stalled = self._stalls.since(self.caused_at)
+            stalled = self.stalled(self.caused_at)
             assert within is None or took <= pace.within(within) + stalled, f"it took {took:.3f} s, {stalled:.3f} s stalled"
+
+    def stalled(self, since: float) -> float:
+        """Return for how many seconds this process got no processor since then (`time.monotonic`)."""
+        return self._stalls.since(since)
 
     def recovers(self, why: str, *, levels: Sequence[str] = ("WARNING", "INFO"), attempts: int | None = None) -> Event[Any]:
         """Check what the catalogue calls RECONNECT, with *why* in the gap and in the WARNING; return the gap's event.
