@@ -129,6 +129,7 @@ def test_an_address_that_was_refused_asks_nothing_for_a_time(
     exchange.rest.ban()
     miss(exchange, account)
     (gap,) = reader.until(told)
+    exchange.wait_for(lambda: exchange.rest.calls)
     exchange.rest.heal()
     assert gap.gap is not None
     assert gap.gap.recovering
