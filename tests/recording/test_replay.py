@@ -69,6 +69,12 @@ class Live:
         except queue.Empty:
             return False
 
+    def reconnect(self) -> None:
+        """Have the client reconnect, and wait for its next login: until then the old connection brings what is pushed."""
+        before = self.client.health().epoch
+        self.client.reconnect()
+        self.exchange.wait_for(lambda: self.client.health().epoch > before)
+
     def finish(self) -> list[Event[Any]]:
         """Close the client and return all that it received."""
         assert self.client.close()
@@ -128,7 +134,7 @@ def test_an_outage_is_received_again(live: Live, exchange: Exchange) -> None:
     live.trade()
     exchange.drop(code=1012, reason="restart")
     live.trade()
-    live.client.reconnect()
+    live.reconnect()
     live.trade()
     events = live.finish()
     assert len([event for event in events if event.gap]) == 8
