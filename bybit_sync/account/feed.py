@@ -60,10 +60,12 @@ class Feed:
                 self.counts.count_gap(event.gap)
             self._apply(self, event)
 
-    def end(self, last: Event[Any]) -> None:
-        """Apply *last*, and nothing more."""
+    def end(self, last: Event[Any]) -> bool:
+        """Apply *last*, and nothing more; return False when it was closed before."""
+        accepts = self.is_open
         self.put(last)
         self.stop_accepting()
+        return accepts
 
     def flush(self) -> bool:
         """Return True: no gap waits."""

@@ -152,13 +152,17 @@ class Buffer(Generic[T]):
         self._open = False
         self._condition.wake()
 
-    def end(self, last: Event[T]) -> None:
-        """Accept nothing more but *last*, which follows the buffered events."""
+    def end(self, last: Event[T]) -> bool:
+        """Accept nothing more but *last*, which follows the buffered events.
+
+        Returns False when it was closed before.
+        """
         with self._lock:
-            if self._open:
-                self._open = False
+            accepts, self._open = self._open, False
+            if accepts:
                 self._items.append(last)
         self._condition.wake()
+        return accepts
 
     def discard(self) -> int:
         """Drop the buffered events; return their number, gaps included.

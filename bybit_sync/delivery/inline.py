@@ -94,20 +94,24 @@ class InlineSink(Generic[T]):
         """Call the function with *event*, if events are accepted."""
         self._hand_over(event, is_last=False)
 
-    def end(self, last: Event[T]) -> None:
-        """Call the function with *last*, and accept nothing more."""
-        self._hand_over(last, is_last=True)
+    def end(self, last: Event[T]) -> bool:
+        """Call the function with *last*, and accept nothing more.
 
-    def _hand_over(self, event: Event[T], *, is_last: bool) -> None:
+        Returns False when it was closed before.
+        """
+        return self._hand_over(last, is_last=True)
+
+    def _hand_over(self, event: Event[T], *, is_last: bool) -> bool:
         # Set it before checking `_open`; a thread that closes checks it afterwards, so
         # at least one side notices.
         self._thread = threading.get_ident()
         try:
-            if self._open:
+            if accepts := self._open:
                 self._open = not is_last
                 self._run(event)
                 if not self._open:
                     self._finish()
+            return accepts
         finally:
             self._thread = None
             if not self._open:

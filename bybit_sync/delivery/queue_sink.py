@@ -153,11 +153,15 @@ class QueueSink(Generic[T]):
                 self._condition.wake()
         return True
 
-    def end(self, last: Event[T]) -> None:
-        """Accept nothing more but *last*, which is retried until it fits."""
-        if self._open:
-            self._open = False
+    def end(self, last: Event[T]) -> bool:
+        """Accept nothing more but *last*, which is retried until it fits.
+
+        Returns False when it was closed before.
+        """
+        accepts, self._open = self._open, False
+        if accepts:
             self._keep((*self._pending, last))
+        return accepts
 
     def stop_accepting(self) -> None:
         """Accept nothing more; pending gaps are still retried. Any thread."""

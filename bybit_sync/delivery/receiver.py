@@ -265,15 +265,21 @@ class Receiver(Generic[T]):
             )
             self._state = SubscriptionState.CLOSED
             self.error = error
-        until = clock.latest(now)
-        since = min(self._window.complete_until() or until, until)
+        in_band = False
         if failed_before_confirm:
             self.sink.discard()
         else:
-            self.sink.end(self._gap(GapReason.ENDED, since, until, describe(error), error, now, epoch))
+            in_band = self.sink.end(self._ended(error, clock, now, epoch))
+            # `close` came after the lock and before the sink: it has ended by that.
+            self.error = error if in_band else None
         self._release_client()
         self._settled.set()
-        return not failed_before_confirm
+        return in_band
+
+    def _ended(self, error: BaseException, clock: ExchangeClock, now: Moment, epoch: int) -> Event[T]:
+        until = clock.latest(now)
+        since = min(self._window.complete_until() or until, until)
+        return self._gap(GapReason.ENDED, since, until, describe(error), error, now, epoch)
 
     def _release_client(self) -> None:
         # Only when the last gap fits: a user who keeps only the queue still gets it.

@@ -58,8 +58,11 @@ class EventSink(Protocol[T_contra]):
         Returns False when *deadline* passes first. Any thread.
         """
 
-    def end(self, last: Event[T_contra]) -> None:
-        """Accept nothing more but *last*. Only the connection thread."""
+    def end(self, last: Event[T_contra]) -> bool:
+        """Accept nothing more but *last*. Only the connection thread.
+
+        Returns False when it was closed before: then it does not accept *last*.
+        """
 
     def stop_accepting(self) -> None:
         """Accept nothing more; buffered events are still delivered.

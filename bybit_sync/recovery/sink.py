@@ -60,15 +60,18 @@ class RecoveringSink:
             self.mender.give_up()
         return self._inner.flush()
 
-    def end(self, last: Event[Any]) -> None:
-        """Pass on the held events, and accept nothing more but *last*."""
+    def end(self, last: Event[Any]) -> bool:
+        """Pass on the held events, and accept nothing more but *last*.
+
+        Returns False when the inner sink was closed before.
+        """
         try:
             if self._gate.is_holding:
                 self.mender.give_up()
         except BaseException:  # noqa: BLE001, S110 - an inner sink that raises still gets its end
             pass
         self._gate.is_closing = True
-        self._inner.end(_from(self._gate.lost_since, last))
+        return self._inner.end(_from(self._gate.lost_since, last))
 
     def stop_accepting(self) -> None:
         """Accept nothing more; held and buffered events are still delivered.

@@ -29,6 +29,7 @@ from bybit_sync import (
     ConnectTimeout,
     Event,
     GapReason,
+    Inline,
     QueueOverflow,
     State,
     StatusChange,
@@ -37,6 +38,8 @@ from bybit_sync import (
     SubscriptionRejected,
 )
 from bybit_sync.delivery.buffer import Buffer
+from bybit_sync.delivery.inline import InlineSink
+from bybit_sync.delivery.queue_sink import QueueSink
 from bybit_sync.delivery.receiver import Receiver
 from bybit_sync.delivery.registry import Ended
 from bybit_sync.engine.notifier import Notifier
@@ -330,6 +333,28 @@ def test_a_subscription_made_in_the_moment_of_failing_does_not_hide_the_failure(
         client.wait(timeout=1)
     with pytest.raises(AuthenticationError):
         list(late[0])
+
+
+@pytest.mark.parametrize(
+    ("sink", "end"),
+    [(None, Buffer.end), (queue.Queue(), QueueSink.end), (Inline(lambda _: None), InlineSink.end)],
+    ids=["buffer", "queue", "inline"],
+)
+def test_a_subscription_closed_just_before_its_last_event_has_no_error(
+    exchange: Exchange, account: Account, client: Client, sink: Any, end: Any
+) -> None:
+    """It ended by that: the event that would tell the error does not come."""
+    with Halt(end) as halt:
+        orders = client.subscribe_orders(sink)
+        exchange.refuse_login("API key is invalid")
+        exchange.drop()
+        assert halt.reached.wait(30)
+        orders.close(timeout=0)
+        halt.go.set()
+    with pytest.raises(AuthenticationError):
+        client.wait(timeout=30)
+    until(lambda: orders.error is None)
+    assert orders.delivered == 0
 
 
 def test_a_call_that_was_let_in_before_the_failure_does_not_hide_it_either(

@@ -199,6 +199,13 @@ MUTANTS: Final = (
         "tests/client/test_reconnecting.py -k random",
     ),
     Mutant(
+        "keep the error of a subscription that was closed before its last event",
+        "delivery/receiver.py",
+        "self.error = error if in_band else None",
+        "pass",
+        "tests/client/test_threads.py -k just_before_its_last",
+    ),
+    Mutant(
         "close without waking",
         "engine/worker.py",
         "self._commands.is_closing = True\n        self.wake()",
@@ -3037,8 +3044,8 @@ MUTANTS: Final = (
     Mutant(
         "call inline after the close",
         "delivery/inline.py",
-        "            if self._open:\n                self._open = not is_last",
-        "            if True:\n                self._open = not is_last",
+        "            if accepts := self._open:\n                self._open = not is_last",
+        "            if accepts := True:\n                self._open = not is_last",
         _INLINE,
     ),
     Mutant(
