@@ -52,10 +52,11 @@ class Live:
         """Take all events until an order that was pushed just now arrives, and all streams are confirmed."""
         name = f"marker-{next(_numbers)}"
         deadline = time.monotonic() + 20
-        self.account.push("orders", [marker := {"category": "linear", "orderId": name}])
-        while not self._takes(name):
+        while True:
+            self.account.push("orders", [{"category": "linear", "orderId": name}])
+            if self._takes(name):
+                break
             assert time.monotonic() < deadline
-            self.account.push("orders", [marker])
         # In v3 each is confirmed for itself: the next outage may not begin before the last one has ended for all.
         self.client.wait_live(20)
 
