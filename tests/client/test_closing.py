@@ -9,20 +9,19 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import pytest
 
 from bybit_sync import Backoff, Client, ClientClosed, State
 from bybit_sync.simulator import Account, Exchange
 from tests.client.test_subscribing import in_background
-from tests.conftest import FAST, FastClient, open_descriptors, threads_of
+from tests.conftest import FAST, FastClient, evolved, open_descriptors, threads_of
 from tests.peers import PATIENCE
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no reminder wake a connection thread that `close` has not woken."""
-    monkeypatch.setattr(FastClient, "_timings", attrs.evolve(FAST, outage_reminders=(10 * PATIENCE,)))
+    monkeypatch.setattr(FastClient, "_timings", evolved(FAST, outage_reminders=(10 * PATIENCE,)))
 
 
 def closes_at_once(client: Client) -> bool:
