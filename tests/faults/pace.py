@@ -17,6 +17,7 @@ __all__ = [
     "REAL",
     "FaultClient",
     "Stalls",
+    "answer",
     "arguments",
     "patience",
     "seconds",
@@ -79,6 +80,11 @@ def seconds(of_catalogue: float) -> float:
 def short() -> float:
     """Return the ten seconds of an attempt or an answer, for a test that waits for their end: a busy machine needs some."""
     return max(0.5, seconds(10))
+
+
+def answer() -> float:
+    """Return the ten seconds of an answer, for a test that counts on another one meanwhile: a busy machine needs a second."""
+    return max(1.0, seconds(10))
 
 
 def silence() -> float:

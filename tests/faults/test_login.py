@@ -383,7 +383,7 @@ def test_a_wrong_clock_is_measured_once(
 @PLAIN_AND_TLS
 def test_a_login_that_is_never_answered_is_cut(play: Play) -> None:
     """Pongs do not help: an exchange that ignores the login for 10 s is left, and the next one asked."""
-    scene = play(lambda line: serve(line, auth=ignore), serve, request_timeout=2 * pace.short())
+    scene = play(lambda line: serve(line, auth=ignore), serve, request_timeout=pace.answer())
     scene.mark()
     scene.subscribe()
     cut = scene.exchange.talks[1].began - scene.caused_at
@@ -396,7 +396,7 @@ def test_a_login_that_is_never_answered_is_cut(play: Play) -> None:
 @row(68, kills="a login without an answer ends a client that was LIVE")
 def test_a_login_that_is_not_answered_on_return_is_part_of_the_outage(play: Play) -> None:
     """Two connections are needed to come back; the user is told of one outage."""
-    scene = play(serve, lambda line: serve(line, auth=ignore), serve, request_timeout=2 * pace.short())
+    scene = play(serve, lambda line: serve(line, auth=ignore), serve, request_timeout=pace.answer())
     scene.subscribe()
     scene.cause(hang_up)
     scene.recovers("without a close frame")

@@ -172,7 +172,7 @@ def test_a_topic_that_is_refused_once_on_return_goes_on(play: Play, text: str) -
 @row(76, kills="a stream counts as subscribed when the first of its topics is")
 def test_two_of_three_topics_are_not_enough(play: Play) -> None:
     """One request for each topic, so that an answer is about one; the one that gets none is asked for again after 10 s."""
-    options: dict[str, Any] = {"categories": ("linear", "inverse", "option"), "request_timeout": 2 * pace.short()}
+    options: dict[str, Any] = {"categories": ("linear", "inverse", "option"), "request_timeout": pace.answer()}
     scene, balances, orders = wishing_for_orders(play, ignoring("order.option"), **options)
     talk = scene.exchange.talks[0]
     scene.exchange.wait_for(lambda: asked(talk, "order.option") == 1)
@@ -206,9 +206,7 @@ def test_a_yes_with_failed_topics_is_a_no(play: Play) -> None:
 @pytest.mark.parametrize("named", [False, True])
 def test_an_answer_without_a_number_is_for_one_request(play: Play, named: bool) -> None:  # noqa: FBT001
     """It is for the topic that it names, else for the oldest request; the other goes on waiting, and is asked for again."""
-    scene, balances, orders = wishing_for_orders(
-        play, ignoring("order.linear", "order.inverse"), request_timeout=2 * pace.short()
-    )
+    scene, balances, orders = wishing_for_orders(play, ignoring("order.linear", "order.inverse"), request_timeout=pace.answer())
     talk = scene.exchange.talks[0]
     scene.exchange.wait_for(lambda: asked(talk, "order.inverse") == 1)
     # A name points to the younger request: the older one is not for the taking then.
@@ -251,7 +249,7 @@ def nameless(line: Talk, request: Message) -> None:
 @PLAIN_AND_TLS
 def test_a_lost_answer_is_asked_for_again(play: Play) -> None:
     """After 10 s the topic is asked for once more, on the same connection, and nobody is bothered."""
-    scene = play(ignoring("order.inverse", times=1), request_timeout=2 * pace.short())
+    scene = play(ignoring("order.inverse", times=1), request_timeout=pace.answer())
     scene.mark()
     scene.subscribe()
     assert scene.exchange.accepted == 1
@@ -263,7 +261,7 @@ def test_a_lost_answer_is_asked_for_again(play: Play) -> None:
 @row(78, kills="a topic is asked for again and again")
 def test_an_answer_lost_twice_costs_the_connection(play: Play) -> None:
     """Something is wrong with it: another one is made, named in the WARNING by the topic, and there the topic is confirmed."""
-    scene = play(ignoring("wallet"), serve, request_timeout=2 * pace.short())
+    scene = play(ignoring("wallet"), serve, request_timeout=pace.answer())
     scene.subscribe()
     scene.mark()
     scene.subscribe("balances", wait=False)
@@ -337,7 +335,7 @@ def test_a_topic_that_is_confirmed_and_refused_on_two_logins_ends_its_subscripti
 @pytest.mark.parametrize("success", [True, False])
 def test_an_answer_of_an_earlier_connection_is_ignored(play: Play, success: bool) -> None:  # noqa: FBT001
     """A verdict on the last connection's request says nothing about the one that waits now."""
-    scene = play(serve, ignoring("order.linear", times=1), request_timeout=2 * pace.short())
+    scene = play(serve, ignoring("order.linear", times=1), request_timeout=pace.answer())
     orders = scene.subscribe()
     scene.cause(hang_up)
     scene.exchange.wait_for(lambda: len(scene.exchange.talks) == 2 and asked(scene.exchange.talks[1], "order.linear"))
@@ -489,7 +487,7 @@ def test_an_exchange_that_holds_what_it_had_ended_is_left(play: Play) -> None:
 @row(204, kills="an unsubscribe is waited for without a limit, or no longer than it takes to subscribe again")
 def test_an_unsubscribe_without_an_answer_costs_the_connection(play: Play) -> None:
     """After 10 s nobody knows what the exchange made of it: the topic is named, and subscribed on the next connection."""
-    scene = play(lambda line: serve(line, unsubscribe=ignore), serve, request_timeout=2 * pace.short())
+    scene = play(lambda line: serve(line, unsubscribe=ignore), serve, request_timeout=pace.answer())
     scene.subscribe()
     scene.client.subscribe_balances(timeout=pace.patience()).close()
     scene.mark()
@@ -691,7 +689,7 @@ def test_a_connection_lost_between_confirmations_is_one_outage(play: Play) -> No
 def test_a_topic_that_is_never_confirmed_again_keeps_the_client_from_being_live(play: Play) -> None:
     """Two connections in vain: the pauses grow, each failure and the reminder name the topic, and nothing says LIVE."""
     # The first attempt alone takes twice the time of an answer.
-    timeout = 2 * pace.short()
+    timeout = pace.answer()
     times = {"categories": None, "request_timeout": timeout, "timings": {"outage_reminders": (timeout, pace.patience())}}
     scene = play(serve, *[ignoring("execution")] * 2, serve, **times)
     scene.subscribe()
